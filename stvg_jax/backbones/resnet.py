@@ -1,0 +1,159 @@
+"""ResNet with frozen batch norm (He et al. 2016; torchvision's v1.5 layout, stride in the 3x3 convolution).
+
+Channels last. Images may be padded at the bottom and right: `sizes` says what is real, and the real part of the
+result is what the unpadded image gives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.nn.declare import Declared, he_normal, ones, zeros
+from stvg_jax.nn.masking import zero_outside
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetConfig:
+    """Architecture of a bottleneck ResNet.
+
+    Attributes:
+        blocks: bottleneck blocks of the four stages; (3, 4, 23, 3) is ResNet-101.
+        width: channels of the stem; stage i works at width * 2**i and returns four times that.
+    """
+
+    blocks: tuple[int, ...] = (3, 4, 23, 3)
+    width: int = 64
+
+    @property
+    def out_channels(self) -> int:
+        return self.width * 4 * 2 ** (len(self.blocks) - 1)
+
+
+class FrozenStatistic(nnx.Variable):
+    """An array that is part of the model and of its checkpoints but is never trained (batch-norm buffers)."""
+
+
+def strided(sizes: jax.Array | None, stride: int) -> jax.Array | None:
+    """Real extent after a convolution with this stride and 'same' padding: ceil(sizes / stride)."""
+    return None if sizes is None else -(-sizes // stride)
+
+
+class ConvNorm(nnx.Module):
+    """A convolution without bias and the frozen batch norm behind it, applied as one convolution.
+
+    Batch norm's statistics and affine part never train in these systems, so scaling the kernel once per call
+    replaces two passes over the activations. Gradients still reach the kernel.
+
+    Args:
+        kernel_size: 1, 3 or 7.
+        stride: 1 or 2.
+    """
+
+    EPSILON = 1e-5
+
+    def __init__(self, features_in: int, features: int, kernel_size: int, stride: int = 1, *, dtype):
+        shape = (kernel_size, kernel_size, features_in, features)
+        self.kernel = nnx.Param(Declared(shape, he_normal))
+        self.scale = FrozenStatistic(Declared((features,), ones))
+        self.bias = FrozenStatistic(Declared((features,), zeros))
+        self.mean = FrozenStatistic(Declared((features,), zeros))
+        self.var = FrozenStatistic(Declared((features,), ones))
+        self.stride = stride
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [n, h, w, c] -> [n, ceil(h / stride), ceil(w / stride), features]."""
+        scale = self.scale[...] * jax.lax.rsqrt(self.var[...] + self.EPSILON)
+        kernel = (self.kernel[...] * scale).astype(self.dtype)
+        bias = (self.bias[...] - self.mean[...] * scale).astype(self.dtype)
+        if kernel.shape[0] == 1:
+            x = x[:, :: self.stride, :: self.stride]
+            return jnp.einsum("nhwc,cd->nhwd", x, kernel[0, 0]) + bias
+        pad = kernel.shape[0] // 2
+        convolved = jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=(self.stride, self.stride),
+            padding=((pad, pad), (pad, pad)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return convolved + bias
+
+
+class Bottleneck(nnx.Module):
+    """1x1, 3x3, 1x1 convolutions around a shortcut."""
+
+    def __init__(self, features_in: int, width: int, stride: int, *, dtype):
+        self.conv1 = ConvNorm(features_in, width, 1, dtype=dtype)
+        self.conv2 = ConvNorm(width, width, 3, stride, dtype=dtype)
+        self.conv3 = ConvNorm(width, width * 4, 1, dtype=dtype)
+        self.downsample = (
+            ConvNorm(features_in, width * 4, 1, stride, dtype=dtype)
+            if stride != 1 or features_in != width * 4
+            else None
+        )
+
+    def __call__(self, x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+        """x [n, h, w, c] whose real part is `sizes` (int [n, 2] or None)."""
+        # Only the 3x3 convolution looks sideways, so only its input must be zero beyond the real image.
+        hidden = zero_outside(jax.nn.relu(self.conv1(x)), sizes)
+        hidden = self.conv3(jax.nn.relu(self.conv2(hidden)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return jax.nn.relu(hidden + shortcut)
+
+
+def _max_pool(x: jax.Array) -> jax.Array:
+    """3x3 maximum, stride 2. The input is never negative, so zeros beyond the border are as good as -inf."""
+    return jax.lax.reduce_window(
+        x,
+        jnp.array(-jnp.inf, x.dtype),
+        jax.lax.max,
+        window_dimensions=(1, 3, 3, 1),
+        window_strides=(1, 2, 2, 1),
+        padding=((0, 0), (1, 1), (1, 1), (0, 0)),
+    )
+
+
+class ResNet(nnx.Module):
+    """The convolutional trunk, up to the last stage at stride 32."""
+
+    STRIDE = 32
+
+    def __init__(self, config: ResNetConfig = ResNetConfig(), *, dtype: Any = jnp.float32):
+        self.stem = ConvNorm(3, config.width, 7, 2, dtype=dtype)
+        stages, features = [], config.width
+        for i, count in enumerate(config.blocks):
+            width, blocks = config.width * 2**i, []
+            for j in range(count):
+                stride = 2 if i > 0 and j == 0 else 1
+                blocks.append(Bottleneck(features, width, stride, dtype=dtype))
+                features = width * 4
+            stages.append(nnx.List(blocks))
+        self.stages = nnx.List(stages)
+        self.dtype = dtype
+
+    def __call__(self, images: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
+        """Features of normalised images.
+
+        Args:
+            images: float [n, h, w, 3].
+            sizes: int [n, 2], real height and width of each image, or None when nothing is padded.
+
+        Returns:
+            [n, ceil(h / 32), ceil(w / 32), out_channels]; real within ceil(sizes / 32).
+        """
+        x = zero_outside(images.astype(self.dtype), sizes)
+        sizes = strided(sizes, 2)
+        x = zero_outside(jax.nn.relu(self.stem(x)), sizes)
+        x, sizes = _max_pool(x), strided(sizes, 2)
+        for i, stage in enumerate(self.stages):
+            for j, block in enumerate(stage):
+                x = block(x, sizes)
+                if i > 0 and j == 0:
+                    sizes = strided(sizes, 2)
+        return x

@@ -1,0 +1,112 @@
+"""RoBERTa encoder (Liu et al. 2019, arXiv:1907.11692): token ids to the last hidden state."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.nn.attention import MultiHeadAttention
+from stvg_jax.nn.declare import Embed, LayerNorm
+from stvg_jax.nn.layers import FeedForward, dropout, gelu
+
+
+@dataclasses.dataclass(frozen=True)
+class RobertaConfig:
+    """Architecture; the defaults are RoBERTa-base.
+
+    Attributes:
+        vocab_size: rows of the token table.
+        width: hidden channels.
+        layers: transformer blocks.
+        heads: attention heads.
+        hidden: channels inside the feed-forward parts.
+        positions: rows of the position table; the first two are never a token's (numbering starts at pad + 1).
+        dropout_rate: while training.
+    """
+
+    vocab_size: int = 50265
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    hidden: int = 3072
+    positions: int = 514
+    dropout_rate: float = 0.1
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text, start and end tokens included."""
+        return self.positions - _FIRST_POSITION
+
+
+_FIRST_POSITION = 2
+_EPSILON = 1e-5
+
+
+class Embeddings(nnx.Module):
+    """Token + position + (single) type embeddings, then a norm."""
+
+    def __init__(self, config: RobertaConfig, *, dtype):
+        self.word_embeddings = Embed(config.vocab_size, config.width, dtype=dtype)
+        self.position_embeddings = Embed(config.positions, config.width, dtype=dtype)
+        self.token_type_embeddings = Embed(1, config.width, dtype=dtype)
+        self.norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
+        self.dropout_rate = config.dropout_rate
+
+    def __call__(self, ids: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """ids int32 [b, l] -> [b, l, width]. Padding is at the end, so positions need no mask."""
+        positions = jnp.arange(_FIRST_POSITION, _FIRST_POSITION + ids.shape[1])
+        x = self.word_embeddings(ids) + self.position_embeddings(positions)
+        x = x + self.token_type_embeddings(jnp.zeros_like(positions))
+        return dropout(self.norm(x), self.dropout_rate, rngs)
+
+
+class RobertaLayer(nnx.Module):
+    """A post-norm transformer block."""
+
+    def __init__(self, config: RobertaConfig, *, dtype):
+        rate = config.dropout_rate
+        self.attention = MultiHeadAttention(config.width, config.heads, dropout_rate=rate, dtype=dtype)
+        self.attention_norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
+        self.ffn = FeedForward(config.width, config.hidden, activation=gelu, dtype=dtype)
+        self.ffn_norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
+        self.dropout_rate = rate
+
+    def __call__(self, x: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None) -> jax.Array:
+        """x [b, l, width], valid bool [b, l] or None."""
+        attended, _ = self.attention(x, x, x, key_valid=valid, rngs=rngs)
+        x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
+        return self.ffn_norm(x + dropout(self.ffn(x), self.dropout_rate, rngs))
+
+
+class Roberta(nnx.Module):
+    """The encoder without its pooler."""
+
+    def __init__(self, config: RobertaConfig = RobertaConfig(), *, dtype: Any = jnp.float32):
+        self.embeddings = Embeddings(config, dtype=dtype)
+        self.layers = nnx.List([RobertaLayer(config, dtype=dtype) for _ in range(config.layers)])
+        self.max_tokens = config.max_tokens
+
+    def __call__(self, ids: jax.Array, valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        """Last hidden state of right-padded texts.
+
+        Args:
+            ids: int32 [b, l].
+            valid: bool [b, l], True for real tokens, or None when nothing is padded.
+            rngs: stream `dropout`, to train.
+
+        Returns:
+            [b, l, width].
+
+        Raises:
+            ValueError: if l exceeds the position table.
+        """
+        if ids.shape[1] > self.max_tokens:
+            raise ValueError(f"a text of {ids.shape[1]} tokens; the text encoder takes at most {self.max_tokens}")
+        x = self.embeddings(ids, rngs)
+        for layer in self.layers:
+            x = layer(x, valid, rngs)
+        return x

@@ -1,0 +1,229 @@
+"""Video Swin Transformer with 1x4x4 patches, so that time is not downsampled (Liu et al. 2022, arXiv:2106.13230).
+
+Videos may be padded in time, height and width: `sizes` says what is real, and the real part of the result is what the
+unpadded video gives, including the padding to whole windows that the released model itself adds and attends to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stvg_jax.backbones.windows import DensePlan, GatherPlan, Windows
+from stvg_jax.nn.declare import Declared, LayerNorm, Linear, normal
+from stvg_jax.nn.layers import dropout, gelu
+
+# What the released model adds to scores across the seam of a cyclic shift. Finite, so a seam still leaks e^-100.
+_SEAM_PENALTY = -100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoSwinConfig:
+    """Architecture of a Video Swin; the defaults are Swin-T.
+
+    Attributes:
+        width: channels after the patch embedding, doubled at each later stage.
+        depths: blocks per stage.
+        heads: attention heads per stage.
+        window: tokens of a window along (time, height, width).
+        patch: pixels of a patch side; time is not patched.
+        mlp_ratio: hidden over outer channels in the feed-forward parts.
+        drop_path: stochastic depth of the last block while training, growing linearly from 0.
+        windows_per_step: how many windows one step of attention handles, to bound memory: scores take
+            windows * heads * 392**2 numbers. None handles all at once (best on an accelerator with room).
+    """
+
+    width: int = 96
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    heads: tuple[int, ...] = (3, 6, 12, 24)
+    window: tuple[int, int, int] = (8, 7, 7)
+    patch: int = 4
+    mlp_ratio: int = 4
+    drop_path: float = 0.2
+    windows_per_step: int | None = None
+
+    @property
+    def out_channels(self) -> int:
+        return self.width * 2 ** (len(self.depths) - 1)
+
+
+def relative_position_index(window: tuple[int, int, int]) -> np.ndarray:
+    """int32 [n, n], row of the bias table for each pair of a window's n slots (row-major)."""
+    coords = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij"), -1).reshape(-1, 3)
+    offset = coords[:, None] - coords[None] + np.array(window) - 1
+    _, h, w = (2 * s - 1 for s in window)
+    return ((offset[..., 0] * h + offset[..., 1]) * w + offset[..., 2]).astype(np.int32)
+
+
+class WindowAttention(nnx.Module):
+    """Self-attention inside each window, with a learned bias per relative position and head."""
+
+    def __init__(self, width: int, heads: int, config: VideoSwinConfig, *, dtype):
+        self.qkv = Linear(width, 3 * width, dtype=dtype)
+        self.proj = Linear(width, width, dtype=dtype)
+        rows = math.prod(2 * s - 1 for s in config.window)
+        self.relative_position_bias_table = nnx.Param(Declared((rows, heads), normal(0.02)))
+        self.window = config.window
+        self.heads = heads
+        self.windows_per_step = config.windows_per_step
+
+    def __call__(self, windows: Windows) -> jax.Array:
+        """windows.tokens [g, n, c] -> [g, n, c]."""
+        slots = windows.tokens.shape[1]
+        # A shrunk window reads the corner of the full window's table, as the released model does.
+        index = relative_position_index(self.window)[:slots, :slots]
+        bias = self.relative_position_bias_table[...][index].transpose(2, 0, 1)
+        groups = windows.tokens.shape[0]
+        regions = windows.regions
+        if regions is not None and len(regions) != groups:
+            regions = jnp.tile(regions, (groups // len(regions), 1))
+
+        def attend(tokens, regions, present):
+            return self._attend(tokens, bias, regions, present)
+
+        if self.windows_per_step is None or groups <= self.windows_per_step:
+            return attend(windows.tokens, regions, windows.present)
+        return jax.lax.map(
+            lambda args: attend(*args)[0],
+            jax.tree.map(lambda a: a[:, None], (windows.tokens, regions, windows.present)),
+            batch_size=self.windows_per_step,
+        )
+
+    def _attend(self, tokens, bias, regions, present):
+        g, n, c = tokens.shape
+        q, k, v = jnp.moveaxis(self.qkv(tokens).reshape(g, n, 3, self.heads, c // self.heads), 2, 0)
+        scores = jnp.einsum("gqhc,gkhc->ghqk", q * (c // self.heads) ** -0.5, k).astype(jnp.float32) + bias
+        if regions is not None:
+            seam = regions[:, :, None] != regions[:, None, :]
+            scores = scores + jnp.where(seam, _SEAM_PENALTY, 0.0)[:, None]
+        if present is not None:
+            scores = jnp.where(present[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
+        weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
+        return self.proj(jnp.einsum("ghqk,gkhc->gqhc", weights, v).reshape(g, n, c))
+
+
+class SwinMLP(nnx.Module):
+    """Linear, GELU, linear."""
+
+    def __init__(self, width: int, hidden: int, *, dtype):
+        self.fc1 = Linear(width, hidden, dtype=dtype)
+        self.fc2 = Linear(hidden, width, dtype=dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.fc2(gelu(self.fc1(x)))
+
+
+def _drop_path(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
+    """Drops a residual branch [b, ...] for whole samples, while training."""
+    return x * dropout(jnp.ones((x.shape[0], *[1] * (x.ndim - 1)), x.dtype), rate, rngs)
+
+
+class SwinBlock(nnx.Module):
+    """Windowed attention and feed-forward, both pre-norm."""
+
+    def __init__(self, width: int, heads: int, drop_path: float, config: VideoSwinConfig, *, dtype):
+        self.norm1 = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.attn = WindowAttention(width, heads, config, dtype=dtype)
+        self.norm2 = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.mlp = SwinMLP(width, config.mlp_ratio * width, dtype=dtype)
+        self.drop_path = drop_path
+
+    def __call__(self, x: jax.Array, plan: DensePlan | GatherPlan, rngs: nnx.Rngs | None) -> jax.Array:
+        """x [b, t, h, w, c] -> the same shape."""
+        attended = plan.join(self.attn(plan.cut(self.norm1(x))), x.shape[0])
+        x = x + _drop_path(attended, self.drop_path, rngs)
+        return x + _drop_path(self.mlp(self.norm2(x)), self.drop_path, rngs)
+
+
+class PatchEmbed(nnx.Module):
+    """Non-overlapping patches to channels, then a norm."""
+
+    def __init__(self, config: VideoSwinConfig, *, dtype):
+        self.proj = Linear(3 * config.patch**2, config.width, dtype=dtype)
+        self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+        self.patch = config.patch
+
+    def __call__(self, frames: jax.Array) -> jax.Array:
+        """frames [b, t, h, w, 3] -> [b, t, ceil(h / patch), ceil(w / patch), width]."""
+        b, t, h, w, _ = frames.shape
+        p = self.patch
+        x = jnp.pad(frames, ((0, 0), (0, 0), (0, -h % p), (0, -w % p), (0, 0)))
+        rows, columns = x.shape[2] // p, x.shape[3] // p
+        x = x.reshape(b, t, rows, p, columns, p, 3).transpose(0, 1, 2, 4, 3, 5, 6)
+        return self.norm(self.proj(x.reshape(b, t, rows, columns, p * p * 3)))
+
+
+class PatchMerging(nnx.Module):
+    """Joins 2x2 neighbours of each frame into one token of twice the channels."""
+
+    def __init__(self, width: int, *, dtype):
+        self.norm = LayerNorm(4 * width, epsilon=1e-5, dtype=dtype)
+        self.reduction = Linear(4 * width, 2 * width, use_bias=False, dtype=dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [b, t, h, w, c], zero where not real -> [b, t, ceil(h / 2), ceil(w / 2), 2c]."""
+        x = jnp.pad(x, ((0, 0), (0, 0), (0, x.shape[2] % 2), (0, x.shape[3] % 2), (0, 0)))
+        corners = [x[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)]
+        return self.reduction(self.norm(jnp.concatenate(corners, axis=-1)))
+
+
+def _zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+    """x [b, t, h, w, c] with everything beyond the real height and width (sizes int [b, 3]) set to zero."""
+    if sizes is None:
+        return x
+    rows = jnp.arange(x.shape[2]) < sizes[:, 1, None]
+    columns = jnp.arange(x.shape[3]) < sizes[:, 2, None]
+    return jnp.where((rows[:, :, None] & columns[:, None, :])[:, None, :, :, None], x, 0)
+
+
+class VideoSwin(nnx.Module):
+    """The whole trunk: per-frame features of the last stage, before any final norm."""
+
+    def __init__(self, config: VideoSwinConfig = VideoSwinConfig(), *, dtype: Any = jnp.float32):
+        self.config = config
+        self.dtype = dtype
+        self.patch_embed = PatchEmbed(config, dtype=dtype)
+        rates = iter(np.linspace(0, config.drop_path, sum(config.depths)).tolist())
+        stages = []
+        for i, (depth, heads) in enumerate(zip(config.depths, config.heads, strict=True)):
+            width = config.width * 2**i
+            blocks = [SwinBlock(width, heads, next(rates), config, dtype=dtype) for _ in range(depth)]
+            stages.append(nnx.List(blocks))
+        self.stages = nnx.List(stages)
+        self.downsamples = nnx.List(
+            [PatchMerging(config.width * 2**i, dtype=dtype) for i in range(len(config.depths) - 1)]
+        )
+
+    def __call__(self, frames: jax.Array, sizes: jax.Array | None = None, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        """Features of normalised videos.
+
+        Args:
+            frames: float [b, t, h, w, 3].
+            sizes: int [b, 3], real frames, height and width in pixels of each video, or None when nothing is padded.
+            rngs: stream `dropout` for stochastic depth while training; None at inference.
+
+        Returns:
+            [b, t, ceil(h / 32), ceil(w / 32), out_channels]; real within t and ceil(sizes / 32).
+        """
+        x = self.patch_embed(_zero_outside(frames.astype(self.dtype), sizes))
+        if sizes is not None:
+            sizes = jnp.maximum(-(-sizes // jnp.array([1, self.config.patch, self.config.patch])), 1)
+        for i, stage in enumerate(self.stages):
+            if i > 0:
+                x = self.downsamples[i - 1](_zero_outside(x, sizes))
+                sizes = None if sizes is None else -(-sizes // jnp.array([1, 2, 2]))
+            plans = [self._plan(x.shape[1:4], shifted, sizes) for shifted in (False, True)]
+            for j, block in enumerate(stage):
+                x = block(x, plans[j % 2], rngs)
+        return x
+
+    def _plan(self, grid, shifted: bool, sizes):
+        if sizes is None:
+            return DensePlan(grid, self.config.window, shifted)
+        return GatherPlan(grid, self.config.window, shifted, sizes)

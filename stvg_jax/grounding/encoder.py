@@ -1,0 +1,164 @@
+"""The cross-modal encoder: within each frame, appearance, text and motion tokens attend to one another."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.grounding.types import VideoFeatures
+from stvg_jax.nn.attention import MultiHeadAttention
+from stvg_jax.nn.declare import LayerNorm
+from stvg_jax.nn.layers import FeedForward, dropout
+from stvg_jax.nn.masking import masked_mean, within
+from stvg_jax.nn.positions import image_positions
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+    """Shape of the encoder and of both decoders.
+
+    Attributes:
+        width: channels of a token; a multiple of `heads` and of 4.
+        heads: attention heads.
+        hidden: channels inside the feed-forward parts.
+        encoder_layers, decoder_layers: blocks; each of the two decoders has `decoder_layers`.
+        dropout_rate: while training.
+        head_dropout_rate: in the start/end and actioness heads, while training.
+        frames_per_step: how many frames one step of the encoder handles, to bound memory; None for all at once.
+    """
+
+    width: int = 256
+    heads: int = 8
+    hidden: int = 2048
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    dropout_rate: float = 0.1
+    head_dropout_rate: float = 0.3
+    frames_per_step: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedVideo:
+    """What the encoder hands to the decoders.
+
+    Attributes:
+        appearance, motion: [b, t, n, d], tokens of the feature grid in row-major order.
+        text: [b, t, l, d].
+        frame_means: [b, t, d], mean over all real tokens of a frame.
+        positions: float32 [b or 1, n, d], of appearance and motion tokens.
+        grid_valid: bool [b, n] or None.
+        text_valid: bool [b, l] or None.
+        frames_valid: bool [b, t] or None.
+    """
+
+    appearance: jax.Array
+    text: jax.Array
+    motion: jax.Array
+    frame_means: jax.Array
+    positions: jax.Array
+    grid_valid: jax.Array | None
+    text_valid: jax.Array | None
+    frames_valid: jax.Array | None
+
+
+class EncoderLayer(nnx.Module):
+    """A post-norm transformer block; positions enter queries and keys only."""
+
+    def __init__(self, config: TransformerConfig, *, dtype):
+        width, rate = config.width, config.dropout_rate
+        self.self_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
+        self.attention_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.ffn = FeedForward(width, config.hidden, dropout_rate=rate, dtype=dtype)
+        self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.dropout_rate = rate
+
+    def __call__(self, x: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None):
+        """x [..., n, d], positions broadcastable to it, valid bool [..., n] or None."""
+        placed = x + positions
+        attended, _ = self.self_attn(placed, placed, x, key_valid=valid, rngs=rngs)
+        x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
+        return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
+
+
+class CrossModalEncoder(nnx.Module):
+    """TA-STVG section 3.1, reference `models/grounding_model/modal_encoder.py` without its unused temporal half."""
+
+    def __init__(self, config: TransformerConfig, *, dtype):
+        self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
+        self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+        self.frames_per_step = config.frames_per_step
+
+    def __call__(
+        self, video: VideoFeatures, text: jax.Array, text_valid: jax.Array | None, *, rngs: nnx.Rngs | None = None
+    ) -> EncodedVideo:
+        """Mixes the three streams, frame by frame.
+
+        Args:
+            video: features [b, t, h, w, d].
+            text: [b, l, d].
+            text_valid: bool [b, l] or None.
+            rngs: stream `dropout`, to train.
+        """
+        b, t, h, w, d = video.appearance.shape
+        n, l = h * w, text.shape[1]
+        grid_valid = None if video.sizes is None else within(video.sizes, h, w).reshape(b, n)
+        positions = image_positions(h, w, d, video.sizes).reshape(-1, n, d).astype(text.dtype)
+        tokens = jnp.concatenate(
+            [
+                video.appearance.reshape(b, t, n, d),
+                jnp.broadcast_to(text[:, None], (b, t, l, d)),
+                video.motion.reshape(b, t, n, d),
+            ],
+            axis=2,
+        )
+        all_positions = jnp.concatenate([positions, jnp.zeros((len(positions), l, d), text.dtype), positions], axis=1)
+        valid = _join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
+        encoded = self._encode(tokens, all_positions, valid, rngs)
+        return EncodedVideo(
+            appearance=encoded[:, :, :n],
+            text=encoded[:, :, n : n + l],
+            motion=encoded[:, :, n + l :],
+            frame_means=masked_mean(encoded, None if valid is None else valid[:, None, :, None], axis=2),
+            positions=positions,
+            grid_valid=grid_valid,
+            text_valid=text_valid,
+            frames_valid=video.frames_valid,
+        )
+
+    def _encode(self, tokens, positions, valid, rngs):
+        """tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
+        b, t, n, d = tokens.shape
+
+        def run(x, positions, valid):
+            for layer in self.layers:
+                x = layer(x, positions, valid, rngs)
+            return self.norm(x)
+
+        if self.frames_per_step is None or b * t <= self.frames_per_step:
+            return run(tokens, positions[:, None], None if valid is None else valid[:, None])
+        frame_positions = jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d)
+        frame_valid = None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n)
+        encoded = jax.lax.map(
+            lambda frame: run(*frame),
+            (tokens.reshape(b * t, n, d), frame_positions, frame_valid),
+            batch_size=self.frames_per_step,
+        )
+        return encoded.reshape(tokens.shape)
+
+
+def _join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:
+    """Concatenates masks [b, length] given as (mask or None for all real, length); None when all are."""
+    if all(mask is None for mask, _ in parts):
+        return None
+    filled = [jnp.ones((batch, length), bool) if mask is None else mask for mask, length in parts]
+    return jnp.concatenate(filled, axis=1)
+
+
+def token_mask(encoded: EncodedVideo, *streams: str) -> jax.Array | None:
+    """bool [b, tokens] for a concatenation of streams ("text", "grid"), or None when everything is real."""
+    sizes = {"text": encoded.text.shape[2], "grid": encoded.appearance.shape[2]}
+    masks = {"text": encoded.text_valid, "grid": encoded.grid_valid}
+    return _join_masks(encoded.text.shape[0], *((masks[s], sizes[s]) for s in streams))

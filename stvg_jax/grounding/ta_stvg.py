@@ -1,0 +1,294 @@
+"""TA-STVG (Gu et al., ICLR 2025): a grounding model whose decoders start from queries made for the target.
+
+The forward pass sees arrays only and handles many padded videos at once; padding never changes a result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.backbones.resnet import ResNet, ResNetConfig
+from stvg_jax.backbones.roberta import Roberta, RobertaConfig
+from stvg_jax.backbones.video_swin import VideoSwin, VideoSwinConfig
+from stvg_jax.grounding.decoder import AnchorHead, SpatialDecoder, TemporalDecoder
+from stvg_jax.grounding.encoder import CrossModalEncoder, EncodedVideo, TransformerConfig
+from stvg_jax.grounding.target_queries import (
+    SpatialActivation,
+    TemporalSampling,
+    choose_frames,
+    mean_over_chosen,
+    pool_query,
+)
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, VideoFeatures
+from stvg_jax.nn.declare import LayerNorm, Linear
+from stvg_jax.nn.layers import MLP, dropout
+from stvg_jax.nn.masking import masked_mean
+
+QUERY_KINDS = ("zero", "sampling", "activation", "both")
+
+
+@dataclasses.dataclass(frozen=True)
+class TASTVGConfig:
+    """Every hyper-parameter of the model; the defaults are the released HC-STVG model.
+
+    Attributes:
+        resnet, swin, roberta, transformer: the parts.
+        queries: how object queries start (table 4 of the paper): "zero"; the mean of the frames that text-guided
+            temporal "sampling" keeps; the mean over all frames weighted by attribute-aware spatial "activation"; or
+            "both".
+        appearance_words, motion_words: sizes of the attribute vocabularies that train the activation.
+        sampling_threshold: theta; frames with a higher score are kept. 0.45 for VidSTG.
+        second_pass: at inference, decode again with queries from the frames whose first actioness exceeds
+            `actioness_threshold`.
+        actioness_threshold: see above.
+        resnet_frames_per_step: how many frames the ResNet handles at once, to bound memory; None for all.
+    """
+
+    resnet: ResNetConfig = ResNetConfig()
+    swin: VideoSwinConfig = VideoSwinConfig()
+    roberta: RobertaConfig = RobertaConfig()
+    transformer: TransformerConfig = TransformerConfig()
+    queries: str = "both"
+    appearance_words: int = 15
+    motion_words: int = 60
+    sampling_threshold: float = 0.7
+    second_pass: bool = True
+    actioness_threshold: float = 0.5
+    resnet_frames_per_step: int | None = None
+
+    def __post_init__(self):
+        if self.queries not in QUERY_KINDS:
+            raise ValueError(f"queries is {self.queries!r}; it must be one of {', '.join(QUERY_KINDS)}")
+        if self.queries == "zero" and self.second_pass:
+            raise ValueError('queries="zero" leaves a second pass nothing to renew; set second_pass=False')
+
+    @property
+    def samples(self) -> bool:
+        """Whether the model has text-guided temporal sampling."""
+        return self.queries in ("sampling", "both")
+
+    @property
+    def activates(self) -> bool:
+        """Whether the model has attribute-aware spatial activation."""
+        return self.queries in ("activation", "both")
+
+
+class TextProjection(nnx.Module):
+    """Linear, norm, dropout (reference: `FeatureResizer`)."""
+
+    def __init__(self, features_in: int, width: int, *, dropout_rate: float, dtype):
+        self.fc = Linear(features_in, width, dtype=dtype)
+        self.norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
+        self.dropout_rate = dropout_rate
+
+    def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        return dropout(self.norm(self.fc(x)), self.dropout_rate, rngs)
+
+
+class TargetQueries(nnx.Module):
+    """The classifiers behind target-aware queries, one per stream."""
+
+    def __init__(self, config: TASTVGConfig, *, dtype):
+        width, heads = config.transformer.width, config.transformer.heads
+        common = {"dropout_rate": config.transformer.dropout_rate, "dtype": dtype}
+        self.config = config
+        if config.samples:
+            self.appearance_sampling = TemporalSampling(width, heads, **common)
+            self.motion_sampling = TemporalSampling(width, heads, **common)
+        if config.activates:
+            self.appearance_activation = SpatialActivation(width, heads, config.appearance_words, **common)
+            self.motion_activation = SpatialActivation(width, heads, config.motion_words, **common)
+
+    def sample(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> tuple[jax.Array, jax.Array]:
+        """Relevance logits of every frame from the motion and the appearance stream, float32 [b, t] each."""
+        text = jax.lax.stop_gradient(_mean_text(encoded))
+        places = None if encoded.grid_valid is None else encoded.grid_valid[:, None, :, None]
+
+        def logits(classifier, tokens):
+            pooled = masked_mean(jax.lax.stop_gradient(tokens), places, axis=2)
+            return classifier(pooled, text, encoded.text_valid, rngs=rngs)
+
+        return logits(self.motion_sampling, encoded.motion), logits(self.appearance_sampling, encoded.appearance)
+
+    def activate(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None):
+        """((activation [b, t, n], attribute logits per frame [b, t, words]) for appearance, the same for motion)."""
+        subject = jax.lax.stop_gradient(_mean_text(encoded)[:, 0])
+
+        def look(classifier, tokens):
+            return classifier(jax.lax.stop_gradient(tokens), subject, encoded.grid_valid, rngs=rngs)
+
+        return look(self.appearance_activation, encoded.appearance), look(self.motion_activation, encoded.motion)
+
+
+def _mean_text(encoded: EncodedVideo) -> jax.Array:
+    """Text tokens averaged over the real frames, [b, l, d]."""
+    frames = None if encoded.frames_valid is None else encoded.frames_valid[:, :, None, None]
+    return masked_mean(encoded.text, frames, axis=1)
+
+
+class TASTVG(nnx.Module):
+    """The whole model. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for callers who
+    ask several sentences of one video.
+
+    Args:
+        config: see TASTVGConfig.
+        dtype: of the computation, for example bfloat16; parameters are float32 always.
+    """
+
+    def __init__(self, config: TASTVGConfig = TASTVGConfig(), *, dtype: Any = jnp.float32):
+        transformer = config.transformer
+        width = transformer.width
+        part = {"dtype": dtype}
+        self.config = config
+        self.dtype = dtype
+        self.resnet = ResNet(config.resnet, **part)
+        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
+        self.swin = VideoSwin(config.swin, **part)
+        self.motion_projection = Linear(config.swin.out_channels, width, **part)
+        self.roberta = Roberta(config.roberta, **part)
+        self.text_projection = TextProjection(
+            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
+        )
+        self.encoder = CrossModalEncoder(transformer, **part)
+        self.target_queries = TargetQueries(config, **part)
+        self.anchor_head = AnchorHead(transformer, **part)
+        self.temporal_decoder = TemporalDecoder(transformer, **part)
+        self.spatial_decoder = SpatialDecoder(transformer, **part)
+        rate = transformer.head_dropout_rate
+        self.box_head = MLP((width, width, width, 4), **part)
+        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
+        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
+
+    def __call__(
+        self, batch: GroundingBatch, *, second_pass: bool | None = None, rngs: nnx.Rngs | None = None
+    ) -> GroundingOutput:
+        """Grounds each sentence in its video.
+
+        Args:
+            batch: see GroundingBatch.
+            second_pass: overrides the config's switch; training uses False.
+            rngs: stream `dropout`, to train; None at inference.
+        """
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        return self.ground(video, batch.text_ids, batch.text_valid, second_pass=second_pass, rngs=rngs)
+
+    def encode_video(
+        self,
+        frames: jax.Array,
+        frames_valid: jax.Array | None = None,
+        sizes: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> VideoFeatures:
+        """Runs both visual backbones; arguments as in GroundingBatch."""
+        b, t, h, w, _ = frames.shape
+        appearance = self._run_resnet(frames, sizes)
+        # The motion backbone stays as pre-trained (reference: `torch.no_grad()` around it).
+        motion = jax.lax.stop_gradient(self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs))
+        return VideoFeatures(
+            appearance=self.appearance_projection(appearance),
+            motion=self.motion_projection(motion),
+            frames_valid=frames_valid,
+            sizes=None if sizes is None else -(-sizes // ResNet.STRIDE),
+        )
+
+    def _run_resnet(self, frames: jax.Array, sizes: jax.Array | None) -> jax.Array:
+        b, t, *pixels = frames.shape
+        images = frames.reshape(b * t, *pixels)
+        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
+        step = self.config.resnet_frames_per_step
+        if step is None or b * t <= step:
+            features = self.resnet(images, image_sizes)
+        else:
+            features = jax.lax.map(
+                lambda one: self.resnet(one[0][None], None if one[1] is None else one[1][None])[0],
+                (images, image_sizes),
+                batch_size=step,
+            )
+        return features.reshape(b, t, *features.shape[1:])
+
+    def encode_text(
+        self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """ids int32 [b, l] -> projected tokens [b, l, d]."""
+        return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+
+    def ground(
+        self,
+        video: VideoFeatures,
+        text_ids: jax.Array,
+        text_valid: jax.Array | None = None,
+        *,
+        second_pass: bool | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> GroundingOutput:
+        """Grounds sentences in videos whose features are known; arguments as in `__call__`."""
+        config = self.config
+        second_pass = config.second_pass if second_pass is None else second_pass
+        text = self.encode_text(text_ids, text_valid, rngs=rngs)
+        encoded = self.encoder(video, text, text_valid, rngs=rngs)
+        anchors = self.anchor_head(encoded.frame_means, rngs=rngs)
+        parts: dict[str, jax.Array | None] = {}
+        score = jnp.ones(encoded.frame_means.shape[:2], jnp.float32)
+        if config.samples:
+            motion_logits, appearance_logits = self.target_queries.sample(encoded, rngs=rngs)
+            score = (jax.nn.sigmoid(motion_logits) + jax.nn.sigmoid(appearance_logits)) / 2
+            parts |= {
+                "motion_sampling_logits": motion_logits,
+                "appearance_sampling_logits": appearance_logits,
+                "sampling_score": score,
+            }
+        threshold = config.sampling_threshold if config.samples else 0.0
+        activated = self.target_queries.activate(encoded, rngs=rngs) if config.activates else None
+        chosen = choose_frames(score, threshold, encoded.frames_valid)
+        states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
+        if second_pass:
+            actioness = jax.nn.sigmoid(self._actioness(states[-1], None))
+            chosen = choose_frames(actioness, config.actioness_threshold, encoded.frames_valid)
+            states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
+        if activated is not None:
+            (_, appearance_words), (_, motion_words) = activated
+            parts["appearance_attribute_logits"] = mean_over_chosen(appearance_words, chosen)
+            parts["motion_attribute_logits"] = mean_over_chosen(motion_words, chosen)
+        return GroundingOutput(
+            boxes_cxcywh=boxes,
+            start_end_logits=self.start_end_head(states, rngs=rngs).astype(jnp.float32),
+            actioness_logits=self._actioness(states, rngs),
+            **parts,
+        )
+
+    def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
+
+    def _decode(self, encoded: EncodedVideo, anchors, activated, chosen, rngs) -> tuple[jax.Array, jax.Array]:
+        """States of the temporal decoder [k, b, t, d] and boxes [k, b, t, 4], from queries of the chosen frames."""
+        spatial, temporal = self._queries(encoded, activated, chosen)
+        states = self.temporal_decoder(temporal, encoded, rngs=rngs)
+        boxes = self.spatial_decoder(spatial, anchors, encoded, self.box_head, rngs=rngs)
+        return states, boxes
+
+    def _queries(self, encoded: EncodedVideo, activated, chosen) -> tuple[jax.Array, jax.Array]:
+        """The spatial and the temporal query, repeated for every frame: [b, t, d] each."""
+        if self.config.queries == "zero":
+            zeros = jnp.zeros_like(encoded.frame_means)
+            return zeros, zeros
+        appearance, motion = (None, None) if activated is None else (activated[0][0], activated[1][0])
+        spatial = pool_query(encoded.appearance, appearance, chosen, encoded.grid_valid)
+        temporal = pool_query(encoded.motion, motion, chosen, encoded.grid_valid)
+        shape = encoded.frame_means.shape
+        return jnp.broadcast_to(spatial[:, None], shape), jnp.broadcast_to(temporal[:, None], shape)
+
+
+def _sizes_3d(shape, frames_valid: jax.Array | None, sizes: jax.Array | None) -> jax.Array | None:
+    """int [b, 3], real (t, h, w) of each video, or None when nothing is padded."""
+    if frames_valid is None and sizes is None:
+        return None
+    b, t, h, w, _ = shape
+    lengths = jnp.full((b,), t) if frames_valid is None else frames_valid.sum(1)
+    sizes = jnp.broadcast_to(jnp.array([h, w]), (b, 2)) if sizes is None else sizes
+    return jnp.concatenate([lengths[:, None], sizes], axis=1)

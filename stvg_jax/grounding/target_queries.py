@@ -1,0 +1,127 @@
+"""Target-aware queries: which frames, which places, and the queries made from them (TA-STVG sections 3.2 to 3.4)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.nn.attention import CrossAttentionBlock
+from stvg_jax.nn.declare import LayerNorm, Linear
+from stvg_jax.nn.layers import gelu
+from stvg_jax.nn.masking import masked_mean
+
+_LAYERS = 2
+
+
+class ClassifierHead(nnx.Module):
+    """Dense, GELU, norm, dense (reference: `BertLMPredictionHead`)."""
+
+    def __init__(self, width: int, classes: int, *, dtype):
+        self.transform = Linear(width, width, dtype=dtype)
+        self.norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
+        self.decoder = Linear(width, classes, dtype=dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., width] -> float32 [..., classes]."""
+        return self.decoder(self.norm(gelu(self.transform(x)))).astype(jnp.float32)
+
+
+class TemporalSampling(nnx.Module):
+    """Text-guided temporal sampling (TTS) for one stream: how relevant is each frame to the sentence."""
+
+    def __init__(self, width: int, heads: int, *, dropout_rate: float, dtype):
+        self.layers = nnx.List(
+            [CrossAttentionBlock(width, heads, dropout_rate=dropout_rate, dtype=dtype) for _ in range(_LAYERS)]
+        )
+        self.head = ClassifierHead(width, 1, dtype=dtype)
+
+    def __call__(self, pooled: jax.Array, text: jax.Array, text_valid=None, *, rngs=None) -> jax.Array:
+        """Frame features pooled over space [b, t, d], text tokens [b, l, d] -> logits float32 [b, t]."""
+        for layer in self.layers:
+            pooled, _ = layer(pooled, text, key_valid=text_valid, rngs=rngs)
+        return self.head(pooled)[..., 0]
+
+
+class SpatialActivation(nnx.Module):
+    """Attribute-aware spatial activation (ASA) for one stream: where in each frame the named target is."""
+
+    def __init__(self, width: int, heads: int, words: int, *, dropout_rate: float, dtype):
+        self.layers = nnx.List(
+            [CrossAttentionBlock(width, heads, dropout_rate=dropout_rate, dtype=dtype) for _ in range(_LAYERS)]
+        )
+        self.head = ClassifierHead(width, words, dtype=dtype)
+
+    def __call__(
+        self, tokens: jax.Array, query: jax.Array, grid_valid=None, *, rngs=None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Looks for the subject in every frame.
+
+        Args:
+            tokens: [b, t, n, d].
+            query: the first text token [b, d].
+            grid_valid: bool [b, n] or None.
+            rngs: stream `dropout`, to train.
+
+        Returns:
+            Activation in [0, 1], float32 [b, t, n] (0 at padding), and attribute logits per frame,
+            float32 [b, t, words].
+        """
+        b, t, _, d = tokens.shape
+        x = jnp.broadcast_to(query[:, None, None], (b, t, 1, d))
+        valid = None if grid_valid is None else grid_valid[:, None]
+        for layer in self.layers:
+            x, weights = layer(x, tokens, key_valid=valid, rngs=rngs)
+        activation = _stretch(jax.nn.sigmoid(weights.sum(-3)[..., 0, :]), valid)
+        return activation, self.head(x[:, :, 0])
+
+
+def _stretch(x: jax.Array, valid: jax.Array | None) -> jax.Array:
+    """Scales the last axis linearly onto [0, 1], per row and over real entries; 0 at padding and in constant rows."""
+    low = jnp.min(x, axis=-1, keepdims=True, where=valid, initial=jnp.inf)
+    high = jnp.max(x, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)
+    stretched = (x - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
+    return stretched if valid is None else jnp.where(valid, stretched, 0)
+
+
+def choose_frames(score: jax.Array, threshold: float, frames_valid: jax.Array | None) -> jax.Array:
+    """Frames whose score exceeds the threshold, or every real frame of a video in which none does.
+
+    Args:
+        score: float [b, t].
+        threshold: see above.
+        frames_valid: bool [b, t] or None.
+
+    Returns:
+        bool [b, t].
+    """
+    real = jnp.ones(score.shape, bool) if frames_valid is None else frames_valid
+    chosen = (score > threshold) & real
+    return jnp.where(chosen.any(axis=1, keepdims=True), chosen, real)
+
+
+def pool_query(
+    tokens: jax.Array, activation: jax.Array | None, chosen: jax.Array, grid_valid: jax.Array | None
+) -> jax.Array:
+    """Mean over chosen frames and real places of the tokens times their activation.
+
+    Args:
+        tokens: [b, t, n, d].
+        activation: float32 [b, t, n], or None for one everywhere.
+        chosen: bool [b, t], at least one per video.
+        grid_valid: bool [b, n] or None.
+
+    Returns:
+        [b, d], the object query of each video.
+    """
+    weights = jnp.ones(tokens.shape[:3], jnp.float32) if activation is None else activation
+    places = jnp.ones(tokens.shape[:3], bool) if grid_valid is None else grid_valid[:, None]
+    counted = places & chosen[:, :, None]
+    weights = jnp.where(counted, weights, 0)
+    total = jnp.einsum("btnd,btn->bd", tokens, weights.astype(tokens.dtype), preferred_element_type=jnp.float32)
+    return (total / jnp.broadcast_to(counted, weights.shape).sum((1, 2))[:, None]).astype(tokens.dtype)
+
+
+def mean_over_chosen(values: jax.Array, chosen: jax.Array) -> jax.Array:
+    """values [b, t, c], chosen bool [b, t] -> [b, c]."""
+    return masked_mean(values, chosen[..., None], axis=1)

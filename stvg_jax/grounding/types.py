@@ -1,0 +1,83 @@
+"""What goes into a grounding model and what comes out: the glossary of axes and shapes.
+
+Axes, in this order wherever several meet:
+
+    b  videos of a batch            t  frames of a video (padded to the longest)
+    h  w  rows, columns of a frame's pixels or feature grid
+    n  tokens of one frame          l  text tokens          d  channels
+    k  decoder layers
+
+Masks end in `_valid`, True = real. Boxes carry their format: `cxcywh` is (centre x, centre y, width, height) and
+`xyxy` two corners; both in [0, 1] of the frame inside the model. Logits carry `_logits`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GroundingBatch:
+    """Videos with one sentence each. A mask that is None says that nothing is padded, and spares its cost.
+
+    Attributes:
+        frames: float [b, t, h, w, 3], normalised pixels; padded at the end of t, h and w with anything finite.
+        text_ids: int32 [b, l], token ids of "subject sentence", padded at the end.
+        text_valid: bool [b, l] or None.
+        frames_valid: bool [b, t] or None. Real frames come first.
+        sizes: int32 [b, 2], real height and width in pixels, or None.
+    """
+
+    frames: jax.Array
+    text_ids: jax.Array
+    text_valid: jax.Array | None = None
+    frames_valid: jax.Array | None = None
+    sizes: jax.Array | None = None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class VideoFeatures:
+    """What the two visual backbones make of a batch of videos; it does not depend on the sentence.
+
+    Attributes:
+        appearance: [b, t, h, w, d], projected image features.
+        motion: [b, t, h, w, d], projected video features.
+        frames_valid: bool [b, t] or None.
+        sizes: int32 [b, 2], real height and width on this feature grid, or None.
+    """
+
+    appearance: jax.Array
+    motion: jax.Array
+    frames_valid: jax.Array | None
+    sizes: jax.Array | None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GroundingOutput:
+    """Predictions. Entries of padded frames are meaningless. Everything is float32.
+
+    Attributes:
+        boxes_cxcywh: [k, b, t, 4], a box per frame from each spatial decoder layer, in [0, 1]; the last is the answer.
+        start_end_logits: [k, b, t, 2], first and last frame of the interval, from each temporal decoder layer.
+        actioness_logits: [k, b, t], whether the event goes on in the frame, likewise.
+        motion_sampling_logits, appearance_sampling_logits: [b, t], relevance of each frame to the text; None for a
+            model without temporal sampling.
+        sampling_score: [b, t], mean of the two probabilities; None likewise.
+        appearance_attribute_logits: [b, words], attribute words of the target; None for a model without spatial
+            activation.
+        motion_attribute_logits: [b, words], action words, likewise.
+    """
+
+    boxes_cxcywh: jax.Array
+    start_end_logits: jax.Array
+    actioness_logits: jax.Array
+    motion_sampling_logits: jax.Array | None = None
+    appearance_sampling_logits: jax.Array | None = None
+    sampling_score: jax.Array | None = None
+    appearance_attribute_logits: jax.Array | None = None
+    motion_attribute_logits: jax.Array | None = None

@@ -1,0 +1,39 @@
+"""Reductions over the real part of a padded array. A mask of None means that everything is real."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def masked_mean(x: jax.Array, valid: jax.Array | None, axis: int | tuple[int, ...]) -> jax.Array:
+    """Mean of `x` over `axis`, counting only positions where `valid` is True.
+
+    Args:
+        x: any float array.
+        valid: bool, of x's shape or broadcastable to it, or None.
+        axis: axes to reduce.
+
+    Returns:
+        `x` without `axis`; 0 where nothing is real.
+    """
+    if valid is None:
+        return x.mean(axis)
+    valid = jnp.broadcast_to(valid, x.shape)
+    total = jnp.where(valid, x, 0).sum(axis)
+    return total / jnp.maximum(valid.sum(axis), 1).astype(x.dtype)
+
+
+def within(sizes: jax.Array, height: int, width: int) -> jax.Array:
+    """bool [n, height, width], True inside the top-left `sizes` (int [n, 2], height and width) of each grid."""
+    rows = jnp.arange(height) < sizes[:, 0, None]
+    columns = jnp.arange(width) < sizes[:, 1, None]
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+    """`x` [n, h, w, c] with everything outside `sizes` (int [n, 2]) set to zero, so that a convolution sees there
+    what it would see beyond the border of the unpadded image."""
+    if sizes is None:
+        return x
+    return jnp.where(within(sizes, *x.shape[1:3])[..., None], x, 0)

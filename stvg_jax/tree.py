@@ -1,0 +1,53 @@
+"""Parameter trees as flat dictionaries whose keys are paths: "encoder/layers/0/ffn/up/kernel"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stvg_jax.errors import InputError
+
+
+def flatten(tree: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries (keys of any type) -> path to leaf, in the tree's order."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{path}/"))
+        else:
+            flat[path] = value
+    return flat
+
+
+def unflatten(flat: dict[str, Any]) -> dict[Any, Any]:
+    """The inverse of `flatten`; parts of a path that are numbers become ints, as Flax keys lists."""
+    tree: dict[Any, Any] = {}
+    for path, value in flat.items():
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("/"))
+        node = tree
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return tree
+
+
+def check_same_parameters(found: dict[str, Any], expected: dict[str, Any], where: str) -> None:
+    """Raises unless two flat trees have the same paths and shapes.
+
+    Args:
+        found: path to anything with a `.shape`.
+        expected: likewise, what the model declares.
+        where: names the source in the message.
+
+    Raises:
+        InputError: with every missing (-), extra (+) and wrongly shaped (!) parameter on its own line.
+    """
+    lines = [f"- missing   {p} {tuple(expected[p].shape)}" for p in expected if p not in found]
+    lines += [f"+ unexpected {p} {tuple(found[p].shape)}" for p in found if p not in expected]
+    lines += [
+        f"! {p} has shape {tuple(found[p].shape)}, the model needs {tuple(expected[p].shape)}"
+        for p in expected
+        if p in found and tuple(found[p].shape) != tuple(expected[p].shape)
+    ]
+    if lines:
+        raise InputError(f"{where} does not fit the model, {len(lines)} parameters differ:\n" + "\n".join(lines))

@@ -1,0 +1,73 @@
+"""What the reference starts training from: MDETR, Kinetics Video Swin-T and RoBERTa-base. Each fills a part of TA-STVG."""
+
+from __future__ import annotations
+
+from convert.formats.parts import (
+    COMPUTED,
+    POOLER,
+    decoder_layer,
+    encoder_layer,
+    mlp,
+    resnet,
+    roberta,
+    video_swin,
+)
+from convert.rules import Format, linear, norm
+
+MDETR = Format(
+    name="mdetr",
+    describes="MDETR's pretrained_resnet101_checkpoint.pth: ResNet-101, RoBERTa, encoder and decoder layers",
+    signature=("transformer.resizer.fc.weight", "query_embed.weight"),
+    rules=(
+        *resnet(r"backbone\.0\.body"),
+        *roberta(r"transformer\.text_encoder\."),
+        *linear(r"transformer\.resizer\.fc", "text_projection/fc"),
+        *norm(r"transformer\.resizer\.layer_norm", "text_projection/norm"),
+        *linear("input_proj", "appearance_projection"),
+        *encoder_layer(r"transformer\.encoder\.layers\.(\d+)", r"encoder/layers/\1"),
+        *decoder_layer(r"transformer\.decoder\.layers\.(\d+)", r"spatial_decoder/layers/\1"),
+        *mlp("bbox_embed", "box_head"),
+    ),
+    dropped=(
+        (r".*\.num_batches_tracked", COMPUTED),
+        (r"transformer\.text_encoder\.embeddings\.position_ids", COMPUTED),
+        (r"transformer\.text_encoder\.pooler\..*", POOLER),
+        (
+            r"transformer\.decoder\.layers\.\d+\.(cross_attn_image|cross_attn_text|norm2)\..*",
+            "replaced by conditional cross-attention",
+        ),
+        (r"transformer\.decoder\.norm\..*", "boxes are read before the decoder's norm"),
+        (r"(query_embed|class_embed|isfinal_embed|contrastive_\w+|transformer\.CLS)(\..*)?", "MDETR's own task"),
+        (r"(qa_embed|answer_\w+)(\..*)?", "MDETR's own task"),
+    ),
+    fills=(
+        "(resnet|roberta|text_projection|appearance_projection|box_head|encoder/layers)/.*",
+        r"spatial_decoder/layers/\d+/(self_attn|self_norm|cross_norm|ffn|ffn_norm)/.*",
+    ),
+)
+
+VIDEO_SWIN = Format(
+    name="video_swin",
+    describes="Kinetics Video Swin-T: swin_tiny_patch244_window877_kinetics400_1k.pth",
+    signature=("backbone.patch_embed.proj.weight", "backbone.layers.0.blocks.0.attn.qkv.weight"),
+    rules=video_swin("backbone", downsample=r"backbone\.layers\.(\d+)\.downsample"),
+    dropped=(
+        (r"backbone\..*\.relative_position_index", COMPUTED),
+        (r"backbone\.norm\..*", "features are read before the final norm"),
+        (r"cls_head\..*", "the classifier of Kinetics"),
+    ),
+    fills=("swin/.*",),
+)
+
+ROBERTA = Format(
+    name="roberta",
+    describes="RoBERTa-base as on the Hugging Face hub: model.safetensors or pytorch_model.bin",
+    signature=("embeddings.word_embeddings.weight", "encoder.layer.11.output.dense.weight"),
+    rules=roberta(r"(?:roberta\.)?"),
+    dropped=(
+        (r"(?:roberta\.)?embeddings\.position_ids", COMPUTED),
+        (r"(?:roberta\.)?pooler\..*", POOLER),
+        (r"lm_head\..*", "the masked-word task"),
+    ),
+    fills=("roberta/.*",),
+)

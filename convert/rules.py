@@ -1,0 +1,246 @@
+"""Renaming rules from PyTorch state dicts to parameter paths, applied as a bijection.
+
+A format is a list of rules plus what it leaves out on purpose. Every source tensor must be claimed exactly once, by a
+rule, an alias or a reason to drop it, and every parameter of the model must be written exactly once; otherwise
+conversion fails with the whole list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from stvg_jax.errors import InputError
+
+Transform = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One renaming.
+
+    Attributes:
+        source: regular expression over the whole source name.
+        targets: parameter paths, with group references such as \\1; as many as `transform` returns arrays.
+        transform: source array -> target arrays.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    transform: Transform
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """How one kind of released checkpoint maps onto a model.
+
+    Attributes:
+        name: what `--format` calls it.
+        describes: one line for people.
+        signature: source names that only this format has; used to recognise it.
+        rules: see Rule.
+        dropped: (regular expression, reason) for tensors that the model does not need.
+        aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
+        fills: regular expressions of the parameter paths that it must write, all of them. Everything by default;
+            initialisation sources fill a part of a model.
+    """
+
+    name: str
+    describes: str
+    signature: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    fills: tuple[str, ...] = (".*",)
+
+    @property
+    def is_partial(self) -> bool:
+        return self.fills != (".*",)
+
+
+def _same(array: np.ndarray) -> Sequence[np.ndarray]:
+    return (array,)
+
+
+def _matrix(array: np.ndarray) -> Sequence[np.ndarray]:
+    """Linear weight [out, in] -> kernel [in, out]; a 1x1 convolution [out, in, 1, 1] likewise."""
+    return (array.reshape(array.shape[:2]).T,)
+
+
+def _thirds(array: np.ndarray) -> Sequence[np.ndarray]:
+    """PyTorch's joint query, key and value projection, weight [3d, d] or bias [3d]."""
+    return tuple(part.T for part in np.split(array, 3))
+
+
+def _image_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
+    """Convolution weight [out, in, h, w] -> kernel [h, w, in, out]."""
+    return (array.transpose(2, 3, 1, 0),)
+
+
+def _patch_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
+    """Patch convolution [out, in, t, p, p] -> kernel [p * p * in, out]; a kernel over several frames is summed over
+    them, which is how the reference turns a video patch into a frame patch."""
+    summed = array.sum(axis=2)
+    return (summed.transpose(2, 3, 1, 0).reshape(-1, len(array)),)
+
+
+def linear(source: str, target: str) -> tuple[Rule, ...]:
+    """A Linear layer or 1x1 convolution with bias."""
+    return (*matrix(source, target), Rule(rf"{source}\.bias", (f"{target}/bias",), _same))
+
+
+def matrix(source: str, target: str) -> tuple[Rule, ...]:
+    """A Linear layer without bias."""
+    return (Rule(rf"{source}\.weight", (f"{target}/kernel",), _matrix),)
+
+
+def norm(source: str, target: str) -> tuple[Rule, ...]:
+    """A LayerNorm."""
+    return (
+        Rule(rf"{source}\.weight", (f"{target}/scale",), _same),
+        Rule(rf"{source}\.bias", (f"{target}/bias",), _same),
+    )
+
+
+def embedding(source: str, target: str) -> tuple[Rule, ...]:
+    return (Rule(rf"{source}\.weight", (f"{target}/embedding",), _same),)
+
+
+def array(source: str, target: str) -> tuple[Rule, ...]:
+    """A bare parameter, copied as it is."""
+    return (Rule(source, (target,), _same),)
+
+
+def conv(source: str, target: str) -> tuple[Rule, ...]:
+    """A convolution without bias."""
+    return (Rule(rf"{source}\.weight", (f"{target}/kernel",), _image_kernel),)
+
+
+def frozen_norm(source: str, target: str) -> tuple[Rule, ...]:
+    """A frozen batch norm, into the convolution it follows."""
+    return (
+        *norm(source, target),
+        Rule(rf"{source}\.running_mean", (f"{target}/mean",), _same),
+        Rule(rf"{source}\.running_var", (f"{target}/var",), _same),
+    )
+
+
+def patches(source: str, target: str) -> tuple[Rule, ...]:
+    """The convolution that cuts a video into patches."""
+    return (
+        Rule(rf"{source}\.weight", (f"{target}/kernel",), _patch_kernel),
+        Rule(rf"{source}\.bias", (f"{target}/bias",), _same),
+    )
+
+
+def attention(source: str, target: str) -> tuple[Rule, ...]:
+    """torch.nn.MultiheadAttention."""
+    parts = ("query", "key", "value")
+    return (
+        Rule(rf"{source}\.in_proj_weight", tuple(f"{target}/{p}/kernel" for p in parts), _thirds),
+        Rule(rf"{source}\.in_proj_bias", tuple(f"{target}/{p}/bias" for p in parts), _thirds),
+        *linear(rf"{source}\.out_proj", f"{target}/out"),
+    )
+
+
+@dataclasses.dataclass
+class Converted:
+    """What came of a state dict.
+
+    Attributes:
+        parameters: path -> array.
+        taken: source name -> paths it became.
+        dropped: source name -> reason.
+        aliases: source name -> the name it repeats.
+    """
+
+    parameters: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    taken: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    dropped: dict[str, str] = dataclasses.field(default_factory=dict)
+    aliases: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+class _Source:
+    """Reads tensors by name, whether they are arrays already or lazy references into a file."""
+
+    def __init__(self, tensors: Mapping):
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        tensor = self._tensors[name]
+        return np.asarray(tensor if isinstance(tensor, np.ndarray) else tensor.read())
+
+
+def convert(
+    tensors: Mapping, fmt: Format, *, where: str = "the state dict", progress: Callable[[str], None] | None = None
+) -> Converted:
+    """Applies a format's rules.
+
+    Args:
+        tensors: source name -> numpy array, or anything with `.read()` that gives one.
+        fmt: the format.
+        where: names the source in messages.
+        progress: called with each source name when it is done.
+
+    Returns:
+        Every parameter the source holds. Completeness against the model is the caller's to check.
+
+    Raises:
+        InputError: for names that no rule knows, aliases that differ, and parameters written twice.
+    """
+    source = _Source(tensors)
+    result = Converted()
+    unknown: list[str] = []
+    for name in tensors:
+        if (reason := _first_match(fmt.dropped, name)) is not None:
+            result.dropped[name] = reason
+        elif (original := _alias(fmt, name)) is not None:
+            _check_alias(source, tensors, name, original, where)
+            result.aliases[name] = original
+        elif (found := _claim(fmt.rules, name)) is not None:
+            rule, match = found
+            _write(result, name, [match.expand(t) for t in rule.targets], rule.transform(source[name]), where)
+        else:
+            unknown.append(name)
+        if progress is not None:
+            progress(name)
+    if unknown:
+        listed = "\n".join(f"+ unexpected {name} {tuple(tensors[name].shape)}" for name in unknown)
+        raise InputError(f"{where} holds {len(unknown)} tensors that format {fmt.name} does not know:\n{listed}")
+    return result
+
+
+def _first_match(table: Sequence[tuple[str, str]], name: str) -> str | None:
+    return next((reason for pattern, reason in table if re.fullmatch(pattern, name)), None)
+
+
+def _alias(fmt: Format, name: str) -> str | None:
+    for pattern, replacement in fmt.aliases:
+        if match := re.fullmatch(pattern, name):
+            return match.expand(replacement)
+    return None
+
+
+def _claim(rules: Sequence[Rule], name: str) -> tuple[Rule, re.Match] | None:
+    claims = [(rule, match) for rule in rules if (match := re.fullmatch(rule.source, name))]
+    if len(claims) > 1:
+        raise AssertionError(f"{name} is claimed by {[rule.source for rule, _ in claims]}; rules must be disjoint")
+    return claims[0] if claims else None
+
+
+def _check_alias(source: _Source, tensors: Mapping, name: str, original: str, where: str) -> None:
+    if original not in tensors:
+        raise InputError(f"{where} holds {name} but not {original}, whose second name it is")
+    if not np.array_equal(source[name], source[original]):
+        raise InputError(f"{where}: {name} and {original} are one parameter under two names, but their values differ")
+
+
+def _write(result: Converted, name: str, targets: list[str], arrays: Sequence[np.ndarray], where: str) -> None:
+    for target, value in zip(targets, arrays, strict=True):
+        if target in result.parameters:
+            raise InputError(f"{where} gives {target} twice, the second time by {name}")
+        result.parameters[target] = np.ascontiguousarray(value)
+    result.taken[name] = targets

@@ -1,0 +1,61 @@
+"""Strict conversion between nested mappings (JSON, ml_collections) and configuration dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from stvg_jax.errors import InputError
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
+    """Makes a dataclass from a mapping.
+
+    Args:
+        kind: a dataclass whose fields are scalars, tuples of scalars or further dataclasses.
+        values: field name -> value; absent fields keep their default.
+        path: names the mapping in messages.
+
+    Raises:
+        InputError: for an unknown key, with the known ones, or a value of another type or outside its rule.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    built = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise InputError(f"{path}.{key} is unknown; {path} has {', '.join(fields)}")
+        built[key] = _convert(hints[key], value, f"{path}.{key}")
+    try:
+        return kind(**built)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{path} is {value!r}; it must be a mapping")
+        return build(hint, value, path)
+    options = [o for o in typing.get_args(hint) if o is not type(None)] if _is_optional(hint) else [hint]
+    if value is None and _is_optional(hint):
+        return None
+    (option,) = options
+    if typing.get_origin(option) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{path} is {value!r}; it must be a list")
+        kind = typing.get_args(option)[0]
+        return tuple(_convert(kind, v, f"{path}[{i}]") for i, v in enumerate(value))
+    if option is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, option) or (option is int and isinstance(value, bool)):
+        raise InputError(f"{path} is {value!r}; it must be a {option.__name__}")
+    return value
+
+
+def _is_optional(hint: Any) -> bool:
+    return type(None) in typing.get_args(hint)

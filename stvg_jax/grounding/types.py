@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import numpy as np
 
 
 @jax.tree_util.register_dataclass
@@ -81,3 +82,15 @@ class GroundingOutput:
     sampling_score: jax.Array | None = None
     appearance_attribute_logits: jax.Array | None = None
     motion_attribute_logits: jax.Array | None = None
+
+    def row(self, index: int) -> GroundingOutput:
+        """The predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]."""
+
+        def pick(field: dataclasses.Field) -> np.ndarray | None:
+            value = getattr(self, field.name)
+            return None if value is None else np.take(np.asarray(value), index, axis=1 if field.name in _LAYERED else 0)
+
+        return GroundingOutput(**{field.name: pick(field) for field in dataclasses.fields(self)})
+
+
+_LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits")

@@ -1,0 +1,138 @@
+"""From decoded pictures to the arrays that a model takes: resized as in the released systems, and normalised."""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+from data_pipeline.video import VideoReader
+from stvg_jax.errors import InputError
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+# Wider pictures are squeezed to this ratio (TA-STVG, datasets/hcstvg.py, `max_rate`).
+MAX_ASPECT = 1.4
+
+_THREADS = max(1, min(8, os.cpu_count() or 1))
+
+
+def model_size(height: int, width: int, resolution: int) -> tuple[int, int]:
+    """(height, width) that a picture of this height and width has for a model of this resolution.
+
+    The height becomes `resolution`; the width follows but is at most 1.4 times that, so wide pictures are squeezed.
+
+    Raises:
+        InputError: a size that is not positive, or a picture so narrow that no column would be left.
+    """
+    if min(height, width, resolution) < 1:
+        raise InputError(f"height={height}, width={width}, resolution={resolution}: all three must be at least 1")
+    new_width = min(int(resolution * (width / height)), int(resolution * MAX_ASPECT))
+    if new_width < 1:
+        raise InputError(f"a picture {width} wide and {height} high is too narrow for resolution {resolution}; crop it")
+    return resolution, new_width
+
+
+def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Antialiased bilinear resizing, within 5e-5 of torchvision's `Resize(size, antialias=True)` on float tensors.
+
+    Args:
+        frames: uint8 [n, H, W, 3].
+        size: (h, w).
+
+    Returns:
+        float32 [n, h, w, 3] in [0, 1].
+    """
+    return _map_frames(enumerate(frames), len(frames), size, _resize_one)
+
+
+def normalize(frames: np.ndarray) -> np.ndarray:
+    """Subtracts ImageNet's mean and divides by its deviation: float32 [..., 3] in [0, 1] to float32 [..., 3]."""
+    return (frames - IMAGENET_MEAN) / IMAGENET_STD
+
+
+def prepare(frames: np.ndarray, resolution: int) -> np.ndarray:
+    """Resizes and normalises: uint8 [n, H, W, 3] to float32 [n, h, w, 3] with (h, w) = `model_size(H, W, resolution)`.
+
+    Raises:
+        InputError: as `model_size`.
+    """
+    size = model_size(*frames.shape[1:3], resolution)
+    return _map_frames(enumerate(frames), len(frames), size, _prepare_one)
+
+
+def load_clip(
+    reader: VideoReader,
+    frame_ids: Sequence[int] | np.ndarray,
+    resolution: int,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Decodes, resizes and normalises frames of a video; what `prepare(reader.read(frame_ids), resolution)` gives.
+
+    Full-size pictures are held a few at a time, and resized on threads while the next ones are decoded.
+
+    Args:
+        frame_ids: [n] ids in any order, repeats allowed.
+        progress: called with 1 after each distinct frame has been decoded.
+
+    Returns:
+        float32 [n, h, w, 3], normalised, with (h, w) = `model_size(height, width, resolution)`.
+
+    Raises:
+        InputError: as `model_size` and `VideoReader.read`.
+    """
+    size = model_size(reader.info.height, reader.info.width, resolution)
+    unique, places = np.unique(np.asarray(frame_ids), return_inverse=True)
+    pictures = (picture for _, picture in reader.iter_selected(unique))
+    clip = _map_frames(enumerate(_counted(pictures, progress)), len(unique), size, _prepare_one)
+    return clip if np.array_equal(places, np.arange(len(unique))) else clip[places]
+
+
+def _counted(pictures: Iterable[np.ndarray], progress: Callable[[int], None] | None) -> Iterator[np.ndarray]:
+    for picture in pictures:
+        yield picture
+        if progress is not None:
+            progress(1)
+
+
+def _map_frames(
+    frames: Iterable[tuple[int, np.ndarray]],
+    count: int,
+    size: tuple[int, int],
+    function: Callable[[np.ndarray, tuple[int, int]], np.ndarray],
+) -> np.ndarray:
+    """Applies `function` to numbered frames on threads: float32 [count, h, w, 3]."""
+    result = np.empty((count, *size, 3), np.float32)
+
+    def work(index: int, frame: np.ndarray) -> None:
+        result[index] = function(frame, size)
+
+    running: collections.deque[Future[None]] = collections.deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for index, frame in frames:
+            running.append(pool.submit(work, index, frame))
+            # Without a bound a fast decoder would pile up full-size pictures.
+            if len(running) > 2 * _THREADS:
+                running.popleft().result()
+        for future in running:
+            future.result()
+    return result
+
+
+def _resize_one(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    result = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        # Pillow rounds 8-bit results to whole numbers; its float pictures have one channel.
+        plane = Image.fromarray(frame[..., channel].astype(np.float32))
+        result[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
+    result /= 255
+    return result
+
+
+def _prepare_one(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return normalize(_resize_one(frame, size))

@@ -1,0 +1,28 @@
+"""The text that a model reads: subject and sentence, cleaned as its training data was."""
+
+from __future__ import annotations
+
+import re
+
+from stvg_jax.errors import InputError
+
+_WORD = re.compile(r"\w*[A-Za-z]\w*")
+
+
+def model_text(subject: str, sentence: str, rule: str) -> str:
+    """Joins the phrase that names the target and the sentence (reference: `models/pipeline.py`).
+
+    Args:
+        subject: such as "the man".
+        sentence: as given.
+        rule: data set whose cleaning applies. "hcstvg": lower case. "vidstg": words only, lower case (without the
+            reference's list of typing errors, which is particular to its annotations).
+
+    Raises:
+        InputError: if the sentence has no word.
+    """
+    if not _WORD.search(sentence):
+        raise InputError(f"the sentence {sentence!r} has no word in it; describe what to look for")
+    if rule == "vidstg":
+        sentence = " ".join(_WORD.findall(sentence))
+    return f"{subject} {sentence.lower()}"

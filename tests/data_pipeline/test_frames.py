@@ -1,0 +1,84 @@
+"""Resizing against the released preprocessing, and clips read frame by frame against clips read whole."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from data_pipeline.frames import IMAGENET_MEAN, IMAGENET_STD, load_clip, model_size, normalize, prepare, resize
+from data_pipeline.video import open_video
+from stvg_jax.errors import InputError
+from tests.videos import write_video
+
+RESIZED = dict(np.load(pathlib.Path(__file__).parents[1] / "goldens" / "resize_cases.npz"))
+CASES = [name for name in RESIZED if "x" in name and not name.endswith(".shape")]
+
+
+def picture_of_case(height, width):
+    blocks = np.random.default_rng(int(RESIZED["seed"]) + height).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    return blocks.astype(np.uint8).repeat(8, 0).repeat(8, 1)[:height, :width]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resize_equals_the_released_preprocessing(case):
+    height, width = (int(n) for n in case.split("x"))
+    size = model_size(height, width, 420)
+    assert (3, *size) == tuple(RESIZED[case + ".shape"])
+    resized = resize(picture_of_case(height, width)[None], size)
+    assert resized.dtype == np.float32
+    # Measured: 2.3e-5, rounding of float32 in the reference.
+    np.testing.assert_allclose(resized[0].transpose(2, 0, 1)[:, ::29, ::31], RESIZED[case], atol=5e-5, rtol=0)
+
+
+def test_resize_keeps_frames_apart():
+    frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 9, 7, 3), np.uint8)
+    resized = resize(frames, (4, 5))
+    expected = np.arange(40)[:, None, None, None] / 255 * np.ones((1, 4, 5, 3))
+    np.testing.assert_allclose(resized, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "resolution", "expected"),
+    [
+        (432, 768, 224, (224, 313)),
+        (1080, 1920, 420, (420, 588)),
+        (480, 640, 420, (420, 560)),
+        (640, 360, 420, (420, 236)),
+        (100, 100, 64, (64, 64)),
+        (1000, 3, 500, (500, 1)),
+    ],
+)
+def test_model_size(height, width, resolution, expected):
+    assert model_size(height, width, resolution) == expected
+
+
+@pytest.mark.parametrize(("sizes", "message"), [((1000, 1, 224), "too narrow"), ((10, 10, 0), "resolution=0")])
+def test_model_size_refuses_what_leaves_no_pixels(sizes, message):
+    with pytest.raises(InputError, match=message):
+        model_size(*sizes)
+
+
+def test_normalize_uses_the_statistics_of_imagenet():
+    frames = np.stack([IMAGENET_MEAN, IMAGENET_MEAN + IMAGENET_STD])[:, None, None]
+    np.testing.assert_allclose(normalize(frames)[:, 0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-6)
+
+
+def test_prepare_is_resize_then_normalize():
+    frames = np.random.default_rng(0).integers(0, 256, (3, 40, 100, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(prepare(frames, 32), normalize(resize(frames, (32, 44))))
+
+
+def test_load_clip_equals_reading_then_preparing(tmp_path):
+    with open_video(write_video(tmp_path / "a.mp4")) as reader:
+        ids, steps = [17, 3, 3, 29, 4], []
+        clip = load_clip(reader, ids, 32, progress=steps.append)
+        np.testing.assert_array_equal(clip, prepare(reader.read(ids), 32))
+        assert clip.dtype == np.float32
+        assert sum(steps) == 4
+
+
+def test_load_clip_names_a_frame_that_is_not_there(tmp_path):
+    with open_video(write_video(tmp_path / "a.mp4", count=5)) as reader:
+        with pytest.raises(InputError, match="no frame 5; frames are numbered 0 to 4"):
+            load_clip(reader, [0, 5], 32)
+        assert load_clip(reader, [], 32).shape == (0, 32, 44, 3)

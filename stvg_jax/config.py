@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stvg_jax.errors import InputError
@@ -59,3 +61,21 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 def _is_optional(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
+
+
+def load_config_file(path: Path, arg: str = "") -> dict[str, Any]:
+    """Runs `get_config(arg)` of a configuration file and returns its result as nested dictionaries.
+
+    Raises:
+        InputError: if there is no such file, or it has no `get_config`.
+    """
+    if not path.is_file():
+        raise InputError(f"configuration {path} does not exist; the project's are in configs/")
+    spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"configuration {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise InputError(f"configuration {path} has no function get_config")
+    return module.get_config(arg).to_dict()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stvg_jax.inference.draw import write_h264
+from stvg_jax.inference.draw.encode import write_h264
 
 COLOURS = {
     "orange": (240, 135, 25),

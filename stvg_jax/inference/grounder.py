@@ -18,7 +18,7 @@ from stvg_jax.errors import InputError
 from stvg_jax.grounding.registry import make_model
 from stvg_jax.grounding.tubes import PassPrediction, log_softmax, merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
-from stvg_jax.inference.compilation import enable_cache, jit
+from stvg_jax.inference.compilation import Program, enable_cache
 from stvg_jax.inference.progress import Progress, Silent
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inference.tube import FrameScores, Tube
@@ -26,8 +26,8 @@ from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-# Sentences of similar length share one compiled program; padding does not change a result.
-_TEXT_BUCKET = 32
+# Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
+_TEXT_BUCKETS = (32, 64, 128, 256, 512)
 _PAD_ID = 1
 
 
@@ -78,6 +78,21 @@ class Clip:
         return np.arange(self.frames.shape[1]) < np.array(lengths)[:, None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A sentence, ready for the model.
+
+    Attributes:
+        sentence: as given.
+        subject: the words that name the target.
+        ids: int32 [l], token ids of the text that the model reads.
+    """
+
+    sentence: str
+    subject: str
+    ids: np.ndarray
+
+
 class Grounder:
     """A loaded model, ready to ground sentences in videos.
 
@@ -99,8 +114,8 @@ class Grounder:
         self._dtype = dtype
         self._module = PureModule(make_model(model, config["model"], DTYPES[dtype]))
         self._parameters = jax.device_put(unflatten(parameters))
-        self._encode = jit(lambda p, *args: self._module.apply(p, lambda m: m.encode_video(*args)))
-        self._ground = jit(lambda p, *args: self._module.apply(p, lambda m: m.ground(*args)))
+        self._encode = Program("video encoder", lambda p, *args: self._module.apply(p, lambda m: m.encode_video(*args)))
+        self._ground = Program("grounding", lambda p, *args: self._module.apply(p, lambda m: m.ground(*args)))
 
     @classmethod
     def load(
@@ -150,7 +165,7 @@ class Grounder:
             raise InputError(f"frames {frames.shape} and input_ids {ids.shape}; they must be [t, h, w, 3] and [l]")
         if not np.isfinite(frames).all():
             raise InputError("frames hold values that are not finite")
-        return self._run_text(self._run_video(frames[None], None), ids[None]).row(0)
+        return self._run_text(self._run_video(frames[None], None), ids, len(ids)).row(0)
 
     def ground(self, video: str | os.PathLike[str], sentence: str, *, subject: str | None = None, **clip: Any) -> Tube:
         """Finds when and where a video shows what a sentence describes.
@@ -164,17 +179,25 @@ class Grounder:
         Raises:
             InputError: for a video, a sentence or a clip that cannot be used.
         """
-        text = self.prepare_text(sentence, subject)
+        (question,) = self.ask([sentence], [subject])
         clip = self.read_clip(video, **clip)
-        return self.ground_clip(clip, self.encode_clip(clip), *text)
+        return self.answer(question, clip, self.encode_clip(clip))
 
-    def prepare_text(self, sentence: str, subject: str | None = None) -> tuple[str, str, np.ndarray]:
-        """(sentence, subject, token ids int32 [l]); InputError for a sentence that is empty or too long."""
+    def ask(self, sentences: Sequence[str], subjects: Sequence[str | None] | None = None) -> list[Question]:
+        """Prepares sentences; a subject that is None is found in its sentence.
+
+        Raises:
+            InputError: for a sentence that is empty or longer than the text encoder takes.
+        """
         from data_pipeline.subject import find_subject
         from data_pipeline.text import model_text
 
-        subject = find_subject(sentence) if subject is None else subject
-        return sentence, subject, self.tokenizer(model_text(subject, sentence, self.clip_config.sampling))
+        questions = []
+        for sentence, given in zip(sentences, subjects or [None] * len(sentences), strict=True):
+            subject = find_subject(sentence) if given is None else given
+            ids = self.tokenizer(model_text(subject, sentence, self.clip_config.sampling))
+            questions.append(Question(sentence, subject, ids))
+        return questions
 
     def read_clip(
         self,
@@ -233,41 +256,26 @@ class Grounder:
         """Runs the visual backbones, once for any number of sentences."""
         return self._run_video(clip.frames, clip.frames_valid, progress)
 
-    def ground_clip(
-        self,
-        clip: Clip,
-        features: VideoFeatures,
-        sentence: str,
-        subject: str,
-        ids: np.ndarray,
-        *,
-        progress: Progress | None = None,
+    def answer(
+        self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
     ) -> Tube:
-        """Grounds one prepared sentence (`prepare_text`) in a clip whose features are known (`encode_clip`)."""
-        output = self._run_text(features, np.broadcast_to(ids, (2, len(ids))), progress)
-        return _make_tube(clip, output, sentence, subject)
+        """Grounds one sentence (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
+        bucket = next(b for b in _TEXT_BUCKETS if b >= len(question.ids))
+        length = min(bucket, self.tokenizer.max_tokens)
+        return _make_tube(clip, self._run_text(features, question.ids, length, progress), question)
 
     def _run_video(self, frames, frames_valid, progress: Progress | None = None) -> VideoFeatures:
-        args = (self._parameters, frames, frames_valid)
-        return _compile_and_run(self._encode, args, "video encoder", progress)
+        return self._encode(self._parameters, frames, frames_valid, progress=progress)
 
-    def _run_text(self, features: VideoFeatures, ids: np.ndarray, progress: Progress | None = None) -> GroundingOutput:
-        length = -(-ids.shape[1] // _TEXT_BUCKET) * _TEXT_BUCKET
-        length = min(length, self.tokenizer.max_tokens)
-        padded = np.full((len(ids), length), _PAD_ID, np.int32)
-        padded[:, : ids.shape[1]] = ids
-        valid = np.broadcast_to(np.arange(length) < ids.shape[1], padded.shape)
-        args = (self._parameters, features, padded, valid)
-        return _compile_and_run(self._ground, args, "grounding", progress)
-
-
-def _compile_and_run(function, args, title: str, progress: Progress | None):
-    progress = progress or Silent()
-    with jax.default_matmul_precision("highest"):
-        with progress.stage(f"compiling {title}"):
-            compiled = function.lower(*args).compile()
-        with progress.stage(f"running {title}"):
-            return jax.block_until_ready(compiled(*args))
+    def _run_text(
+        self, features: VideoFeatures, ids: np.ndarray, length: int, progress: Progress | None = None
+    ) -> GroundingOutput:
+        """Asks the same question of every row of `features`; `ids` [l] is padded to `length`."""
+        padded = np.pad(ids, (0, length - len(ids)), constant_values=_PAD_ID)
+        valid = np.arange(length) < len(ids)
+        rows = (len(features.appearance), length)
+        texts = np.broadcast_to(padded, rows), np.broadcast_to(valid, rows)
+        return self._ground(self._parameters, features, *texts, progress=progress)
 
 
 def _clip_bounds(
@@ -301,7 +309,7 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
 
 
-def _make_tube(clip: Clip, output: GroundingOutput, sentence: str, subject: str) -> Tube:
+def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
     passes, scores = [], []
     for i, ids in enumerate(clip.frame_ids):
         row, n = output.row(i), len(ids)
@@ -316,8 +324,8 @@ def _make_tube(clip: Clip, output: GroundingOutput, sentence: str, subject: str)
     order = np.argsort(columns[0], kind="stable")
     return Tube(
         video=clip.video,
-        sentence=sentence,
-        subject=subject,
+        sentence=question.sentence,
+        subject=question.subject,
         width=clip.width,
         height=clip.height,
         fps=clip.fps,

@@ -1,0 +1,92 @@
+"""Frames by number through decord, where it can be trusted."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.video.pyav_reader import PyAVReader
+from data_pipeline.video.reader import VideoReader
+from stvg_jax.errors import InputError
+
+_DECORD_BATCH = 16
+# Two builds of ffmpeg may round the colour conversion differently; neighbouring frames differ by far more somewhere.
+_DECORD_TOLERANCE = 4
+
+
+class DecordReader(VideoReader):
+    """decord behind our interface, for files where it agrees with the presentation-time table.
+
+    decord returns wrong frames without an error where an edit list trims the track and after jumps between open groups
+    of pictures, and ignores rotation. It also goes on decoding in the background after a read, which costs memory.
+    """
+
+    def __init__(self, decord: Any, exact: PyAVReader) -> None:
+        self.info = exact.info
+        unfit = _decord_unfit(exact)
+        if unfit:
+            raise _decord_error(self.info.path, unfit)
+        try:
+            self._reader = decord.VideoReader(str(self.info.path), ctx=decord.cpu(0))
+        except Exception as error:  # decord raises RuntimeError, DECORDError and others without a common base
+            raise _decord_error(self.info.path, f"decord cannot open it ({_first_line(error)})") from error
+        if len(self._reader) != self.info.frame_count:
+            reason = f"decord counts {len(self._reader)} frames and the file shows {self.info.frame_count}"
+            raise _decord_error(self.info.path, reason)
+        self._compare(exact)
+
+    def close(self) -> None:
+        self._reader = None
+
+    def _compare(self, exact: PyAVReader) -> None:
+        last = self.info.frame_count - 1
+        for frame_id, truth in exact.iter_selected([0, last // 2, last]):
+            _, picture = next(self._decode([frame_id]))
+            difference = np.abs(picture.astype(np.int16) - truth) if picture.shape == truth.shape else 255
+            if np.max(difference) > _DECORD_TOLERANCE:
+                raise _decord_error(self.info.path, f"decord returns another picture for frame {frame_id}")
+
+    def _decode(self, ids: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        if self._reader is None:
+            raise ValueError("the reader is closed")
+        for start in range(0, len(ids), _DECORD_BATCH):
+            batch = ids[start : start + _DECORD_BATCH]
+            try:
+                pictures = self._reader.get_batch(batch).asnumpy()
+            except Exception as error:  # as above
+                reason = f"decord cannot read frames {batch[0]} to {batch[-1]} ({_first_line(error)})"
+                raise _decord_error(self.info.path, reason) from error
+            yield from zip(batch, pictures, strict=True)
+
+
+def import_decord() -> Any:
+    """The decord module, told to keep quiet; InputError where it is not installed."""
+    try:
+        import decord
+    except ImportError as error:
+        raise InputError(
+            "decoder 'decord' is not installed; install it with `pip install stvg-jax[decord]` or use decoder 'pyav'"
+        ) from error
+    decord.logging.set_level(decord.logging.QUIET)
+    return decord
+
+
+def _decord_unfit(exact: PyAVReader) -> str:
+    if exact.trimmed:
+        return "an edit list trims the file, where decord returns wrong frames"
+    if exact.has_open_gops:
+        return "the file has open groups of pictures, where decord returns wrong frames after a jump"
+    if exact.info.rotation:
+        return f"the file is rotated by {exact.info.rotation} degrees, which decord ignores"
+    return ""
+
+
+def _decord_error(path: pathlib.Path, reason: str) -> InputError:
+    return InputError(f"{path}: {reason}; use decoder 'pyav' for this file")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,77 @@
+"""The `stvg-jax` command: the one place where all parts meet."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stvg_jax import __version__
+from stvg_jax.errors import InputError
+
+_COMMANDS = {
+    "ground": "find when and where a video shows what a sentence describes",
+    "convert": "turn a released PyTorch checkpoint into one of this library",
+    "demo": "ground sentences in a small generated video, to see that everything works",
+}
+
+_DESCRIPTION = """\
+Spatio-temporal video grounding: a video and a sentence in, a tube out - when the described person or
+object is meant, and a box for it in every frame of that time."""
+
+_EPILOG = """\
+a first session:
+  stvg-jax demo                                        # needs nothing
+  stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta   # once per released checkpoint
+  stvg-jax ground video.mp4 "the man in blue who stands up and leaves" --checkpoint checkpoints/ta --out answer
+
+`stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line. Each command's module adds its own options and is imported only when chosen."""
+    parser = argparse.ArgumentParser(
+        prog="stvg-jax",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"stvg-jax {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in _COMMANDS.items():
+        module = importlib.import_module(f"stvg_jax.commands.{name}")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    args = make_parser().parse_args(argv)
+    try:
+        args.run(args)
+    except InputError as error:
+        print(f"stvg-jax {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        # Full disks and lost permissions can strike any write; the message of the system is the clearest there is.
+        where = f" {Path(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
+        print(f"stvg-jax {args.command}: {error.strerror or error}{where}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"stvg-jax {args.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

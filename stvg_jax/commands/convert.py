@@ -1,0 +1,69 @@
+"""`stvg-jax convert`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = """\
+Turn a released PyTorch checkpoint into a checkpoint directory of this library. PyTorch is not needed,
+and nothing in the file is ever executed."""
+
+EPILOG = """\
+formats (recognised by the names of their tensors):
+  ta_stvg      a released or self-trained TA-STVG checkpoint; the moving average is taken where there is one
+  mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start training from
+  video_swin   Kinetics Video Swin-T, likewise
+  roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), likewise
+
+examples:
+  stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta_hcstvg1 --verify
+  stvg-jax convert tastvg_vidstg.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
+  stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
+
+Conversion is strict: every tensor of the file is used or known to be useless, and every parameter of the
+model is filled, or nothing is written and all differences are listed."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .pt, .bin or .safetensors file")
+    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint directory to make")
+    parser.add_argument("--format", default="auto", help="format of SOURCE (default: recognised)")
+    parser.add_argument(
+        "--weights",
+        choices=("auto", "ema", "model"),
+        default="auto",
+        help="which weights of a training checkpoint (default: the moving average if there is one)",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="DIR",
+        help="folder with RoBERTa's vocab.json and merges.txt (default: the hub's local cache, then the hub)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration of the model (default: that of the release, told by the attribute vocabularies)",
+    )
+    parser.add_argument("--verify", action="store_true", help="read the result again and compare every tensor")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    from convert.convert_file import convert_file, summary
+    from stvg_jax.config import load_config_file
+
+    report = convert_file(
+        args.source,
+        args.out,
+        format=args.format,
+        weights=args.weights,
+        config=None if args.config is None else load_config_file(args.config),
+        tokenizer=args.tokenizer,
+        verify=args.verify,
+        force=args.force,
+    )
+    print(summary(report))
+    print(f"checkpoint: {args.out}")

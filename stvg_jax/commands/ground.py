@@ -1,0 +1,95 @@
+"""`stvg-jax ground`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from stvg_jax.errors import InputError
+
+DESCRIPTION = """\
+Find when and where a video shows what a sentence describes. Writes into --out:
+  tube.json   the interval, a box per frame, the scores (schema in the README)
+  tube.mp4    the part of the video that was searched, with the box drawn
+  tube.png    frames with boxes over a timeline of the scores"""
+
+EPILOG = """\
+examples:
+  stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint checkpoints/ta --out answer
+  stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
+  stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
+
+The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
+With several sentences the video is decoded, and the model compiled, once; each answer gets a folder."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode")
+    parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what to look for, in English")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="made by `stvg-jax convert`")
+    parser.add_argument(
+        "--out", type=Path, default=Path("tube"), metavar="DIR", help="folder for the answer (%(default)s)"
+    )
+    part = parser.add_argument_group("part of the video")
+    part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
+    part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
+    part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--subject",
+        action="append",
+        metavar="WORDS",
+        help="the words that name the target, once per sentence (default: found in the sentence)",
+    )
+    model.add_argument("--resolution", type=int, metavar="PIXELS", help="frame height (default: the checkpoint's)")
+    model.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of the computation (%(default)s)"
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument("--decoder", choices=("pyav", "decord"), default="pyav", help="video decoder (%(default)s)")
+    files.add_argument("--allow-partial", action="store_true", help="use a damaged video up to its damage")
+    files.add_argument("--no-video", action="store_true", help="do not write tube.mp4")
+
+
+def _frame_range(text: str) -> tuple[int | None, int | None]:
+    match = re.fullmatch(r"(\d*):(\d*)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of frames; write A:B, such as 0:200 or 50:")
+    return tuple(int(part) if part else None for part in match.groups())
+
+
+def run(args: argparse.Namespace) -> None:
+    from data_pipeline.video import open_video
+    from stvg_jax.inference.answer import Outputs, describe
+    from stvg_jax.inference.progress import Terminal
+
+    subjects = args.subject or [None] * len(args.sentences)
+    if len(subjects) != len(args.sentences):
+        raise InputError(f"{len(args.sentences)} sentences but {len(subjects)} --subject; give one for each, or none")
+    if args.resolution is not None and args.resolution < 32:
+        raise InputError(f"--resolution {args.resolution}: the model's grid needs at least 32 pixels")
+    outputs = Outputs(args.out, args.sentences)
+    reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
+    with open_video(args.video, **reading):
+        pass
+
+    from stvg_jax.inference.grounder import Grounder
+
+    progress = Terminal()
+    grounder = Grounder.load(args.checkpoint, dtype=args.dtype, progress=progress)
+    questions = grounder.ask(args.sentences, subjects)
+    clip = grounder.read_clip(
+        args.video,
+        frames=args.frames or (None, None),
+        seconds=(args.start, args.end),
+        resolution=args.resolution,
+        progress=progress,
+        **reading,
+    )
+    features = grounder.encode_clip(clip, progress=progress)
+    for question, folder in zip(questions, outputs.folders, strict=True):
+        tube = grounder.answer(question, clip, features, progress=progress)
+        outputs.write(folder, tube, video=not args.no_video, progress=progress, **reading)
+        print(describe(tube))
+        print(f"  written to {folder}")

@@ -1,0 +1,118 @@
+"""TA-STVG against what the released PyTorch system computes, through the converter, in float32."""
+
+from __future__ import annotations
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stvg_jax.grounding.types import GroundingBatch
+from tests.grounding import cases
+from tests.released import GOLDENS
+
+# The noise of float32 against float64 is 3e-6 on these outputs.
+TOLERANCE = 2e-5
+# Relative to the stage's largest value.
+STAGE_TOLERANCE = 1e-5
+
+
+def test_stages(released_parameters):
+    case = cases.load("tastvg_eval_t8_96x128")
+
+    def stages(model):
+        video = model.encode_video(case.batch.frames)
+        text = model.encode_text(case.batch.text_ids)
+        encoded = model.encoder(video, text, None)
+        tokens = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
+        return {
+            "feat.resnet": model.resnet(case.frames).transpose(0, 3, 1, 2),
+            "feat.vidswin": model.swin(case.batch.frames)[0].transpose(0, 3, 1, 2),
+            "feat.roberta": model.roberta(case.batch.text_ids),
+            "feat.encoded": tokens[0].transpose(1, 0, 2),
+        }
+
+    for name, ours in cases.run(released_parameters, stages).items():
+        golden = case.golden[name]
+        assert ours.shape == golden.shape
+        assert np.abs(ours - golden).max() <= STAGE_TOLERANCE * np.abs(golden).max(), name
+
+
+@pytest.mark.parametrize("name", ["tastvg_eval_t8_96x128", "tastvg_eval_selective_t16_96x128"])
+def test_evaluation(released_parameters, name):
+    case = cases.load(name)
+    parameters = cases.with_offsets(released_parameters, case.meta)
+    output = cases.run(parameters, lambda model: model(case.batch))
+    differences = cases.differences(output, case.golden)
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+def test_selective_case_depends_on_both_selections(released_parameters):
+    """Guards the selective golden itself: without its second pass, or with another theta, it would not be met."""
+    case = cases.load("tastvg_eval_selective_t16_96x128")
+    parameters = cases.with_offsets(released_parameters, case.meta)
+    output = cases.run(parameters, lambda model: model(case.batch, second_pass=False))
+    assert max(cases.differences(output, case.golden).values()) > 10 * TOLERANCE
+    chosen = case.golden["att_sequences"][0] > 0.7
+    assert 0 < chosen.sum() < len(chosen)
+
+
+def test_training_forward(released_parameters):
+    case = cases.load("tastvg_losses_t12_96x160")
+    output = cases.run(released_parameters, lambda model: model(case.batch, second_pass=False))
+    differences = cases.differences(output, case.golden)
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+def padded_batch(loaded: list[cases.Case], t: int, h: int, w: int, l: int) -> GroundingBatch:
+    """Cases of different sizes in one bucket; the padding is loud noise, so that a leak shows."""
+    rng = np.random.default_rng(0)
+    frames = 3 * rng.standard_normal((len(loaded), t, h, w, 3)).astype(np.float32)
+    ids = rng.integers(4, 1000, (len(loaded), l)).astype(np.int32)
+    lengths = np.array([len(case.frames) for case in loaded])
+    words = np.array([len(case.ids) for case in loaded])
+    for i, case in enumerate(loaded):
+        ct, ch, cw, _ = case.frames.shape
+        frames[i, :ct, :ch, :cw] = case.frames
+        ids[i, : len(case.ids)] = case.ids
+    return GroundingBatch(
+        frames=frames,
+        text_ids=ids,
+        text_valid=np.arange(l) < words[:, None],
+        frames_valid=np.arange(t) < lengths[:, None],
+        sizes=np.array([case.frames.shape[1:3] for case in loaded], np.int32),
+    )
+
+
+def test_padding_changes_nothing(released_parameters):
+    """Two videos of different length and size in a bucket larger than both equal the released system on each alone."""
+    loaded = [cases.load("tastvg_eval_t8_96x128"), cases.load("tastvg_eval_t20_160x224")]
+    batch = padded_batch(loaded, t=24, h=192, w=256, l=20)
+    output = cases.run(released_parameters, lambda model: model(batch))
+    for i, case in enumerate(loaded):
+        differences = cases.differences(output, case.golden, row=i)
+        assert max(differences.values()) <= TOLERANCE, differences
+
+
+def test_bfloat16(released_parameters):
+    """Bounds for bfloat16 computation with float32 parameters, about twice what was measured."""
+    case = cases.load("tastvg_eval_t8_96x128")
+    output = cases.run(released_parameters, lambda model: model(case.batch), dtype=jnp.bfloat16)
+    differences = cases.differences(output, case.golden)
+    boxes = max(v for k, v in differences.items() if k.startswith("boxes"))
+    logits = max(v for k, v in differences.items() if not k.startswith("boxes"))
+    assert boxes <= 0.02, differences
+    assert logits <= 0.2, differences
+
+
+def test_dropped_tensors_are_those_that_never_act():
+    """What the converter drops, apart from computed tables, is what received no gradient in the released system."""
+    import re
+
+    from convert.formats.ta_stvg import FORMAT
+    from tests.released import is_computed, manifest
+
+    unused = set(json.loads((GOLDENS / "tastvg_unused_parameters.json").read_text()))
+    dropped = {n for n in manifest() if any(re.fullmatch(pattern, n) for pattern, _ in FORMAT.dropped)}
+    assert {name for name in dropped if not is_computed(name)} == unused

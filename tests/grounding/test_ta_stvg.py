@@ -1,0 +1,198 @@
+"""The model's switches, its batching and what its parameters do, on a tiny model."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from stvg_jax.config import build
+from stvg_jax.errors import InputError
+from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
+from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.inference.demo import tiny_config
+from stvg_jax.tree import flatten, unflatten
+from tests.tiny import apply, tiny
+
+
+def make_batch(t=9, h=70, w=100, l=6, b=1, seed=0) -> GroundingBatch:
+    rng = np.random.default_rng(seed)
+    return GroundingBatch(
+        frames=rng.standard_normal((b, t, h, w, 3)).astype(np.float32),
+        text_ids=rng.integers(4, 64, (b, l)).astype(np.int32),
+    )
+
+
+def assert_same_row(one, row_of_one, other, row_of_other, frames):
+    a, b = one.row(row_of_one), other.row(row_of_other)
+    for name in ("boxes_cxcywh", "start_end_logits", "actioness_logits"):
+        np.testing.assert_allclose(getattr(a, name)[:, :frames], getattr(b, name)[:, :frames], atol=1e-5)
+    np.testing.assert_allclose(a.sampling_score[:frames], b.sampling_score[:frames], atol=1e-5)
+    np.testing.assert_allclose(a.motion_attribute_logits, b.motion_attribute_logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", QUERY_KINDS)
+def test_query_kinds_have_only_the_parts_they_use(kind):
+    module, parameters = tiny(queries=kind, second_pass=kind != "zero")
+    output = apply(module, parameters, lambda m: m(make_batch()))
+    parts = {path.split("/")[1] for path in module.declarations if path.startswith("target_queries/")}
+    assert any("sampling" in p for p in parts) == (kind in ("sampling", "both"))
+    assert any("activation" in p for p in parts) == (kind in ("activation", "both"))
+    assert (output.sampling_score is not None) == (kind in ("sampling", "both"))
+    assert (output.motion_attribute_logits is not None) == (kind in ("activation", "both"))
+    assert np.isfinite(output.boxes_cxcywh).all()
+
+
+def test_theta_and_second_pass_change_the_answer():
+    batch = make_batch()
+    scores = apply(*tiny(), lambda m: m(batch)).sampling_score[0]
+    theta = float(np.median(scores))
+    base = apply(*tiny(second_pass=False, sampling_threshold=0.0), lambda m: m(batch)).boxes_cxcywh
+    split = apply(*tiny(second_pass=False, sampling_threshold=theta), lambda m: m(batch)).boxes_cxcywh
+    none_chosen = apply(*tiny(second_pass=False, sampling_threshold=1.0), lambda m: m(batch)).boxes_cxcywh
+    assert np.abs(base - split).max() > 1e-6
+    np.testing.assert_array_equal(base, none_chosen)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("queries", "all", "zero, sampling, activation, both"),
+        ("queries", "zero", "second_pass=False"),
+        ("querys", "zero", "config.model.querys is unknown"),
+        ("motion_words", "60", "must be a int"),
+    ],
+)
+def test_wrong_configuration_is_refused(key, value, message):
+    config = tiny_config(64)["model"] | {key: value}
+    with pytest.raises(InputError, match=message):
+        build(TASTVGConfig, config, "config.model")
+
+
+def padded(batches: list[GroundingBatch], t: int, h: int, w: int, l: int) -> GroundingBatch:
+    rng = np.random.default_rng(1)
+    frames = 5 * rng.standard_normal((len(batches), t, h, w, 3)).astype(np.float32)
+    ids = rng.integers(4, 64, (len(batches), l)).astype(np.int32)
+    for i, batch in enumerate(batches):
+        _, ct, ch, cw, _ = batch.frames.shape
+        frames[i, :ct, :ch, :cw] = batch.frames[0]
+        ids[i, : batch.text_ids.shape[1]] = batch.text_ids[0]
+    return GroundingBatch(
+        frames=frames,
+        text_ids=ids,
+        text_valid=np.arange(l) < np.array([[b.text_ids.shape[1]] for b in batches]),
+        frames_valid=np.arange(t) < np.array([[b.frames.shape[1]] for b in batches]),
+        sizes=np.array([b.frames.shape[2:4] for b in batches], np.int32),
+    )
+
+
+def test_batch_and_bucket_change_nothing():
+    module, parameters = tiny(sampling_threshold=0.5)
+    shapes = [(9, 70, 100, 6), (17, 128, 224, 11), (1, 33, 64, 3), (8, 224, 40, 8)]
+    batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
+    together = apply(module, parameters, lambda m: m(padded(batches, t=18, h=230, w=260, l=12)))
+    for i, batch in enumerate(batches):
+        alone = apply(module, parameters, lambda m, batch=batch: m(batch))
+        assert_same_row(alone, 0, together, i, batch.frames.shape[1])
+
+
+def test_a_row_of_nothing_but_padding_stays_finite_and_harmless():
+    module, parameters = tiny()
+    batch = padded([make_batch(), make_batch()], t=10, h=96, w=128, l=8)
+    empty = GroundingBatch(
+        batch.frames,
+        batch.text_ids,
+        batch.text_valid & np.array([[True], [False]]),
+        batch.frames_valid & np.array([[True], [False]]),
+        batch.sizes * np.array([[1], [0]], np.int32),
+    )
+    full, partly = (apply(module, parameters, lambda m, b=b: m(b)) for b in (batch, empty))
+    assert_same_row(full, 0, partly, 0, 9)
+    assert np.isfinite(partly.boxes_cxcywh).all()
+
+
+def test_stepwise_memory_options_change_nothing():
+    batch = make_batch(b=2)
+    plain = apply(*tiny(), lambda m: m(batch))
+    model = tiny_config(64)["model"]
+    stepped = apply(
+        *tiny(
+            resnet_frames_per_step=4,
+            swin=model["swin"] | {"windows_per_step": 3},
+            transformer=model["transformer"] | {"frames_per_step": 5},
+        ),
+        lambda m: m(batch),
+    )
+    assert_same_row(plain, 0, stepped, 0, 9)
+    assert_same_row(plain, 1, stepped, 1, 9)
+
+
+def test_every_parameter_acts():
+    """Moving any one parameter moves some output; the reference carries ten million that do not."""
+    module, parameters = tiny(sampling_threshold=0.5)
+    batch = make_batch(t=10, h=260, w=300)
+
+    def outputs(p):
+        out = module.apply(p, lambda m: m(batch, second_pass=False))
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(out)])
+
+    flat = {path: jnp.asarray(value) for path, value in flatten(parameters).items()}
+    rng = np.random.default_rng(0)
+    # Softmax ignores what is added to all its inputs, so the bias of a key acts nowhere, in any transformer. Swin's
+    # is joined to those of query and value.
+    cancels = ("/key/bias", "sa_kcontent_proj/bias", "sa_kpos_proj/bias", "sa_ktime_proj/bias")
+    cancels += ("ca_kcontent_proj/bias", "ca_kpos_proj/bias")
+
+    @jax.jit
+    def derivative(p, direction):
+        return jnp.abs(jax.jvp(outputs, (p,), (direction,))[1]).max()
+
+    zero = jax.tree.map(jnp.zeros_like, unflatten(flat))
+    idle = []
+    for path, value in flat.items():
+        if path.endswith(cancels) or path.startswith("swin/"):
+            continue
+        direction = flatten(zero) | {path: rng.standard_normal(value.shape).astype(np.float32)}
+        if derivative(unflatten(flat), unflatten(direction)) < 1e-7:
+            idle.append(path)
+    assert not idle
+
+
+def test_motion_backbone_is_frozen_but_acts():
+    module, parameters = tiny()
+    batch = make_batch()
+
+    def total(swin):
+        return module.apply(parameters | {"swin": swin}, lambda m: m(batch)).start_end_logits.sum()
+
+    gradients = jax.jit(jax.grad(total))(parameters["swin"])
+    assert all(not np.any(g) for g in jax.tree.leaves(gradients))
+    moved = jax.tree.map(lambda x: x + 0.1 * np.ones_like(x), parameters["swin"])
+    assert abs(jax.jit(total)(moved) - jax.jit(total)(parameters["swin"])) > 1e-4
+
+
+def test_dropout_acts_only_with_a_key_and_is_a_function_of_it():
+    module, parameters = tiny()
+    batch = make_batch()
+
+    @jax.jit
+    def boxes(key):
+        return module.apply(parameters, lambda m: m(batch, second_pass=False, rngs=nnx.Rngs(dropout=key))).boxes_cxcywh
+
+    plain = apply(module, parameters, lambda m: m(batch, second_pass=False)).boxes_cxcywh
+    one, again, other = (boxes(jax.random.key(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-4
+    assert np.abs(one - plain).max() > 1e-4
+
+
+def test_halves_equal_the_whole():
+    """Features computed once serve any sentence."""
+    module, parameters = tiny()
+    batch = make_batch()
+    whole = apply(module, parameters, lambda m: m(batch))
+    video = apply(module, parameters, lambda m: m.encode_video(batch.frames))
+    halves = jax.jit(lambda p, v: module.apply(p, lambda m: m.ground(v, batch.text_ids)))(parameters, video)
+    assert_same_row(whole, 0, halves, 0, 9)

@@ -24,10 +24,13 @@ class ResNetConfig:
     Attributes:
         blocks: bottleneck blocks of the four stages; (3, 4, 23, 3) is ResNet-101.
         width: channels of the stem; stage i works at width * 2**i and returns four times that.
+        images_per_step: how many images are handled at once, to bound memory and to stay in a CPU's caches; None for
+            all.
     """
 
     blocks: tuple[int, ...] = (3, 4, 23, 3)
     width: int = 64
+    images_per_step: int | None = None
 
     @property
     def out_channels(self) -> int:
@@ -135,6 +138,7 @@ class ResNet(nnx.Module):
                 features = width * 4
             stages.append(nnx.List(blocks))
         self.stages = nnx.List(stages)
+        self.images_per_step = config.images_per_step
         self.dtype = dtype
 
     def __call__(self, images: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
@@ -147,6 +151,16 @@ class ResNet(nnx.Module):
         Returns:
             [n, ceil(h / 32), ceil(w / 32), out_channels]; real within ceil(sizes / 32).
         """
+        step = self.images_per_step
+        if step is None or len(images) <= step:
+            return self._run(images, sizes)
+        return jax.lax.map(
+            lambda one: self._run(one[0][None], None if one[1] is None else one[1][None])[0],
+            (images, sizes),
+            batch_size=step,
+        )
+
+    def _run(self, images: jax.Array, sizes: jax.Array | None) -> jax.Array:
         x = zero_outside(images.astype(self.dtype), sizes)
         sizes = strided(sizes, 2)
         x = zero_outside(jax.nn.relu(self.stem(x)), sizes)

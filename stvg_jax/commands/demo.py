@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> None:
         scene = write_demo_video(args.out / "video.mp4", seed=args.seed)
         write_untrained_checkpoint(args.out / "checkpoint", seed=args.seed)
     outputs = Outputs(args.out, [target.sentence for target in scene.targets])
-    grounder = Grounder.load(args.out / "checkpoint", progress=progress)
-    clip = grounder.read_clip(scene.path, progress=progress)
-    features = grounder.encode_clip(clip, progress=progress)
+    grounder = Grounder.load(args.out / "checkpoint")
     questions = grounder.ask([target.sentence for target in scene.targets])
+    clip = grounder.read_clip(scene.path, questions, progress=progress)
+    features = grounder.encode_clip(clip, progress=progress)
     for question, target, folder in zip(questions, scene.targets, outputs.folders, strict=True):
         tube = grounder.answer(question, clip, features, progress=progress)
         outputs.write(folder, tube, video=True, progress=progress, truth=target.boxes_xyxy)

@@ -77,10 +77,11 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.grounder import Grounder
 
     progress = Terminal()
-    grounder = Grounder.load(args.checkpoint, dtype=args.dtype, progress=progress)
+    grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
     clip = grounder.read_clip(
         args.video,
+        questions,
         frames=args.frames or (None, None),
         seconds=(args.start, args.end),
         resolution=args.resolution,

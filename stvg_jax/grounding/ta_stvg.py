@@ -46,7 +46,6 @@ class TASTVGConfig:
         second_pass: at inference, decode again with queries from the frames whose first actioness exceeds
             `actioness_threshold`.
         actioness_threshold: see above.
-        resnet_frames_per_step: how many frames the ResNet handles at once, to bound memory; None for all.
     """
 
     resnet: ResNetConfig = ResNetConfig()
@@ -59,7 +58,6 @@ class TASTVGConfig:
     sampling_threshold: float = 0.7
     second_pass: bool = True
     actioness_threshold: float = 0.5
-    resnet_frames_per_step: int | None = None
 
     def __post_init__(self):
         if self.queries not in QUERY_KINDS:
@@ -187,7 +185,9 @@ class TASTVG(nnx.Module):
     ) -> VideoFeatures:
         """Runs both visual backbones; arguments as in GroundingBatch."""
         b, t, h, w, _ = frames.shape
-        appearance = self._run_resnet(frames, sizes)
+        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
+        appearance = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
+        appearance = appearance.reshape(b, t, *appearance.shape[1:])
         # The motion backbone stays as pre-trained (reference: `torch.no_grad()` around it).
         motion = jax.lax.stop_gradient(self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs))
         return VideoFeatures(
@@ -196,21 +196,6 @@ class TASTVG(nnx.Module):
             frames_valid=frames_valid,
             sizes=None if sizes is None else -(-sizes // ResNet.STRIDE),
         )
-
-    def _run_resnet(self, frames: jax.Array, sizes: jax.Array | None) -> jax.Array:
-        b, t, *pixels = frames.shape
-        images = frames.reshape(b * t, *pixels)
-        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
-        step = self.config.resnet_frames_per_step
-        if step is None or b * t <= step:
-            features = self.resnet(images, image_sizes)
-        else:
-            features = jax.lax.map(
-                lambda one: self.resnet(one[0][None], None if one[1] is None else one[1][None])[0],
-                (images, image_sizes),
-                batch_size=step,
-            )
-        return features.reshape(b, t, *features.shape[1:])
 
     def encode_text(
         self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None

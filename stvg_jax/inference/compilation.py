@@ -1,21 +1,32 @@
-"""Compiling once per machine: XLA's persistent cache, and the options that help on each backend."""
+"""Programs that are compiled once per machine: compiled code is kept on disk and loaded by the next process.
+
+JAX's own persistent cache saves the compilation but not the tracing before it, which for these models takes as long as
+reading the parameters. Here the whole executable is stored, under a name that holds everything it depends on.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
+import pickle
+import platform
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jaxlib
 
 from stvg_jax.inference.progress import Progress, Silent
 
 # On CPU, matrix products run about a fifth faster through this code path, with the same results. A later jaxlib may
-# not know it any more; `jit` then goes without.
+# not know it any more; programs then go without.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+_log = logging.getLogger(__name__)
 
 
 def cache_directory() -> Path:
@@ -23,23 +34,6 @@ def cache_directory() -> Path:
     if chosen := os.environ.get("STVG_JAX_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stvg_jax"
-
-
-def enable_cache() -> None:
-    """Keeps compiled programs on disk between runs, unless the process has chosen a place already.
-
-    A cache that cannot be written costs time, not results: it is then left off with a warning.
-    """
-    if jax.config.jax_compilation_cache_dir is not None:
-        return
-    directory = cache_directory() / "xla"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        logging.getLogger(__name__).warning("no compilation cache: cannot write %s (%s)", directory, error.strerror)
-        return
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 @functools.cache
@@ -63,20 +57,90 @@ class Program:
     Args:
         title: what people are told.
         function: traceable.
+        identity: whatever, besides the library's own code, decides what the function computes: configuration, dtype.
     """
 
-    def __init__(self, title: str, function: Callable):
+    def __init__(self, title: str, function: Callable, identity: str):
         self._title = title
-        self._jitted = jax.jit(function, compiler_options=compiler_options())
-        self._compiled: dict[Any, Any] = {}
+        self._function = function
+        self._identity = identity
+        self._compiled: dict[Any, jax.stages.Compiled] = {}
+
+    def prepare(self, *args: Any, progress: Progress | None = None) -> jax.stages.Compiled:
+        """The executable for these arguments, which may be arrays or anything with a shape and a dtype."""
+        leaves, structure = jax.tree.flatten(args)
+        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
+        if (structure, shapes) not in self._compiled:
+            path = self._path(f"{structure}{shapes}")
+            with (progress or Silent()).stage(f"preparing the {self._title}"):
+                self._compiled[structure, shapes] = _load(path) or self._compile(args, path)
+        return self._compiled[structure, shapes]
 
     def __call__(self, *args: Any, progress: Progress | None = None) -> Any:
         """Runs on arrays and pytrees of arrays, and waits for the result."""
-        progress = progress or Silent()
-        leaves, structure = jax.tree.flatten(args)
-        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        if key not in self._compiled:
-            with progress.stage(f"compiling {self._title}"), jax.default_matmul_precision("highest"):
-                self._compiled[key] = self._jitted.lower(*args).compile()
-        with progress.stage(f"running {self._title}"):
-            return jax.block_until_ready(self._compiled[key](*args))
+        compiled = self.prepare(*args, progress=progress)
+        with (progress or Silent()).stage(f"running the {self._title}"):
+            return jax.block_until_ready(compiled(*args))
+
+    def _compile(self, args: Any, path: Path) -> jax.stages.Compiled:
+        jitted = jax.jit(self._function, compiler_options=compiler_options())
+        with jax.default_matmul_precision("highest"):
+            compiled = jitted.lower(*args).compile()
+        _store(path, compiled)
+        return compiled
+
+    def _path(self, signature: str) -> Path:
+        key = "\n".join([self._title, self._identity, signature, _environment()])
+        return cache_directory() / "programs" / hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
+@functools.cache
+def _environment() -> str:
+    """All that decides what code comes out for a given program: this library's source, JAX, and the machine."""
+    source = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        source.update(file.read_bytes())
+    device = jax.devices()[0]
+    machine = (platform.machine(), platform.processor(), _cpu_features(), os.cpu_count())
+    versions = (jax.__version__, jaxlib.__version__, device.client.platform_version)
+    return repr(
+        (source.hexdigest(), versions, device.platform, device.device_kind, machine, os.environ.get("XLA_FLAGS"))
+    )
+
+
+def _cpu_features() -> str:
+    """What instructions this CPU has, where the system tells; a shared home folder may see several machines."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _load(path: Path) -> jax.stages.Compiled | None:
+    """A stored executable, or None if there is none that can be used."""
+    from jax.experimental import serialize_executable
+
+    try:
+        status = path.stat()
+        # A program is code: take only what this user alone could have written.
+        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+            _log.warning("ignoring %s: another user could have written it", path)
+            return None
+        return serialize_executable.deserialize_and_load(*pickle.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever is wrong with a cached file, compiling again is right
+        _log.warning("compiling again: %s cannot be loaded (%s)", path, error)
+        return None
+
+
+def _store(path: Path, compiled: jax.stages.Compiled) -> None:
+    """Keeps an executable; failure costs the next process time and nothing else."""
+    from jax.experimental import serialize_executable
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(pickle.dumps(serialize_executable.serialize(compiled)))
+        Path(file.name).replace(path)
+    except Exception as error:  # a full disk, or a backend that cannot serialise
+        _log.warning("the compiled program is not kept in %s: %s", path.parent, error)

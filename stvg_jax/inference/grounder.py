@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,64 +22,25 @@ from stvg_jax.errors import InputError
 from stvg_jax.grounding.registry import make_model
 from stvg_jax.grounding.tubes import PassPrediction, log_softmax, merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
-from stvg_jax.inference.compilation import Program, enable_cache
+from stvg_jax.inference.clip import Clip, ClipConfig, read_clip
+from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.progress import Progress, Silent
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inference.tube import FrameScores, Tube
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
 
+T = TypeVar("T")
+
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
-_TEXT_BUCKETS = (32, 64, 128, 256, 512)
+_TEXT_LENGTHS = (32, 64, 128, 256, 512)
 _PAD_ID = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipConfig:
-    """How a model wants its clips.
-
-    Attributes:
-        sampling: rule that spreads frames over a clip, "hcstvg" or "vidstg" (`data_pipeline.sampling`).
-        resolution: height in pixels that frames are resized to.
-        frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
-    """
-
-    sampling: str = "hcstvg"
-    resolution: int = 420
-    frames_per_pass: int = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """A part of a video, read and prepared.
-
-    Attributes:
-        video: path as given.
-        height, width, fps: of the video as displayed.
-        first, last: (first, one past last) frame.
-        timestamps_sec: float64 [frames of the video].
-        frame_ids: two int64 arrays, the interleaved passes.
-        frames: float32 [2, t, h, w, 3], normalised; the shorter pass repeats its last frame.
-    """
-
-    video: str
-    height: int
-    width: int
-    fps: float
-    first: int
-    last: int
-    timestamps_sec: np.ndarray
-    frame_ids: tuple[np.ndarray, np.ndarray]
-    frames: np.ndarray
-
-    @property
-    def frames_valid(self) -> np.ndarray | None:
-        """bool [2, t], or None when both passes are equally long."""
-        lengths = [len(ids) for ids in self.frame_ids]
-        if lengths[0] == lengths[1]:
-            return None
-        return np.arange(self.frames.shape[1]) < np.array(lengths)[:, None]
+_CPU_STEPS = {
+    "resnet": {"images_per_step": 4},
+    "swin": {"windows_per_step": 8},
+    "transformer": {"frames_per_step": 4},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,35 +63,39 @@ class Grounder:
 
     Make one with `Grounder.load`. Programs are compiled at the first use of each input shape and kept on disk
     (`stvg_jax.inference.compilation`).
+
+    Args:
+        module: the model.
+        parameters: gives its parameters, path -> array, when they are first needed.
+        tokenizer: of the checkpoint.
+        clip_config: how the model wants its clips.
+        identity: all that distinguishes this model's programs from those of another, parameters apart.
     """
 
     def __init__(
         self,
-        model: str,
-        config: dict[str, Any],
-        parameters: dict[str, np.ndarray],
+        module: PureModule,
+        parameters: Callable[[], dict[str, np.ndarray]],
         tokenizer: Tokenizer,
-        *,
-        dtype: str = "float32",
+        clip_config: ClipConfig,
+        identity: str,
     ):
-        self.clip_config = build(ClipConfig, config["clip"], "config.clip")
+        self.clip_config = clip_config
         self.tokenizer = tokenizer
-        self._dtype = dtype
-        self._module = PureModule(make_model(model, config["model"], DTYPES[dtype]))
-        self._parameters = jax.device_put(unflatten(parameters))
-        self._encode = Program("video encoder", lambda p, *args: self._module.apply(p, lambda m: m.encode_video(*args)))
-        self._ground = Program("grounding", lambda p, *args: self._module.apply(p, lambda m: m.ground(*args)))
+        self._declared = unflatten(module.declarations)
+        self._read_parameters = parameters
+        self._encode = Program("video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), identity)
+        self._ground = Program("decoder", lambda p, *a: module.apply(p, lambda m: m.ground(*a)), identity)
 
     @classmethod
-    def load(
-        cls, directory: str | os.PathLike[str], *, dtype: str = "float32", progress: Progress | None = None
-    ) -> Grounder:
+    def load(cls, directory: str | os.PathLike[str], *, dtype: str = "float32") -> Grounder:
         """Loads a checkpoint directory made by `stvg-jax convert`.
+
+        Returns at once; the parameters are read in the background, and damage found there is raised at first use.
 
         Args:
             directory: the checkpoint.
             dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
-            progress: told what is going on.
 
         Raises:
             InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
@@ -134,18 +103,41 @@ class Grounder:
         directory = Path(directory)
         if dtype not in DTYPES:
             raise InputError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
-        enable_cache()
         description = checkpoint.describe(directory)
         if description.kind != "model":
             raise InputError(
                 f"{directory} holds a part of a model to start training from ({description.note}); it cannot ground"
             )
-        module = PureModule(make_model(description.model, description.config["model"], DTYPES[dtype]))
-        with (progress or Silent()).stage(f"loading {directory}"):
-            parameters = checkpoint.read(directory, module.declarations)
-        max_tokens = description.config["model"]["roberta"]["positions"] - 2
-        tokenizer = Tokenizer(directory / checkpoint.TOKENIZER, max_tokens)
-        return cls(description.model, dict(description.config), parameters, tokenizer, dtype=dtype)
+        config = fit_backend(description.config)
+        parameters = _in_background(lambda: checkpoint.read(directory, description))
+        model = make_model(description.model, config["model"], DTYPES[dtype])
+        module = PureModule(model)
+        checkpoint.check(directory, description, module.declarations)
+        tokenizer = Tokenizer(directory / checkpoint.TOKENIZER, model.config.roberta.max_tokens)
+        clip_config = build(ClipConfig, config["clip"], "config.clip")
+        identity = json.dumps([description.model, config["model"], dtype], sort_keys=True)
+        return cls(module, parameters, tokenizer, clip_config, identity)
+
+    @functools.cached_property
+    def parameters(self) -> dict[Any, Any]:
+        """Nested arrays on the device."""
+        return jax.device_put(unflatten(self._read_parameters()))
+
+    def ground(self, video: str | os.PathLike[str], sentence: str, *, subject: str | None = None, **clip: Any) -> Tube:
+        """Finds when and where a video shows what a sentence describes.
+
+        Args:
+            video: path of a video file.
+            sentence: in English, such as "the man in blue who stands up and leaves".
+            subject: the words that name the target; found in the sentence when not given.
+            clip: what part of the video and how: see `stvg_jax.inference.clip.read_clip`.
+
+        Raises:
+            InputError: for a video, a sentence or a clip that cannot be used.
+        """
+        questions = self.ask([sentence], [subject])
+        read = self.read_clip(video, questions, **clip)
+        return self.answer(questions[0], read, self.encode_clip(read))
 
     def forward(self, frames: np.ndarray, input_ids: Sequence[int] | np.ndarray) -> GroundingOutput:
         """Runs the model on one unpadded clip.
@@ -165,23 +157,10 @@ class Grounder:
             raise InputError(f"frames {frames.shape} and input_ids {ids.shape}; they must be [t, h, w, 3] and [l]")
         if not np.isfinite(frames).all():
             raise InputError("frames hold values that are not finite")
-        return self._run_text(self._run_video(frames[None], None), ids, len(ids)).row(0)
+        features = self._encode(self.parameters, frames[None], None)
+        return self._run_text(features, ids, len(ids)).row(0)
 
-    def ground(self, video: str | os.PathLike[str], sentence: str, *, subject: str | None = None, **clip: Any) -> Tube:
-        """Finds when and where a video shows what a sentence describes.
-
-        Args:
-            video: path of a video file.
-            sentence: in English, such as "the man in blue who stands up and leaves".
-            subject: the words that name the target; found in the sentence when not given.
-            clip: see `read_clip`.
-
-        Raises:
-            InputError: for a video, a sentence or a clip that cannot be used.
-        """
-        (question,) = self.ask([sentence], [subject])
-        clip = self.read_clip(video, **clip)
-        return self.answer(question, clip, self.encode_clip(clip))
+    # The steps of `ground`, for several questions about one clip.
 
     def ask(self, sentences: Sequence[str], subjects: Sequence[str | None] | None = None) -> list[Question]:
         """Prepares sentences; a subject that is None is found in its sentence.
@@ -202,70 +181,44 @@ class Grounder:
     def read_clip(
         self,
         video: str | os.PathLike[str],
+        questions: Sequence[Question] = (),
         *,
-        frames: tuple[int | None, int | None] = (None, None),
-        seconds: tuple[float | None, float | None] = (None, None),
-        resolution: int | None = None,
-        decoder: str = "pyav",
-        allow_partial: bool = False,
         progress: Progress | None = None,
+        **options: Any,
     ) -> Clip:
-        """Decodes and prepares the frames that the model looks at.
+        """`stvg_jax.inference.clip.read_clip` for this model. Meanwhile it compiles, or loads from the cache, the
+        programs that these questions about the clip will need."""
+        preparing = []
 
-        Args:
-            video: path of a video file.
-            frames: (first, one past last) frame to search; None for the video's own.
-            seconds: (start, end) to search instead.
-            resolution: overrides the checkpoint's.
-            decoder: "pyav" or "decord".
-            allow_partial: take a damaged video up to its damage.
-            progress: told what is going on.
+        def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
+            preparing.append(_in_background(lambda: self._prepare(shape, frames_valid, questions)))
 
-        Raises:
-            InputError: for a video that cannot be decoded or a clip that is empty or outside it.
-        """
-        # Here, not at the top: the library imports without a video decoder.
-        from data_pipeline.frames import load_clip
-        from data_pipeline.sampling import evaluation_frame_ids, interleave
-        from data_pipeline.video import open_video
+        clip = read_clip(self.clip_config, video, on_shape=prepare, progress=progress, **options)
+        with (progress or Silent()).stage("preparing the model"):
+            preparing[0]()
+        return clip
 
-        config = self.clip_config
-        with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
-            info = reader.info
-            first, last = _clip_bounds(info.frame_count, info.timestamps_sec, frames, seconds)
-            ids = evaluation_frame_ids(last - first, config.sampling, first, frames_per_pass=config.frames_per_pass)
-            with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
-                pixels = load_clip(reader, ids, resolution or config.resolution, step)
-        passes = interleave(ids)
-        length = max(map(len, passes))
-        place = {int(frame): i for i, frame in enumerate(ids)}
-        rows = [[place[int(f)] for f in np.pad(p, (0, length - len(p)), mode="edge")] for p in passes]
-        return Clip(
-            video=os.fspath(video),
-            height=info.height,
-            width=info.width,
-            fps=info.fps,
-            first=first,
-            last=last,
-            timestamps_sec=info.timestamps_sec,
-            frame_ids=passes,
-            frames=pixels[np.array(rows)],
-        )
+    def _prepare(self, shape, frames_valid, questions: Sequence[Question]) -> None:
+        frames = jax.ShapeDtypeStruct(shape, np.float32)
+        compiled = self._encode.prepare(self._declared, frames, frames_valid)
+        for length in sorted({self._padded_length(question) for question in questions}):
+            texts = (jax.ShapeDtypeStruct((shape[0], length), dtype) for dtype in (np.int32, bool))
+            self._ground.prepare(self._declared, compiled.out_info, *texts)
 
     def encode_clip(self, clip: Clip, *, progress: Progress | None = None) -> VideoFeatures:
-        """Runs the visual backbones, once for any number of sentences."""
-        return self._run_video(clip.frames, clip.frames_valid, progress)
+        """Runs the visual backbones, once for any number of questions."""
+        return self._encode(self.parameters, clip.frames, clip.frames_valid, progress=progress)
 
     def answer(
         self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
     ) -> Tube:
-        """Grounds one sentence (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
-        bucket = next(b for b in _TEXT_BUCKETS if b >= len(question.ids))
-        length = min(bucket, self.tokenizer.max_tokens)
-        return _make_tube(clip, self._run_text(features, question.ids, length, progress), question)
+        """Grounds one question (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
+        output = self._run_text(features, question.ids, self._padded_length(question), progress)
+        return _make_tube(clip, output, question)
 
-    def _run_video(self, frames, frames_valid, progress: Progress | None = None) -> VideoFeatures:
-        return self._encode(self._parameters, frames, frames_valid, progress=progress)
+    def _padded_length(self, question: Question) -> int:
+        length = next(n for n in _TEXT_LENGTHS if n >= len(question.ids))
+        return min(length, self.tokenizer.max_tokens)
 
     def _run_text(
         self, features: VideoFeatures, ids: np.ndarray, length: int, progress: Progress | None = None
@@ -275,34 +228,28 @@ class Grounder:
         valid = np.arange(length) < len(ids)
         rows = (len(features.appearance), length)
         texts = np.broadcast_to(padded, rows), np.broadcast_to(valid, rows)
-        return self._ground(self._parameters, features, *texts, progress=progress)
+        return self._ground(self.parameters, features, *texts, progress=progress)
 
 
-def _clip_bounds(
-    count: int,
-    timestamps_sec: np.ndarray,
-    frames: tuple[int | None, int | None],
-    seconds: tuple[float | None, float | None],
-) -> tuple[int, int]:
-    """(first, one past last) frame of the part to search."""
-    if any(f is not None for f in frames) and any(s is not None for s in seconds):
-        raise InputError("give the part to search in frames or in seconds, not both")
-    first = 0 if frames[0] is None else frames[0]
-    last = count if frames[1] is None else frames[1]
-    if seconds[0] is not None:
-        first = int(np.searchsorted(timestamps_sec, seconds[0] - 1e-6))
-    if seconds[1] is not None:
-        last = int(np.searchsorted(timestamps_sec, seconds[1] - 1e-6))
-    if not 0 <= first < last <= count:
-        raise InputError(
-            f"frames {first}:{last} are not a part of the video, which has frames 0:{count} "
-            f"({timestamps_sec[-1]:.2f} s)"
-        )
-    return first, last
+def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the step sizes that suit this process's backend; they do not change results.
+
+    On a CPU small steps keep intermediate arrays in its caches and memory low (`benchmarks/forward.py`). On an
+    accelerator the configuration's own are kept.
+    """
+    fitted = copy.deepcopy(dict(config))
+    if jax.default_backend() == "cpu":
+        for part, step in _CPU_STEPS.items():
+            fitted["model"][part] |= step
+    return fitted
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return np.exp(log_softmax(logits))
+def _in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Starts `work` on a thread; the function returned waits for its result or raises its exception."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return future.result
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -315,7 +262,7 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
         row, n = output.row(i), len(ids)
         start_end = row.start_end_logits[-1, :n]
         passes.append(PassPrediction(ids, row.boxes_cxcywh[-1, :n], start_end))
-        probabilities = _softmax(start_end)
+        probabilities = np.exp(log_softmax(start_end))
         sampling = np.ones(n, np.float32) if row.sampling_score is None else row.sampling_score[:n]
         actioness = _sigmoid(row.actioness_logits[-1, :n])
         scores.append((ids, sampling, actioness, probabilities[:, 0], probabilities[:, 1], np.full(n, i)))
@@ -332,15 +279,9 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
         clip=(clip.first, clip.last),
         start_frame=start,
         end_frame=end,
-        start_sec=float(clip.timestamps_sec[start]),
-        end_sec=_end_sec(clip, end),
+        start_sec=clip.seconds(start),
+        end_sec=clip.seconds(end),
         box_frames=box_frames,
         boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
         scores=FrameScores(*(column[order] for column in columns)),
     )
-
-
-def _end_sec(clip: Clip, end: int) -> float:
-    """When frame `end` would begin; the last frame of the video lasts one average frame."""
-    times = clip.timestamps_sec
-    return float(times[end]) if end < len(times) else float(times[-1] + 1 / clip.fps)

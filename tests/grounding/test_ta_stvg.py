@@ -119,7 +119,7 @@ def test_stepwise_memory_options_change_nothing():
     model = tiny_config(64)["model"]
     stepped = apply(
         *tiny(
-            resnet_frames_per_step=4,
+            resnet=model["resnet"] | {"images_per_step": 4},
             swin=model["swin"] | {"windows_per_step": 3},
             transformer=model["transformer"] | {"frames_per_step": 5},
         ),

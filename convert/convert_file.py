@@ -10,15 +10,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from convert.formats import get_format, recognise
+from convert.formats import check_format, get_format, recognise
 from convert.readers import find_state_dicts, open_checkpoint, sha256
-from convert.state_dict import convert_checked, published_config, strip_module
+from convert.rules import Format
+from convert.state_dict import convert_checked, declared_parameters, published_config, strip_module
 from convert.tokenizer import save_tokenizer
 from stvg_jax import __version__, checkpoint
 from stvg_jax.errors import InputError
 
 # Where a training checkpoint keeps weights, best first: evaluation uses the moving average.
 _NODES = {"ema": ("model_ema",), "model": ("model", "state_dict", "")}
+_TOP = "(top level)"
+_TOKEN_TABLE = "roberta/embeddings/word_embeddings/embedding"
 
 
 def convert_file(
@@ -49,45 +52,50 @@ def convert_file(
         The report that is also written to `out/conversion.json`.
 
     Raises:
-        InputError: see `convert.readers.open_checkpoint` and `convert_state_dict`.
+        InputError: see `convert.readers.open_checkpoint`, `convert_state_dict`, `convert.tokenizer.save_tokenizer` and
+            `stvg_jax.checkpoint.new_directory`.
     """
-    if out.exists() and not force:
-        raise InputError(f"{out} exists already; choose another folder or pass --force to replace it")
-    with open_checkpoint(source) as opened:
+    if out.resolve() in source.resolve().parents:
+        raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
+    with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         node, tensors = _choose_weights(find_state_dicts(opened), weights, source)
-        fmt = recognise(tensors, str(source)) if format == "auto" else get_format(format)
+        fmt = _choose_format(tensors, format, source)
         config = published_config(tensors) if config is None else config
-        with tqdm(total=len(tensors), desc="tensors", unit="tensor") as bar:
-            converted = convert_checked(tensors, fmt, config, where=str(source), progress=lambda _: bar.update())
-        container = opened.container
-    with tqdm(total=source.stat().st_size, desc="sha-256", unit="B", unit_scale=True) as bar:
-        digest = sha256(source, progress=lambda done, _: bar.update(done - bar.n))
-    report = {
-        "source": str(source),
-        "sha256": digest,
-        "container": container,
-        "format": fmt.name,
-        "weights": node or "(top level)",
-        "is_ema": node == "model_ema",
-        "converted_by": f"stvg-jax {__version__}",
-        "converted_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "tensors_taken": len(converted.taken),
-        "parameters_written": len(converted.parameters),
-        "values_written": int(sum(p.size for p in converted.parameters.values())),
-        "dropped": converted.dropped,
-        "aliases": converted.aliases,
-    }
-    description = checkpoint.Description(
-        model=config["name"],
-        config={"model": config["model"], "clip": config["clip"]},
-        kind="initialisation" if fmt.is_partial else "model",
-        note=f"converted from {source.name}, {node or 'top level'}",
-    )
-    with checkpoint.new_directory(out, force=force) as directory:
+        if "clip" not in config:
+            raise InputError("the configuration lacks clip")
+        declared = declared_parameters(config)
+        # Before the minute that the tensors take.
+        origin = None
         if not fmt.is_partial:
-            vocab_size = config["model"]["roberta"]["vocab_size"]
-            report["tokenizer"] = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, vocab_size)
+            origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, declared[_TOKEN_TABLE].shape[0])
+        with tqdm(total=len(tensors), desc="tensors", unit="tensor") as bar:
+            converted = convert_checked(tensors, fmt, declared, where=str(source), progress=lambda _: bar.update())
+        with tqdm(total=source.stat().st_size, desc="sha-256", unit="B", unit_scale=True) as bar:
+            digest = sha256(source, progress=lambda done, _: bar.update(done - bar.n))
+        description = checkpoint.Description(
+            model=config["name"],
+            config={"model": config["model"], "clip": config["clip"]},
+            kind="initialisation" if fmt.is_partial else "model",
+            note=f"converted from {source.name}, {node or _TOP}",
+        )
         checkpoint.write(directory, converted.parameters, description)
+        report = {
+            "source": str(source),
+            "sha256": digest,
+            "container": opened.container,
+            "format": fmt.name,
+            "weights": node or _TOP,
+            "is_ema": node in _NODES["ema"],
+            "tokenizer": origin,
+            "converted_by": f"stvg-jax {__version__}",
+            "converted_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "tensors_taken": len(converted.taken),
+            "parameters_written": len(converted.parameters),
+            "values_written": int(sum(p.size for p in converted.parameters.values())),
+            "dropped": converted.dropped,
+            "aliases": converted.aliases,
+            "taken": converted.taken,
+        }
         if verify:
             with tqdm(total=len(converted.parameters), desc="verifying", unit="tensor") as bar:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: bar.update())
@@ -100,8 +108,16 @@ def _choose_weights(nodes: Mapping[str, Mapping], weights: str, source: Path) ->
     for node in wanted:
         if node in nodes:
             return node, strip_module(nodes[node])
-    found = ", ".join(repr(n) for n in nodes) or "nothing"
-    raise InputError(f"{source} holds no weights under {' or '.join(repr(n) for n in wanted)}; it holds {found}")
+    found = ", ".join(node or _TOP for node in nodes) or "none at all"
+    raise InputError(f"{source} holds no tensors under {' or '.join(n or _TOP for n in wanted)}; there are: {found}")
+
+
+def _choose_format(tensors: Mapping, name: str, source: Path) -> Format:
+    if name == "auto":
+        return recognise(tensors, str(source))
+    fmt = get_format(name)
+    check_format(fmt, tensors, str(source))
+    return fmt
 
 
 def summary(report: Mapping[str, Any]) -> str:

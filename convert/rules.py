@@ -2,7 +2,7 @@
 
 A format is a list of rules plus what it leaves out on purpose. Every source tensor must be claimed exactly once, by a
 rule, an alias or a reason to drop it, and every parameter of the model must be written exactly once; otherwise
-conversion fails with the whole list.
+conversion fails with the whole list (`convert.state_dict`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import ml_dtypes
 import numpy as np
-
-from stvg_jax.errors import InputError
 
 Transform = Callable[[np.ndarray], Sequence[np.ndarray]]
 
@@ -32,6 +31,24 @@ class Rule:
     targets: tuple[str, ...]
     transform: Transform
 
+    def source_of(self, path: str) -> str | None:
+        """The source name from which this rule writes the parameter `path`; None if it writes others."""
+        for target in self.targets:
+            if match := re.fullmatch(re.sub(r"\\(\d)", r"(?P<g\1>[^/]+)", target), path):
+                values = (match[group] for group in sorted(match.groupdict()))
+                name = _GROUP.sub(lambda _, values=values: next(values, "?"), _OPTIONAL.sub("", self.source))
+                name = name.replace("\\.", ".")
+                return name if re.fullmatch(self.source, name) else None
+        return None
+
+
+# How the rules' patterns write an optional part, and a capturing group.
+_OPTIONAL = re.compile(r"\(\?:[^()]*\)\?")
+_GROUP = re.compile(r"\((?!\?)(?:[^()]|\([^()]*\))*\)")
+
+# Floating-point types that numpy does not know as such.
+_SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
+
 
 @dataclasses.dataclass(frozen=True)
 class Format:
@@ -40,7 +57,7 @@ class Format:
     Attributes:
         name: what `--format` calls it.
         describes: one line for people.
-        signature: source names that only this format has; used to recognise it.
+        signature: regular expressions; a state dict with a name for each of them is of this format.
         rules: see Rule.
         dropped: (regular expression, reason) for tensors that the model does not need.
         aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
@@ -155,12 +172,14 @@ class Converted:
         taken: source name -> paths it became.
         dropped: source name -> reason.
         aliases: source name -> the name it repeats.
+        problems: what does not fit, one line each.
     """
 
     parameters: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     taken: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     dropped: dict[str, str] = dataclasses.field(default_factory=dict)
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
 
 
 class _Source:
@@ -174,42 +193,32 @@ class _Source:
         return np.asarray(tensor if isinstance(tensor, np.ndarray) else tensor.read())
 
 
-def convert(
-    tensors: Mapping, fmt: Format, *, where: str = "the state dict", progress: Callable[[str], None] | None = None
-) -> Converted:
+def convert(tensors: Mapping, fmt: Format, *, progress: Callable[[str], None] | None = None) -> Converted:
     """Applies a format's rules.
 
     Args:
-        tensors: source name -> numpy array, or anything with `.read()` that gives one.
+        tensors: source name -> numpy array, or anything with `.shape`, and `.read()` that gives an array.
         fmt: the format.
-        where: names the source in messages.
         progress: called with each source name when it is done.
 
     Returns:
-        Every parameter the source holds. Completeness against the model is the caller's to check.
-
-    Raises:
-        InputError: for names that no rule knows, aliases that differ, and parameters written twice.
+        Every parameter the source holds. Its problems are names that no rule knows, second names whose values differ,
+        arrays that a rule cannot reshape, and parameters written twice; completeness against the model is the
+        caller's to check.
     """
     source = _Source(tensors)
     result = Converted()
-    unknown: list[str] = []
     for name in tensors:
         if (reason := _first_match(fmt.dropped, name)) is not None:
             result.dropped[name] = reason
         elif (original := _alias(fmt, name)) is not None:
-            _check_alias(source, tensors, name, original, where)
-            result.aliases[name] = original
+            _add_alias(result, source, tensors, name, original)
         elif (found := _claim(fmt.rules, name)) is not None:
-            rule, match = found
-            _write(result, name, [match.expand(t) for t in rule.targets], rule.transform(source[name]), where)
+            _write(result, name, *found, source[name])
         else:
-            unknown.append(name)
+            result.problems.append(f"+ unexpected {name} {tuple(tensors[name].shape)}")
         if progress is not None:
             progress(name)
-    if unknown:
-        listed = "\n".join(f"+ unexpected {name} {tuple(tensors[name].shape)}" for name in unknown)
-        raise InputError(f"{where} holds {len(unknown)} tensors that format {fmt.name} does not know:\n{listed}")
     return result
 
 
@@ -231,16 +240,25 @@ def _claim(rules: Sequence[Rule], name: str) -> tuple[Rule, re.Match] | None:
     return claims[0] if claims else None
 
 
-def _check_alias(source: _Source, tensors: Mapping, name: str, original: str, where: str) -> None:
+def _add_alias(result: Converted, source: _Source, tensors: Mapping, name: str, original: str) -> None:
+    result.aliases[name] = original
     if original not in tensors:
-        raise InputError(f"{where} holds {name} but not {original}, whose second name it is")
-    if not np.array_equal(source[name], source[original]):
-        raise InputError(f"{where}: {name} and {original} are one parameter under two names, but their values differ")
+        result.problems.append(f"- missing {original}, whose second name is {name}")
+    elif not np.array_equal(source[name], source[original]):
+        result.problems.append(f"! {name} differs from {original}; they are two names of one parameter")
 
 
-def _write(result: Converted, name: str, targets: list[str], arrays: Sequence[np.ndarray], where: str) -> None:
-    for target, value in zip(targets, arrays, strict=True):
-        if target in result.parameters:
-            raise InputError(f"{where} gives {target} twice, the second time by {name}")
-        result.parameters[target] = np.ascontiguousarray(value)
+def _write(result: Converted, name: str, rule: Rule, match: re.Match, value: np.ndarray) -> None:
+    targets = [match.expand(target) for target in rule.targets]
     result.taken[name] = targets
+    if value.dtype.kind != "f" and value.dtype not in _SMALL_FLOATS:
+        result.problems.append(f"! {name} holds {value.dtype} values; a parameter is floating point")
+    try:
+        arrays = rule.transform(value)
+    except (ValueError, IndexError, TypeError):  # what numpy says to an array with too few or too many axes
+        result.problems.append(f"! {name} has shape {value.shape}, which {' and '.join(targets)} cannot be made of")
+        return
+    for target, part in zip(targets, arrays, strict=True):
+        if target in result.parameters:
+            result.problems.append(f"! {name} gives {target}, which another tensor gave already")
+        result.parameters[target] = np.ascontiguousarray(part)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from convert import rules
-from convert.formats import get_format
-from stvg_jax.tree import check_same_parameters
+from convert.formats import check_format, get_format
+from stvg_jax.errors import InputError
 
-# Every format here fills (a part of) this model.
-_MODEL = "ta_stvg"
+# Attribute vocabularies of the releases, appearance and motion words.
 _CONFIGS = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
 
@@ -26,7 +25,8 @@ def convert_state_dict(
     Args:
         tensors: name -> array; a `module.` prefix on all names is ignored.
         format: one of `convert.formats.FORMATS`.
-        config: configuration of the model (see `configs/`), with a section `model`; None for that of the release.
+        config: configuration of the model (see `configs/`), with `name` and a section `model`; None for that of the
+            release.
 
     Returns:
         Parameter path -> array, for `stvg_jax.tree.unflatten` and `PureModule.apply`.
@@ -37,26 +37,71 @@ def convert_state_dict(
     """
     fmt = get_format(format)
     tensors = strip_module(tensors)
-    config = published_config(tensors) if config is None else config
-    return convert_checked(tensors, fmt, config, where="the state dict").parameters
+    check_format(fmt, tensors, "the state dict")
+    declared = declared_parameters(published_config(tensors) if config is None else config)
+    return convert_checked(tensors, fmt, declared, where="the state dict").parameters
 
 
-def convert_checked(
-    tensors: Mapping, fmt: rules.Format, config: Mapping[str, Any], *, where: str, progress: Callable | None = None
-) -> rules.Converted:
-    """Like `convert_state_dict`, with an account of what became of each tensor; `tensors` may be lazy."""
+def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Path -> declaration of every parameter that the model of a configuration has.
+
+    Raises:
+        InputError: for a configuration without `name` or `model`, or of a model that there is not.
+    """
     from stvg_jax.grounding.registry import make_model
     from stvg_jax.nn.functional import PureModule
 
-    declared = PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+    if missing := {"name", "model"} - set(config):
+        raise InputError(f"the configuration lacks {' and '.join(sorted(missing))}")
+    return PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+
+
+def convert_checked(
+    tensors: Mapping,
+    fmt: rules.Format,
+    declared: Mapping[str, Any],
+    *,
+    where: str,
+    progress: Callable[[str], None] | None = None,
+) -> rules.Converted:
+    """Like `convert_state_dict`, with an account of what became of each tensor.
+
+    Args:
+        tensors: may be lazy, see `rules.convert`.
+        fmt: the format.
+        declared: see `declared_parameters`.
+        where: names the source in messages.
+        progress: called with each source name when it is done.
+
+    Raises:
+        InputError: see `convert_state_dict`.
+    """
     expected = {path: d for path, d in declared.items() if any(re.fullmatch(p, path) for p in fmt.fills)}
-    converted = rules.convert(tensors, fmt, where=where, progress=progress)
-    check_same_parameters(converted.parameters, expected, f"{where}, read as {fmt.name},")
-    wrong = [path for path, value in converted.parameters.items() if not np.issubdtype(value.dtype, np.floating)]
-    if wrong:
-        raise rules.InputError(f"{where} holds values that are not floating point for {', '.join(wrong)}")
+    converted = rules.convert(tensors, fmt, progress=progress)
+    if problems := converted.problems + _differences(converted, fmt, expected):
+        raise InputError(
+            f"{where}, read as {fmt.name}, does not fit the model in {len(problems)} places:\n" + "\n".join(problems)
+        )
     converted.parameters = {path: np.asarray(converted.parameters[path], expected[path].dtype) for path in expected}
     return converted
+
+
+def _differences(converted: rules.Converted, fmt: rules.Format, expected: Mapping[str, Any]) -> list[str]:
+    """A line for every parameter that is missing, unknown to the model or of another shape, in the source's names."""
+    source = {path: name for name, paths in converted.taken.items() for path in paths}
+    missing: dict[str, list[str]] = {}
+    lines = []
+    for path, declared in expected.items():
+        shape = tuple(declared.shape)
+        if path not in source:
+            name = next(filter(None, (rule.source_of(path) for rule in fmt.rules)), "the source")
+            missing.setdefault(name, []).append(f"{path} {shape}")
+        elif path in converted.parameters and converted.parameters[path].shape != shape:
+            found = converted.parameters[path].shape
+            lines.append(f"! {source[path]} gives {path} the shape {found}; the model needs {shape}")
+    lines += [f"- missing {name}, for {' and '.join(paths)}" for name, paths in missing.items()]
+    lines += [f"+ unexpected {name}, for {path}" for path, name in source.items() if path not in expected]
+    return lines
 
 
 def strip_module(tensors: Mapping) -> Mapping:

@@ -1,57 +1,103 @@
-"""Finding RoBERTa's tokenizer and putting its files into a checkpoint."""
+"""Finding RoBERTa's tokenizer and putting it into a checkpoint."""
 
 from __future__ import annotations
 
-import os
+import itertools
 from pathlib import Path
 
 from stvg_jax.errors import InputError
 
-HUB_NAME = "roberta-base"
+# What the reference calls it, and where the hub keeps it now.
+HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")
+# Either is a whole tokenizer.
+_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_SPECIAL = {"<s>": 0, "<pad>": 1, "</s>": 2}
 
 
 def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
-    """Writes tokenizer files into `out`.
+    """Writes `out/tokenizer.json`.
 
     Args:
-        source: folder with vocab.json and merges.txt, or tokenizer.json; None looks for roberta-base in the local cache
-            of the Hugging Face hub and then on the hub.
-        out: folder to write.
+        source: folder with tokenizer.json, or with vocab.json and merges.txt; None looks for roberta-base in the local
+            cache of the Hugging Face hub and then on the hub.
+        out: folder to make.
         vocab_size: rows of the model's token table.
 
     Returns:
         Where the tokenizer came from.
 
     Raises:
-        InputError: if there is none, or it has ids that the model has no row for.
+        InputError: if there is none, it is not RoBERTa's, or it has ids that the model has no row for.
     """
     if source is not None and not source.is_dir():
         raise InputError(f"tokenizer folder {source} does not exist; it must hold vocab.json and merges.txt")
-    tokenizer, origin = (_load(str(source)), str(source)) if source is not None else _from_hub()
+    folder, origin = (source, str(source)) if source is not None else _from_hub()
+    tokenizer = _read(folder)
+    found = {token: tokenizer.token_to_id(token) for token in _SPECIAL}
+    if found != _SPECIAL or tokenizer.encode("").ids != [_SPECIAL["<s>"], _SPECIAL["</s>"]]:
+        raise InputError(f"the tokenizer in {origin} is not RoBERTa's: its special tokens are {found}, not {_SPECIAL}")
     largest = max(tokenizer.get_vocab().values())
     if largest >= vocab_size:
         raise InputError(f"the tokenizer in {origin} has token id {largest}, but the model knows {vocab_size} tokens")
-    tokenizer.save_pretrained(str(out))
+    out.mkdir(parents=True)
+    tokenizer.save(str(out / "tokenizer.json"))
     return origin
 
 
-def _load(name: str, **options):
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers import RobertaTokenizerFast
+def _read(folder: Path):
+    # Not by transformers: given a folder without these files it makes an empty tokenizer and says nothing.
+    import tokenizers
 
+    names = next((names for names in _FILES if all((folder / name).is_file() for name in names)), None)
+    if names is None:
+        raise InputError(f"no tokenizer in {folder}: it must hold vocab.json and merges.txt, or tokenizer.json")
+    paths = [str(folder / name) for name in names]
     try:
-        return RobertaTokenizerFast.from_pretrained(name, **options)
-    except Exception as error:  # transformers raises whatever its parts raise
-        raise InputError(f"no tokenizer in {name}: {str(error).strip().splitlines()[0]}") from error
+        return tokenizers.Tokenizer.from_file(*paths) if len(paths) == 1 else _roberta(*paths)
+    except Exception as error:  # the library raises bare Exception
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {reason}") from error
 
 
-def _from_hub():
-    for options, origin in (({"local_files_only": True}, "hub cache"), ({}, "hub")):
-        try:
-            return _load(HUB_NAME, **options), f"{HUB_NAME} ({origin})"
-        except InputError:
-            continue
+def _roberta(vocab: str, merges: str):
+    """Byte-level BPE as RoBERTa uses it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.BPE.from_file(vocab, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    start, end = ((token, _SPECIAL[token]) for token in ("<s>", "</s>"))
+    tokenizer.post_processor = processors.RobertaProcessing(end, start, add_prefix_space=False)
+    special = (*_SPECIAL, "<unk>", "<mask>")
+    tokenizer.add_special_tokens([token for token in special if tokenizer.token_to_id(token) is not None])
+    return tokenizer
+
+
+def _from_hub() -> tuple[Path, str]:
+    """Folder of the tokenizer's files, and where they come from."""
+    import huggingface_hub
+
+    for offline, origin in ((True, "hub cache"), (False, "hub")):
+        if not offline and not _hub_answers():
+            break
+        for name, files in itertools.product(HUB_NAMES, _FILES):
+            try:
+                paths = [huggingface_hub.hf_hub_download(name, f, local_files_only=offline) for f in files]
+            except Exception:  # not there, a proxy's page, a full disk: each has an exception of its own
+                continue
+            return Path(paths[0]).parent, f"{name} ({origin})"
     raise InputError(
-        f"the tokenizer of {HUB_NAME} is neither in the local hub cache nor could it be fetched; "
+        f"the tokenizer of {HUB_NAMES[0]} is neither in the local hub cache nor could it be fetched; "
         "give a folder with its vocab.json and merges.txt by --tokenizer DIR"
     )
+
+
+def _hub_answers() -> bool:
+    """Asked once, because downloads without a network are retried for half a minute each."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.utils.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=10)
+    except Exception:  # no network, or told to be offline
+        return False
+    return True

@@ -16,13 +16,16 @@ def model_text(subject: str, sentence: str, rule: str) -> str:
         subject: such as "the man".
         sentence: as given.
         rule: data set whose cleaning applies. "hcstvg": lower case. "vidstg": words only, lower case (without the
-            reference's list of typing errors, which is particular to its annotations).
+            reference's list of typing errors, which is particular to its annotations). The annotated subjects are in
+            lower case; one that was found at the beginning of a sentence is not.
 
     Raises:
-        InputError: if the sentence has no word.
+        InputError: if the sentence has no word in the Latin alphabet, or the subject is empty.
     """
     if not _WORD.search(sentence):
-        raise InputError(f"the sentence {sentence!r} has no word in it; describe what to look for")
+        raise InputError(f"the sentence {sentence!r} has no English word in it; describe what to look for")
+    if not subject.strip():
+        raise InputError("the subject is empty; give the words that name the target, or leave it to be found")
     if rule == "vidstg":
         sentence = " ".join(_WORD.findall(sentence))
-    return f"{subject} {sentence.lower()}"
+    return f"{subject} {sentence}".lower()

@@ -1,8 +1,9 @@
 """Model checkpoints: a directory that holds all it takes to ground.
 
-DIR/checkpoint.json   what the model is: name, configuration, how clips are made; checksums of the parameters
+DIR/checkpoint.json   what the model is: name, configuration, how clips are made; checksums of the parameters and sizes
+                      of their files
 DIR/parameters/       arrays, by Orbax
-DIR/tokenizer/        vocab.json, merges.txt and what else the tokenizer needs
+DIR/tokenizer/        tokenizer.json
 DIR/conversion.json   where the parameters came from, when they were converted
 """
 
@@ -40,6 +41,7 @@ class Description:
         kind: "model", or "initialisation" for a part of a model to start training from.
         note: one line for people.
         parameters: path -> {"shape": [...], "crc32": of its bytes}, filled by `write`.
+        files: path in the directory -> bytes, of the files that hold the parameters, filled by `write`.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Description:
     kind: str = "model"
     note: str = ""
     parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def checksum(array: np.ndarray) -> int:
@@ -58,32 +61,63 @@ def checksum(array: np.ndarray) -> int:
 def new_directory(directory: Path, *, force: bool = False) -> Iterator[Path]:
     """A directory that appears whole or not at all: yields a temporary one beside it, renamed on success.
 
+    Args:
+        directory: to make, with its parents.
+        force: replace it if it is a checkpoint already.
+
     Raises:
-        InputError: if it exists and `force` is False, or its parent cannot be written.
+        InputError: if it exists and `force` is False or it is something else, or its parent cannot be written.
     """
-    if directory.exists() and not force:
-        raise InputError(f"{directory} exists already; choose another folder or pass --force to replace it")
+    directory = directory.resolve()
+    if directory.exists():
+        if not force:
+            raise InputError(f"{directory} exists already; choose another folder or pass --force to replace it")
+        if not (directory / _DESCRIPTION).is_file() and (directory.is_file() or any(directory.iterdir())):
+            raise InputError(f"{directory} is not a checkpoint, and will not be replaced; choose another folder")
+    parents = [parent for parent in directory.parents if not parent.exists()]
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     except OSError as error:
-        raise InputError(f"cannot write {directory}: {error.strerror}") from error
+        _remove_empty(parents)
+        raise InputError(f"cannot write {directory}: {error.filename}: {error.strerror}") from error
     try:
         yield partial
-        if directory.exists():
-            shutil.rmtree(directory)
         partial.chmod(0o755)
+        old = partial.with_name(f"{partial.name}.old")
+        if force and directory.exists():
+            directory.rename(old)
         partial.rename(directory)
-    finally:
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(parents)
+        raise
+
+
+def _remove_empty(directories: list[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for directory in directories:
+            directory.rmdir()
 
 
 def write(directory: Path, parameters: Mapping[str, np.ndarray], description: Description) -> None:
-    """Writes parameters (path -> array) and their description into an existing empty directory."""
+    """Writes parameters (path -> array) and their description into an existing empty directory.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
     table = {path: {"shape": list(value.shape), "crc32": checksum(value)} for path, value in parameters.items()}
-    with _checkpointer() as checkpointer:
-        checkpointer.save((directory / _PARAMETERS).absolute(), _string_keys(unflatten(dict(parameters))))
-    record = {"format": FORMAT, **dataclasses.asdict(dataclasses.replace(description, parameters=table))}
+    path = (directory / _PARAMETERS).absolute()
+    try:
+        with _checkpointer() as checkpointer:
+            checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
+    except Exception as error:  # Orbax and tensorstore raise many kinds
+        raise InputError(f"the parameters cannot be written to {path}: {_first_line(error)}") from error
+    written = sorted(file for file in path.rglob("*") if file.is_file())
+    files = {file.relative_to(directory.absolute()).as_posix(): file.stat().st_size for file in written}
+    description = dataclasses.replace(description, parameters=table, files=files)
+    record = {"format": FORMAT, **dataclasses.asdict(description)}
     (directory / _DESCRIPTION).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
@@ -107,9 +141,14 @@ def describe(directory: Path) -> Description:
         found = record.get("format") if isinstance(record, dict) else type(record).__name__
         raise InputError(f"{directory} has format {found!r}; this version reads {FORMAT!r}")
     try:
-        return Description(**{key: value for key, value in record.items() if key != "format"})
-    except TypeError as error:
+        description = Description(**{key: value for key, value in record.items() if key != "format"})
+        for entry in description.parameters.values():
+            tuple(entry["shape"]), int(entry["crc32"])
+        for size in description.files.values():
+            int(size)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise InputError(f"{directory / _DESCRIPTION} is incomplete or has unknown keys: {error}") from error
+    return description
 
 
 def check(directory: Path, description: Description, declarations: Mapping[str, Any]) -> None:
@@ -134,6 +173,7 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
     Raises:
         InputError: if they cannot be read, or are not those that the description lists.
     """
+    _check_files(directory, description)
     path = (directory / _PARAMETERS).absolute()
     try:
         with _checkpointer() as checkpointer:
@@ -142,6 +182,16 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
         raise InputError(f"the parameters in {path} cannot be read: {_first_line(error)}") from error
     check(directory, description, stored)
     return stored
+
+
+def _check_files(directory: Path, description: Description) -> None:
+    # Tensorstore meets a file that is cut short with thousands of lines on stderr.
+    for name, size in description.files.items():
+        file = directory / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+            raise InputError(f"{directory} is damaged: {name} {what}; copy or convert it again")
 
 
 def verify(directory: Path, progress: Callable[[str], None] | None = None) -> int:
@@ -182,4 +232,4 @@ def _string_keys(tree: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from stvg_jax import __version__
 from stvg_jax.errors import InputError
@@ -30,9 +31,16 @@ a first session:
 `stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command line in one line, as all other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line. Each command's module adds its own options and is imported only when chosen."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stvg-jax",
         description=_DESCRIPTION,
         epilog=_EPILOG,

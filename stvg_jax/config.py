@@ -25,6 +25,8 @@ def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
     Raises:
         InputError: for an unknown key, with the known ones, or a value of another type or outside its rule.
     """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{path} is {values!r}; it must be a mapping")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     built = {}
@@ -40,8 +42,6 @@ def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise InputError(f"{path} is {value!r}; it must be a mapping")
         return build(hint, value, path)
     options = [o for o in typing.get_args(hint) if o is not type(None)] if _is_optional(hint) else [hint]
     if value is None and _is_optional(hint):
@@ -50,7 +50,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if typing.get_origin(option) is tuple:
         if not isinstance(value, (list, tuple)):
             raise InputError(f"{path} is {value!r}; it must be a list")
-        kind = typing.get_args(option)[0]
+        kind, *others = typing.get_args(option)
+        if others != [...] and len(value) != 1 + len(others):
+            raise InputError(f"{path} is {value!r}; it must have {1 + len(others)} values")
         return tuple(_convert(kind, v, f"{path}[{i}]") for i, v in enumerate(value))
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -67,8 +69,10 @@ def load_config_file(path: Path, arg: str = "") -> dict[str, Any]:
     """Runs `get_config(arg)` of a configuration file and returns its result as nested dictionaries.
 
     Raises:
-        InputError: if there is no such file, or it has no `get_config`.
+        InputError: if there is no such file, or it has no `get_config` that returns a ConfigDict.
     """
+    import ml_collections
+
     if not path.is_file():
         raise InputError(f"configuration {path} does not exist; the project's are in configs/")
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
@@ -78,4 +82,7 @@ def load_config_file(path: Path, arg: str = "") -> dict[str, Any]:
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise InputError(f"configuration {path} has no function get_config")
-    return module.get_config(arg).to_dict()
+    config = module.get_config(arg)
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
+    return config.to_dict()

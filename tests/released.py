@@ -7,10 +7,16 @@ their state dicts had been set to `weight(name, shape)`, with computed tables le
 from __future__ import annotations
 
 import json
+import math
+import re
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from convert.rules import Format
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -71,3 +77,47 @@ def state_dict(system: str = "tastvg") -> dict[str, np.ndarray]:
 def blank_state_dict(system: str = "tastvg") -> dict[str, np.ndarray]:
     """The same names and shapes, all zero and without memory of their own."""
     return {name: np.broadcast_to(np.zeros((), dtype), shape) for name, (shape, dtype) in manifest(system).items()}
+
+
+def state_dict_for(
+    declared: Mapping[str, Any], fmt: Format, names: Iterable[str], *, patch_frames: int = 1
+) -> dict[str, np.ndarray]:
+    """A stand-in state dict for a model of any size.
+
+    Args:
+        declared: path -> declared parameter of the model.
+        fmt: the format whose names these are.
+        names: of a full-size state dict; those of layers that the model lacks are left out.
+        patch_frames: frames that the video's patch kernel spans.
+
+    Returns:
+        Name -> float32 array; tensors that the format drops have one value.
+    """
+    out = {}
+    for name in names:
+        if any(re.fullmatch(pattern, name) for pattern, _ in fmt.dropped):
+            out[name] = np.zeros(1, np.float32)
+            continue
+        first = _first_name(name)
+        ((rule, match),) = [(r, m) for r in fmt.rules if (m := re.fullmatch(r.source, first))]
+        targets = [match.expand(target) for target in rule.targets]
+        if all(target in declared for target in targets):
+            shapes = [tuple(declared[target].shape) for target in targets]
+            out[name] = weight(first, _source_shape(name, shapes, patch_frames))
+    return out
+
+
+def _source_shape(name: str, shapes: list[tuple[int, ...]], patch_frames: int) -> tuple[int, ...]:
+    """The shape of the tensor that parameters of these shapes are made of, by what PyTorch's layers hold."""
+    shape = shapes[0]
+    if name.endswith(("in_proj_weight", "in_proj_bias")):
+        return (3 * shape[-1], *shape[:-1])
+    if name.endswith("patch_embed.proj.weight"):
+        side = math.isqrt(shape[0] // 3)
+        return (shape[1], 3, patch_frames, side, side)
+    if len(shape) == 4:
+        height, width, features_in, features_out = shape
+        return (features_out, features_in, height, width)
+    if len(shape) == 2 and not name.endswith(("embeddings.weight", "bias_table")):
+        return (*shape[::-1], 1, 1) if "input_proj" in name else shape[::-1]
+    return shape

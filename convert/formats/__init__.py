@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from convert.formats.initialisation import MDETR, ROBERTA, VIDEO_SWIN
@@ -20,14 +21,28 @@ def get_format(name: str) -> Format:
 
 
 def recognise(names: Collection[str], where: str) -> Format:
-    """The format whose signature is among these tensor names.
+    """The format that tensors with these names have.
 
     Raises:
-        InputError: if there is none, with what each format looks for.
+        InputError: if there is none, with the known formats.
     """
-    for fmt in FORMATS.values():
-        if all(any(name == s or name.endswith(f".{s}") for name in names) for s in fmt.signature):
-            return fmt
-    known = "; ".join(f"{fmt.name} ({fmt.describes}) has {fmt.signature[0]}" for fmt in FORMATS.values())
+    if fmt := _recognised(names):
+        return fmt
+    known = "; ".join(f"{fmt.name} ({fmt.describes})" for fmt in FORMATS.values())
     sample = ", ".join(list(names)[:3]) or "nothing"
-    raise InputError(f"{where} is of no known format. It holds {sample}, ...; {known}")
+    raise InputError(f"{where} is of no known format: it holds {sample}, ... Known formats: {known}")
+
+
+def check_format(fmt: Format, names: Collection[str], where: str) -> None:
+    """Raises InputError unless tensors with these names can be of the format."""
+    if not _matches(fmt, names):
+        likely = _recognised(names)
+        raise InputError(f"{where} is not of format {fmt.name}" + (f"; it looks like {likely.name}" if likely else ""))
+
+
+def _recognised(names: Collection[str]) -> Format | None:
+    return next((fmt for fmt in FORMATS.values() if _matches(fmt, names)), None)
+
+
+def _matches(fmt: Format, names: Collection[str]) -> bool:
+    return all(any(re.fullmatch(pattern, name) for name in names) for pattern in fmt.signature)

@@ -17,7 +17,7 @@ from convert.rules import Format, linear, norm
 MDETR = Format(
     name="mdetr",
     describes="MDETR's pretrained_resnet101_checkpoint.pth: ResNet-101, RoBERTa, encoder and decoder layers",
-    signature=("transformer.resizer.fc.weight", "query_embed.weight"),
+    signature=(r"transformer\.resizer\..+", r"(query_embed|class_embed)\..+"),
     rules=(
         *resnet(r"backbone\.0\.body"),
         *roberta(r"transformer\.text_encoder\."),
@@ -49,7 +49,7 @@ MDETR = Format(
 VIDEO_SWIN = Format(
     name="video_swin",
     describes="Kinetics Video Swin-T: swin_tiny_patch244_window877_kinetics400_1k.pth",
-    signature=("backbone.patch_embed.proj.weight", "backbone.layers.0.blocks.0.attn.qkv.weight"),
+    signature=(r"backbone\.patch_embed\..+", r"backbone\.layers\.\d+\.blocks\.\d+\.attn\..+"),
     rules=video_swin("backbone", downsample=r"backbone\.layers\.(\d+)\.downsample"),
     dropped=(
         (r"backbone\..*\.relative_position_index", COMPUTED),
@@ -62,7 +62,7 @@ VIDEO_SWIN = Format(
 ROBERTA = Format(
     name="roberta",
     describes="RoBERTa-base as on the Hugging Face hub: model.safetensors or pytorch_model.bin",
-    signature=("embeddings.word_embeddings.weight", "encoder.layer.11.output.dense.weight"),
+    signature=(r"(?:roberta\.)?embeddings\..+", r"(?:roberta\.)?encoder\.layer\.\d+\.attention\..+"),
     rules=roberta(r"(?:roberta\.)?"),
     dropped=(
         (r"(?:roberta\.)?embeddings\.position_ids", COMPUTED),

@@ -64,7 +64,7 @@ _NEVER_ACTS = "never used by the released forward pass"
 FORMAT = Format(
     name="ta_stvg",
     describes="a released or self-trained TA-STVG checkpoint",
-    signature=("t_temporal_clas.head.bias", "s_spatial_clas.head.bias"),
+    signature=(r"[st]_(temporal|spatial)_clas\..+",),
     rules=(
         *resnet(r"vis_encoder\.0\.body"),
         *video_swin("vid", downsample=r"vid\.downsamples\.(\d+)"),

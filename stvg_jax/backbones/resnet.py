@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from stvg_jax.nn.declare import Declared, he_normal, ones, zeros
@@ -114,7 +115,8 @@ def _max_pool(x: jax.Array) -> jax.Array:
     """3x3 maximum, stride 2. The input is never negative, so zeros beyond the border are as good as -inf."""
     return jax.lax.reduce_window(
         x,
-        jnp.array(-jnp.inf, x.dtype),
+        # A concrete value: only then does JAX recognise a maximum, which it can differentiate.
+        np.array(-np.inf, x.dtype),
         jax.lax.max,
         window_dimensions=(1, 3, 3, 1),
         window_strides=(1, 2, 2, 1),

@@ -35,8 +35,8 @@ class VideoSwinConfig:
         patch: pixels of a patch side; time is not patched.
         mlp_ratio: hidden over outer channels in the feed-forward parts.
         drop_path: stochastic depth of the last block while training, growing linearly from 0.
-        windows_per_step: how many windows one step of attention handles, to bound memory: scores take
-            windows * heads * 392**2 numbers. None handles all at once (best on an accelerator with room).
+        windows_per_step: how many windows' tokens are handled at once, to bound memory and to stay in a CPU's caches:
+            scores take windows * heads * 392**2 numbers. None handles all (best on an accelerator with room).
     """
 
     width: int = 96
@@ -97,15 +97,19 @@ class WindowAttention(nnx.Module):
 
     def _attend(self, tokens, bias, regions, present):
         g, n, c = tokens.shape
-        q, k, v = jnp.moveaxis(self.qkv(tokens).reshape(g, n, 3, self.heads, c // self.heads), 2, 0)
-        scores = jnp.einsum("gqhc,gkhc->ghqk", q * (c // self.heads) ** -0.5, k).astype(jnp.float32) + bias
+        # Heads stand before tokens, so that both products below are plain batched matrix products.
+        q, k, v = self.qkv(tokens).reshape(g, n, 3, self.heads, c // self.heads).transpose(2, 0, 3, 1, 4)
+        scores = jnp.einsum("ghqc,ghkc->ghqk", q * (c // self.heads) ** -0.5, k).astype(jnp.float32) + bias
         if regions is not None:
             seam = regions[:, :, None] != regions[:, None, :]
             scores = scores + jnp.where(seam, _SEAM_PENALTY, 0.0)[:, None]
         if present is not None:
             scores = jnp.where(present[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
-        weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
-        return self.proj(jnp.einsum("ghqk,gkhc->gqhc", weights, v).reshape(g, n, c))
+        # The softmax's division comes after the product, on n * c numbers instead of n * n.
+        weights = jnp.exp(scores - scores.max(axis=-1, keepdims=True))
+        mixed = jnp.einsum("ghqk,ghkc->ghqc", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
+        mixed = (mixed / weights.sum(axis=-1)[..., None]).astype(tokens.dtype)
+        return self.proj(mixed.transpose(0, 2, 1, 3).reshape(g, n, c))
 
 
 class SwinMLP(nnx.Module):
@@ -133,12 +137,21 @@ class SwinBlock(nnx.Module):
         self.norm2 = LayerNorm(width, epsilon=1e-5, dtype=dtype)
         self.mlp = SwinMLP(width, config.mlp_ratio * width, dtype=dtype)
         self.drop_path = drop_path
+        steps = config.windows_per_step
+        self.tokens_per_step = None if steps is None else steps * math.prod(config.window)
 
     def __call__(self, x: jax.Array, plan: DensePlan | GatherPlan, rngs: nnx.Rngs | None) -> jax.Array:
         """x [b, t, h, w, c] -> the same shape."""
         attended = plan.join(self.attn(plan.cut(self.norm1(x))), x.shape[0])
         x = x + _drop_path(attended, self.drop_path, rngs)
-        return x + _drop_path(self.mlp(self.norm2(x)), self.drop_path, rngs)
+        return x + _drop_path(self._feed_forward(x), self.drop_path, rngs)
+
+    def _feed_forward(self, x: jax.Array) -> jax.Array:
+        if self.tokens_per_step is None or math.prod(x.shape[:-1]) <= self.tokens_per_step:
+            return self.mlp(self.norm2(x))
+        tokens = x.reshape(-1, x.shape[-1])
+        step = lambda token: self.mlp(self.norm2(token))  # noqa: E731
+        return jax.lax.map(step, tokens, batch_size=self.tokens_per_step).reshape(x.shape)
 
 
 class PatchEmbed(nnx.Module):

@@ -29,11 +29,12 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.progress import Terminal
 
     progress = Terminal()
+    video = args.out / "shapes.mp4"
     check_writable(args.out)
     with progress.stage("generating a video and an untrained model"):
-        scene = write_demo_video(args.out / "video.mp4", seed=args.seed)
         write_untrained_checkpoint(args.out / "checkpoint", seed=args.seed)
-    outputs = Outputs(args.out, [target.sentence for target in scene.targets])
+        scene = write_demo_video(video, seed=args.seed)
+    outputs = Outputs(args.out, [target.sentence for target in scene.targets], video)
     grounder = Grounder.load(args.out / "checkpoint")
     questions = grounder.ask([target.sentence for target in scene.targets])
     clip = grounder.read_clip(scene.path, questions, progress=progress)

@@ -66,10 +66,11 @@ def run(args: argparse.Namespace) -> None:
 
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):
-        raise InputError(f"{len(args.sentences)} sentences but {len(subjects)} --subject; give one for each, or none")
-    if args.resolution is not None and args.resolution < 32:
-        raise InputError(f"--resolution {args.resolution}: the model's grid needs at least 32 pixels")
-    outputs = Outputs(args.out, args.sentences)
+        raise InputError(
+            f"--subject was given {len(subjects)} times; give it once for each of the {len(args.sentences)} sentences, "
+            "or leave all subjects to be found"
+        )
+    outputs = Outputs(args.out, args.sentences, args.video)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     with open_video(args.video, **reading):
         pass

@@ -108,18 +108,19 @@ def pool_query(
     Args:
         tokens: [b, t, n, d].
         activation: float32 [b, t, n], or None for one everywhere.
-        chosen: bool [b, t], at least one per video.
+        chosen: bool [b, t].
         grid_valid: bool [b, n] or None.
 
     Returns:
-        [b, d], the object query of each video.
+        [b, d], the object query of each video; 0 for a row of nothing but padding.
     """
     weights = jnp.ones(tokens.shape[:3], jnp.float32) if activation is None else activation
     places = jnp.ones(tokens.shape[:3], bool) if grid_valid is None else grid_valid[:, None]
     counted = places & chosen[:, :, None]
     weights = jnp.where(counted, weights, 0)
     total = jnp.einsum("btnd,btn->bd", tokens, weights.astype(tokens.dtype), preferred_element_type=jnp.float32)
-    return (total / jnp.broadcast_to(counted, weights.shape).sum((1, 2))[:, None]).astype(tokens.dtype)
+    count = jnp.broadcast_to(counted, weights.shape).sum((1, 2))[:, None]
+    return (total / jnp.maximum(count, 1)).astype(tokens.dtype)
 
 
 def mean_over_chosen(values: jax.Array, chosen: jax.Array) -> jax.Array:

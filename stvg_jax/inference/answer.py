@@ -14,12 +14,16 @@ from stvg_jax.errors import InputError
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tube import Tube
 
+_VIDEO = "tube.mp4"
+
 
 def check_writable(folder: Path) -> None:
-    """Makes `folder` if it is missing; InputError unless files can be written into it."""
+    """InputError unless files can be written into `folder`, or it can be made. Leaves nothing behind."""
+    existing = folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise InputError(f"cannot write into {folder}: {error.strerror}") from error
@@ -29,17 +33,22 @@ class Outputs:
     """Folders for answers: `out` itself for one sentence, a numbered folder in it for each of several.
 
     Args:
-        out: made if missing.
+        out: made, when there is something to write, if missing.
         sentences: what was asked.
+        video: what will be searched.
 
     Raises:
-        InputError: if `out` cannot be written. Found out here, before any long work.
+        InputError: if a folder cannot be written, or an answer would replace the video. Found out here, before any
+            long work.
     """
 
-    def __init__(self, out: Path, sentences: Sequence[str]):
-        check_writable(out)
+    def __init__(self, out: Path, sentences: Sequence[str], video: Path):
         several = len(sentences) > 1
         self.folders = [out / f"{i:02d}-{_slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
+        for folder in self.folders:
+            check_writable(folder)
+            if (folder / _VIDEO).resolve() == video.resolve():
+                raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
 
     def write(self, folder: Path, tube: Tube, *, video: bool, progress: Progress, truth=None, **reading) -> None:
         """Writes the files of one answer; they appear together, when all are complete.
@@ -67,8 +76,8 @@ class Outputs:
                 if video:
                     first, last = tube.clip
                     frames = reader.iter_frames(first, last)
-                    with progress.bar("writing tube.mp4", last - first, "frame") as step:
-                        draw_video(tube, frames, partial / "tube.mp4", progress=step, truth_xyxy=truth)
+                    with progress.bar(f"writing {_VIDEO}", last - first, "frame") as step:
+                        draw_video(tube, frames, partial / _VIDEO, progress=step, truth_xyxy=truth)
             for file in partial.iterdir():
                 file.replace(folder / file.name)
         finally:

@@ -11,6 +11,8 @@ import numpy as np
 from stvg_jax.errors import InputError
 from stvg_jax.inference.progress import Progress, Silent
 
+_MIN_RESOLUTION = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
@@ -88,8 +90,11 @@ def read_clip(
         progress: told what is going on.
 
     Raises:
-        InputError: for a video that cannot be decoded or a clip that is empty or outside it.
+        InputError: for a video that cannot be decoded, a clip that is empty or outside it, or too low a resolution.
     """
+    resolution = config.resolution if resolution is None else resolution
+    if resolution < _MIN_RESOLUTION:
+        raise InputError(f"resolution {resolution}: the model's grid needs at least {_MIN_RESOLUTION} pixels")
     # Here, not at the top: the library imports without a video decoder.
     from data_pipeline.frames import load_clip, model_size
     from data_pipeline.sampling import evaluation_frame_ids, interleave
@@ -101,7 +106,6 @@ def read_clip(
         ids = evaluation_frame_ids(last - first, config.sampling, first, frames_per_pass=config.frames_per_pass)
         passes = interleave(ids)
         length = max(map(len, passes))
-        resolution = resolution or config.resolution
         if on_shape is not None:
             on_shape((2, length, *model_size(info.height, info.width, resolution), 3), _frames_valid(passes))
         with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
@@ -140,9 +144,10 @@ def _bounds(
         first = int(np.searchsorted(timestamps_sec, seconds[0] - 1e-6))
     if seconds[1] is not None:
         last = int(np.searchsorted(timestamps_sec, seconds[1] - 1e-6))
-    if not 0 <= first < last <= count:
-        raise InputError(
-            f"frames {first}:{last} are not a part of the video, which has frames 0:{count} "
-            f"({timestamps_sec[-1]:.2f} s)"
-        )
-    return first, last
+    if 0 <= first < last <= count:
+        return first, last
+    frames_known = f"which has frames 0:{count}, the last at {timestamps_sec[-1]:.2f} s"
+    if any(s is not None for s in seconds):
+        start, end = ("the end" if s is None else f"{s:g}" for s in (seconds[0] or 0, seconds[1]))
+        raise InputError(f"seconds {start} to {end} hold no frame of the video, {frames_known}")
+    raise InputError(f"frames {first}:{last} are not a part of the video, {frames_known}")

@@ -120,12 +120,13 @@ def _load(path: Path) -> jax.stages.Compiled | None:
     from jax.experimental import serialize_executable
 
     try:
-        status = path.stat()
-        # A program is code: take only what this user alone could have written.
-        if status.st_uid != os.getuid() or status.st_mode & 0o022:
-            _log.warning("ignoring %s: another user could have written it", path)
-            return None
-        return serialize_executable.deserialize_and_load(*pickle.loads(path.read_bytes()))
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            # A program is code: take only what this user alone could have written.
+            if status.st_uid != os.getuid() or status.st_mode & 0o022:
+                _log.warning("compiling again: another user could have written %s", path)
+                return None
+            return serialize_executable.deserialize_and_load(*pickle.load(file))
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever is wrong with a cached file, compiling again is right
@@ -137,10 +138,15 @@ def _store(path: Path, compiled: jax.stages.Compiled) -> None:
     """Keeps an executable; failure costs the next process time and nothing else."""
     from jax.experimental import serialize_executable
 
+    partial = None
     try:
+        content = pickle.dumps(serialize_executable.serialize(compiled))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(pickle.dumps(serialize_executable.serialize(compiled)))
-        Path(file.name).replace(path)
+            partial = Path(file.name)
+            file.write(content)
+        partial.replace(path)
     except Exception as error:  # a full disk, or a backend that cannot serialise
+        if partial is not None:
+            partial.unlink(missing_ok=True)
         _log.warning("the compiled program is not kept in %s: %s", path.parent, error)

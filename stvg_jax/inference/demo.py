@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from stvg_jax import checkpoint
+from stvg_jax.errors import InputError
 from stvg_jax.grounding.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import flatten, unflatten
+
+_NOTE = "untrained: its answers are arbitrary"
 
 
 def tiny_config(vocab_size: int) -> dict[str, Any]:
@@ -39,7 +42,13 @@ def write_byte_tokenizer(directory: Path) -> int:
 
 
 def write_untrained_checkpoint(directory: Path, seed: int = 0) -> None:
-    """Writes a whole checkpoint of a tiny TA-STVG with freshly drawn parameters, replacing an earlier one."""
+    """Writes a whole checkpoint of a tiny TA-STVG with freshly drawn parameters, replacing an earlier such one.
+
+    Raises:
+        InputError: if there is anything else at `directory`, or it cannot be written.
+    """
+    if directory.exists() and checkpoint.describe(directory).note != _NOTE:
+        raise InputError(f"{directory} is a checkpoint of yours, not an untrained one; choose another folder")
     with checkpoint.new_directory(directory, force=True) as partial:
         config = tiny_config(write_byte_tokenizer(partial / checkpoint.TOKENIZER))
         declared = PureModule(make_model(config["name"], config["model"], "float32")).declarations
@@ -47,7 +56,7 @@ def write_untrained_checkpoint(directory: Path, seed: int = 0) -> None:
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": config["clip"]},
-            note="untrained: its answers are arbitrary",
+            note=_NOTE,
         )
         checkpoint.write(partial, parameters, description)
         (partial / "conversion.json").write_text(json.dumps({"source": "drawn", "seed": seed}) + "\n")

@@ -68,6 +68,7 @@ class Grounder:
         module: the model.
         parameters: gives its parameters, path -> array, when they are first needed.
         tokenizer: of the checkpoint.
+        vocab_size: rows of the model's token table.
         clip_config: how the model wants its clips.
         identity: all that distinguishes this model's programs from those of another, parameters apart.
     """
@@ -77,11 +78,13 @@ class Grounder:
         module: PureModule,
         parameters: Callable[[], dict[str, np.ndarray]],
         tokenizer: Tokenizer,
+        vocab_size: int,
         clip_config: ClipConfig,
         identity: str,
     ):
         self.clip_config = clip_config
         self.tokenizer = tokenizer
+        self._vocab_size = vocab_size
         self._declared = unflatten(module.declarations)
         self._read_parameters = parameters
         self._encode = Program("video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), identity)
@@ -108,15 +111,18 @@ class Grounder:
             raise InputError(
                 f"{directory} holds a part of a model to start training from ({description.note}); it cannot ground"
             )
+        if missing := {"model", "clip"} - set(description.config):
+            raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
         config = fit_backend(description.config)
         parameters = _in_background(lambda: checkpoint.read(directory, description))
         model = make_model(description.model, config["model"], DTYPES[dtype])
         module = PureModule(model)
         checkpoint.check(directory, description, module.declarations)
-        tokenizer = Tokenizer(directory / checkpoint.TOKENIZER, model.config.roberta.max_tokens)
+        text = model.config.roberta
+        tokenizer = Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens)
         clip_config = build(ClipConfig, config["clip"], "config.clip")
         identity = json.dumps([description.model, config["model"], dtype], sort_keys=True)
-        return cls(module, parameters, tokenizer, clip_config, identity)
+        return cls(module, parameters, tokenizer, text.vocab_size, clip_config, identity)
 
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
@@ -150,13 +156,18 @@ class Grounder:
             Numpy arrays as in GroundingOutput, without the batch axis: boxes [k, t, 4] and so on.
 
         Raises:
-            InputError: for arrays of another shape, or with values that are not finite.
+            InputError: for arrays of another shape, values that are not finite, ids that the model does not know, or
+                more of them than it takes.
         """
         frames, ids = np.asarray(frames, np.float32), np.asarray(input_ids, np.int32)
         if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or ids.ndim != 1 or not len(ids):
             raise InputError(f"frames {frames.shape} and input_ids {ids.shape}; they must be [t, h, w, 3] and [l]")
         if not np.isfinite(frames).all():
             raise InputError("frames hold values that are not finite")
+        if len(ids) > self.tokenizer.max_tokens:
+            raise InputError(f"{len(ids)} input_ids; the text encoder takes at most {self.tokenizer.max_tokens}")
+        if ids.min() < 0 or ids.max() >= self._vocab_size:
+            raise InputError(f"input_ids from {ids.min()} to {ids.max()}; the model knows 0 to {self._vocab_size - 1}")
         features = self._encode(self.parameters, frames[None], None)
         return self._run_text(features, ids, len(ids)).row(0)
 
@@ -240,7 +251,8 @@ def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
     fitted = copy.deepcopy(dict(config))
     if jax.default_backend() == "cpu":
         for part, step in _CPU_STEPS.items():
-            fitted["model"][part] |= step
+            if part in fitted["model"]:
+                fitted["model"][part] |= step
     return fitted
 
 

@@ -50,7 +50,7 @@ class Terminal:
         except BaseException:
             done.set()
             ticker.join()
-            print(file=sys.stderr)
+            print(self._return(), end="", file=sys.stderr, flush=True)
             raise
         done.set()
         ticker.join()
@@ -68,5 +68,9 @@ class Terminal:
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int, unit: str) -> Iterator:
+        if not sys.stderr.isatty():
+            with self.stage(f"{title} ({total})"):
+                yield lambda steps=1: None
+            return
         with tqdm(total=total, desc=title, unit=unit, mininterval=0.5) as bar:
             yield bar.update

@@ -71,7 +71,7 @@ def test_relative_position_index_is_symmetric_about_its_centre():
 def test_windows_in_steps_equal_all_at_once():
     video = np.random.default_rng(0).standard_normal((2, 9, 60, 64, 3)).astype(np.float32)
     stepped = make(dataclasses.replace(CONFIG, windows_per_step=5))
-    np.testing.assert_allclose(stepped(video), make()(video), atol=1e-6)
+    np.testing.assert_allclose(stepped(video), make()(video), atol=1e-5)
 
 
 def test_stochastic_depth_drops_whole_videos():

@@ -49,10 +49,10 @@ def with_offsets(parameters: dict[str, np.ndarray], meta: dict[str, Any]) -> dic
     return parameters | {path: parameters[path] + np.float32(offset) for path, offset in offsets.items()}
 
 
-def run(parameters: dict[str, np.ndarray], call, *, dtype=np.float32) -> Any:
-    """`call(model)` under jit, on the full-size model with these flat parameters."""
+def run(parameters: dict[str, np.ndarray], call, *args: Any, dtype=np.float32) -> Any:
+    """`call(model, *args)` under jit, on the full-size model with these flat parameters."""
     module = PureModule(TASTVG(TASTVGConfig(), dtype=dtype))
-    return jax.jit(lambda p: module.apply(p, call))(unflatten(parameters))
+    return jax.jit(lambda p, *a: module.apply(p, lambda m: call(m, *a)))(unflatten(parameters), *args)
 
 
 def differences(output: GroundingOutput, golden: dict[str, np.ndarray], row: int = 0) -> dict[str, float]:

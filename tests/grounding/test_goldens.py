@@ -21,19 +21,19 @@ STAGE_TOLERANCE = 1e-5
 def test_stages(released_parameters):
     case = cases.load("tastvg_eval_t8_96x128")
 
-    def stages(model):
-        video = model.encode_video(case.batch.frames)
-        text = model.encode_text(case.batch.text_ids)
+    def stages(model, batch):
+        video = model.encode_video(batch.frames)
+        text = model.encode_text(batch.text_ids)
         encoded = model.encoder(video, text, None)
         tokens = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
         return {
-            "feat.resnet": model.resnet(case.frames).transpose(0, 3, 1, 2),
-            "feat.vidswin": model.swin(case.batch.frames)[0].transpose(0, 3, 1, 2),
-            "feat.roberta": model.roberta(case.batch.text_ids),
+            "feat.resnet": model.resnet(batch.frames[0]).transpose(0, 3, 1, 2),
+            "feat.vidswin": model.swin(batch.frames)[0].transpose(0, 3, 1, 2),
+            "feat.roberta": model.roberta(batch.text_ids),
             "feat.encoded": tokens[0].transpose(1, 0, 2),
         }
 
-    for name, ours in cases.run(released_parameters, stages).items():
+    for name, ours in cases.run(released_parameters, stages, case.batch).items():
         golden = case.golden[name]
         assert ours.shape == golden.shape
         assert np.abs(ours - golden).max() <= STAGE_TOLERANCE * np.abs(golden).max(), name
@@ -43,7 +43,7 @@ def test_stages(released_parameters):
 def test_evaluation(released_parameters, name):
     case = cases.load(name)
     parameters = cases.with_offsets(released_parameters, case.meta)
-    output = cases.run(parameters, lambda model: model(case.batch))
+    output = cases.run(parameters, lambda model, batch: model(batch), case.batch)
     differences = cases.differences(output, case.golden)
     assert max(differences.values()) <= TOLERANCE, differences
 
@@ -52,7 +52,7 @@ def test_selective_case_depends_on_both_selections(released_parameters):
     """Guards the selective golden itself: without its second pass, or with another theta, it would not be met."""
     case = cases.load("tastvg_eval_selective_t16_96x128")
     parameters = cases.with_offsets(released_parameters, case.meta)
-    output = cases.run(parameters, lambda model: model(case.batch, second_pass=False))
+    output = cases.run(parameters, lambda model, batch: model(batch, second_pass=False), case.batch)
     assert max(cases.differences(output, case.golden).values()) > 10 * TOLERANCE
     chosen = case.golden["att_sequences"][0] > 0.7
     assert 0 < chosen.sum() < len(chosen)
@@ -60,7 +60,7 @@ def test_selective_case_depends_on_both_selections(released_parameters):
 
 def test_training_forward(released_parameters):
     case = cases.load("tastvg_losses_t12_96x160")
-    output = cases.run(released_parameters, lambda model: model(case.batch, second_pass=False))
+    output = cases.run(released_parameters, lambda model, batch: model(batch, second_pass=False), case.batch)
     differences = cases.differences(output, case.golden)
     assert max(differences.values()) <= TOLERANCE, differences
 
@@ -89,7 +89,7 @@ def test_padding_changes_nothing(released_parameters):
     """Two videos of different length and size in a bucket larger than both equal the released system on each alone."""
     loaded = [cases.load("tastvg_eval_t8_96x128"), cases.load("tastvg_eval_t20_160x224")]
     batch = padded_batch(loaded, t=24, h=192, w=256, l=20)
-    output = cases.run(released_parameters, lambda model: model(batch))
+    output = cases.run(released_parameters, lambda model, batch: model(batch), batch)
     for i, case in enumerate(loaded):
         differences = cases.differences(output, case.golden, row=i)
         assert max(differences.values()) <= TOLERANCE, differences
@@ -98,7 +98,7 @@ def test_padding_changes_nothing(released_parameters):
 def test_bfloat16(released_parameters):
     """Bounds for bfloat16 computation with float32 parameters, about twice what was measured."""
     case = cases.load("tastvg_eval_t8_96x128")
-    output = cases.run(released_parameters, lambda model: model(case.batch), dtype=jnp.bfloat16)
+    output = cases.run(released_parameters, lambda model, batch: model(batch), case.batch, dtype=jnp.bfloat16)
     differences = cases.differences(output, case.golden)
     boxes = max(v for k, v in differences.items() if k.startswith("boxes"))
     logits = max(v for k, v in differences.items() if not k.startswith("boxes"))

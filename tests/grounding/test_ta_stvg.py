@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -13,8 +12,8 @@ from stvg_jax.errors import InputError
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.inference.demo import tiny_config
-from stvg_jax.tree import flatten, unflatten
-from tests.tiny import apply, tiny
+from stvg_jax.tree import flatten
+from tests.tiny import apply, tiny, tiny_model_config
 
 
 def make_batch(t=9, h=70, w=100, l=6, b=1, seed=0) -> GroundingBatch:
@@ -36,7 +35,7 @@ def assert_same_row(one, row_of_one, other, row_of_other, frames):
 @pytest.mark.parametrize("kind", QUERY_KINDS)
 def test_query_kinds_have_only_the_parts_they_use(kind):
     module, parameters = tiny(queries=kind, second_pass=kind != "zero")
-    output = apply(module, parameters, lambda m: m(make_batch()))
+    output = apply(module, parameters, lambda m, b: m(b), make_batch())
     parts = {path.split("/")[1] for path in module.declarations if path.startswith("target_queries/")}
     assert any("sampling" in p for p in parts) == (kind in ("sampling", "both"))
     assert any("activation" in p for p in parts) == (kind in ("activation", "both"))
@@ -47,11 +46,11 @@ def test_query_kinds_have_only_the_parts_they_use(kind):
 
 def test_theta_and_second_pass_change_the_answer():
     batch = make_batch()
-    scores = apply(*tiny(), lambda m: m(batch)).sampling_score[0]
+    scores = apply(*tiny(), lambda m, b: m(b), batch).sampling_score[0]
     theta = float(np.median(scores))
-    base = apply(*tiny(second_pass=False, sampling_threshold=0.0), lambda m: m(batch)).boxes_cxcywh
-    split = apply(*tiny(second_pass=False, sampling_threshold=theta), lambda m: m(batch)).boxes_cxcywh
-    none_chosen = apply(*tiny(second_pass=False, sampling_threshold=1.0), lambda m: m(batch)).boxes_cxcywh
+    base = apply(*tiny(second_pass=False, sampling_threshold=0.0), lambda m, b: m(b), batch).boxes_cxcywh
+    split = apply(*tiny(second_pass=False, sampling_threshold=theta), lambda m, b: m(b), batch).boxes_cxcywh
+    none_chosen = apply(*tiny(second_pass=False, sampling_threshold=1.0), lambda m, b: m(b), batch).boxes_cxcywh
     assert np.abs(base - split).max() > 1e-6
     np.testing.assert_array_equal(base, none_chosen)
 
@@ -90,11 +89,11 @@ def padded(batches: list[GroundingBatch], t: int, h: int, w: int, l: int) -> Gro
 
 def test_batch_and_bucket_change_nothing():
     module, parameters = tiny(sampling_threshold=0.5)
-    shapes = [(9, 70, 100, 6), (17, 128, 224, 11), (1, 33, 64, 3), (8, 224, 40, 8)]
+    shapes = [(9, 70, 100, 6), (17, 161, 224, 11), (1, 33, 64, 3)]
     batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
-    together = apply(module, parameters, lambda m: m(padded(batches, t=18, h=230, w=260, l=12)))
+    together = apply(module, parameters, lambda m, b: m(b), padded(batches, t=18, h=170, w=230, l=12))
     for i, batch in enumerate(batches):
-        alone = apply(module, parameters, lambda m, batch=batch: m(batch))
+        alone = apply(module, parameters, lambda m, b: m(b), batch)
         assert_same_row(alone, 0, together, i, batch.frames.shape[1])
 
 
@@ -108,55 +107,53 @@ def test_a_row_of_nothing_but_padding_stays_finite_and_harmless():
         batch.frames_valid & np.array([[True], [False]]),
         batch.sizes * np.array([[1], [0]], np.int32),
     )
-    full, partly = (apply(module, parameters, lambda m, b=b: m(b)) for b in (batch, empty))
+    full, partly = (apply(module, parameters, lambda m, b: m(b), b) for b in (batch, empty))
     assert_same_row(full, 0, partly, 0, 9)
     assert np.isfinite(partly.boxes_cxcywh).all()
 
 
 def test_stepwise_memory_options_change_nothing():
     batch = make_batch(b=2)
-    plain = apply(*tiny(), lambda m: m(batch))
-    model = tiny_config(64)["model"]
+    plain = apply(*tiny(), lambda m, b: m(b), batch)
+    model = tiny_model_config()
     stepped = apply(
         *tiny(
             resnet=model["resnet"] | {"images_per_step": 4},
             swin=model["swin"] | {"windows_per_step": 3},
             transformer=model["transformer"] | {"frames_per_step": 5},
         ),
-        lambda m: m(batch),
+        lambda m, b: m(b),
+        batch,
     )
     assert_same_row(plain, 0, stepped, 0, 9)
     assert_same_row(plain, 1, stepped, 1, 9)
 
 
 def test_every_parameter_acts():
-    """Moving any one parameter moves some output; the reference carries ten million that do not."""
+    """Each parameter has a gradient from some output; the reference carries ten million that never do."""
     module, parameters = tiny(sampling_threshold=0.5)
-    batch = make_batch(t=10, h=260, w=300)
+    # Fresh biases are zero, and four ReLUs of the anchor head can all be dead by chance.
+    parameters["anchor_head"]["dense"]["bias"] += 1
+    batch = make_batch(t=10, h=130, w=160)
 
-    def outputs(p):
-        out = module.apply(p, lambda m: m(batch, second_pass=False))
-        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(out)])
+    def mixed_outputs(p):
+        out = jax.tree.leaves(module.apply(p, lambda m: m(batch, second_pass=False)))
+        rng = np.random.default_rng(0)
+        return sum((leaf * rng.standard_normal(leaf.shape)).sum() for leaf in out)
 
-    flat = {path: jnp.asarray(value) for path, value in flatten(parameters).items()}
-    rng = np.random.default_rng(0)
-    # Softmax ignores what is added to all its inputs, so the bias of a key acts nowhere, in any transformer. Swin's
-    # is joined to those of query and value.
+    gradients = flatten(jax.jit(jax.grad(mixed_outputs))(parameters))
+    # Softmax ignores what is added to all its inputs, so the bias of a key acts nowhere, in any transformer. The
+    # motion backbone is frozen: see the next test. In the first decoder layers every frame's query has the same content,
+    # so self-attention mixes equal values: its weights matter only to their dropout, while training.
     cancels = ("/key/bias", "sa_kcontent_proj/bias", "sa_kpos_proj/bias", "sa_ktime_proj/bias")
     cancels += ("ca_kcontent_proj/bias", "ca_kpos_proj/bias")
-
-    @jax.jit
-    def derivative(p, direction):
-        return jnp.abs(jax.jvp(outputs, (p,), (direction,))[1]).max()
-
-    zero = jax.tree.map(jnp.zeros_like, unflatten(flat))
-    idle = []
-    for path, value in flat.items():
-        if path.endswith(cancels) or path.startswith("swin/"):
-            continue
-        direction = flatten(zero) | {path: rng.standard_normal(value.shape).astype(np.float32)}
-        if derivative(unflatten(flat), unflatten(direction)) < 1e-7:
-            idle.append(path)
+    equal = re.compile("(spatial|temporal)_decoder/layers/0/(self_attn/(query|key)|sa_[qk](content|pos|time)_proj)/.*")
+    idle = [
+        path
+        for path, gradient in gradients.items()
+        if not path.endswith(cancels) and not path.startswith("swin/") and not equal.fullmatch(path)
+        if np.abs(gradient).max() < 1e-7
+    ]
     assert not idle
 
 
@@ -181,8 +178,8 @@ def test_dropout_acts_only_with_a_key_and_is_a_function_of_it():
     def boxes(key):
         return module.apply(parameters, lambda m: m(batch, second_pass=False, rngs=nnx.Rngs(dropout=key))).boxes_cxcywh
 
-    plain = apply(module, parameters, lambda m: m(batch, second_pass=False)).boxes_cxcywh
-    one, again, other = (boxes(jax.random.key(seed)) for seed in (1, 1, 2))
+    plain = apply(module, parameters, lambda m, b: m(b, second_pass=False), batch).boxes_cxcywh
+    one, again, other = (boxes(jax.random.key(seed, impl="rbg")) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-4
     assert np.abs(one - plain).max() > 1e-4
@@ -192,7 +189,7 @@ def test_halves_equal_the_whole():
     """Features computed once serve any sentence."""
     module, parameters = tiny()
     batch = make_batch()
-    whole = apply(module, parameters, lambda m: m(batch))
-    video = apply(module, parameters, lambda m: m.encode_video(batch.frames))
-    halves = jax.jit(lambda p, v: module.apply(p, lambda m: m.ground(v, batch.text_ids)))(parameters, video)
+    whole = apply(module, parameters, lambda m, b: m(b), batch)
+    video = apply(module, parameters, lambda m, frames: m.encode_video(frames), batch.frames)
+    halves = apply(module, parameters, lambda m, v, ids: m.ground(v, ids), video, batch.text_ids)
     assert_same_row(whole, 0, halves, 0, 9)

@@ -1,0 +1,208 @@
+"""Time, memory and arithmetic of one evaluation: `python -m benchmarks.forward --help`.
+
+One evaluation is what grounding a sentence in a clip takes: both interleaved halves as rows of one batch, backbones,
+encoder and both decoding passes. Parameters are drawn, since their values do not change the time.
+
+With --against, another implementation is timed in alternation with this one, so that both meet the same state of the
+machine. COMMAND must read a line from standard input, run one evaluation of the same size, print {"seconds": x} in one
+line, and so on until the input ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stvg_jax.grounding.registry import default_config, make_model
+from stvg_jax.inference.compilation import compiler_options
+from stvg_jax.inference.grounder import DTYPES, fit_backend
+from stvg_jax.nn.declare import initialize
+from stvg_jax.nn.functional import PureModule
+from stvg_jax.tree import unflatten
+
+
+def matmul_rate(dtype, size: int = 4096) -> float:
+    """FLOP/s of one large square matrix product in this dtype: what the chip can give in practice."""
+    x = jnp.ones((size, size), dtype)
+    with jax.default_matmul_precision("highest"):
+        product = jax.jit(lambda a: a @ a, compiler_options=compiler_options()).lower(x).compile()
+    product(x).block_until_ready()
+    best = min(_seconds(lambda: product(x).block_until_ready()) for _ in range(5))
+    return 2 * size**3 / best
+
+
+def _seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def count_flops(config, dtype, args) -> float:
+    """FLOPs by XLA's cost analysis of the program without steps: the analysis counts the body of a loop once."""
+    whole = copy.deepcopy(config)
+    for part in filter(lambda value: isinstance(value, dict), whole.values()):
+        part |= {key: None for key in part if key.endswith("_per_step")}
+    module = PureModule(make_model("ta_stvg", whole, dtype))
+    lowered = jax.jit(lambda p, f, i: module.apply(p, lambda m: m(_batch(f, i)))).lower(
+        unflatten(module.declarations), *args
+    )
+    return lowered.cost_analysis()["flops"]
+
+
+def _batch(frames, ids):
+    from stvg_jax.grounding.types import GroundingBatch
+
+    return GroundingBatch(frames=frames, text_ids=ids)
+
+
+def peak_memory_mb() -> float:
+    """Of the device where it keeps count, else of this process."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"] / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+class Other:
+    """Another implementation, timed by its own clock."""
+
+    def __init__(self, command: str):
+        self._process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def seconds(self) -> float:
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{") and "seconds" in line:
+                return json.loads(line)["seconds"]
+        raise SystemExit("the command given by --against ended without an answer")
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
+    """One row of the table."""
+    config = fit_backend({"model": default_config("ta_stvg")})["model"]
+    module = PureModule(make_model("ta_stvg", config, DTYPES[dtype]))
+    rng = np.random.default_rng(0)
+    inputs = (
+        jax.device_put(rng.standard_normal((batch, args.frames, *size, 3), np.float32)),
+        jax.device_put(rng.integers(4, 50_000, (batch, args.tokens)).astype(np.int32)),
+    )
+    function = jax.jit(lambda p, f, i: module.apply(p, lambda m: m(_batch(f, i))), compiler_options=compiler_options())
+    with jax.default_matmul_precision("highest"):
+        start = time.perf_counter()
+        compiled = function.lower(parameters, *inputs).compile()
+        compile_seconds = time.perf_counter() - start
+    run = lambda: jax.block_until_ready(compiled(parameters, *inputs))  # noqa: E731
+    run()
+    other = Other(args.against) if args.against else None
+    if other:
+        other.seconds()
+    ours, theirs = [], []
+    for repeat in range(args.repeats):
+        ours.append(_seconds(run))
+        if other:
+            theirs.append(other.seconds())
+        print(
+            f"  repeat {repeat + 1}: {ours[-1]:.3f} s" + (f", other {theirs[-1]:.3f} s" if other else ""),
+            file=sys.stderr,
+        )
+    if other:
+        other.close()
+    seconds, flops = statistics.median(ours), count_flops(config, DTYPES[dtype], inputs)
+    row = {
+        "rows": batch,
+        "frames": args.frames,
+        "height": size[0],
+        "width": size[1],
+        "dtype": dtype,
+        "seconds": seconds,
+        "seconds_per_row": seconds / batch,
+        "all_seconds": ours,
+        "compile_seconds": compile_seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "tflop": flops / 1e12,
+        "gflop_per_second": flops / seconds / 1e9,
+        "of_matmul_rate": flops / seconds / peak,
+    }
+    if other:
+        row |= {
+            "other_all_seconds": theirs,
+            "ratio": statistics.median(o / t for o, t in zip(ours, theirs, strict=True)),
+        }
+    return row
+
+
+def print_table(rows: list[dict], device: str) -> None:
+    columns = {
+        "rows": "rows",
+        "size": "size",
+        "dtype": "dtype",
+        "seconds": "s",
+        "per row": "s/row",
+        "compile": "compile s",
+        "memory": "peak MB",
+        "TFLOP": "TFLOP",
+        "rate": "GFLOP/s",
+        "share": "of matmul",
+        "ratio": "ratio",
+    }
+    print(f"\n{device}, {rows[0]['frames']} frames a row")
+    print("  ".join(f"{title:>10}" for title in columns.values()))
+    for r in rows:
+        cells = [
+            str(r["rows"]), f"{r['height']}x{r['width']}", r["dtype"], f"{r['seconds']:.3f}",
+            f"{r['seconds_per_row']:.3f}", f"{r['compile_seconds']:.1f}", f"{r['peak_memory_mb']:.0f}",
+            f"{r['tflop']:.2f}", f"{r['gflop_per_second']:.0f}", f"{r['of_matmul_rate']:.0%}",
+            f"{r['ratio']:.2f}" if "ratio" in r else "-",
+        ]  # fmt: skip
+        print("  ".join(f"{cell:>10}" for cell in cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=64, help="of each row (%(default)s)")
+    parser.add_argument("--sizes", nargs="+", default=["224x313"], metavar="HxW", help="(%(default)s)")
+    parser.add_argument(
+        "--rows", nargs="+", type=int, default=[2], help="batch sizes; a clip is two rows (%(default)s)"
+    )
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
+    parser.add_argument("--tokens", type=int, default=20, help="of the sentence (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs after a first one (%(default)s)")
+    parser.add_argument("--against", metavar="COMMAND", help="another implementation to alternate with; see above")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
+    args = parser.parse_args()
+    declared = PureModule(make_model("ta_stvg", default_config("ta_stvg"), jnp.float32)).declarations
+    parameters = jax.device_put(initialize(unflatten(declared), seed=0))
+    device = f"{jax.devices()[0].device_kind} ({jax.default_backend()})"
+    rows = []
+    for dtype in args.dtypes:
+        peak = matmul_rate(DTYPES[dtype])
+        print(f"{device}: {peak / 1e9:.0f} GFLOP/s in a {dtype} matrix product", file=sys.stderr)
+        for size in args.sizes:
+            height, width = map(int, size.split("x"))
+            rows += [measure(args, n, (height, width), dtype, parameters, peak) for n in args.rows]
+    print_table(rows, device)
+    text = json.dumps({"device": device, "jax": jax.__version__, "rows": rows})
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Configurations: strict from mapping to dataclass, and every file of the project."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+import pytest
+
+from stvg_jax.config import build, load_config_file
+from stvg_jax.errors import InputError
+from stvg_jax.grounding.registry import MODELS, default_config, make_model
+from stvg_jax.nn.functional import PureModule
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+FILES = sorted(path for path in CONFIGS.glob("*.py") if "def get_config" in path.read_text())
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    sizes: tuple[int, ...] = (1, 2)
+    window: tuple[int, int] = (7, 7)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    inner: Inner = Inner()
+    name: str = "x"
+    count: int = 3
+    limit: int | None = None
+    flag: bool = False
+
+    def __post_init__(self):
+        if self.count < 1:
+            raise ValueError(f"count is {self.count}; it must be positive")
+
+
+def test_fields_are_built_and_the_rest_keeps_its_default():
+    assert build(Outer, {}) == Outer()
+    made = build(Outer, {"inner": {"rate": 1, "sizes": [4], "window": [8, 7]}, "limit": 5, "flag": True})
+    assert made == Outer(inner=Inner(rate=1.0, sizes=(4,), window=(8, 7)), limit=5, flag=True)
+    assert isinstance(made.inner.rate, float)
+    assert build(Outer, {"limit": None, "inner": {"sizes": []}}).inner.sizes == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"nmae": "x"}, "config.nmae is unknown; config has inner, name, count, limit, flag"),
+        ({"inner": {"rat": 1.0}}, "config.inner.rat is unknown; config.inner has rate, sizes, window"),
+        ({"inner": 3}, "config.inner is 3; it must be a mapping"),
+        ({"count": "3"}, "config.count is '3'; it must be a int"),
+        ({"count": 3.0}, "config.count is 3.0; it must be a int"),
+        ({"count": True}, "config.count is True; it must be a int"),
+        ({"count": None}, "config.count is None; it must be a int"),
+        ({"count": 0}, "config: count is 0; it must be positive"),
+        ({"flag": 1}, "config.flag is 1; it must be a bool"),
+        ({"limit": 1.5}, "config.limit is 1.5; it must be a int"),
+        ({"inner": {"rate": True}}, "config.inner.rate is True; it must be a float"),
+        ({"inner": {"rate": "fast"}}, "config.inner.rate is 'fast'; it must be a float"),
+        ({"inner": {"sizes": 3}}, "config.inner.sizes is 3; it must be a list"),
+        ({"inner": {"sizes": "12"}}, "config.inner.sizes is '12'; it must be a list"),
+        ({"inner": {"sizes": [1, 2.5]}}, "config.inner.sizes[1] is 2.5; it must be a int"),
+        ({"inner": {"window": [8, 7, 7]}}, "config.inner.window is [8, 7, 7]; it must have 2 values"),
+        ([("name", "x")], "config is [('name', 'x')]; it must be a mapping"),
+    ],
+)
+def test_anything_else_is_named(values, message):
+    with pytest.raises(InputError) as caught:
+        build(Outer, values)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_defaults_survive_json(name):
+    kind, _ = MODELS[name]
+    assert build(kind, json.loads(json.dumps(default_config(name)))) == kind()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_of_the_project(path):
+    assert __import__(f"configs.{path.stem}", fromlist=["get_config"]).get_config().is_locked
+    config = load_config_file(path)
+    assert json.loads(json.dumps(config))["name"] in MODELS
+    declared = PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+    assert sum(int(np.prod(d.shape)) for d in declared.values()) > 100e6
+    with pytest.raises(InputError, match="takes no argument, got 'fast'"):
+        load_config_file(path, "fast")
+
+
+def test_there_are_files():
+    assert len(FILES) >= 3
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_files_that_will_not_do(tmp_path):
+    cases = {
+        tmp_path / "none.py": "does not exist; the project's are in configs/",
+        tmp_path: "does not exist",
+        write(tmp_path / "config.json", "{}"): "is not a Python file",
+        write(tmp_path / "empty.py", ""): "has no function get_config",
+        write(tmp_path / "list.py", "def get_config(arg):\n    return [arg]\n"): "must return a ConfigDict, not a list",
+    }
+    for path, message in cases.items():
+        with pytest.raises(InputError, match=message) as caught:
+            load_config_file(path)
+        assert str(path) in str(caught.value)
+
+
+def test_the_argument_is_passed_on(tmp_path):
+    text = "import ml_collections\n\n\ndef get_config(arg):\n    return ml_collections.ConfigDict({'a': {'b': arg}})\n"
+    loaded = load_config_file(write(tmp_path / "mine.py", text), "small")
+    assert loaded == {"a": {"b": "small"}}
+    assert not isinstance(loaded["a"], ml_collections.ConfigDict)

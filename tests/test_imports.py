@@ -1,0 +1,154 @@
+"""Who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("stvg_jax", "data_pipeline", "convert", "configs", "benchmarks")
+# From the bottom up: a module imports its own layer and those below it. What is not listed is at the bottom.
+LAYERS = ("backbones", "grounding", "inference", "commands", "cli")
+HEAVY = ("tensorflow", "torch", "av", "decord", "transformers")
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path, *, everywhere: bool) -> Iterator[str]:
+    """Modules that a file imports; at its top level, or inside functions too. `from a import b` gives "a.b"."""
+    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif everywhere or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            nodes.extend(ast.iter_child_nodes(node))
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def layer(name: str) -> int:
+    part = (name.split(".") + [""])[1]
+    return LAYERS.index(part) + 1 if part in LAYERS else 0
+
+
+def offences(packages: tuple[str, ...], allowed, *, everywhere: bool) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for package in packages
+        for path in sources(package)
+        for name in imports(path, everywhere=everywhere)
+        if not allowed(module_name(path), name)
+    ]
+
+
+def test_the_rules_see_imports(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text(
+        "import a.b\nif X:\n    from c import d, e\n\nclass C:\n    import f\n\ndef g():\n    from h import i\n"
+    )
+    assert set(imports(file, everywhere=False)) == {"a.b", "c.d", "c.e", "f"}
+    assert set(imports(file, everywhere=True)) == {"a.b", "c.d", "c.e", "f", "h.i"}
+    assert [layer(name) for name in ("stvg_jax.nn.layers", "stvg_jax", "stvg_jax.cli", "stvg_jax.grounding.types")] == [
+        0, 0, 5, 2,
+    ]  # fmt: skip
+
+
+def test_layers_are_imported_from_above_only():
+    """Not inside functions either."""
+
+    def allowed(module, name):
+        return not within(name, "stvg_jax") or layer(name) <= layer(module)
+
+    assert offences(("stvg_jax",), allowed, everywhere=True) == []
+
+
+def test_data_pipeline_never_imports_jax():
+    def allowed(module, name):
+        if within(name, "stvg_jax"):
+            return within(name, "stvg_jax.errors")
+        return not within(name, "jax", "jaxlib", "flax", "optax", "orbax", "convert")
+
+    assert offences(("data_pipeline",), allowed, everywhere=True) == []
+
+
+def test_leaves_are_imported_by_inference_and_commands_inside_functions():
+    def at_the_top(module, name):
+        return not within(name, "data_pipeline", "convert")
+
+    def anywhere(module, name):
+        return at_the_top(module, name) or within(module, "stvg_jax.inference", "stvg_jax.commands")
+
+    assert offences(("stvg_jax",), at_the_top, everywhere=False) == []
+    assert offences(("stvg_jax",), anywhere, everywhere=True) == []
+
+
+def test_convert_and_configs_know_nothing_of_inference():
+    def allowed(module, name):
+        return not within(name, "stvg_jax.inference", "stvg_jax.commands", "stvg_jax.cli", "data_pipeline")
+
+    assert offences(("convert", "configs"), allowed, everywhere=True) == []
+
+
+def test_nothing_imports_the_tests():
+    assert offences(PACKAGES, lambda module, name: not within(name, "tests"), everywhere=True) == []
+
+
+def run(program: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_is_quick_and_loads_neither_jax_nor_a_decoder():
+    program = """if True:
+        import sys, time
+        start = time.perf_counter()
+        import stvg_jax
+        assert time.perf_counter() - start < 1
+        assert not {"jax", "av", "flax", "numpy"} & set(sys.modules)
+    """
+    run(program)
+
+
+def test_importing_the_library_loads_no_decoder_and_no_other_framework():
+    """All of it but the drawing of videos, which encodes them with PyAV."""
+    names = [module_name(path) for path in sources("stvg_jax")]
+    names = [n for n in names if not within(n, "stvg_jax.inference.draw", "stvg_jax.inference.demo_video")]
+    assert "stvg_jax.inference.grounder" in names
+    program = f"""if True:
+        import importlib, sys
+        for name in {names}:
+            importlib.import_module(name)
+        print(*(set({HEAVY}) & set(sys.modules)))
+    """
+    assert run(program).split() == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["ground", "--help"], ["demo", "--help"], ["convert", "--help"]])
+def test_help_needs_neither_jax_nor_a_decoder(arguments):
+    program = f"""if True:
+        import sys
+        for name in ("jax", "flax", "numpy", "av"):
+            sys.modules[name] = None
+        from stvg_jax.cli import main
+        main({arguments})
+    """
+    assert "usage: stvg-jax" in run(program)

@@ -109,10 +109,11 @@ def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: 
         compiled = function.lower(parameters, *inputs).compile()
         compile_seconds = time.perf_counter() - start
     run = lambda: jax.block_until_ready(compiled(parameters, *inputs))  # noqa: E731
-    run()
     other = Other(args.against) if args.against else None
-    if other:
-        other.seconds()
+    for _ in range(args.warmup):
+        run()
+        if other:
+            other.seconds()
     ours, theirs = [], []
     for repeat in range(args.repeats):
         ours.append(_seconds(run))
@@ -183,7 +184,8 @@ def main() -> None:
     )
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
     parser.add_argument("--tokens", type=int, default=20, help="of the sentence (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs after a first one (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=1, help="runs before them (%(default)s)")
     parser.add_argument("--against", metavar="COMMAND", help="another implementation to alternate with; see above")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     args = parser.parse_args()

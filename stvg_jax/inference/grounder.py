@@ -36,10 +36,17 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
 _TEXT_LENGTHS = (32, 64, 128, 256, 512)
 _PAD_ID = 1
+# On a CPU small steps keep intermediate arrays in its caches (measured: `benchmarks/forward.py`); on an accelerator
+# larger ones bound memory to a few GB (by arithmetic: 512 windows make 1 GB of scores).
 _CPU_STEPS = {
     "resnet": {"images_per_step": 4},
     "swin": {"windows_per_step": 8},
     "transformer": {"frames_per_step": 4},
+}
+_ACCELERATOR_STEPS = {
+    "resnet": {"images_per_step": 64},
+    "swin": {"windows_per_step": 512},
+    "transformer": {"frames_per_step": 64},
 }
 
 
@@ -243,16 +250,11 @@ class Grounder:
 
 
 def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the step sizes that suit this process's backend; they do not change results.
-
-    On a CPU small steps keep intermediate arrays in its caches and memory low (`benchmarks/forward.py`). On an
-    accelerator the configuration's own are kept.
-    """
+    """The configuration with the step sizes that suit this process's backend; they do not change results."""
     fitted = copy.deepcopy(dict(config))
-    if jax.default_backend() == "cpu":
-        for part, step in _CPU_STEPS.items():
-            if part in fitted["model"]:
-                fitted["model"][part] |= step
+    for part, step in (_CPU_STEPS if jax.default_backend() == "cpu" else _ACCELERATOR_STEPS).items():
+        if part in fitted["model"]:
+            fitted["model"][part] |= step
     return fitted
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -143,7 +145,7 @@ def test_every_parameter_acts():
 
     gradients = flatten(jax.jit(jax.grad(mixed_outputs))(parameters))
     # Softmax ignores what is added to all its inputs, so the bias of a key acts nowhere, in any transformer. The
-    # motion backbone is frozen: see the next test. In the first decoder layers every frame's query has the same content,
+    # motion backbone is frozen: see the next test. In the first decoder layers all queries have the same content,
     # so self-attention mixes equal values: its weights matter only to their dropout, while training.
     cancels = ("/key/bias", "sa_kcontent_proj/bias", "sa_kpos_proj/bias", "sa_ktime_proj/bias")
     cancels += ("ca_kcontent_proj/bias", "ca_kpos_proj/bias")

@@ -48,6 +48,18 @@ def test_vocabulary_and_merges_become_one_file(tmp_path):
     assert written.decode(encoding.ids) == "the man in blue, naïve"
 
 
+def test_same_ids_as_transformers(tmp_path):
+    """The tokenizer that the released systems use, on the same vocabulary."""
+    from transformers import RobertaTokenizerFast
+
+    size = write_trained(tmp_path / "given")
+    save_tokenizer(tmp_path / "given", tmp_path / "out", size)
+    ours = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    theirs = RobertaTokenizerFast.from_pretrained(str(tmp_path / "given"))
+    for text in ("the man the man in blue leaves.", "a  dog, naïve & 'old'", " room", "犬が走る"):
+        assert ours.encode(text).ids == theirs(text)["input_ids"]
+
+
 def test_tokenizer_json_is_taken_as_it_is(tmp_path):
     size = write_byte_tokenizer(tmp_path / "given")
     save_tokenizer(tmp_path / "given", tmp_path / "out", size)

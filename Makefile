@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test lint clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
@@ -12,9 +12,6 @@ test: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
-
-test-all: $(VENV)/dev.stamp
-	$(BIN)/pytest -m "slow or not slow"
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

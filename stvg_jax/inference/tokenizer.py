@@ -12,8 +12,8 @@ from stvg_jax.errors import InputError
 class Tokenizer:
     """A byte-level BPE tokenizer read from `tokenizer.json`.
 
-    The `tokenizers` library, which transformers' own tokenizers run on, reads it: importing transformers would double the
-    start-up time of every command.
+    The `tokenizers` library, which transformers' own tokenizers run on, reads it: importing transformers would double
+    the start-up time of every command.
 
     Args:
         directory: with tokenizer.json.

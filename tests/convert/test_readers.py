@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 from convert.readers import Opaque, TensorRef, find_state_dicts, flat_tensors, open_checkpoint, pickles, sha256
-from convert.readers.pickles import is_hostile
+from convert.readers.pickle_names import is_hostile
 from stvg_jax.errors import InputError
 from tests.torch_files import (
     DTYPES,

@@ -1,0 +1,237 @@
+"""What the constructors that real checkpoints name stand for: tensors, storages, ordered dicts, numpy numbers.
+
+Each handler takes the machine that reads the pickle and the arguments found there, and gives plain data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from convert.readers.pickle_values import fill
+from convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
+
+_STORAGE_MODULES = re.compile(r"torch(\.[a-z]+)?")
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "UntypedStorage": "uint8",
+    "_UntypedStorage": "uint8",
+    "QInt8Storage": "int8",
+    "QUInt8Storage": "uint8",
+    "QInt32Storage": "int32",
+}
+
+LoadStorage = Callable[[np.dtype, str, int], TensorRef]
+
+
+class Machine(Protocol):
+    """What the handlers need of the machine."""
+
+    load_storage: LoadStorage | None
+
+    def call(self, function: Any, args: Any) -> Any: ...
+
+    def spend(self, amount: int) -> None: ...
+
+
+class ArrayStub(Opaque):
+    """A numpy array between its creation and the arrival of its content."""
+
+    __slots__ = ("memo_keys",)
+
+    def __init__(self):
+        super().__init__("numpy.ndarray", ())
+        self.memo_keys: list[int] = []
+
+
+def referenced(machine: Machine, reference: Any) -> Any:
+    """What lies outside the pickle, by its persistent id: a storage as a 1-D `TensorRef`, or a class."""
+    if type(reference) is not tuple or not 2 <= len(reference) <= 6:
+        raise TypeError("a reference that is no short tuple")
+    kind, *rest = reference
+    if kind == "module":  # a class together with its source text
+        return rest[0]
+    if kind != "storage" or machine.load_storage is None or len(rest) < 4:
+        raise ValueError("unknown kind of reference")
+    storage_type, key, _, numel = rest[:4]
+    if type(key) is not str or type(numel) is not int or not 0 <= numel < 2**62:
+        raise ValueError("a storage without a key and a size")
+    base = machine.load_storage(_storage_dtype(storage_type), key, numel)
+    if len(rest) == 5 and rest[4] is not None:  # a storage that is a part of another
+        _, offset, count = rest[4]
+        base = base.view(None, (count,), (1,), offset)
+    return base
+
+
+def _call_tensor(machine: Machine, base: Any, offset: int, shape: Any, strides: Any, *rest: Any) -> Any:
+    return _tensor(machine, base, None, offset, shape, strides, rest[2:])
+
+
+def _call_tensor_v3(
+    machine: Machine, base: Any, offset: int, shape: Any, strides: Any, grad, hooks, dtype, *rest: Any
+) -> Any:
+    return _tensor(machine, base, _torch_dtype(dtype), offset, shape, strides, rest)
+
+
+def _tensor(machine: Machine, base: Any, dtype, offset: int, shape: Any, strides: Any, metadata: tuple) -> Any:
+    if not isinstance(base, TensorRef):
+        raise TypeError(f"a tensor over a {type(base).__name__}")
+    if metadata and metadata[0]:  # lazily conjugated or negated: the stored numbers are not the values
+        return Opaque("torch.Tensor", metadata)
+    return base.view(dtype, shape, strides, offset)
+
+
+def _call_parameter(machine: Machine, data: Any, *_: Any) -> Any:
+    return data
+
+
+def _call_from_type(machine: Machine, function: Any, _kind: Any, args: Any, *_: Any) -> Any:
+    return machine.call(function, args)
+
+
+def _call_dict(machine: Machine, *args: Any) -> dict:
+    """OrderedDict and its like; Python 2 gives the items as a list of pairs."""
+    if not args:
+        return {}
+    pairs = args[0].items() if type(args[0]) is dict else args[0]
+    machine.spend(len(pairs))
+    return fill({}, pairs)
+
+
+def _call_defaultdict(machine: Machine, *args: Any) -> dict:
+    return _call_dict(machine, *args[1:])
+
+
+def _call_size(machine: Machine, sizes: Any = ()) -> tuple:
+    machine.spend(len(sizes))
+    return tuple(sizes)
+
+
+def _call_encode(machine: Machine, text: str, encoding: str = "utf-8", *_: Any) -> bytes:
+    """How protocols below 3 spell bytes."""
+    if encoding not in ("latin1", "latin-1", "utf-8"):
+        raise ValueError("bytes in an unknown encoding")
+    machine.spend(len(text) // 64)
+    return text.encode(encoding)
+
+
+def _call_bytes(machine: Machine, *args: Any) -> Any:
+    return Opaque("builtins.bytes", args) if args else b""
+
+
+def _call_reconstructor(machine: Machine, kind: Any, _base: Any, state: Any) -> Any:
+    return machine.call(kind, () if state is None else (state,))
+
+
+def _call_newobj(machine: Machine, kind: Any, *args: Any) -> Any:
+    return machine.call(kind, args)
+
+
+def _call_numpy_dtype(machine: Machine, code: Any, *_: Any) -> Opaque:
+    return Opaque("numpy.dtype", (code,))
+
+
+def _call_numpy_scalar(machine: Machine, dtype: Any, raw: Any = None) -> Any:
+    plain, raw = _numpy_dtype(dtype), _raw_bytes(machine, raw)
+    if plain is None or raw is None:
+        return Opaque("numpy.generic", (dtype, raw))
+    if len(raw) != plain.itemsize:
+        raise ValueError(f"a number of {plain.itemsize} bytes in {len(raw)}")
+    return np.frombuffer(raw, plain)[0].item()
+
+
+def _call_numpy_array(machine: Machine, *_: Any) -> ArrayStub:
+    return ArrayStub()
+
+
+def array_from_state(machine: Machine, state: Any) -> TensorRef | None:
+    """The array that arrives as the state of an `ArrayStub`; None for arrays of text or objects."""
+    _, shape, dtype, fortran, raw = state
+    return _array(machine, raw, dtype, shape, fortran)
+
+
+def _call_numpy_buffer(machine: Machine, raw: Any, dtype: Any, shape: Any, order: Any, *rest: Any) -> Any:
+    """How protocol 5 spells arrays."""
+    tensor = _array(machine, raw, dtype, shape, order == "F") if order in ("C", "F") else None
+    return Opaque("numpy.ndarray", (raw, dtype, shape, order, *rest)) if tensor is None else tensor
+
+
+def _array(machine: Machine, raw: Any, dtype: Any, shape: Any, fortran: Any) -> TensorRef | None:
+    """A tensor over bytes of the pickle; None for arrays of text or objects."""
+    plain, raw = _numpy_dtype(dtype), _raw_bytes(machine, raw)
+    if plain is None or raw is None:
+        return None
+    storage = BytesStorage(raw, big_endian=plain.byteorder == ">")
+    return TensorRef(storage, plain.newbyteorder("="), shape, _fortran_strides(shape) if fortran else None)
+
+
+def _raw_bytes(machine: Machine, raw: Any) -> bytes | None:
+    if type(raw) is str:  # Python 2 wrote bytes as text
+        return _call_encode(machine, raw, "latin1")
+    return raw if type(raw) is bytes else None
+
+
+def _storage_dtype(kind: Any) -> np.dtype:
+    module, _, name = kind.name.rpartition(".")
+    if name not in _STORAGES or not _STORAGE_MODULES.fullmatch(module):
+        raise ValueError(f"unknown storage class {kind.name!r}")
+    return TORCH_DTYPES[_STORAGES[name]]
+
+
+def _torch_dtype(kind: Any) -> np.dtype:
+    module, _, name = kind.name.rpartition(".")
+    if module != "torch" or name not in TORCH_DTYPES:
+        raise ValueError(f"unknown dtype {kind.name!r}")
+    return TORCH_DTYPES[name]
+
+
+def _numpy_dtype(stub: Any) -> np.dtype | None:
+    """The numeric dtype a pickled `numpy.dtype` describes; None for text, objects and records."""
+    if not isinstance(stub, Opaque) or stub.name != "numpy.dtype" or not stub.args:
+        return None
+    code = stub.args[0]
+    if type(code) is not str or not re.fullmatch(r"b1|[iu][1248]|f[248]|c8|c16", code):
+        return None
+    order = stub.state[1] if type(stub.state) is tuple and len(stub.state) > 1 else "="
+    return np.dtype(">" + code if order == ">" else code)
+
+
+def _fortran_strides(shape: tuple) -> tuple:
+    return contiguous_strides(shape[::-1])[::-1]
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _call_dict,
+    "collections.Counter": _call_dict,
+    "collections.defaultdict": _call_defaultdict,
+    "torch._utils._rebuild_tensor": _call_tensor,
+    "torch._utils._rebuild_tensor_v2": _call_tensor,
+    "torch._utils._rebuild_tensor_v3": _call_tensor_v3,
+    "torch._utils._rebuild_parameter": _call_parameter,
+    "torch._utils._rebuild_parameter_with_state": _call_parameter,
+    "torch._tensor._rebuild_from_type": _call_from_type,
+    "torch._tensor._rebuild_from_type_v2": _call_from_type,
+    "torch.Size": _call_size,
+    "numpy.dtype": _call_numpy_dtype,
+    "numpy.core.multiarray.scalar": _call_numpy_scalar,
+    "numpy.core.multiarray._reconstruct": _call_numpy_array,
+    "numpy.core.numeric._frombuffer": _call_numpy_buffer,
+    "_codecs.encode": _call_encode,
+    "builtins.bytes": _call_bytes,
+    "copyreg._reconstructor": _call_reconstructor,
+    "copyreg.__newobj__": _call_newobj,
+}

@@ -1,0 +1,54 @@
+"""What a pickle may hold: keys that hash and compare fast, and nesting that can be walked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from convert.readers.tensors import Opaque, TensorRef
+
+MAX_KEY_ITEMS = 16
+# Python hashes integers modulo this prime: larger keys could all be made to collide.
+_HASH_PRIME = 2**61 - 1
+_CONTAINERS = (dict, list, tuple, Opaque)
+
+
+def fill(target: dict, pairs: Iterable) -> dict:
+    """`target` with `pairs` added, every key checked."""
+    for key, value in pairs:
+        _check_key(key)
+        target[key] = value
+    return target
+
+
+def is_deeper(root: Any, limit: int) -> bool:
+    """Whether `root` nests more than `limit` deep, which may overflow the stack of whoever walks it."""
+    seen, level, depth = {id(root)}, [root], 0  # every object is visited once
+    while level:
+        depth += 1
+        if depth > limit:
+            return True
+        below = (child for node in level for child in _children(node))
+        level = [c for c in below if isinstance(c, _CONTAINERS) and id(c) not in seen and not seen.add(id(c))]
+    return False
+
+
+def _children(node: Any) -> list | tuple:
+    if isinstance(node, dict):
+        return (*node.keys(), *node.values())
+    if isinstance(node, Opaque):
+        return (node.args, node.state, node.mapping, node.sequence)
+    return node if isinstance(node, (list, tuple)) else ()
+
+
+def _check_key(key: Any) -> None:
+    """Refuse keys whose hashing or comparing could be made slow or deep."""
+    if type(key) is tuple:
+        if len(key) > MAX_KEY_ITEMS or any(type(k) is tuple for k in key):
+            raise ValueError("a key that is a long or nested tuple")
+        for item in key:
+            _check_key(item)
+    elif type(key) is int and abs(key) >= _HASH_PRIME:
+        raise ValueError("an integer key out of range")
+    elif not isinstance(key, (str, bytes, int, float, Opaque, TensorRef)) and key is not None:
+        raise TypeError(f"a key of kind {type(key).__name__}")

@@ -85,11 +85,21 @@ def padded_batch(loaded: list[cases.Case], t: int, h: int, w: int, l: int) -> Gr
     )
 
 
-def test_padding_changes_nothing(released_parameters):
-    """Two videos of different length and size in a bucket larger than both equal the released system on each alone."""
-    loaded = [cases.load("tastvg_eval_t8_96x128"), cases.load("tastvg_eval_t20_160x224")]
-    batch = padded_batch(loaded, t=24, h=192, w=256, l=20)
-    output = cases.run(released_parameters, lambda model, batch: model(batch), batch)
+@pytest.mark.parametrize(
+    ("names", "second_pass", "bucket"),
+    [
+        (["tastvg_eval_t8_96x128", "tastvg_eval_t20_160x224"], True, (24, 192, 256, 20)),
+        (["tastvg_eval_selective_t16_96x128"], True, (19, 120, 140, 12)),
+        (["tastvg_losses_t12_96x160"], False, (16, 128, 192, 24)),
+    ],
+)
+def test_padding_changes_nothing(released_parameters, names, second_pass, bucket):
+    """Every golden case in a bucket larger than itself, alone or beside a video of another length and size, equals the
+    released system on that case alone and unpadded."""
+    loaded = [cases.load(name) for name in names]
+    parameters = cases.with_offsets(released_parameters, loaded[0].meta)
+    batch = padded_batch(loaded, *bucket)
+    output = cases.run(parameters, lambda model, batch: model(batch, second_pass=second_pass), batch)
     for i, case in enumerate(loaded):
         differences = cases.differences(output, case.golden, row=i)
         assert max(differences.values()) <= TOLERANCE, differences

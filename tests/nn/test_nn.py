@@ -44,7 +44,7 @@ def test_tree_paths_round_trip_and_differences_are_listed():
 
 
 def test_masked_mean_counts_real_entries_only():
-    x = np.array([[1.0, 2.0, 100.0], [5.0, 100.0, 100.0]])
+    x = np.array([[1.0, 2.0, 100.0], [5.0, 100.0, 100.0]], np.float32)
     valid = np.array([[True, True, False], [True, False, False]])
     np.testing.assert_allclose(masked_mean(x, valid, 1), [1.5, 5.0])
     np.testing.assert_allclose(masked_mean(x, np.zeros_like(valid), 1), [0, 0])

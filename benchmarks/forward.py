@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stvg_jax.grounding.registry import default_config, make_model
+from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.inference.compilation import compiler_options
 from stvg_jax.inference.grounder import DTYPES, fit_backend
 from stvg_jax.nn.declare import initialize
@@ -62,8 +63,6 @@ def count_flops(config, dtype, args) -> float:
 
 
 def _batch(frames, ids):
-    from stvg_jax.grounding.types import GroundingBatch
-
     return GroundingBatch(frames=frames, text_ids=ids)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
 
 # What the reference calls it, and where the hub keeps it now.
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")
@@ -55,8 +55,9 @@ def _read(folder: Path):
     try:
         return tokenizers.Tokenizer.from_file(*paths) if len(paths) == 1 else _roberta(*paths)
     except Exception as error:  # the library raises bare Exception
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {reason}") from error
+        raise InputError(
+            f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"
+        ) from error
 
 
 def _roberta(vocab: str, merges: str):

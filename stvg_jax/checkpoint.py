@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
 from stvg_jax.tree import check_same_parameters, flatten, unflatten
 
 FORMAT = "stvg_jax.checkpoint/1"
@@ -113,7 +113,7 @@ def write(directory: Path, parameters: Mapping[str, np.ndarray], description: De
         with _checkpointer() as checkpointer:
             checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
     except Exception as error:  # Orbax and tensorstore raise many kinds
-        raise InputError(f"the parameters cannot be written to {path}: {_first_line(error)}") from error
+        raise InputError(f"the parameters cannot be written to {path}: {first_line(error)}") from error
     written = sorted(file for file in path.rglob("*") if file.is_file())
     files = {file.relative_to(directory.absolute()).as_posix(): file.stat().st_size for file in written}
     description = dataclasses.replace(description, parameters=table, files=files)
@@ -179,7 +179,7 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
         with _checkpointer() as checkpointer:
             stored = flatten(checkpointer.restore(path))
     except Exception as error:  # Orbax and tensorstore raise many kinds
-        raise InputError(f"the parameters in {path} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"the parameters in {path} cannot be read: {first_line(error)}") from error
     check(directory, description, stored)
     return stored
 
@@ -229,7 +229,3 @@ def _checkpointer():
 
 def _string_keys(tree: Any) -> Any:
     return {str(k): _string_keys(v) for k, v in tree.items()} if isinstance(tree, dict) else tree
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

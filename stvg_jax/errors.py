@@ -1,6 +1,11 @@
 """The one exception that means "the person at the keyboard can mend this"."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, to quote in one of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class InputError(Exception):
     """Bad input: a file, an option, a sentence or a checkpoint that cannot be used as given.
 

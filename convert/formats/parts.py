@@ -45,8 +45,8 @@ def video_swin(source: str, downsample: str, target: str = "swin") -> tuple[Rule
         *linear(rf"{block_source}\.attn\.qkv", f"{block_target}/attn/qkv"),
         *linear(rf"{block_source}\.attn\.proj", f"{block_target}/attn/proj"),
         *norm(rf"{block_source}\.norm2", f"{block_target}/norm2"),
-        *linear(rf"{block_source}\.mlp\.fc1", f"{block_target}/mlp/fc1"),
-        *linear(rf"{block_source}\.mlp\.fc2", f"{block_target}/mlp/fc2"),
+        *linear(rf"{block_source}\.mlp\.fc1", f"{block_target}/mlp/up"),
+        *linear(rf"{block_source}\.mlp\.fc2", f"{block_target}/mlp/down"),
         *matrix(rf"{downsample}\.reduction", rf"{target}/downsamples/\1/reduction"),
         *norm(rf"{downsample}\.norm", rf"{target}/downsamples/\1/norm"),
     )

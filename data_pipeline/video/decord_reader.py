@@ -10,7 +10,7 @@ import numpy as np
 
 from data_pipeline.video.pyav_reader import PyAVReader
 from data_pipeline.video.reader import VideoReader
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
 
 _DECORD_BATCH = 16
 # Two builds of ffmpeg may round the colour conversion differently; neighbouring frames differ by far more somewhere.
@@ -32,7 +32,7 @@ class DecordReader(VideoReader):
         try:
             self._reader = decord.VideoReader(str(self.info.path), ctx=decord.cpu(0))
         except Exception as error:  # decord raises RuntimeError, DECORDError and others without a common base
-            raise _decord_error(self.info.path, f"decord cannot open it ({_first_line(error)})") from error
+            raise _decord_error(self.info.path, f"decord cannot open it ({first_line(error)})") from error
         if len(self._reader) != self.info.frame_count:
             reason = f"decord counts {len(self._reader)} frames and the file shows {self.info.frame_count}"
             raise _decord_error(self.info.path, reason)
@@ -57,7 +57,7 @@ class DecordReader(VideoReader):
             try:
                 pictures = self._reader.get_batch(batch).asnumpy()
             except Exception as error:  # as above
-                reason = f"decord cannot read frames {batch[0]} to {batch[-1]} ({_first_line(error)})"
+                reason = f"decord cannot read frames {batch[0]} to {batch[-1]} ({first_line(error)})"
                 raise _decord_error(self.info.path, reason) from error
             yield from zip(batch, pictures, strict=True)
 
@@ -86,7 +86,3 @@ def _decord_unfit(exact: PyAVReader) -> str:
 
 def _decord_error(path: pathlib.Path, reason: str) -> InputError:
     return InputError(f"{path}: {reason}; use decoder 'pyav' for this file")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

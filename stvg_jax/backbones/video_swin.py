@@ -17,7 +17,8 @@ from flax import nnx
 
 from stvg_jax.backbones.windows import DensePlan, GatherPlan, Windows
 from stvg_jax.nn.declare import Declared, LayerNorm, Linear, normal
-from stvg_jax.nn.layers import dropout, gelu
+from stvg_jax.nn.layers import FeedForward, dropout, gelu
+from stvg_jax.nn.masking import zero_outside
 
 # What the released model adds to scores across the seam of a cyclic shift. Finite, so a seam still leaks e^-100.
 _SEAM_PENALTY = -100.0
@@ -112,17 +113,6 @@ class WindowAttention(nnx.Module):
         return self.proj(mixed.transpose(0, 2, 1, 3).reshape(g, n, c))
 
 
-class SwinMLP(nnx.Module):
-    """Linear, GELU, linear."""
-
-    def __init__(self, width: int, hidden: int, *, dtype):
-        self.fc1 = Linear(width, hidden, dtype=dtype)
-        self.fc2 = Linear(hidden, width, dtype=dtype)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.fc2(gelu(self.fc1(x)))
-
-
 def _drop_path(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
     """Drops a residual branch [b, ...] for whole samples, while training."""
     return x * dropout(jnp.ones((x.shape[0], *[1] * (x.ndim - 1)), x.dtype), rate, rngs)
@@ -135,7 +125,7 @@ class SwinBlock(nnx.Module):
         self.norm1 = LayerNorm(width, epsilon=1e-5, dtype=dtype)
         self.attn = WindowAttention(width, heads, config, dtype=dtype)
         self.norm2 = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.mlp = SwinMLP(width, config.mlp_ratio * width, dtype=dtype)
+        self.mlp = FeedForward(width, config.mlp_ratio * width, activation=gelu, dtype=dtype)
         self.drop_path = drop_path
         steps = config.windows_per_step
         self.tokens_per_step = None if steps is None else steps * math.prod(config.window)
@@ -186,15 +176,6 @@ class PatchMerging(nnx.Module):
         return self.reduction(self.norm(jnp.concatenate(corners, axis=-1)))
 
 
-def _zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
-    """x [b, t, h, w, c] with everything beyond the real height and width (sizes int [b, 3]) set to zero."""
-    if sizes is None:
-        return x
-    rows = jnp.arange(x.shape[2]) < sizes[:, 1, None]
-    columns = jnp.arange(x.shape[3]) < sizes[:, 2, None]
-    return jnp.where((rows[:, :, None] & columns[:, None, :])[:, None, :, :, None], x, 0)
-
-
 class VideoSwin(nnx.Module):
     """The whole trunk: per-frame features of the last stage, before any final norm."""
 
@@ -224,12 +205,12 @@ class VideoSwin(nnx.Module):
         Returns:
             [b, t, ceil(h / 32), ceil(w / 32), out_channels]; real within t and ceil(sizes / 32).
         """
-        x = self.patch_embed(_zero_outside(frames.astype(self.dtype), sizes))
+        x = self.patch_embed(zero_outside(frames.astype(self.dtype), _image_sizes(sizes)))
         if sizes is not None:
             sizes = jnp.maximum(-(-sizes // jnp.array([1, self.config.patch, self.config.patch])), 1)
         for i, stage in enumerate(self.stages):
             if i > 0:
-                x = self.downsamples[i - 1](_zero_outside(x, sizes))
+                x = self.downsamples[i - 1](zero_outside(x, _image_sizes(sizes)))
                 sizes = None if sizes is None else -(-sizes // jnp.array([1, 2, 2]))
             plans = [self._plan(x.shape[1:4], shifted, sizes) for shifted in (False, True)]
             for j, block in enumerate(stage):
@@ -240,3 +221,8 @@ class VideoSwin(nnx.Module):
         if sizes is None:
             return DensePlan(grid, self.config.window, shifted)
         return GatherPlan(grid, self.config.window, shifted, sizes)
+
+
+def _image_sizes(sizes: jax.Array | None) -> jax.Array | None:
+    """(height, width) of sizes (time, height, width)."""
+    return None if sizes is None else sizes[:, 1:]

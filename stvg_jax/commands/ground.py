@@ -60,8 +60,8 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_pipeline.video import open_video
     from stvg_jax.inference.answer import Outputs, describe
+    from stvg_jax.inference.grounder import Grounder
     from stvg_jax.inference.progress import Terminal
 
     subjects = args.subject or [None] * len(args.sentences)
@@ -72,11 +72,6 @@ def run(args: argparse.Namespace) -> None:
         )
     outputs = Outputs(args.out, args.sentences, args.video)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
-    with open_video(args.video, **reading):
-        pass
-
-    from stvg_jax.inference.grounder import Grounder
-
     progress = Terminal()
     grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.nn.declare import LayerNorm, Linear
-from stvg_jax.nn.layers import dropout, gelu
+from stvg_jax.nn.layers import FeedForward, dropout, gelu
 
 
 def split_heads(x: jax.Array, heads: int) -> jax.Array:
@@ -94,8 +94,7 @@ class CrossAttentionBlock(nnx.Module):
     def __init__(self, width: int, heads: int, *, dropout_rate: float, dtype):
         self.attention = MultiHeadAttention(width, heads, dropout_rate=dropout_rate, dtype=dtype)
         self.attention_norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
-        self.up = Linear(width, width, dtype=dtype)
-        self.down = Linear(width, width, dtype=dtype)
+        self.ffn = FeedForward(width, width, activation=gelu, dtype=dtype)
         self.ffn_norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
         self.dropout_rate = dropout_rate
 
@@ -106,5 +105,5 @@ class CrossAttentionBlock(nnx.Module):
         float32 [..., heads, q, k]."""
         attended, weights = self.attention(queries, context, context, key_valid=key_valid, rngs=rngs)
         x = self.attention_norm(dropout(attended, self.dropout_rate, rngs) + queries)
-        hidden = dropout(self.down(gelu(self.up(x))), self.dropout_rate, rngs)
+        hidden = dropout(self.ffn(x), self.dropout_rate, rngs)
         return self.ffn_norm(hidden + x), weights

@@ -32,8 +32,9 @@ def within(sizes: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
-    """`x` [n, h, w, c] with everything outside `sizes` (int [n, 2]) set to zero, so that a convolution sees there
+    """`x` [n, ..., h, w, c] with everything outside `sizes` (int [n, 2]) set to zero, so that a convolution sees there
     what it would see beyond the border of the unpadded image."""
     if sizes is None:
         return x
-    return jnp.where(within(sizes, *x.shape[1:3])[..., None], x, 0)
+    inside = within(sizes, *x.shape[-3:-1])
+    return jnp.where(jnp.expand_dims(inside, (*range(1, x.ndim - 3), -1)), x, 0)

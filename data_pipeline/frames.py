@@ -12,9 +12,8 @@ from PIL import Image
 
 from data_pipeline.video import VideoReader
 from stvg_jax.errors import InputError
+from stvg_jax.pixels import normalize
 
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 # Wider pictures are squeezed to this ratio (TA-STVG, datasets/hcstvg.py, `max_rate`).
 MAX_ASPECT = 1.4
 
@@ -48,11 +47,6 @@ def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         float32 [n, h, w, 3] in [0, 1].
     """
     return _map_frames(enumerate(frames), len(frames), size, _resize_one)
-
-
-def normalize(frames: np.ndarray) -> np.ndarray:
-    """Subtracts ImageNet's mean and divides by its deviation: float32 [..., 3] in [0, 1] to float32 [..., 3]."""
-    return (frames - IMAGENET_MEAN) / IMAGENET_STD
 
 
 def prepare(frames: np.ndarray, resolution: int) -> np.ndarray:

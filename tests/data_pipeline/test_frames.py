@@ -5,9 +5,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline.frames import IMAGENET_MEAN, IMAGENET_STD, load_clip, model_size, normalize, prepare, resize
+from data_pipeline.frames import load_clip, model_size, prepare, resize
 from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
+from stvg_jax.pixels import IMAGENET_MEAN, IMAGENET_STD, normalize
 from tests.videos import write_video
 
 RESIZED = dict(np.load(pathlib.Path(__file__).parents[1] / "goldens" / "resize_cases.npz"))
@@ -59,7 +60,7 @@ def test_model_size_refuses_what_leaves_no_pixels(sizes, message):
 
 
 def test_normalize_uses_the_statistics_of_imagenet():
-    frames = np.stack([IMAGENET_MEAN, IMAGENET_MEAN + IMAGENET_STD])[:, None, None]
+    frames = np.array([IMAGENET_MEAN, np.add(IMAGENET_MEAN, IMAGENET_STD)], np.float32)[:, None, None]
     np.testing.assert_allclose(normalize(frames)[:, 0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-6)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from stvg_jax.grounding.registry import default_config, make_model
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.inference.compilation import compiler_options
-from stvg_jax.inference.grounder import DTYPES, fit_backend
+from stvg_jax.inference.loading import DTYPES, fit_backend
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
@@ -95,7 +95,7 @@ class Other:
 
 def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
     """One row of the table."""
-    config = fit_backend({"model": default_config("ta_stvg")})["model"]
+    config = fit_backend(default_config("ta_stvg"))
     module = PureModule(make_model("ta_stvg", config, DTYPES[dtype]))
     rng = np.random.default_rng(0)
     inputs = (

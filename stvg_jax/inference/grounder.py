@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from stvg_jax import checkpoint
-from stvg_jax.config import build
 from stvg_jax.errors import InputError
-from stvg_jax.grounding.registry import make_model
 from stvg_jax.grounding.tubes import PassPrediction, log_softmax, merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
-from stvg_jax.inference.clip import Clip, ClipConfig, read_clip
+from stvg_jax.inference.clip import Clip, read_clip
 from stvg_jax.inference.compilation import Program
+from stvg_jax.inference.loading import LoadedModel, in_background, load_model
 from stvg_jax.inference.progress import Progress, Silent
-from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inference.tube import FrameScores, Tube
-from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
 
-T = TypeVar("T")
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
 _TEXT_LENGTHS = (32, 64, 128, 256, 512)
 _PAD_ID = 1
-# On a CPU small steps keep intermediate arrays in its caches (measured: `benchmarks/forward.py`); on an accelerator
-# larger ones bound memory to a few GB (by arithmetic: 512 windows make 1 GB of scores).
-_CPU_STEPS = {
-    "resnet": {"images_per_step": 4},
-    "swin": {"windows_per_step": 8},
-    "transformer": {"frames_per_step": 4},
-}
-_ACCELERATOR_STEPS = {
-    "resnet": {"images_per_step": 64},
-    "swin": {"windows_per_step": 512},
-    "transformer": {"frames_per_step": 64},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,30 +49,20 @@ class Grounder:
     (`stvg_jax.inference.compilation`).
 
     Args:
-        module: the model.
-        parameters: gives its parameters, path -> array, when they are first needed.
-        tokenizer: of the checkpoint.
-        vocab_size: rows of the model's token table.
-        clip_config: how the model wants its clips.
-        identity: all that distinguishes this model's programs from those of another, parameters apart.
+        model: what a checkpoint holds.
     """
 
-    def __init__(
-        self,
-        module: PureModule,
-        parameters: Callable[[], dict[str, np.ndarray]],
-        tokenizer: Tokenizer,
-        vocab_size: int,
-        clip_config: ClipConfig,
-        identity: str,
-    ):
-        self.clip_config = clip_config
-        self.tokenizer = tokenizer
-        self._vocab_size = vocab_size
+    def __init__(self, model: LoadedModel):
+        module = model.module
+        self.clip_config = model.clip_config
+        self.tokenizer = model.tokenizer
+        self._vocab_size = model.vocab_size
         self._declared = unflatten(module.declarations)
-        self._read_parameters = parameters
-        self._encode = Program("video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), identity)
-        self._ground = Program("decoder", lambda p, *a: module.apply(p, lambda m: m.ground(*a)), identity)
+        self._read_parameters = model.read_parameters
+        self._encode = Program(
+            "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
+        )
+        self._ground = Program("decoder", lambda p, *a: module.apply(p, lambda m: m.ground(*a)), model.identity)
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], *, dtype: str = "float32") -> Grounder:
@@ -110,26 +77,7 @@ class Grounder:
         Raises:
             InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
         """
-        directory = Path(directory)
-        if dtype not in DTYPES:
-            raise InputError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
-        description = checkpoint.describe(directory)
-        if description.kind != "model":
-            raise InputError(
-                f"{directory} holds a part of a model to start training from ({description.note}); it cannot ground"
-            )
-        if missing := {"model", "clip"} - set(description.config):
-            raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
-        config = fit_backend(description.config)
-        parameters = _in_background(lambda: checkpoint.read(directory, description))
-        model = make_model(description.model, config["model"], DTYPES[dtype])
-        module = PureModule(model)
-        checkpoint.check(directory, description, module.declarations)
-        text = model.config.roberta
-        tokenizer = Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens)
-        clip_config = build(ClipConfig, config["clip"], "config.clip")
-        identity = json.dumps([description.model, config["model"], dtype], sort_keys=True)
-        return cls(module, parameters, tokenizer, text.vocab_size, clip_config, identity)
+        return cls(load_model(Path(directory), dtype=dtype))
 
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
@@ -209,7 +157,7 @@ class Grounder:
         preparing = []
 
         def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
-            preparing.append(_in_background(lambda: self._prepare(shape, frames_valid, questions)))
+            preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
 
         clip = read_clip(self.clip_config, video, on_shape=prepare, progress=progress, **options)
         with (progress or Silent()).stage("preparing the model"):
@@ -247,23 +195,6 @@ class Grounder:
         rows = (len(features.appearance), length)
         texts = np.broadcast_to(padded, rows), np.broadcast_to(valid, rows)
         return self._ground(self.parameters, features, *texts, progress=progress)
-
-
-def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the step sizes that suit this process's backend; they do not change results."""
-    fitted = copy.deepcopy(dict(config))
-    for part, step in (_CPU_STEPS if jax.default_backend() == "cpu" else _ACCELERATOR_STEPS).items():
-        if part in fitted["model"]:
-            fitted["model"][part] |= step
-    return fitted
-
-
-def _in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Starts `work` on a thread; the function returned waits for its result or raises its exception."""
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(work)
-    pool.shutdown(wait=False)
-    return future.result
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -1,0 +1,125 @@
+"""A checkpoint directory as a model that is ready to run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stvg_jax import checkpoint
+from stvg_jax.config import build
+from stvg_jax.errors import InputError
+from stvg_jax.grounding.registry import make_model
+from stvg_jax.inference.clip import ClipConfig
+from stvg_jax.inference.tokenizer import Tokenizer
+from stvg_jax.nn.functional import PureModule
+
+T = TypeVar("T")
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# On a CPU small steps keep intermediate arrays in its caches (measured: `benchmarks/forward.py`); on an accelerator
+# larger ones bound memory to a few GB (by arithmetic: 512 windows make 1 GB of scores).
+_CPU_STEPS = {
+    "resnet": {"images_per_step": 4},
+    "swin": {"windows_per_step": 8},
+    "transformer": {"frames_per_step": 4},
+}
+_ACCELERATOR_STEPS = {
+    "resnet": {"images_per_step": 64},
+    "swin": {"windows_per_step": 512},
+    "transformer": {"frames_per_step": 64},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """What a checkpoint directory holds.
+
+    Attributes:
+        description: its `checkpoint.json`.
+        module: the model.
+        read_parameters: gives the parameters, path -> array; they are being read in the background.
+        tokenizer: of the checkpoint.
+        vocab_size: rows of the model's token table.
+        clip_config: how the model wants its clips.
+        identity: all that distinguishes this model's programs from those of another, parameters apart.
+    """
+
+    description: checkpoint.Description
+    module: PureModule
+    read_parameters: Callable[[], dict[str, np.ndarray]]
+    tokenizer: Tokenizer
+    vocab_size: int
+    clip_config: ClipConfig
+    identity: str
+
+
+def load_model(directory: Path, *, dtype: str = "float32", model: Mapping[str, Any] | None = None) -> LoadedModel:
+    """Loads a checkpoint directory, made by `stvg-jax convert` for example.
+
+    Returns at once; damage found while the parameters are read is raised by `read_parameters`.
+
+    Args:
+        directory: the checkpoint.
+        dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
+        model: settings of the model to change, as a nested mapping.
+
+    Raises:
+        InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    description = checkpoint.describe(directory)
+    if description.kind != "model":
+        raise InputError(
+            f"{directory} holds a part of a model to start training from ({description.note}); it cannot ground"
+        )
+    if missing := {"model", "clip"} - set(description.config):
+        raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
+    parameters = in_background(lambda: checkpoint.read(directory, description))
+    config = fit_backend(_updated(description.config["model"], model or {}))
+    built = make_model(description.model, config, DTYPES[dtype])
+    module = PureModule(built)
+    checkpoint.check(directory, description, module.declarations)
+    text = built.config.roberta
+    return LoadedModel(
+        description=description,
+        module=module,
+        read_parameters=parameters,
+        tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
+        vocab_size=text.vocab_size,
+        clip_config=build(ClipConfig, description.config["clip"], "config.clip"),
+        identity=json.dumps([description.model, config, dtype], sort_keys=True),
+    )
+
+
+def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's configuration with the step sizes that suit this process's backend; they do not change results."""
+    steps = _CPU_STEPS if jax.default_backend() == "cpu" else _ACCELERATOR_STEPS
+    return _updated(config, {part: step for part, step in steps.items() if part in config})
+
+
+def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested mappings with some values replaced."""
+    result = copy.deepcopy(dict(config))
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _updated(result[key], value) if nested else value
+    return result
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Starts `work` on a thread; the function returned waits for its result or raises its exception."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return functools.partial(future.result)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    import ml_collections
 
 T = TypeVar("T")
 
@@ -65,16 +68,21 @@ def _is_optional(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-def load_config_file(path: Path, arg: str = "") -> dict[str, Any]:
+def load_config_file(path: Path, arg: str = "", overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Runs `get_config(arg)` of a configuration file and returns its result as nested dictionaries.
 
+    Args:
+        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1".
+        arg: for `get_config`.
+        overrides: such as "--config.eval.dtype=bfloat16"; values are parsed by the type of what they replace.
+
     Raises:
-        InputError: if there is no such file, or it has no `get_config` that returns a ConfigDict.
+        InputError: if there is no such file, it has no `get_config` that returns a ConfigDict, or an override names
+            nothing in it or has a value of another type.
     """
     import ml_collections
 
-    if not path.is_file():
-        raise InputError(f"configuration {path} does not exist; the project's are in configs/")
+    path = _own_file(path)
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"configuration {path} is not a Python file")
@@ -85,4 +93,44 @@ def load_config_file(path: Path, arg: str = "") -> dict[str, Any]:
     config = module.get_config(arg)
     if not isinstance(config, ml_collections.ConfigDict):
         raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
-    return config.to_dict()
+    return _override(config, overrides).to_dict()
+
+
+def _own_file(path: Path) -> Path:
+    """The file itself, or that of a bare name in the project's `configs`, which is installed with it."""
+    if path.is_file():
+        return path
+    import configs
+
+    folder = Path(configs.__path__[0])
+    own = folder / f"{path.name}.py"
+    if path.name == str(path) and own.is_file():
+        return own
+    names = sorted(file.stem for file in folder.glob("*.py") if "def get_config" in file.read_text(encoding="utf-8"))
+    raise InputError(f"configuration {path} does not exist; the project's are in configs/: {', '.join(names)}")
+
+
+def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml_collections.ConfigDict:
+    from absl import flags
+    from ml_collections import config_flags
+
+    for override in overrides:
+        name, equals, _ = override.partition("=")
+        if not equals or not name.startswith("--config."):
+            raise InputError(f"{override!r} sets nothing; write --config.SECTION.KEY=VALUE")
+        known: Any = config
+        for depth, key in enumerate(keys := name.removeprefix("--config.").split(".")):
+            if not isinstance(known, Mapping | type(config)) or key not in known:
+                section = ".".join(["config", *keys[:depth]])
+                has = f"has {', '.join(known)}" if hasattr(known, "keys") else "is a single value"
+                raise InputError(f"{name.removeprefix('--')} is unknown; {section} {has}")
+            known = known[key]
+    values = flags.FlagValues()
+    arguments = ["stvg-jax", *overrides]
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=arguments)
+        values(arguments)
+    except (flags.Error, TypeError, ValueError) as error:
+        message = first_line(error).removeprefix("flag --")
+        raise InputError(f"{message}; give a value of the type it replaces") from error
+    return values.config

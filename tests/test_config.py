@@ -120,3 +120,31 @@ def test_the_argument_is_passed_on(tmp_path):
     loaded = load_config_file(write(tmp_path / "mine.py", text), "small")
     assert loaded == {"a": {"b": "small"}}
     assert not isinstance(loaded["a"], ml_collections.ConfigDict)
+
+
+def test_bare_names_are_files_of_the_project():
+    assert load_config_file(Path("ta_stvg_vidstg")) == load_config_file(CONFIGS / "ta_stvg_vidstg.py")
+    with pytest.raises(InputError, match="the project's are in configs/: ta_stvg_hcstvg1, ta_stvg_hcstvg2"):
+        load_config_file(Path("vidstg"))
+
+
+def test_overrides_are_parsed_by_the_type_of_what_they_replace():
+    overrides = ["--config.model.sampling_threshold=1", "--config.model.resnet.blocks=(1,1,2,1)"]
+    config = load_config_file(Path("ta_stvg_vidstg"), overrides=overrides)
+    assert config["model"]["sampling_threshold"] == 1.0
+    assert config["model"]["resnet"]["blocks"] == (1, 1, 2, 1)
+    assert isinstance(config["model"]["sampling_threshold"], float)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.model.threshold=1", "config.model.threshold is unknown; config.model has actioness_threshold, "),
+        ("--config.name.first=1", "config.name.first is unknown; config.name is a single value"),
+        ("--config.clip.resolution=high", "config.clip.resolution=high: .*; give a value of the type it replaces"),
+        ("--config.clip.resolution", "'--config.clip.resolution' sets nothing; write --config.SECTION.KEY=VALUE"),
+    ],
+)
+def test_overrides_that_will_not_do(override, message):
+    with pytest.raises(InputError, match=message):
+        load_config_file(Path("ta_stvg_vidstg"), overrides=[override])

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         args.out,
         format=args.format,
         weights=args.weights,
-        config=None if args.config is None else load_config_file(args.config),
+        config=None if args.config is None else load_config_file(args.config, overrides=args.overrides),
         tokenizer=args.tokenizer,
         verify=args.verify,
         force=args.force,

@@ -1,0 +1,1 @@
+"""Devices, hosts and the way of batches to them."""

@@ -1,0 +1,60 @@
+"""Batches from this host's memory onto the mesh, and results back."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from stvg_jax.parallel.mesh import batch_sharding
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def to_mesh(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """This host's rows of a batch [rows of this host, ...] as global arrays [rows of all hosts, ...], split by rows.
+
+    Every host calls it with equal shapes.
+    """
+    sharding = batch_sharding(mesh)
+    hosts = jax.process_count()
+    return {
+        # Without the global shape, hosts whose arrays differ in shape would silently disagree.
+        name: jax.make_array_from_process_local_data(sharding, value, (hosts * len(value), *value.shape[1:]))
+        for name, value in batch.items()
+    }
+
+
+def local_rows(array: jax.Array) -> np.ndarray:
+    """This host's rows of a global array that is split by rows (`batch_sharding`), in their order."""
+    shards = {shard.index[0].start or 0: shard.data for shard in array.addressable_shards}
+    return np.concatenate([np.asarray(shards[start]) for start in sorted(shards)])
+
+
+def ahead(items: Iterable[S], work: Callable[[S], T], depth: int = 2) -> Iterator[T]:
+    """Applies `work` to items on a thread, up to `depth` results ahead of the consumer; exceptions arrive in place."""
+    results: collections.deque[Future[T]] = collections.deque()
+    source = iter(items)
+    end = object()
+
+    def step() -> T | object:
+        item = next(source, end)
+        return end if item is end else work(item)
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            while True:
+                while len(results) < depth:
+                    results.append(pool.submit(step))
+                if (result := results.popleft().result()) is end:
+                    return
+                yield result
+        finally:
+            for future in results:
+                future.cancel()

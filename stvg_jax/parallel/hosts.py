@@ -1,0 +1,46 @@
+"""Joining several hosts into one run."""
+
+from __future__ import annotations
+
+import argparse
+
+from stvg_jax.errors import InputError, first_line
+
+EPILOG = """\
+several hosts: start the same command on every host, with a folder that all of them see.
+  On TPU pods, SLURM and Open MPI the hosts find each other:    --distributed
+  Elsewhere, on each host with its own number from 0 on:       --coordinator HOST0:PORT --hosts N --host I"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `join` reads."""
+    group = parser.add_argument_group("several hosts")
+    group.add_argument("--distributed", action="store_true", help="join the other hosts of this TPU pod or SLURM job")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of host 0, to join hosts by hand")
+    group.add_argument("--hosts", type=int, metavar="N", help="how many hosts, with --coordinator")
+    group.add_argument("--host", type=int, metavar="I", help="which one this is, 0 to N-1, with --coordinator")
+
+
+def join(args: argparse.Namespace) -> None:
+    """Connects this process to the others, if the command line asks for it. Must come before any JAX computation.
+
+    Raises:
+        InputError: for options that contradict each other, or hosts that do not come together.
+    """
+    by_hand = (args.coordinator, args.hosts, args.host)
+    if any(value is not None for value in by_hand):
+        if None in by_hand or args.distributed:
+            raise InputError("join hosts by --distributed alone, or by --coordinator, --hosts and --host together")
+        if not 0 <= args.host < args.hosts:
+            raise InputError(f"--host {args.host} is not a number from 0 to {args.hosts - 1} (--hosts {args.hosts})")
+        options = {"coordinator_address": args.coordinator, "num_processes": args.hosts, "process_id": args.host}
+    elif args.distributed:
+        options = {}
+    else:
+        return
+    import jax
+
+    try:
+        jax.distributed.initialize(**options)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"the hosts could not be joined: {first_line(error)}") from error

@@ -1,0 +1,59 @@
+"""The evaluation step on one device and on several."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.hosts import run_hosts
+
+_PROGRAM = """if True:
+    import jax
+    import numpy as np
+    from jax.sharding import Mesh
+    from stvg_jax.eval import step as steps
+    from stvg_jax.parallel.feed import local_rows, to_mesh
+    from stvg_jax.parallel.mesh import make_mesh, replicate
+    from tests.tiny import tiny
+    import sys
+
+    steps.compiler_options = lambda: {"xla_backend_optimization_level": 0}
+    module, parameters = tiny()
+    generator = np.random.default_rng(0)
+    lengths, sizes = np.array([3, 2, 3, 1]), np.array([[64, 96], [64, 64], [48, 96], [64, 90]])
+    batch = {
+        "frames": generator.integers(0, 256, (4, 3, 64, 96, 3), dtype=np.uint8),
+        "frames_valid": np.arange(3) < lengths[:, None],
+        "sizes": sizes.astype(np.int32),
+        "text_ids": generator.integers(4, 60, (4, 8), dtype=np.int32),
+        "text_valid": np.arange(8) < np.array([8, 5, 3, 6])[:, None],
+        "sample": np.arange(4, dtype=np.int32),
+    }
+    everywhere = make_mesh()
+    alone = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), everywhere.axis_names)
+    results = []
+    for mesh in (alone, everywhere):
+        output = steps.make_step(module, mesh)(replicate(parameters, mesh), to_mesh(batch, mesh))
+        assert len(output["boxes_cxcywh"].sharding.device_set) == mesh.size
+        results.append({name: local_rows(value) for name, value in output.items()})
+    np.savez(sys.argv[1], lengths=lengths, **{f"{i}{k}": v for i, r in enumerate(results) for k, v in r.items()})
+"""
+
+SHAPES = {
+    "boxes_cxcywh": (4, 3, 4),
+    "start_end_logits": (4, 3, 2),
+    "actioness_logits": (4, 3),
+    "sampling_score": (4, 3),
+}
+
+
+def test_four_devices_give_what_one_gives(tmp_path):
+    (done,) = run_hosts(["-c", _PROGRAM, str(tmp_path / "out.npz")], devices=4)
+    assert done.returncode == 0, done.stderr
+    results = dict(np.load(tmp_path / "out.npz"))
+    real = np.arange(3) < results["lengths"][:, None]
+    for name, shape in SHAPES.items():
+        one, four = results["0" + name], results["1" + name]
+        assert one.shape == four.shape == shape
+        np.testing.assert_allclose(four[real], one[real], atol=2e-6, rtol=0)
+        # Otherwise rows could be exchanged unnoticed.
+        assert np.abs(np.diff(one[:, 0], axis=0)).max() > 1e-4

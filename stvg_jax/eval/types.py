@@ -1,0 +1,77 @@
+"""What is compared: a predicted tube and a true one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from stvg_jax.grounding.tubes import PassPrediction, merge_passes
+
+
+class Truth(Protocol):
+    """What the annotations say of one sentence; `data_pipeline.annotations.Sample` is one, and documents the fields.
+
+    Frames count from 0 over the whole video; the end of `tube` is one past its last frame. `boxes_xyxy` is
+    float [tube frames, 4] in pixels of a `width` x `height` picture.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def video(self) -> str: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def tube(self) -> tuple[int, int]: ...
+    @property
+    def boxes_xyxy(self) -> np.ndarray: ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """A predicted tube.
+
+    Attributes:
+        interval: (first, one past the last) frame.
+        frames: int64 [m], frames with a box, ascending; they may lie outside the interval.
+        boxes_xyxy: float [m, 4], (x1, y1, x2, y2) in pixels.
+    """
+
+    interval: tuple[int, int]
+    frames: np.ndarray
+    boxes_xyxy: np.ndarray
+
+    @classmethod
+    def from_passes(cls, passes: Sequence[PassPrediction], height: int, width: int) -> Prediction:
+        """Unites interleaved passes (`stvg_jax.grounding.tubes.merge_passes`); keeps the sampled frames only.
+
+        Args:
+            passes: of one video.
+            height, width: of the video in pixels.
+        """
+        interval, every, boxes = merge_passes(list(passes), height, width)
+        sampled = np.unique(np.concatenate([p.frames for p in passes]))
+        return cls(interval, sampled, boxes[sampled - every[0]])
+
+    def filled(self) -> Prediction:
+        """With boxes interpolated linearly in every frame between the first and the last one, float64.
+
+        As the released systems do before they measure (reference: `linear_interp` in `engine/evaluate.py`).
+        """
+        if not len(self.frames):
+            return self
+        every = np.arange(self.frames[0], self.frames[-1] + 1)
+        corners = np.asarray(self.boxes_xyxy, np.float64).T
+        boxes = np.stack([np.interp(every, self.frames, values) for values in corners], axis=1)
+        return Prediction(self.interval, every, boxes)

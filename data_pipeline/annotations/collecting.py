@@ -1,0 +1,90 @@
+"""What the readers of all formats do with the entries that they have read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from data_pipeline.annotations.fields import Fields
+from data_pipeline.annotations.problems import Problem, raise_problems
+from data_pipeline.annotations.records import Annotations, Excluded, Sample, Vocabularies
+from data_pipeline.annotations.videos import VideoFolder
+from data_pipeline.subject import find_subject
+from stvg_jax.errors import InputError
+
+ON_PROBLEM = ("raise", "exclude", "keep")
+_WAY_OUT = "mend these entries, or leave them out with on_problem='exclude' (--on-problem exclude)"
+
+
+class Collector:
+    """Gathers samples, exclusions and problems into `Annotations`.
+
+    Args:
+        dataset, split: of the result.
+        videos: where the videos are; None leaves unchecked whether they exist.
+        on_problem: see `read_annotations`.
+    """
+
+    def __init__(self, dataset: str, split: str, *, videos: Path | None = None, on_problem: str = "raise"):
+        if on_problem not in ON_PROBLEM:
+            raise InputError(f"on_problem={on_problem!r} is unknown; choose one of {', '.join(ON_PROBLEM)}")
+        self._dataset = dataset
+        self._split = split
+        self._on_problem = on_problem
+        self._videos = None if videos is None else VideoFolder(videos)
+        self._ids: set[str] = set()
+        self._samples: list[Sample] = []
+        self._excluded: list[Excluded] = []
+        self._problems: list[Problem] = []
+
+    def add(self, id: str, fields: Fields, sample: Sample | None) -> None:
+        """Takes in an entry: its sample, None where its values allow none, and what was noted while it was read."""
+        if id in self._ids:
+            fields.report("duplicate id", f"an earlier entry has the same id, {id!r}")
+            sample = None
+        self._ids.add(id)
+        if sample is not None and self._videos is not None:
+            sample = self._with_video(sample, fields)
+        self._problems += fields.problems
+        if sample is not None and (not fields.problems or self._on_problem == "keep"):
+            sample.boxes_xyxy.setflags(write=False)
+            self._samples.append(sample)
+        else:
+            reason = "; ".join(f"{p.rule}: {p.detail}" for p in fields.problems)
+            self.exclude(id, fields, reason or "what it refers to is wrong")
+
+    def note(self, fields: Fields) -> None:
+        """Takes in problems of the file that belong to no single entry."""
+        self._problems += fields.problems
+
+    def exclude(self, id: str, fields: Fields, reason: str) -> None:
+        """Takes in an entry that the dataset's own rules leave out."""
+        self._ids.add(id)
+        self._excluded.append(Excluded(id, fields.entry, reason))
+
+    def finish(self, what: str, vocabularies: Vocabularies | None = None) -> Annotations:
+        """Everything that was taken in.
+
+        Raises:
+            InputError: there are problems and they were to be raised, or there is no sample.
+        """
+        problems = list(dict.fromkeys(self._problems))  # several sentences may share one
+        if self._on_problem == "raise":
+            raise_problems(problems, what, _WAY_OUT)
+        if not self._samples:
+            reasons = f"; the first is left out because: {self._excluded[0].reason}" if self._excluded else ""
+            raise InputError(f"{what} give no sample: {len(self._excluded)} entries were left out{reasons}")
+        return Annotations(self._dataset, self._split, self._samples, self._excluded, problems, vocabularies)
+
+    def _with_video(self, sample: Sample, fields: Fields) -> Sample:
+        found = self._videos.find(sample.video)
+        if not found:
+            fields.report("missing video", f"there is no {sample.video} in {self._videos.folder} or the folders below")
+        elif len(found) > 1:
+            fields.report("video more than once", f"{self._videos.folder} holds {' and '.join(found)}")
+        return dataclasses.replace(sample, video=found[0]) if found else sample
+
+
+def subject_of(given: str | None, sentence: str) -> str:
+    """The words that name the target: those of the file or, where it has none, those found in the sentence."""
+    return given.strip() if given else find_subject(sentence)

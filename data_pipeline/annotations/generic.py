@@ -1,0 +1,137 @@
+"""Annotations of one's own, in this library's JSON format: see docs/annotations.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.annotations.collecting import Collector, subject_of
+from data_pipeline.annotations.fields import Fields
+from data_pipeline.annotations.geometry import check_boxes, check_tube, cut_to_frame
+from data_pipeline.annotations.json_files import JsonFile
+from data_pipeline.annotations.locating import choose_file
+from data_pipeline.annotations.records import KINDS, Annotations, Sample, Vocabularies
+from stvg_jax.errors import InputError
+
+FORMAT = "stvg_jax.annotations/1"
+LAYOUTS = ("{split}.json", "annos/{split}.json")
+
+_FILE_KEYS = ("format", "videos", "samples", "vocabularies")
+_VIDEO_KEYS = ("width", "height", "frame_count")
+_SAMPLE_KEYS = (
+    *("id", "video", "sentence", "tube", "boxes"),
+    *("clip", "subject", "kind", "category", "appearance", "motion"),
+)
+
+
+def read_generic(path: Path, split: str, *, videos: Path | None = None, on_problem: str = "raise") -> Annotations:
+    """Reads a file in the generic format, or `<split>.json` in a folder.
+
+    Boxes that reach out of the frame by no more than the tolerance are cut.
+    """
+    file = choose_file(Path(path), split, LAYOUTS)
+    collector = Collector("json", split, videos=videos, on_problem=on_problem)
+    content: dict[str, Any] = {}
+    whole_file = Fields(str(file), "the file", content)
+    for key, value, duplicates in JsonFile(file).entries():
+        for name in [key] * (key in content) + duplicates:
+            whole_file.report("duplicate key", f"{name} occurs twice in one object of {key}")
+        content[key] = value
+    if content.get("format") != FORMAT:
+        raise InputError(f'{file} is not in the generic format: it must begin with {{"format": "{FORMAT}", ...')
+    _refuse_unknown_keys(whole_file, _FILE_KEYS)
+    sizes = _videos(whole_file)
+    words = _words(whole_file)
+    entries = [Fields(str(file), f"sample {i}", value) for i, value in enumerate(whole_file.items("samples") or [])]
+    collector.note(whole_file)
+    for i, fields in enumerate(entries):
+        _refuse_unknown_keys(fields, _SAMPLE_KEYS)
+        id = fields.text("id")
+        collector.add(f"sample {i}" if id is None else id, fields, _sample(fields, id, sizes, words))
+    vocabularies = Vocabularies(**words) if all(words.values()) else None
+    return collector.finish(f"the annotations in {file}", vocabularies)
+
+
+def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> None:
+    for key in fields:
+        if key not in known:
+            fields.report("unknown key", f"{key!r} is none of {', '.join(known)}")
+
+
+def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
+    """Width, height and frames of each video; None where they are wrong."""
+    section = whole_file.section("videos")
+    facts = {}
+    for name in section:
+        video = section.section(name)
+        before = len(whole_file.problems)
+        _refuse_unknown_keys(video, _VIDEO_KEYS)
+        values = tuple(video.integer(key, least=1) for key in _VIDEO_KEYS)
+        facts[name] = values if len(whole_file.problems) == before else None
+    return facts
+
+
+def _words(whole_file: Fields) -> dict[str, tuple[str, ...]]:
+    """The vocabularies of the file, empty where it has none."""
+    if "vocabularies" not in whole_file:
+        return {"appearance": (), "motion": ()}
+    section = whole_file.section("vocabularies")
+    _refuse_unknown_keys(section, ("appearance", "motion"))
+    return {name: section.texts(name) or () for name in ("appearance", "motion")}
+
+
+def _sample(
+    fields: Fields, id: str | None, sizes: Mapping[str, tuple | None], words: Mapping[str, tuple[str, ...]]
+) -> Sample | None:
+    video = fields.text("video")
+    if video is not None and video not in sizes:
+        fields.report("unknown video", f"{video!r} is not in `videos`")
+    sentence = fields.sentence("sentence")
+    subject = fields.optional_text("subject")
+    kind = fields.optional_text("kind") or "declarative"
+    if kind not in KINDS:
+        fields.report("unknown kind", f"kind is {kind!r}, it must be one of {', '.join(KINDS)}")
+    category = fields.optional_text("category") or ""
+    tube = fields.pair("tube")
+    clip = fields.pair("clip") if "clip" in fields else None
+    rows = fields.items("boxes")
+    boxes = None if rows is None else fields.boxes(rows, tube[0] if tube else 0)
+    labels = {name: _labels(fields, name, vocabulary) for name, vocabulary in words.items()}
+    if fields.problems or sizes[video] is None:
+        return None
+    width, height, frame_count = sizes[video]
+    clip = clip or (0, frame_count)
+    if clip[0] < 0 or clip[1] > frame_count or clip[0] >= clip[1]:
+        return fields.report("clip longer than the video", f"clip is {clip}, {video} has frames 0 to {frame_count - 1}")
+    if not check_tube(fields, tube, clip):
+        return None
+    if len(boxes) != tube[1] - tube[0]:
+        return fields.report("wrong number of boxes", f"{len(boxes)} for the {tube[1] - tube[0]} frames of the tube")
+    if not check_boxes(fields, boxes, width, height, tube[0]):
+        return None
+    return Sample(
+        id=id,
+        video=video,
+        sentence=sentence,
+        subject=subject_of(subject, sentence),
+        kind=kind,
+        category=category,
+        width=width,
+        height=height,
+        clip=clip,
+        tube=tube,
+        boxes_xyxy=cut_to_frame(boxes, width, height),
+        appearance_labels=labels["appearance"],
+        motion_labels=labels["motion"],
+    )
+
+
+def _labels(fields: Fields, key: str, vocabulary: tuple[str, ...]) -> tuple[int, ...] | None:
+    words = fields.texts(key) if key in fields else None
+    if words is None:
+        return None
+    unknown = [word for word in words if word not in vocabulary]
+    if unknown:
+        return fields.report("unknown label", f"{unknown[0]!r} is not in `vocabularies.{key}`")
+    return tuple(sorted({vocabulary.index(word) for word in words}))

@@ -1,0 +1,96 @@
+"""HC-STVG, versions 1 and 2 (rules: TA-STVG, `datasets/hcstvg.py`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from data_pipeline.annotations.collecting import Collector, subject_of
+from data_pipeline.annotations.fields import Fields
+from data_pipeline.annotations.geometry import check_boxes, check_tube
+from data_pipeline.annotations.json_files import JsonFile
+from data_pipeline.annotations.locating import choose_file
+from data_pipeline.annotations.records import Annotations, Sample
+
+# Where the releases of TA-STVG, of CG-STVG and of the dataset itself keep a split.
+LAYOUTS = (
+    "annos/{split}.json",
+    "annos/hcstvg_v1/{split}.json",
+    "annos/hcstvg_v2/{split}.json",
+    "anno_v2/{split}v2.json",
+    "anno_v2/{split}_v2.json",
+    "{split}.json",
+    "{split}v2.json",
+    "{split}_v2.json",
+)
+
+# The released systems leave these videos out.
+_LEFT_OUT = {"10__Gvp-cj3bmIY.mp4", "1_aMYcLyh9OhU.mkv"}
+
+
+def read_hcstvg(path: Path, split: str, *, videos: Path | None = None, on_problem: str = "raise") -> Annotations:
+    """Reads a dataset folder or an annotation file of HC-STVG.
+
+    The file is an object: video file name -> `bbox` (x, y, width, height per frame), `st_frame` (of the first box,
+    counted from 1), `caption`, `width`, `height`, `img_num` (frames of the video), and in the releases of TA-STVG
+    `sub`, `adj_index_list` and `verb_index_list`. The dataset's authors write `English` for `caption` and `img_size`
+    (height, width) in version 2.
+    """
+    file = choose_file(path, split, LAYOUTS)
+    collector = Collector("hcstvg", split, videos=videos, on_problem=on_problem)
+    positions: dict[str, int] = {}
+    for video, value, duplicates in JsonFile(file).entries():
+        fields = Fields(str(file), video, value, duplicates)
+        id = str(positions.setdefault(video, len(positions)))
+        if video in _LEFT_OUT:
+            collector.exclude(id, fields, "the released systems leave this video out")
+        else:
+            collector.add(id, fields, _sample(id, video, fields))
+    return collector.finish(f"the annotations in {file}")
+
+
+def _sample(id: str, video: str, fields: Fields) -> Sample | None:
+    caption = fields.sentence("English" if "caption" not in fields and "English" in fields else "caption")
+    subject = fields.optional_text("sub")
+    width, height = _size(fields)
+    frames = fields.integer("img_num", least=1)
+    first = fields.integer("st_frame")
+    boxes_xywh = None
+    if rows := fields.items("bbox"):
+        boxes_xywh = fields.boxes(rows, (first or 1) - 1)
+    elif rows is not None:
+        fields.report("tube without boxes", "bbox is empty")
+    appearance, motion = fields.indices("adj_index_list"), fields.indices("verb_index_list")
+    if fields.problems:
+        return None
+    tube = (first - 1, first - 1 + len(boxes_xywh))
+    if not check_tube(fields, tube, (0, frames)):
+        return None
+    if tube[0] == frames - 1:
+        return fields.report("tube never sampled", f"it is frame {tube[0]} only, the last one, which is never sampled")
+    boxes_xyxy = boxes_xywh + np.concatenate([np.zeros_like(boxes_xywh[:, :2]), boxes_xywh[:, :2]], axis=1)
+    if not check_boxes(fields, boxes_xyxy, width, height, tube[0]):
+        return None
+    return Sample(
+        id=id,
+        video=video,
+        sentence=caption,
+        subject=subject_of(subject, caption),
+        kind="declarative",
+        category="person",
+        width=width,
+        height=height,
+        clip=(0, frames),
+        tube=tube,
+        boxes_xyxy=np.minimum(boxes_xyxy, [np.inf, np.inf, width, height]),
+        appearance_labels=appearance,
+        motion_labels=motion,
+    )
+
+
+def _size(fields: Fields) -> tuple[int | None, int | None]:
+    if "width" in fields or "img_size" not in fields:
+        return fields.integer("width", least=1), fields.integer("height", least=1)
+    height, width = fields.pair("img_size") or (None, None)
+    return width, height

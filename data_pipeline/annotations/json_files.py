@@ -1,0 +1,122 @@
+"""Reading JSON files of annotations: entry by entry, noticing what `json.load` passes over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stvg_jax.errors import InputError, first_line
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class JsonFile:
+    """A JSON file whose top level is an object or a list of entries.
+
+    Entries are decoded one at a time: the merged VidSTG training file holds some 23 million boxes, which as Python
+    objects all at once take ten gigabytes.
+
+    Attributes:
+        path: the file.
+        holds: "object" or "list".
+
+    Raises:
+        InputError: the file is missing, is not UTF-8, or holds something else.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._text = _read_text(path)
+        self._duplicates: list[str] = []
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
+        self._start = self._skip_space(0)
+        kinds = {"{": "object", "[": "list"}
+        opening = self._text[self._start : self._start + 1]
+        if opening not in kinds:
+            raise self._broken(json.JSONDecodeError("an object or a list must be here", self._text, self._start))
+        self.holds = kinds[opening]
+
+    def entries(self) -> Iterator[tuple[str, Any, list[str]]]:
+        """Yields for each entry its key (in a list: its number), its value, and the keys that occur twice within it.
+
+        A key that occurs twice at the top level is yielded twice.
+
+        Raises:
+            InputError: the file is not JSON from some place on; the message has its line and column.
+        """
+        try:
+            yield from self._entries()
+        except (ValueError, RecursionError) as error:
+            raise self._broken(error) from None
+
+    def _entries(self) -> Iterator[tuple[str, Any, list[str]]]:
+        is_object = self.holds == "object"
+        closing = "}" if is_object else "]"
+        at = self._skip_space(self._start + 1)
+        number = 0
+        while self._text[at : at + 1] != closing or number:
+            key = str(number)
+            if is_object:
+                if self._text[at : at + 1] != '"':
+                    raise json.JSONDecodeError("a name in double quotes must be here", self._text, at)
+                key, at = self._decoder.raw_decode(self._text, at)
+                at = self._skip_space(self._expect(":", self._skip_space(at)))
+            value, at = self._decoder.raw_decode(self._text, at)
+            duplicates, self._duplicates = self._duplicates, []
+            yield key, value, duplicates
+            number += 1
+            at = self._skip_space(at)
+            if self._text[at : at + 1] == closing:
+                break
+            at = self._skip_space(self._expect(",", at))
+        at = self._skip_space(at + 1)
+        if at != len(self._text):
+            raise json.JSONDecodeError("the file must end here", self._text, at)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            keys = [key for key, _ in pairs]
+            self._duplicates += sorted({key for key in keys if keys.count(key) > 1})
+        return value
+
+    def _skip_space(self, at: int) -> int:
+        return _SPACE.match(self._text, at).end()
+
+    def _expect(self, character: str, at: int) -> int:
+        if self._text[at : at + 1] != character:
+            raise json.JSONDecodeError(f"{character!r} must be here", self._text, at)
+        return at + 1
+
+    def _broken(self, error: Exception) -> InputError:
+        return _broken(self.path, error)
+
+
+def read_json(path: Path) -> Any:
+    """The value of a whole JSON file.
+
+    Raises:
+        InputError: the file is missing, is not UTF-8 or is not JSON.
+    """
+    try:
+        return json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, error) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8: byte {error.start} cannot be read") from None
+
+
+def _broken(path: Path, error: Exception) -> InputError:
+    if isinstance(error, json.JSONDecodeError):
+        return InputError(f"{path} is not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+    return InputError(f"{path} cannot be read as JSON: {first_line(error)}")

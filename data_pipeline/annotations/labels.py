@@ -1,0 +1,164 @@
+"""Attribute labels for annotations that have none: made from the sentences, kept in a JSON file of their own."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from data_pipeline.annotations.attributes import attribute_words
+from data_pipeline.annotations.fields import Fields
+from data_pipeline.annotations.json_files import read_json
+from data_pipeline.annotations.problems import Problem, raise_problems
+from data_pipeline.annotations.records import Annotations, Vocabularies
+from stvg_jax.errors import InputError
+
+FORMAT = "stvg_jax.labels/1"
+# Words in the vocabularies of the released systems: appearance, motion.
+RELEASED_SIZES = {"hcstvg": (15, 60), "vidstg": (20, 34), "json": (15, 60)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleLabels:
+    """Labels of one sample, and the sentence that they were made from; indices into the vocabularies, ascending."""
+
+    sentence: str
+    appearance: tuple[int, ...]
+    motion: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """What a labels file holds.
+
+    Attributes:
+        vocabularies: the words, the most frequent first.
+        counts: word -> number of training sentences with it, by "appearance" and "motion".
+        splits: split -> sample id -> its labels.
+        path: the file they were read from, for messages.
+    """
+
+    vocabularies: Vocabularies
+    counts: Mapping[str, Mapping[str, int]]
+    splits: Mapping[str, Mapping[str, SampleLabels]]
+    path: Path | None = None
+
+
+def make_labels(sentences: Mapping[str, Mapping[str, str]], appearance: int, motion: int) -> Labels:
+    """Makes the vocabularies from the training sentences, and labels every sentence with them.
+
+    Args:
+        sentences: split -> sample id -> sentence; "train" must be among the splits.
+        appearance, motion: how many words each vocabulary may have. It has fewer where the training sentences do not
+            have so many. Words equally frequent are taken in alphabetical order.
+
+    Raises:
+        InputError: there is no "train", a number is not positive, or no word of either kind is found.
+    """
+    if "train" not in sentences:
+        raise InputError(f"the vocabularies are made from the split 'train'; only {', '.join(sentences)} was given")
+    if appearance < 1 or motion < 1:
+        raise InputError(f"appearance={appearance}, motion={motion}: a vocabulary has at least one word")
+    words = {
+        split: {id: attribute_words(sentence) for id, sentence in by_id.items()} for split, by_id in sentences.items()
+    }
+    train = words["train"].values()
+    appearance_counts = _most_frequent((found for found, _ in train), appearance, "appearance")
+    motion_counts = _most_frequent((found for _, found in train), motion, "motion")
+    appearance_index = {word: i for i, word in enumerate(appearance_counts)}
+    motion_index = {word: i for i, word in enumerate(motion_counts)}
+    return Labels(
+        Vocabularies(tuple(appearance_counts), tuple(motion_counts)),
+        {"appearance": appearance_counts, "motion": motion_counts},
+        {
+            split: {
+                id: SampleLabels(sentences[split][id], _indices(looks, appearance_index), _indices(moves, motion_index))
+                for id, (looks, moves) in by_id.items()
+            }
+            for split, by_id in words.items()
+        },
+    )
+
+
+def _most_frequent(found: Iterable[tuple[str, ...]], size: int, name: str) -> dict[str, int]:
+    counts = collections.Counter(word for words in found for word in words)
+    if not counts:
+        raise InputError(f"no {name} word was found in the training sentences; are they in English?")
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size])
+
+
+def _indices(words: tuple[str, ...], index: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(sorted(index[word] for word in words if word in index))
+
+
+def write_labels(path: Path, labels: Labels) -> None:
+    """Writes a labels file, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "appearance": labels.counts["appearance"],
+        "motion": labels.counts["motion"],
+        "splits": {
+            split: {id: dataclasses.asdict(sample) for id, sample in by_id.items()}
+            for split, by_id in labels.splits.items()
+        },
+    }
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+    os.replace(partial, path)
+
+
+def read_labels(path: Path) -> Labels:
+    """Reads a file that `write_labels` wrote.
+
+    Raises:
+        InputError: it is not such a file, or labels in it are wrong: all of them are told.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is no labels file ({FORMAT}); make one with `stvg-jax prepare labels`")
+    whole = Fields(str(path), "the file", content)
+    words = {name: whole.section(name) for name in ("appearance", "motion")}
+    counts = {name: {word: section.integer(word) for word in section} for name, section in words.items()}
+    by_split = whole.section("splits")
+    splits: dict[str, dict[str, SampleLabels]] = {}
+    for split in by_split:
+        samples = by_split.section(split)
+        splits[split] = {id: _sample_labels(samples.section(id), counts) for id in samples}
+    raise_problems(whole.problems, f"the labels in {path}")
+    return Labels(Vocabularies(tuple(counts["appearance"]), tuple(counts["motion"])), counts, splits, path)
+
+
+def _sample_labels(fields: Fields, counts: Mapping[str, Mapping[str, int]]) -> SampleLabels:
+    indices = {name: fields.indices(name) for name in counts if fields.items(name) is not None}
+    for name, values in indices.items():
+        if values and values[-1] >= len(counts[name]):
+            fields.report("label not in the vocabulary", f"{name} has {values[-1]}, and only {len(counts[name])} words")
+    return SampleLabels(fields.text("sentence"), indices.get("appearance"), indices.get("motion"))
+
+
+def merge_labels(annotations: Annotations, labels: Labels) -> Annotations:
+    """`annotations` with these labels and vocabularies in place of their own.
+
+    Raises:
+        InputError: the labels are of other sentences, or some samples have none.
+    """
+    by_id = labels.splits.get(annotations.split)
+    again = "make the labels again with `stvg-jax prepare labels`"
+    if by_id is None:
+        raise InputError(f"{labels.path} has no labels for the split {annotations.split!r}; {again}")
+    file, problems, samples = str(labels.path), [], []
+    for sample in annotations.samples:
+        made = by_id.get(sample.id)
+        if made is None:
+            problems.append(Problem(file, f"sample {sample.id}", "no labels", again))
+        elif made.sentence != sample.sentence:
+            detail = f"they are for {made.sentence!r}, the sentence is {sample.sentence!r}; {again}"
+            problems.append(Problem(file, f"sample {sample.id}", "labels of another sentence", detail))
+        else:
+            samples.append(dataclasses.replace(sample, appearance_labels=made.appearance, motion_labels=made.motion))
+    raise_problems(problems, f"the labels in {file}")
+    return dataclasses.replace(annotations, samples=samples, vocabularies=labels.vocabularies)

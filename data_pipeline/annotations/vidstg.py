@@ -1,0 +1,192 @@
+"""VidSTG: sentences with VidOR's trajectories, or both merged into one file (rules: TA-STVG, `datasets/vidstg.py`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_pipeline.annotations.collecting import Collector, subject_of
+from data_pipeline.annotations.geometry import check_boxes
+from data_pipeline.annotations.json_files import JsonFile
+from data_pipeline.annotations.locating import choose_file
+from data_pipeline.annotations.problems import raise_problems
+from data_pipeline.annotations.records import Annotations, Sample
+from data_pipeline.annotations.trajectories import Trajectories, without_gaps
+from data_pipeline.annotations.vidstg_files import Pair, read_pairs
+from stvg_jax.errors import InputError
+
+# Where the releases of TA-STVG and CG-STVG keep the merged file of a split; then the dataset's own sentence files.
+LAYOUTS = (
+    "annos/{split}.json",
+    "vstg_annos/{split}.json",
+    "sent_annos/{split}_annotations.json",
+    "annotations/{split}_annotations.json",
+    "{split}_annotations.json",
+)
+_TRAJECTORY_FOLDERS = ("bbox_annos", "annotation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """A sentence of VidSTG without its tube.
+
+    Attributes:
+        id, kind, category: as in `Sample`.
+        video: VidOR's name of the video.
+        description: as in the file.
+        sentence: cleaned.
+    """
+
+    id: str
+    video: str
+    kind: str
+    category: str
+    description: str
+    sentence: str
+
+
+def read_sentences(
+    path: Path, split: str, *, replacements: Mapping[str, str] | None = None, on_problem: str = "raise"
+) -> list[Sentence]:
+    """All sentences of a split, those too that `read_vidstg` leaves out; no trajectories are needed.
+
+    Args:
+        path: the dataset folder, or a file of either form.
+        split: such as "test".
+        replacements: see `vidstg_files.clean_sentence`.
+        on_problem: "raise" an error if entries are wrong, or "exclude" them.
+
+    Raises:
+        InputError: nothing is there, the file is not JSON, or entries of it are wrong: all of them are told.
+    """
+    file = choose_file(Path(path), split, LAYOUTS)
+    problems, sentences = {}, []
+    for p in read_pairs(JsonFile(file), replacements):
+        problems |= dict.fromkeys(p.fields.problems)
+        if not p.fields.problems:
+            sentences.append(Sentence(p.id, p.video, p.kind, p.category, p.description, p.sentence))
+    if on_problem == "raise":
+        raise_problems(list(problems), f"the sentences in {file}")
+    return sentences
+
+
+def read_vidstg(
+    path: Path,
+    split: str,
+    *,
+    videos: Path | None = None,
+    trajectories: Path | None = None,
+    replacements: Mapping[str, str] | None = None,
+    on_problem: str = "raise",
+) -> Annotations:
+    """Reads a dataset folder, a sentence file or a merged file of VidSTG.
+
+    Left out, as by the released systems, are sentences whose event goes on after the used segment or lies outside it,
+    and those with a gap in the trajectory. The tube is the event, and may begin before the segment.
+
+    Args:
+        path: the dataset folder, in which a merged file is preferred, or a file.
+        split: such as "train".
+        videos: folder with `<video>.mp4`, flat or in VidOR's groups; None leaves unchecked whether they exist.
+        trajectories: for sentence files, the folder with `<video>.json`, flat or in VidOR's groups; by default
+            `bbox_annos` or `annotation` in the dataset folder.
+        replacements: typing errors to mend in the sentences.
+        on_problem: see `read_annotations`.
+    """
+    file = JsonFile(choose_file(Path(path), split, LAYOUTS))
+    collector = Collector("vidstg", split, videos=videos, on_problem=on_problem)
+    pairs: Iterable[Pair] = read_pairs(file, replacements)
+    if file.holds == "list":
+        pairs = list(pairs)
+        _read_trajectories(pairs, Trajectories(trajectories or _trajectory_folder(file.path)))
+    for pair in tqdm(pairs, desc=file.path.name, unit=" sentences", delay=2, disable=None):
+        if pair.rows is not None and not pair.fields.problems:
+            _set_boxes(pair, pair.rows)
+        reason = None if pair.fields.problems else _reason_to_leave_out(pair)
+        if reason is None:
+            collector.add(pair.id, pair.fields, _sample(pair))
+        else:
+            collector.exclude(pair.id, pair.fields, reason)
+    return collector.finish(f"the annotations in {file.path}")
+
+
+def _trajectory_folder(file: Path) -> Path:
+    """Beside the sentence file or beside its folder."""
+    places = [folder / name for folder in (file.parent, file.parent.parent) for name in _TRAJECTORY_FOLDERS]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise InputError(
+            f"{file} has sentences only, and there is no {' or '.join(_TRAJECTORY_FOLDERS)} in {file.parent.parent}; "
+            "say where VidOR's trajectories are with --trajectories"
+        )
+    return found
+
+
+def _read_trajectories(pairs: Sequence[Pair], trajectories: Trajectories) -> None:
+    """Gives `pairs` their boxes, video by video: its sentences are scattered over the file, and many share a tube."""
+    by_video: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if not pair.fields.problems and _reason_to_leave_out(pair) is None:
+            by_video.setdefault(pair.video, []).append(pair)
+    for video, group in tqdm(by_video.items(), desc="trajectories", unit=" videos", delay=2, disable=None):
+        read: dict[tuple[int, int, int], Pair] = {}
+        for pair in group:
+            key = (pair.target, pair.event[0], pair.event[0] + _row_count(pair))
+            same = read.setdefault(key, pair)
+            if same is not pair:
+                pair.boxes_xyxy, pair.has_gap = same.boxes_xyxy, same.has_gap
+                pair.fields.problems += same.fields.problems
+            elif (rows := trajectories.rows(video, *key, pair.fields)) is not None:
+                _set_boxes(pair, rows)
+
+
+def _set_boxes(pair: Pair, rows: list) -> None:
+    complete = without_gaps(rows)
+    pair.has_gap = complete is None
+    if complete is not None:
+        pair.boxes_xyxy = pair.fields.boxes(complete, pair.event[0])
+
+
+def _row_count(pair: Pair) -> int:
+    """Frames of the event in the video, which sentence files let go on after the last one."""
+    if pair.rows is not None:
+        return len(pair.rows)
+    return max(0, min(pair.event[1], pair.frame_count) - pair.event[0])
+
+
+def _reason_to_leave_out(pair: Pair) -> str | None:
+    count, segment = _row_count(pair), f"the used segment, frames {pair.segment[0]} to {pair.segment[1] - 1}"
+    expected = min(pair.event[1], pair.segment[1]) - pair.event[0]
+    if pair.event[1] <= pair.segment[0] or pair.event[0] >= pair.segment[1]:
+        return f"the event, frames {pair.event[0]} to {pair.event[1] - 1}, lies outside {segment}"
+    if count > expected:
+        return f"the event, frames {pair.event[0]} to {pair.event[1] - 1}, goes on after {segment}"
+    if count != expected or pair.rows_expected not in (None, count):
+        return f"there are {count} boxes for {pair.rows_expected or expected} frames"
+    return "the trajectory has gaps" if pair.has_gap else None
+
+
+def _sample(pair: Pair) -> Sample | None:
+    if pair.fields.problems:
+        return None
+    first, end = pair.event[0], min(pair.event[1], pair.segment[1])
+    if not check_boxes(pair.fields, pair.boxes_xyxy, pair.width, pair.height, first):
+        return None
+    return Sample(
+        id=pair.id,
+        video=f"{pair.video}.mp4",
+        sentence=pair.sentence,
+        subject=subject_of(pair.subject, pair.description),
+        kind=pair.kind,
+        category=pair.category,
+        width=pair.width,
+        height=pair.height,
+        clip=pair.segment,
+        tube=(first, end),
+        boxes_xyxy=pair.boxes_xyxy,
+        appearance_labels=pair.appearance_labels,
+        motion_labels=pair.motion_labels,
+    )

@@ -1,0 +1,74 @@
+"""`stvg-jax prepare labels`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stvg_jax.errors import InputError
+
+DESCRIPTION = """\
+Make the attribute labels that TA-STVG trains with, for annotations that have none: the most frequent
+appearance and motion words of the training sentences, and for every sentence which of them it has."""
+
+EPILOG = """\
+examples:
+  stvg-jax prepare labels --dataset json --annotations data/mine --out data/mine/labels.json
+  stvg-jax prepare labels --dataset vidstg --annotations data/vidstg --out labels.json --splits train val test
+
+The released annotations of TA-STVG have labels (sub, adj_index_list, verb_index_list) and need none of this.
+The words are printed: look at them. OUT is a JSON file that can be read and edited."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        choices=("hcstvg", "vidstg", "json"),
+        required=True,
+        help="format of the annotations; json: one's own, docs/annotations.md",
+    )
+    parser.add_argument(
+        "--annotations", type=Path, required=True, metavar="DIR", help="dataset folder, or the training file itself"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="labels file to make")
+    parser.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="splits to label, train among them (default: all in the folder)"
+    )
+    parser.add_argument(
+        "--appearance", type=int, metavar="N", help="appearance words (default: 15, for vidstg 20, as released)"
+    )
+    parser.add_argument(
+        "--motion", type=int, metavar="N", help="motion words (default: 60, for vidstg 34, as released)"
+    )
+    parser.add_argument(
+        "--replacements",
+        type=Path,
+        metavar="FILE",
+        help="vidstg: JSON object of words to replace in the sentences; the same as for training",
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    from data_pipeline.annotations.prepare_labels import prepare_labels
+
+    if args.out.exists() and not args.force:
+        raise InputError(f"{args.out} exists; use --force to replace it")
+    if not args.out.parent.is_dir():
+        raise InputError(f"there is no folder {args.out.parent} to write {args.out.name} to")
+    labels = prepare_labels(
+        args.dataset,
+        args.annotations,
+        args.out,
+        splits=args.splits,
+        replacements=args.replacements,
+        appearance=args.appearance,
+        motion=args.motion,
+    )
+    for name, counts in labels.counts.items():
+        print(f"{len(counts)} {name} words, with training sentences each:")
+        print("  " + ", ".join(f"{word} {count}" for word, count in counts.items()))
+    for split, samples in labels.splits.items():
+        bare = sum(not sample.appearance and not sample.motion for sample in samples.values())
+        print(f"{split}: {len(samples)} sentences, {bare} without any of the words")
+    print(f"labels: {args.out}")

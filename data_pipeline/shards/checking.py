@@ -1,0 +1,75 @@
+"""Finding damage in a store: every shard against the manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from tqdm import tqdm
+
+from data_pipeline.shards import jpeg
+from data_pipeline.shards.entries import StoredVideo, file_sha256
+from data_pipeline.shards.folder import DAMAGED, StoreFolder
+from data_pipeline.shards.records import RecordReader
+from stvg_jax.errors import InputError
+
+_THREADS = min(8, os.cpu_count() or 1)
+_BATCH = 64
+
+
+def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str, str]:
+    """Compares every shard with the manifest; damaged ones are set aside if the folder can be written, so that
+    the next run stores them again.
+
+    Each shard must be as long as it was and hold as many frames. Unless `fast`, it must also have the same SHA-256, and
+    every record must be a JPEG of the stored size: any changed bit is found.
+
+    Returns:
+        What is wrong, by video; empty when nothing is.
+
+    Raises:
+        InputError: there is no finished store, the manifest is damaged, or another process is writing.
+    """
+    folder = StoreFolder(directory)
+    writable = os.access(folder.root, os.W_OK)
+    with folder.locked() if writable else contextlib.nullcontext():
+        manifest = folder.read_manifest()
+        if manifest is None:
+            raise InputError(f"{folder.root}: no finished store here; make one with `stvg-jax prepare frames`")
+        names = list(manifest.videos)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(lambda name: _damage(folder, manifest.videos[name], fast), names)
+            bar = tqdm(found, "checking", len(names), unit=" videos", disable=not sys.stderr.isatty())
+            damaged = {name: what for name, what in zip(names, bar, strict=True) if what is not None}
+        for name in damaged if writable else ():
+            path = folder.root / manifest.videos[name].file
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(path.name + DAMAGED))
+    return damaged
+
+
+def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
+    path = folder.root / entry.file
+    if not path.exists():
+        return "its shard is missing"
+    size = path.stat().st_size
+    if size != entry.bytes:
+        return f"its shard has {size:,} bytes instead of {entry.bytes:,}"
+    if not fast and file_sha256(path) != entry.sha256:
+        return "its shard has changed, the checksum does not fit"
+    try:
+        reader = RecordReader(path, entry.stored_count)
+        return None if fast else _wrong_picture(reader, entry)
+    except InputError as error:
+        return str(error)
+
+
+def _wrong_picture(reader: RecordReader, entry: StoredVideo) -> str | None:
+    for first in range(0, entry.stored_count, _BATCH):
+        for number, data in enumerate(reader.read(range(first, min(first + _BATCH, entry.stored_count))), first):
+            size = jpeg.size_of(data)
+            if size != (entry.stored_height, entry.stored_width):
+                return f"record {number} is {size[1]}x{size[0]} instead of {entry.stored_width}x{entry.stored_height}"
+    return None

@@ -1,0 +1,105 @@
+"""What a store knows of each video, and how that is written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}\s*\Z')
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredVideo:
+    """A video whose frames are in the store.
+
+    Attributes:
+        file: its shard, relative to the store's folder.
+        bytes, sha256: of the shard.
+        frame_count: frames of the video; ids run from 0 to frame_count - 1 in display order.
+        width, height: pixels of a displayed frame of the video, after rotation.
+        fps: average displayed frames per second.
+        rotation: degrees counter-clockwise by which decoded pictures were turned for display.
+        stored_width, stored_height: pixels of a stored frame.
+        frames: the stored ids as text, "0-5,9,12-14"; None when all are stored.
+        source_bytes, source_mtime_ns, source_sha256: of the video file.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    frame_count: int
+    width: int
+    height: int
+    fps: float
+    rotation: int
+    stored_width: int
+    stored_height: int
+    frames: str | None
+    source_bytes: int
+    source_mtime_ns: int
+    source_sha256: str
+
+    @functools.cached_property
+    def frame_ids(self) -> np.ndarray | None:
+        """int64 [n], the ids of the stored frames, ascending; None when all are stored."""
+        return None if self.frames is None else ids_from_text(self.frames)
+
+    @property
+    def stored_count(self) -> int:
+        """Number of stored frames."""
+        return self.frame_count if self.frame_ids is None else len(self.frame_ids)
+
+    def records_of(self, frame_ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Where frames stand in the shard: ids [n] to int64 [n], -1 for a frame that is not stored."""
+        wanted = np.asarray(frame_ids, np.int64).reshape(-1)
+        if self.frame_ids is None:
+            return np.where((wanted >= 0) & (wanted < self.frame_count), wanted, -1)
+        places = np.minimum(np.searchsorted(self.frame_ids, wanted), len(self.frame_ids) - 1)
+        return np.where(self.frame_ids[places] == wanted, places, -1)
+
+    def holds(self, frame_ids: np.ndarray | None) -> bool:
+        """Whether all these frames are stored; None stands for every frame of the video."""
+        if frame_ids is None:
+            return self.frame_ids is None
+        return bool((self.records_of(frame_ids) >= 0).all())
+
+
+def ids_to_text(ids: np.ndarray) -> str:
+    """Ascending ids, at least one, as ranges: [0, 1, 2, 7] to "0-2,7"."""
+    breaks = np.flatnonzero(np.diff(ids) != 1)
+    firsts, lasts = ids[np.r_[0, breaks + 1]].tolist(), ids[np.r_[breaks, len(ids) - 1]].tolist()
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(firsts, lasts, strict=True))
+
+
+def ids_from_text(text: str) -> np.ndarray:
+    """The inverse of `ids_to_text`: int64 [n]."""
+    parts = [part.partition("-") for part in text.split(",")]
+    return np.concatenate([np.arange(int(first), int(last or first) + 1) for first, _, last in parts])
+
+
+def file_sha256(path: pathlib.Path) -> str:
+    """Checksum of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(text: str) -> str:
+    """JSON text of an object, with the SHA-256 of that text as a last entry."""
+    return f'{text[:-1]}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
+
+
+def unseal(text: str) -> dict[str, Any] | None:
+    """The object in sealed text; None when a bit of it has changed or a part is missing."""
+    match = _SEAL.search(text)
+    if match is None:
+        return None
+    body = text[: match.start()] + "}"
+    return json.loads(body) if hashlib.sha256(body.encode()).hexdigest() == match[1] else None

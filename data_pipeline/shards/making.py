@@ -1,0 +1,139 @@
+"""One video into one shard: what a worker process does."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from data_pipeline.shards.entries import StoredVideo, file_sha256, ids_to_text
+from data_pipeline.shards.folder import PARTIAL, SUFFIX, sync_folder
+from data_pipeline.shards.records import RecordWriter
+from data_pipeline.shards.settings import Settings
+from data_pipeline.video import VideoInfo, open_video
+from stvg_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A video to store.
+
+    Attributes:
+        video: its name, a path relative to the folder of videos.
+        source: its file.
+        frame_ids: int64 [n], ascending ids of the frames to store; None for all.
+    """
+
+    video: str
+    source: pathlib.Path
+    frame_ids: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """Makes shards in one store.
+
+    Attributes:
+        root: the store's folder.
+        decoder, allow_partial: as for `data_pipeline.video.open_video`.
+    """
+
+    root: pathlib.Path
+    settings: Settings
+    decoder: str = "pyav"
+    allow_partial: bool = False
+
+    def __call__(self, job: Job, progress: Callable[[int, int], None]) -> StoredVideo:
+        """Decodes a video once and writes its frames; the shard is whole and on the disk when this returns.
+
+        Args:
+            progress: called with 1 and the bytes of the JPEG after each frame.
+
+        Raises:
+            InputError: the video is missing or damaged, lacks a wanted frame, or changed meanwhile.
+            OSError: the shard cannot be written.
+        """
+        before = source_state(job.source)
+        digest = source_sha256(job.source)
+        with open_video(job.source, self.decoder, self.allow_partial) as reader:
+            info = reader.info
+            ids = wanted_ids(job, info)
+            every = len(ids) == info.frame_count
+            frames = None if every else ids_to_text(ids)
+            size = self.settings.stored_size(info.height, info.width)
+            path = self.root / "shards" / f"{job.video}.{_tag(frames, digest)}{SUFFIX}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(path.name + PARTIAL)
+            writer = RecordWriter(partial)
+            try:
+                for _, picture in reader.iter_selected(ids):
+                    data = self.settings.stored(picture)
+                    writer.write(data)
+                    progress(1, len(data))
+                writer.close()
+                if source_state(job.source) != before:
+                    raise InputError(f"{job.source}: the file changed while it was read; run again when it is at rest")
+                checksum = file_sha256(partial)
+                partial.replace(path)
+            except BaseException:
+                writer.abandon()
+                raise
+        sync_folder(path.parent)
+        return StoredVideo(
+            file=path.relative_to(self.root).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=checksum,
+            frame_count=info.frame_count,
+            width=info.width,
+            height=info.height,
+            fps=info.fps,
+            rotation=info.rotation,
+            stored_width=size[1],
+            stored_height=size[0],
+            frames=frames,
+            source_bytes=before[0],
+            source_mtime_ns=before[1],
+            source_sha256=digest,
+        )
+
+
+def wanted_ids(job: Job, info: VideoInfo) -> np.ndarray:
+    """The ids to store: int64 [n]; InputError when the video has not got them all."""
+    if job.frame_ids is None:
+        return np.arange(info.frame_count)
+    if job.frame_ids[-1] >= info.frame_count:
+        raise InputError(
+            f"{job.source}: frame {job.frame_ids[-1]} is wanted, but the video has {info.frame_count} frames; "
+            "annotations and video do not belong together, or the video is cut short"
+        )
+    return job.frame_ids
+
+
+def source_state(path: pathlib.Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds, by which a changed file is noticed.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}; check the folder of videos") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def source_sha256(path: pathlib.Path) -> str:
+    """Checksum of a video file; InputError where it cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _tag(frames: str | None, source_sha256: str) -> str:
+    """Differs between shards of one video that hold other frames, so that neither can be taken for the other."""
+    return hashlib.sha256(f"{frames} {source_sha256}".encode()).hexdigest()[:8]

@@ -1,0 +1,142 @@
+"""What storing frames will take, from a short trial on some of the videos."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from data_pipeline.shards.making import Job, Maker, wanted_ids
+from data_pipeline.shards.meter import duration_text, size_text
+from data_pipeline.video import open_video
+from stvg_jax.errors import InputError
+
+_TRIAL_VIDEOS = 6
+_TRIAL_FRAMES = 8
+_TRIAL_SEC = 15.0
+# Of ArrayRecord beside the JPEG; and the files are whole blocks of 64 kB.
+_OVERHEAD = 1.004
+_SHARD_BYTES = 1 << 16
+# Left free, so that a wrong estimate fills no disk to the brim.
+_MARGIN = 1.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """An estimate.
+
+    Attributes:
+        expected: stored frames by video.
+        bytes: on the disk; None when no video could be tried.
+        seconds: with the number of processes asked for; None likewise.
+        bytes_per_frame: of JPEG; None likewise.
+        free_bytes: on the disk that the store is on.
+    """
+
+    expected: dict[str, int]
+    bytes: float | None
+    seconds: float | None
+    bytes_per_frame: float | None
+    free_bytes: int
+
+    @property
+    def frames(self) -> int:
+        """Stored frames of all videos."""
+        return sum(self.expected.values())
+
+    def describe(self) -> str:
+        """One line for people."""
+        what = f"to store: videos {len(self.expected):,}, frames {self.frames:,}"
+        free = f"{size_text(self.free_bytes)} free"
+        if self.bytes is None:
+            return f"{what}; no estimate, none of the videos that were tried can be read; {free}"
+        return (
+            f"{what}; about {size_text(self.bytes)} ({self.bytes_per_frame / 1000:.1f} kB per frame) and "
+            f"{duration_text(self.seconds)}; {free}"
+        )
+
+    def check_space(self, root: pathlib.Path) -> None:
+        """Raises InputError when the estimate does not fit on the disk."""
+        if self.bytes is not None and self.bytes * _MARGIN > self.free_bytes:
+            raise InputError(
+                f"{root}: about {size_text(self.bytes)} are needed and {size_text(self.free_bytes)} are free; "
+                "make room, choose another --out, or store less: --frames sampled, a lower --height or --quality"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+    """What one video showed: frames to store, frames in the video, bytes of its file, of a JPEG, times in seconds."""
+
+    wanted: int
+    frame_count: int
+    source_bytes: int
+    jpeg_bytes: float
+    opening: float
+    per_frame: float
+
+
+def make_plan(jobs: Sequence[Job], maker: Maker, processes: int) -> Plan:
+    """Tries a few of the videos, spread over the list; takes some seconds."""
+    trials = list(_trials(jobs, maker))
+    expected = _expected_frames(jobs, trials)
+    size = seconds = per_frame = None
+    if trials:
+        frames, weights = sum(expected.values()), [t.wanted for t in trials]
+        per_frame = float(np.average([t.jpeg_bytes for t in trials], weights=weights))
+        size = frames * per_frame * _OVERHEAD + len(jobs) * _SHARD_BYTES
+        work = frames * np.average([t.per_frame for t in trials], weights=weights)
+        seconds = float(work + len(jobs) * np.mean([t.opening for t in trials])) / processes
+    return Plan(expected, size, seconds, per_frame, _free_bytes(maker.root))
+
+
+def _expected_frames(jobs: Sequence[Job], trials: Sequence[_Trial]) -> dict[str, int]:
+    """How many frames each job will store; told by the size of the file where all of an unopened video are wanted."""
+    size = sum(t.source_bytes for t in trials) or 1
+    frames = sum(t.frame_count for t in trials)
+    return {
+        job.video: job.source.stat().st_size * frames // size if job.frame_ids is None else len(job.frame_ids)
+        for job in jobs
+    }
+
+
+def _free_bytes(path: pathlib.Path) -> int:
+    """Free space on the disk that holds a folder, which may not exist yet."""
+    return shutil.disk_usage(next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())).free
+
+
+def _trials(jobs: Sequence[Job], maker: Maker) -> Iterator[_Trial]:
+    end = time.monotonic() + _TRIAL_SEC
+    places = np.unique(np.linspace(0, len(jobs) - 1, _TRIAL_VIDEOS).astype(int)) if jobs else ()
+    for place in places:
+        # What is wrong with a video is told when its turn comes.
+        try:
+            yield _try(jobs[place], maker)
+        except InputError:
+            continue
+        if time.monotonic() > end:
+            return
+
+
+def _try(job: Job, maker: Maker) -> _Trial:
+    start = time.monotonic()
+    with open_video(job.source, maker.decoder, maker.allow_partial) as reader:
+        ids = wanted_ids(job, reader.info)
+        spread = ids[np.unique(np.linspace(0, len(ids) - 1, _TRIAL_FRAMES).astype(int))]
+        middle = max(len(ids) // 2 - _TRIAL_FRAMES, 0)
+        row = ids[middle : middle + 2 * _TRIAL_FRAMES]
+        opening = time.monotonic() - start
+        sizes = [len(maker.settings.stored(picture)) for _, picture in reader.iter_selected(spread)]
+        # Time is taken on neighbours, as they will be decoded; the first one needs a seek and is not counted.
+        times = []
+        for _, picture in reader.iter_selected(row):
+            maker.settings.stored(picture)
+            times.append(time.monotonic())
+        per_frame = (times[-1] - times[0]) / max(len(times) - 1, 1)
+        return _Trial(
+            len(ids), reader.info.frame_count, job.source.stat().st_size, float(np.mean(sizes)), opening, per_frame
+        )

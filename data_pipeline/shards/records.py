@@ -1,0 +1,114 @@
+"""Shard files: numbered records in ArrayRecord, each in a chunk of its own with a checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+from collections.abc import Sequence
+from types import ModuleType
+
+from stvg_jax.errors import InputError, first_line
+
+# Chunks of one record: reading one decodes no other. JPEG cannot be compressed further.
+_WRITING = "group_size:1,uncompressed"
+# Random access: nothing is read ahead.
+_READING = "readahead_buffer_size:0,max_parallelism:0"
+_BUFFER_BYTES = 1 << 16
+
+
+def array_record() -> ModuleType:
+    """The module of ArrayRecord.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        from array_record.python import array_record_module
+    except ImportError as error:
+        raise InputError(
+            f"frame shards need the package array_record ({first_line(error)}); pip install 'stvg-jax[data]'"
+        ) from error
+    return array_record_module
+
+
+class RecordWriter:
+    """Writes records into a new file, which is whole and on the disk once `close` has returned.
+
+    Raises:
+        OSError: the file cannot be written; ENOSPC where the disk is full.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        # ArrayRecord reports lost permissions only when the file is closed.
+        path.touch()
+        self._writer = array_record().ArrayRecordWriter(str(path), _WRITING)
+
+    def write(self, record: bytes) -> None:
+        try:
+            self._writer.write(record)
+        except RuntimeError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        try:
+            self._writer.close()
+        except RuntimeError as error:
+            raise self._failure(error) from error
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Closes and removes the file. Harmless after `close`, when the file has got its name."""
+        if self._writer.is_open():
+            with contextlib.suppress(RuntimeError):
+                self._writer.close()
+        self._path.unlink(missing_ok=True)
+
+    def _failure(self, error: RuntimeError) -> OSError:
+        text = first_line(error)
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if os.strerror(number) in text:
+                return OSError(number, os.strerror(number), str(self._path))
+        return OSError(errno.EIO, text, str(self._path))
+
+
+class RecordReader:
+    """Reads records by number; safe for use by several threads.
+
+    Args:
+        path: a file made by `RecordWriter`.
+        count: how many records it must hold.
+
+    Raises:
+        InputError: the file is missing, cut short or of another kind.
+    """
+
+    def __init__(self, path: pathlib.Path, count: int) -> None:
+        self._path = path
+        module = array_record()
+        try:
+            # A missing file would be reported on standard error as well.
+            path.stat()
+            self._reader = module.ArrayRecordReader(str(path), _READING, file_reader_buffer_size=_BUFFER_BYTES)
+            found = self._reader.num_records()
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{path}: cannot be opened ({first_line(error)})") from error
+        if found != count:
+            raise InputError(f"{path}: holds {found} frames instead of {count}; the file is cut short or damaged")
+
+    def read(self, numbers: Sequence[int]) -> list[bytes]:
+        """The records with these numbers, in this order.
+
+        Raises:
+            InputError: a record is damaged.
+        """
+        try:
+            return self._reader.read(numbers)
+        except RuntimeError as error:
+            raise InputError(f"{self._path}: a frame cannot be read ({first_line(error)})") from error

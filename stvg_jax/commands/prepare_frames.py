@@ -1,0 +1,151 @@
+"""`stvg-jax prepare frames`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stvg_jax.errors import InputError
+
+DESCRIPTION = """\
+Decode every video once and store its frames as JPEG, for training and evaluation. Writes into --out:
+  shards/         one file per video
+  manifest.json   what is stored, with checksums
+  failed.json     videos that could not be stored, with the reasons
+
+It can be stopped at any moment; the same command continues. Other splits can be added later."""
+
+EPILOG = """\
+examples:
+  stvg-jax prepare frames --dataset hcstvg --annotations data/hc-stvg --split train test \\
+      --videos data/hc-stvg/v1_video --out frames/hcstvg1
+  stvg-jax prepare frames --videos my_videos --out frames/mine       # every frame of every video below a folder
+  stvg-jax prepare frames --check --out frames/hcstvg1               # has a bit flipped?
+
+Which frames (--frames): "sampled", what evaluation looks at, which for HC-STVG is all that training needs too;
+"clips", every frame of the annotated clips, which training on VidSTG needs; "all". "auto" is "sampled" for HC-STVG
+and "clips" otherwise.
+
+On the disk, at the default size and quality (65 kB per frame of 420x588):
+  HC-STVG v1   5,660 videos  0.73 million frames   47 GB   (all frames: 3.2 million, 210 GB)
+  HC-STVG v2  16,544 videos  2.13 million frames  139 GB   (without the unpublished test set: 13,613, 114 GB)
+  VidSTG       6,924 videos   7.0 million frames  420 GB   (test split alone: 45 GB, of sampled frames 15 GB)
+--plan-only estimates it, and the time, from your own videos; nothing starts that would not fit."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stored frames")
+    parser.add_argument(
+        "--videos", type=Path, metavar="DIR", help="folder of the videos (default: that beside the annotations)"
+    )
+    data = parser.add_argument_group("annotations", "Without them all videos below --videos are stored.")
+    data.add_argument("--dataset", choices=("hcstvg", "vidstg", "json"), help="kind of annotations")
+    data.add_argument("--annotations", type=Path, metavar="PATH", help="dataset folder, or an annotation file")
+    data.add_argument("--split", nargs="+", metavar="NAME", help="splits to store, such as train test")
+    data.add_argument("--trajectories", type=Path, metavar="DIR", help="VidOR's annotations, which VidSTG needs")
+    frames = parser.add_argument_group("what is stored")
+    frames.add_argument(
+        "--frames", choices=("auto", "sampled", "clips", "all"), default="auto", help="see below (%(default)s)"
+    )
+    frames.add_argument(
+        "--height",
+        type=int,
+        default=420,
+        metavar="PIXELS",
+        help="of stored frames; lower videos keep their size, 0 keeps all sizes (%(default)s)",
+    )
+    frames.add_argument("--quality", type=int, default=95, metavar="N", help="of the JPEG, 1 to 100 (%(default)s)")
+    frames.add_argument(
+        "--subsampling",
+        choices=("4:4:4", "4:2:0"),
+        default="4:4:4",
+        help="of the JPEG's colours; 4:2:0 is a fifth smaller, its largest errors double (%(default)s)",
+    )
+    work = parser.add_argument_group("work")
+    work.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
+    work.add_argument(
+        "--max-failed",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the videos that may fail, 0 to 1 (%(default)s)",
+    )
+    work.add_argument("--decoder", choices=("pyav", "decord"), default="pyav", help="video decoder (%(default)s)")
+    work.add_argument("--allow-partial", action="store_true", help="use damaged videos up to their damage")
+    work.add_argument("--plan-only", action="store_true", help="estimate disk and time, and write nothing")
+    check = parser.add_argument_group("checking what is stored")
+    check.add_argument("--check", action="store_true", help="read all shards and compare checksums")
+    check.add_argument("--fast", action="store_true", help="with --check: lengths and counts only")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.fast and not args.check:
+        raise InputError("--fast goes with --check")
+    if args.check:
+        _check(args)
+        return
+
+    from data_pipeline.shards import Settings, prepare_frames
+
+    videos, wanted = _wanted(args)
+    summary = prepare_frames(
+        wanted,
+        videos,
+        args.out,
+        Settings(args.height, args.quality, args.subsampling),
+        processes=args.processes,
+        max_failed=args.max_failed,
+        decoder=args.decoder,
+        allow_partial=args.allow_partial,
+        plan_only=args.plan_only,
+    )
+    if not args.plan_only:
+        print(f"frames: {args.out} ({summary.stored:,} videos)")
+
+
+def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
+    """The folder of videos, and which frames of which to store."""
+    from data_pipeline.shards import all_videos, default_policy, wanted_frames
+
+    if args.dataset is None and args.annotations is None:
+        if args.videos is None:
+            raise InputError("--videos is missing; give the folder of the videos, or --dataset and --annotations")
+        if args.frames not in ("auto", "all"):
+            raise InputError(f"--frames {args.frames} needs annotations: --dataset, --annotations and --split")
+        return args.videos, all_videos(args.videos)
+    if args.dataset is None or args.annotations is None or args.split is None:
+        raise InputError("--dataset, --annotations and --split go together")
+
+    from data_pipeline.annotations import find_video_folder, read_annotations
+
+    videos = args.videos or find_video_folder(args.dataset, args.annotations)
+    samples = []
+    for split in args.split:
+        # Entries with problems stop those who train or evaluate on them; their frames are stored all the same.
+        annotations = read_annotations(
+            args.dataset,
+            args.annotations,
+            split=split,
+            videos=videos,
+            trajectories=args.trajectories,
+            on_problem="keep",
+        )
+        samples += annotations.samples
+        left_out = f" ({len(annotations.excluded):,} entries left out)" if annotations.excluded else ""
+        print(f"{split}: {len(annotations.samples):,} sentences{left_out}")
+    policy = default_policy(args.dataset) if args.frames == "auto" else args.frames
+    return videos, wanted_frames(samples, args.dataset, policy)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from data_pipeline.shards import check_store
+
+    damaged = check_store(args.out, fast=args.fast)
+    for video, what in damaged.items():
+        print(f"{video}: {what}")
+    if damaged:
+        raise InputError(
+            f"{args.out}: {len(damaged):,} of the videos are damaged; "
+            "run the command that prepared these frames again, it stores only them"
+        )
+    print(f"frames: {args.out} is whole")

@@ -1,0 +1,56 @@
+"""Damage in a store: found, named, and mended by the next run."""
+
+import numpy as np
+import pytest
+
+from data_pipeline.shards import FrameStore, check_store, prepare_frames
+from stvg_jax.errors import InputError
+from tests.data_pipeline.shards.conftest import SETTINGS
+from tests.data_pipeline.shards.test_store import numbers, shard_of
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 16
+    path.write_bytes(data)
+
+
+def test_a_whole_store_has_no_damage(whole_store):
+    assert check_store(whole_store) == {}
+    assert check_store(whole_store, fast=True) == {}
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(store):
+    generator = np.random.default_rng(0)
+    for video, entry in FrameStore(store).videos.items():
+        flip(store / entry.file, generator.integers(entry.bytes))
+        assert "checksum" in check_store(store)[video]
+
+
+def test_all_damage_is_listed_and_mended_by_the_next_run(store, videos, capsys):
+    stored = FrameStore(store).videos
+    cut, lost, flipped = (shard_of(store, name) for name in ("b-frames.mp4", "irregular.mkv", "no-times.avi"))
+    cut.write_bytes(cut.read_bytes()[:-1])
+    lost.unlink()
+    flip(flipped, 70_000)
+    assert check_store(store, fast=True) == {
+        "b-frames.mp4": f"its shard has {stored['b-frames.mp4'].bytes - 1:,} bytes "
+        f"instead of {stored['b-frames.mp4'].bytes:,}",
+        "irregular.mkv": "its shard is missing",
+    }
+    assert sorted(check_store(store)) == ["b-frames.mp4", "irregular.mkv", "no-times.avi"]
+    before = {name: shard_of(store, name).stat().st_mtime_ns for name in ("one-frame.mp4", "deep/er/rotated.mp4")}
+    prepare_frames(dict.fromkeys(stored), videos, store, SETTINGS, processes=1)
+    assert "to be stored again, shard lost: 3" in capsys.readouterr().out
+    assert check_store(store) == {}
+    assert numbers(FrameStore(store), "no-times.avi", range(30)) == list(range(30))
+    assert FrameStore(store).videos == stored
+    assert {name: shard_of(store, name).stat().st_mtime_ns for name in before} == before
+    assert not list(store.rglob("*.damaged"))
+
+
+def test_there_must_be_a_store_to_check(tmp_path):
+    with pytest.raises(InputError, match="no finished store"):
+        check_store(tmp_path)
+    with pytest.raises(InputError, match="no finished store"):
+        check_store(tmp_path / "absent")

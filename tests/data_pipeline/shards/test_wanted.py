@@ -1,0 +1,73 @@
+"""Which frames are stored for which annotations."""
+
+import numpy as np
+import pytest
+
+from data_pipeline.annotations.records import Sample
+from data_pipeline.sampling import evaluation_frame_ids, training_frame_ids
+from data_pipeline.shards import all_videos, default_policy, wanted_frames
+from stvg_jax.errors import InputError
+
+
+def sample(video, clip, tube=None):
+    facts = {"subject": "man", "kind": "declarative", "category": "person", "width": 8, "height": 8}
+    tube = tube or clip
+    boxes = np.zeros((tube[1] - tube[0], 4))
+    return Sample(id="0", video=video, sentence="a man", clip=clip, tube=tube, boxes_xyxy=boxes, **facts)
+
+
+def test_the_training_grid_of_hcstvg_is_part_of_the_evaluations():
+    """TA-STVG, datasets/data_utils.py: training samples at 3.2 frames per second, evaluation at twice that."""
+    for frame_count in [*range(1, 900), 1501, 5000]:
+        evaluation = evaluation_frame_ids(frame_count, "hcstvg")
+        training = evaluation_frame_ids(frame_count, "hcstvg", sample_fps=1.6)
+        assert np.isin(training, evaluation).all(), frame_count
+
+
+@pytest.mark.parametrize(("dataset", "policy"), [("hcstvg", "sampled"), ("hcstvg", "clips"), ("vidstg", "clips")])
+def test_whatever_training_draws_is_stored(dataset, policy):
+    rng = np.random.default_rng(0)
+    samples = [sample("a.mp4", (0, 568), tube) for tube in ((0, 568), (2, 4), (100, 200), (301, 302), (560, 568))]
+    stored = wanted_frames(samples, dataset, policy)["a.mp4"]
+    for one in samples * 40:
+        assert np.isin(training_frame_ids(568, dataset, tube=one.tube, rng=rng), stored).all()
+
+
+def test_sampled_frames_are_those_of_evaluation():
+    samples = [sample("b.mp4", (0, 30)), sample("a.mp4", (0, 568)), sample("a.mp4", (0, 568), (3, 90))]
+    wanted = wanted_frames(samples, "hcstvg", "sampled")
+    assert list(wanted) == ["a.mp4", "b.mp4"]
+    np.testing.assert_array_equal(wanted["a.mp4"], evaluation_frame_ids(568, "hcstvg"))
+    assert len(wanted["a.mp4"]) == 129
+
+
+def test_a_video_of_several_clips_is_stored_once_with_the_frames_of_all():
+    samples = [sample("a.mp4", (40, 43)), sample("a.mp4", (10, 14)), sample("a.mp4", (12, 16))]
+    assert wanted_frames(samples, "vidstg", "clips")["a.mp4"].tolist() == [10, 11, 12, 13, 14, 15, 40, 41, 42]
+    assert wanted_frames(samples, "hcstvg", "clips")["a.mp4"].tolist() == [10, 11, 12, 13, 14, 40, 41]
+    assert wanted_frames(samples, "vidstg", "all") == {"a.mp4": None}
+    sampled = wanted_frames([sample("a.mp4", (100, 400))], "vidstg", "sampled")["a.mp4"]
+    np.testing.assert_array_equal(sampled, evaluation_frame_ids(300, "vidstg", 100))
+
+
+def test_every_dataset_has_a_default():
+    assert [default_policy(name) for name in ("hcstvg", "vidstg", "json")] == ["sampled", "clips", "clips"]
+
+
+def test_unusable_choices_are_refused():
+    with pytest.raises(InputError, match="choose one of sampled, clips, all"):
+        wanted_frames([], "hcstvg", "some")
+    with pytest.raises(InputError, match="no rule of sampling for 'json'"):
+        wanted_frames([], "json", "sampled")
+
+
+def test_all_videos_below_a_folder_are_found_by_suffix(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("b.MP4", "sub/a.webm", "notes.txt", "sub/list.json"):
+        (tmp_path / name).write_bytes(b"x")
+    assert all_videos(tmp_path) == {"b.MP4": None, "sub/a.webm": None}
+    with pytest.raises(InputError, match="no such folder"):
+        all_videos(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no video below"):
+        all_videos(tmp_path / "empty")

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline.sampling import evaluation_frame_ids, interleave
+from data_pipeline.sampling import candidate_frame_ids, evaluation_frame_ids, interleave, training_frame_ids
 from stvg_jax.errors import InputError
 
 GOLDENS = json.loads((pathlib.Path(__file__).parents[1] / "goldens" / "sampling.json").read_text())
@@ -67,3 +67,95 @@ def test_interleave_shows_a_single_frame_to_both_passes():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         evaluation_frame_ids(**arguments)
+
+
+class Drawn:
+    """Stands in for a generator: crops if `crop`, and begins and ends at these shares of what is allowed."""
+
+    def __init__(self, crop, start, end):
+        self.crop, self.start, self.end = crop, start, end
+
+    def random(self):
+        return 0.0 if self.crop else 0.999
+
+    def integers(self, low, high=None):
+        low, high, share = (0, low, self.start) if high is None else (low, high, self.end)
+        return low + int(share * (high - low))
+
+
+def slow_training_rule(count, rule, first, tube, drawn):
+    """The rule of TA-STVG's datasets/data_utils.py, step by step; None where no frame of the tube is sampled."""
+    if rule == "hcstvg":
+        frames, rate = list(range(first, first + count - 1)), 3.2 / (count / 20)
+        chosen = [0]
+        for i, frame in enumerate(frames):
+            if int((frame - first) * rate) > int((frames[chosen[-1]] - first) * rate):
+                chosen.append(i)
+        frames = [frames[i] for i in sorted({*chosen, len(frames) - 1})]
+    else:
+        frames = list(range(first, first + count))
+    inside = [i for i, frame in enumerate(frames) if tube[0] <= frame < tube[1]]
+    if drawn.crop and inside:
+        starts, ends = list(range(inside[0])), list(range(inside[-1] + 1, len(frames)))
+        start = starts[int(drawn.start * len(starts))] if starts else 0
+        end = ends[int(drawn.end * len(ends))] if ends else len(frames) - 1
+        frames = frames[start : end + 1]
+    if rule == "vidstg" and len(frames) > 64:
+        frames = [frames[int(i)] for i in np.linspace(0, len(frames) - 1, num=64)]
+    return frames if any(tube[0] <= frame < tube[1] for frame in frames) else None
+
+
+@pytest.mark.parametrize("rule", ["hcstvg", "vidstg"])
+def test_training_equals_the_released_rule_taken_step_by_step(rule):
+    rng, compared = np.random.default_rng(0), 0
+    for count in range(2, 700, 2):
+        first = 0 if rule == "hcstvg" else int(rng.integers(0, 40))
+        begin = int(rng.integers(max(first - 3, 0), first + count - 1))
+        tube = begin, int(rng.integers(begin + 1, first + count + 3))
+        if tube[1] <= first:
+            continue
+        drawn = Drawn(rng.random() < 0.7, rng.random(), rng.random())
+        expected = slow_training_rule(count, rule, first, tube, drawn)
+        ids = training_frame_ids(count, rule, first, tube=tube, rng=drawn)
+        assert ids.dtype == np.int64
+        if expected is not None:
+            compared += 1
+            assert ids.tolist() == expected, (count, tube)
+        assert np.any((ids >= tube[0]) & (ids < tube[1])), "something of the tube is always there"
+        assert first <= ids[0]
+        assert np.all(np.diff(ids) > 0)
+        assert ids[-1] < first + count
+        assert len(ids) <= (65 if rule == "hcstvg" else 64)
+        candidates = candidate_frame_ids(count, rule, first, tube=tube, crop=True)
+        assert np.isin(ids, candidates).all()
+    assert compared > 300
+
+
+def test_training_frames_of_hcstvg_are_among_those_of_evaluation():
+    for count in range(20, 900, 7):
+        tube = (count // 3, count // 2)
+        ids = candidate_frame_ids(count, "hcstvg", tube=tube, crop=True)
+        assert np.isin(ids, evaluation_frame_ids(count, "hcstvg")).all()
+
+
+@pytest.mark.parametrize("rule", ["hcstvg", "vidstg"])
+@pytest.mark.parametrize("tube", [(101, 102), (999, 1000), (998, 999)])
+def test_a_tube_between_samples_gets_one(rule, tube):
+    for seed in range(20):
+        ids = training_frame_ids(
+            1000, rule, tube=tube, rng=np.random.default_rng(seed), frames_per_pass=8, sample_fps=0.4
+        )
+        assert np.isin(ids, range(*tube)).sum() == 1
+        assert np.all(np.diff(ids) > 0)
+
+
+def test_half_of_the_training_clips_are_cropped():
+    rng = np.random.default_rng(0)
+    whole = sum(len(training_frame_ids(1000, "hcstvg", tube=(400, 600), rng=rng)) == 65 for _ in range(1000))
+    assert 440 < whole < 570
+
+
+@pytest.mark.parametrize("tube", [(0, 10), (50, 60), (20, 20)])
+def test_a_tube_outside_the_clip_is_refused(tube):
+    with pytest.raises(InputError, match="outside its clip, frames 10:50"):
+        training_frame_ids(40, "vidstg", 10, tube=tube, rng=np.random.default_rng(0))

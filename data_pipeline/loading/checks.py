@@ -1,0 +1,78 @@
+"""What would stop a run half-way, found before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from data_pipeline.annotations.problems import Problem
+from data_pipeline.annotations.records import Sample
+from data_pipeline.frames import model_size
+from data_pipeline.loading.buckets import needed_frame_ids
+from data_pipeline.loading.config import LoaderConfig
+from data_pipeline.shards import FrameStore, StoredVideo
+from stvg_jax.errors import InputError
+
+_LABELS = "train on annotations that have them, or make them with `stvg-jax prepare labels`"
+
+
+def find_problems(
+    samples: Sequence[Sample], store: FrameStore, config: LoaderConfig, *, training: bool
+) -> list[Problem]:
+    """A problem for each sample and rule: for `data_pipeline.annotations.raise_problems`."""
+    problems = []
+    for sample in samples:
+        video = store.videos.get(sample.video)
+        if video is None:
+            found = [("video not stored", "store its frames with `stvg-jax prepare frames`")]
+        else:
+            found = [*_frame_problems(sample, video, config, training), *_label_problems(sample, config, training)]
+        problems += [Problem(sample.video, f"sample {sample.id}", rule, detail) for rule, detail in found]
+    return problems
+
+
+def _frame_problems(
+    sample: Sample, video: StoredVideo, config: LoaderConfig, training: bool
+) -> Iterator[tuple[str, str]]:
+    try:
+        model_size(video.height, video.width, config.resolution)
+        needed = needed_frame_ids(sample, config, training=training)
+    except InputError as error:
+        yield "clip that cannot be used", str(error)
+        return
+    missing = needed[video.records_of(needed) < 0]
+    if len(missing) and missing[-1] >= video.frame_count:
+        yield "video too short", f"frame {missing[-1]} is needed, the video has frames 0 to {video.frame_count - 1}"
+    elif len(missing):
+        yield (
+            "frames not stored",
+            f"{len(missing)} of {len(needed)} are missing, the first is {missing[0]}; store them with "
+            "`stvg-jax prepare frames --frames clips`",
+        )
+
+
+def _label_problems(sample: Sample, config: LoaderConfig, training: bool) -> Iterator[tuple[str, str]]:
+    if not training:
+        return
+    for kind in ("appearance", "motion"):
+        labels, words = getattr(sample, f"{kind}_labels"), getattr(config, f"{kind}_words")
+        if words and labels is None:
+            yield f"no {kind} labels", _LABELS
+        elif words and not all(0 <= label < words for label in labels):
+            yield f"{kind} label outside the vocabulary", f"labels {labels}; the vocabulary has words 0 to {words - 1}"
+
+
+def check_batches(
+    samples: int, batch_size: int, hosts: tuple[int, int], training: bool, only: Sequence[int] | None
+) -> None:
+    """Raises an InputError for numbers that no batches can be made of."""
+    host, count = hosts
+    if not 0 <= host < count:
+        raise InputError(f"host {host} of {count}: hosts are numbered from 0 up to their number")
+    if batch_size < 1 or batch_size % count:
+        raise InputError(f"batch_size={batch_size} must be positive and a multiple of the number of hosts, {count}")
+    if training and (only is not None or samples < batch_size):
+        raise InputError(
+            f"training on {samples} samples with batch_size={batch_size}: it needs all samples, and a batch at least"
+        )
+    if only is not None and any(not 0 <= index < samples for index in only):
+        raise InputError(f"only={list(only)[:5]}... are not all indices of samples; those run from 0 to {samples - 1}")

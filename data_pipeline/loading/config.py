@@ -1,0 +1,72 @@
+"""How samples become batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from data_pipeline.sampling import RULES
+from stvg_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class LoaderConfig:
+    """Settings of a `Loader`. The defaults are the reference's for HC-STVG; evaluation leaves augmentation out.
+
+    Attributes:
+        sampling: "hcstvg" or "vidstg", the rule for frames and for the cleaning of text.
+        sample_fps: of "hcstvg", frames per second of a training clip, and of each pass of evaluation.
+        frames_per_pass: of "vidstg", the same as a number.
+        resolution: rows of a frame (`data_pipeline.frames.model_size` gives the columns).
+        width_multiple: columns of a batch are padded to a multiple of this, so that few programs are compiled. 28 is
+            one window of the video backbone's first stage, and at resolution 420 most videos are 560 or 588 wide.
+        text_lengths: tokens of a batch are padded to one of these, ascending.
+        temporal_crop: probability of a temporal crop around the tube.
+        flip: probability of a horizontal flip of pictures and boxes.
+        swap_words: whether "left" and "right" change places in the sentence of a flipped clip. The reference's do not.
+        scales: rows of a frame, one of which is drawn for each clip; none means `resolution`. The reference is
+            configured with (420, 388, 356, 324) but never uses them.
+        size_crop: probability of cutting out a random part of the picture (the reference is configured with one half,
+            and never does).
+        appearance_words, motion_words: sizes of the attribute vocabularies.
+        threads: that read and decode; 0 for one per core.
+        prefetch: batches made in advance.
+    """
+
+    sampling: str = "hcstvg"
+    sample_fps: float = 3.2
+    frames_per_pass: int = 64
+    resolution: int = 420
+    width_multiple: int = 28
+    text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    temporal_crop: float = 0.5
+    flip: float = 0.7
+    swap_words: bool = True
+    scales: tuple[int, ...] = ()
+    size_crop: float = 0.0
+    appearance_words: int = 0
+    motion_words: int = 0
+    threads: int = 0
+    prefetch: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sampling not in RULES:
+            raise InputError(f"unknown sampling rule {self.sampling!r}; choose one of {', '.join(RULES)}")
+        for name in ("sample_fps", "frames_per_pass", "resolution", "width_multiple"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)} must be positive")
+        for name in ("appearance_words", "motion_words", "threads", "prefetch"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("temporal_crop", "flip", "size_crop"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}={getattr(self, name)} is a probability; it must lie between 0 and 1")
+        lengths = self.text_lengths
+        if not lengths or lengths[0] < 1 or any(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):
+            raise InputError(f"text_lengths={lengths} must be positive and ascending")
+        if any(not 1 <= scale <= self.resolution for scale in self.scales):
+            raise InputError(f"scales={self.scales} must lie between 1 and the resolution, {self.resolution}")
+
+    @property
+    def thread_count(self) -> int:
+        return self.threads or os.cpu_count() or 1

@@ -1,0 +1,117 @@
+"""The tf.data graph: JPEG files to padded batches of frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.loading.geometry import View
+from data_pipeline.loading.tf_import import import_tensorflow
+
+
+@dataclasses.dataclass(frozen=True)
+class RowFiles:
+    """The pictures of one row, not yet decoded.
+
+    Attributes:
+        jpegs: one file for each frame; fewer where the rest is black.
+        view: how they are shown.
+        padded: (height, width) of the batch.
+    """
+
+    jpegs: list[bytes]
+    view: View
+    padded: tuple[int, int]
+
+
+def iterate_pictures(
+    read_row: Callable[[int], RowFiles],
+    row_numbers: tuple[int, int],
+    *,
+    rows: int,
+    frames: int,
+    threads: int,
+    prefetch: int,
+) -> Iterator[np.ndarray]:
+    """Yields batches of frames in the order of their rows: uint8 [rows, frames, height, width, 3], read-only.
+
+    Rows are taken apart into frames, which are decoded on all threads and put together once. (Measured on two cores
+    with rows of 65 frames of 420 x 588, 4:2:0: 26 rows per second, where decoding alone reaches 29; rows mapped whole
+    21, Pillow on threads 13.) Memory: `prefetch` + 2 batches, and the files of a few rows. A batch has
+    3 * rows * frames * height * width bytes, 48 MB for each such row.
+
+    Args:
+        read_row: gives the row with a number; called on several threads.
+        row_numbers: (first, end); all rows of a batch have the same `padded` size.
+        rows, frames: of a batch; a row may have fewer frames, the rest is black.
+        prefetch: batches made in advance.
+
+    Raises:
+        tensorflow.errors.OpError: a row cannot be read or decoded; what `read_row` raised is only quoted in it.
+    """
+    tf = import_tensorflow()
+
+    def read(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        files = read_row(int(number))
+        jpegs = np.array([*files.jpegs, *[b""] * (frames - len(files.jpegs))], object)
+        view = files.view
+        return jpegs, np.array([*view.part, *view.size, view.flip, *files.padded], np.int32)
+
+    def split(number: Any) -> Any:
+        jpegs, how = tf.numpy_function(read, [number], (tf.string, tf.int32), stateful=False)
+        return tf.ensure_shape(jpegs, [frames]), tf.repeat(tf.ensure_shape(how, [9])[None], frames, axis=0)
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.threading.private_threadpool_size = threads
+    dataset = (
+        tf.data.Dataset.range(*row_numbers)
+        .map(split, num_parallel_calls=min(2, threads))
+        .unbatch()
+        .map(_decode_frame, num_parallel_calls=threads)
+        .batch(rows * frames, drop_remainder=True)
+        .map(lambda batch: tf.reshape(batch, [rows, frames, *tf.unstack(tf.shape(batch)[1:])]))
+        .prefetch(prefetch)
+    )
+    return dataset.with_options(options).as_numpy_iterator()
+
+
+def decode_jpeg(data: Any) -> Any:
+    """A JPEG file to uint8 [h, w, 3], equal to Pillow's to the last bit."""
+    # The default way of decoding is less exact, off by up to 14, and no faster.
+    return import_tensorflow().io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def show(picture: Any, how: Any) -> Any:
+    """A stored picture, uint8 [h, w, 3], as a `View` shows it: cut, resized and flipped.
+
+    Args:
+        how: int32 [7], the view's part, size and flip.
+    """
+    tf = import_tensorflow()
+    top, left, height, width, new_height, new_width, flip = tf.unstack(how)
+    picture = picture[top : top + height, left : left + width]
+
+    def resized() -> Any:
+        pixels = tf.image.resize(picture, [new_height, new_width], antialias=True)
+        return tf.cast(tf.round(pixels), tf.uint8)
+
+    as_stored = tf.logical_and(tf.equal(height, new_height), tf.equal(width, new_width))
+    picture = tf.cond(as_stored, lambda: picture, resized)
+    return tf.cond(tf.equal(flip, 1), lambda: tf.reverse(picture, [1]), lambda: picture)
+
+
+def _decode_frame(data: Any, how: Any) -> Any:
+    """One frame, padded; black where there is no file. `how` is that of `show` and the padded size: int32 [9]."""
+    tf = import_tensorflow()
+    padded = how[7:]
+
+    def real() -> Any:
+        picture = show(decode_jpeg(data), how[:7])
+        rest = tf.concat([padded, [3]], 0) - tf.shape(picture)
+        return tf.pad(picture, tf.stack([tf.zeros_like(rest), rest], axis=1))
+
+    return tf.cond(tf.strings.length(data) > 0, real, lambda: tf.zeros(tf.concat([padded, [3]], 0), tf.uint8))

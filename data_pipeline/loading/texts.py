@@ -1,0 +1,69 @@
+"""The token ids of every sample, made once: a batch's text length must be known on hosts that hold other rows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from data_pipeline.annotations.records import Sample
+from data_pipeline.loading.batch import TEXT_PAD
+from data_pipeline.loading.buckets import text_bucket
+from data_pipeline.loading.config import LoaderConfig
+from data_pipeline.loading.directions import swap_directions
+from data_pipeline.loading.order import NO_SAMPLE
+from data_pipeline.text import model_text
+from stvg_jax.errors import InputError
+
+Tokenize = Callable[[str], np.ndarray]
+
+
+class Texts:
+    """Tokenised sentences, as written and as they describe the mirrored picture.
+
+    Args:
+        samples: what to tokenise.
+        tokenize: text to int32 [l], start and end tokens included.
+        config: says how to clean, whether to swap directions and how long a text may be.
+
+    Attributes:
+        refused: (index of the sample, why) for every text that cannot be used.
+    """
+
+    def __init__(self, samples: Sequence[Sample], tokenize: Tokenize, config: LoaderConfig, *, training: bool) -> None:
+        self._config = config
+        self._ids: dict[tuple[int, bool], np.ndarray] = {}
+        self.refused: list[tuple[int, str]] = []
+        mirrored = training and config.flip > 0 and config.swap_words
+        for index, sample in enumerate(samples):
+            try:
+                for key, text in _texts(sample, config, mirrored=mirrored):
+                    self._ids[index, key] = self._checked(tokenize(text))
+            except InputError as error:
+                self.refused.append((index, str(error)))
+
+    def __call__(self, sample: int, flip: bool) -> np.ndarray:
+        """int32 [l], the text of a sample for its picture as it is or flipped; one token for NO_SAMPLE."""
+        if sample == NO_SAMPLE:
+            return np.array([TEXT_PAD], np.int32)
+        return self._ids.get((sample, flip), self._ids[sample, False])
+
+    def bucket(self, samples: Sequence[int]) -> int:
+        """Tokens that texts of these samples are padded to, flipped or not."""
+        return text_bucket(max(len(self(sample, flip)) for sample in samples for flip in (False, True)), self._config)
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        longest = self._config.text_lengths[-1]
+        if len(ids) > longest:
+            raise InputError(f"the text has {len(ids)} tokens, text_lengths goes up to {longest} only")
+        return np.asarray(ids, np.int32)
+
+
+def _texts(sample: Sample, config: LoaderConfig, *, mirrored: bool) -> Iterator[tuple[bool, str]]:
+    """(whether it is for the mirrored picture, text); the former only where the two differ."""
+    written = model_text(sample.subject, sample.sentence, config.sampling)
+    yield False, written
+    if mirrored:
+        swapped = model_text(swap_directions(sample.subject), swap_directions(sample.sentence), config.sampling)
+        if swapped != written:
+            yield True, swapped

@@ -1,0 +1,68 @@
+"""Views: where boxes are after cutting, resizing and flipping."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from data_pipeline.loading.geometry import View, training_view
+from tests.data_pipeline.loading.cases import CONFIG
+
+STORED, ORIGINAL = (64, 80), (128, 160)
+
+
+def draw(boxes=((0.4, 0.4, 0.6, 0.6),), seed=0, **changes):
+    config = dataclasses.replace(CONFIG, **({"flip": 0.0} | changes))
+    return training_view(STORED, ORIGINAL, np.array(boxes, float).reshape(-1, 4), config, np.random.default_rng(seed))
+
+
+def test_by_default_the_whole_picture_is_shown():
+    assert draw() == View(STORED, (0, 0, 64, 80), (32, 40), False)
+    assert draw(flip=1.0) == View(STORED, (0, 0, 64, 80), (32, 40), True)
+
+
+def test_a_box_is_moved_with_the_part_and_cut_off_at_its_edges():
+    view = View(stored=(100, 200), part=(10, 50, 40, 100), size=(20, 50))
+    boxes = np.array([[0.25, 0.1, 0.75, 0.5], [0.5, 0.3, 1.0, 1.0]])
+    np.testing.assert_allclose(view.show(boxes), [[0, 0, 1, 1], [0.5, 0.5, 1, 1]])
+    flipped = dataclasses.replace(view, flip=True)
+    np.testing.assert_allclose(flipped.show(boxes), [[0, 0, 1, 1], [0, 0.5, 0.5, 1]])
+
+
+def test_flip_happens_as_often_as_asked():
+    flips = [draw(flip=0.7, seed=seed).flip for seed in range(2000)]
+    assert abs(np.mean(flips) - 0.7) < 0.04
+
+
+def test_scales_are_drawn_evenly():
+    heights = [draw(scales=(32, 24, 16), seed=seed).size for seed in range(600)]
+    assert set(heights) == {(32, 40), (24, 30), (16, 20)}
+    assert min(heights.count(size) for size in set(heights)) > 150
+
+
+@pytest.mark.parametrize("scales", [(), (32, 24)])
+def test_crops_fit_the_bucket_and_keep_some_of_each_box(scales):
+    boxes = np.array([[0.05, 0.05, 0.1, 0.1], [0.5, 0.8, 0.7, 0.95]])
+    parts = set()
+    for seed in range(300):
+        view = draw(boxes, seed=seed, size_crop=1.0, scales=scales)
+        top, left, height, width = view.part
+        assert 0 <= top < top + height <= 64
+        assert 0 <= left < left + width <= 80
+        assert view.size[0] <= 32
+        assert view.size[1] <= 40
+        assert view.size[0] == 32 or view.size[1] == 40 or scales, "as large as fits"
+        # Proportions are kept: both sides have the same factor, up to whole pixels.
+        assert abs(view.size[0] / height - view.size[1] / width) < 1.5 / min(height, width)
+        shown = view.show(boxes)
+        assert np.all(shown[:, 2:] > shown[:, :2])
+        parts.add(view.part)
+    assert len(parts) > 100
+
+
+def test_a_crop_that_would_lose_a_box_is_not_made():
+    # Boxes in all corners, thinner than what the smallest cut takes away.
+    corners = [[0, 0, 0.01, 0.01], [0.99, 0, 1, 0.01], [0, 0.99, 0.01, 1], [0.99, 0.99, 1, 1]]
+    assert all(
+        np.all(np.diff(draw(corners, seed=s, size_crop=1.0).show(np.array(corners))[:, ::2]) > 0) for s in range(50)
+    )

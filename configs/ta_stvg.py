@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import ml_collections
 
 from stvg_jax.errors import InputError
+from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.registry import default_config
+from stvg_jax.inference.clip import ClipConfig
+from stvg_jax.inputs import DataConfig, LoaderSettings
 
 
 def experiment(
-    arg: str, *, appearance_words: int, motion_words: int, sampling_threshold: float, sampling: str
+    arg: str,
+    *,
+    dataset: str,
+    folder: str,
+    benchmark: str,
+    appearance_words: int,
+    motion_words: int,
+    sampling_threshold: float,
 ) -> ml_collections.ConfigDict:
     """A locked configuration of the full-size model.
 
     Args:
         arg: of `get_config`; must be empty.
+        dataset: "hcstvg" or "vidstg": what the annotations are, and the rules by which frames are sampled.
+        folder: of the dataset within data/, and of its frames within frames/.
+        benchmark: whose published figures to compare with.
         appearance_words, motion_words: attribute vocabularies of the dataset.
         sampling_threshold: theta of text-guided temporal sampling.
-        sampling: rule that spreads frames over a clip.
 
     Raises:
         InputError: if `arg` is not empty.
@@ -33,7 +47,12 @@ def experiment(
         {
             "name": "ta_stvg",
             "model": model,
-            "clip": {"sampling": sampling, "resolution": 420, "frames_per_pass": 64},
+            "clip": dataclasses.asdict(ClipConfig(sampling=dataset)),
+            "data": dataclasses.asdict(
+                DataConfig(dataset=dataset, annotations=f"data/{folder}", frames=f"frames/{folder}")
+            ),
+            "loader": dataclasses.asdict(LoaderSettings()),
+            "eval": dataclasses.asdict(EvalConfig(benchmark=benchmark)),
         }
     )
     return config.lock()

@@ -9,4 +9,12 @@ from configs import ta_stvg
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment; takes no argument."""
-    return ta_stvg.experiment(arg, appearance_words=20, motion_words=34, sampling_threshold=0.45, sampling="vidstg")
+    return ta_stvg.experiment(
+        arg,
+        dataset="vidstg",
+        folder="vidstg",
+        benchmark="vidstg",
+        appearance_words=20,
+        motion_words=34,
+        sampling_threshold=0.45,
+    )

@@ -218,12 +218,19 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
 
 @contextlib.contextmanager
 def _checkpointer():
+    import jax
     import orbax.checkpoint as ocp
 
     # Orbax reports every save at INFO and absl prints it.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    # Each host for itself: these may run on a thread, where meeting other hosts would disturb what the program does.
+    host = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"host{host}"
+    )
     # Compression saves an eighth of the space and costs half of the loading time.
-    with ocp.PyTreeCheckpointer(use_compression=False) as checkpointer:
+    handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
         yield checkpointer
 
 

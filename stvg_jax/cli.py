@@ -15,6 +15,9 @@ from stvg_jax.errors import InputError
 
 _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",
+    "eval": "evaluate a checkpoint on a dataset, with the published metrics",
+    "score": "score any system's predictions, without a model",
+    "prepare": "make a dataset ready: frames out of its videos, attribute labels out of its sentences",
     "convert": "turn a released PyTorch checkpoint into one of this library",
     "demo": "ground sentences in a small generated video, to see that everything works",
 }
@@ -65,7 +68,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    args, rest = parser.parse_known_args(argv)
+    # What follows --config belongs to the configuration file, which the command reads.
+    args.overrides = [
+        argument for argument in rest if argument.startswith("--config.") and getattr(args, "config", None)
+    ]
+    if unknown := [argument for argument in rest if argument not in args.overrides]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         args.run(args)
     except InputError as error:

@@ -96,6 +96,18 @@ def load_config_file(path: Path, arg: str = "", overrides: Sequence[str] = ()) -
     return _override(config, overrides).to_dict()
 
 
+def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The part of a loaded configuration that overrides have set, as nested dictionaries."""
+    result: dict[str, Any] = {}
+    for override in overrides:
+        keys = override.partition("=")[0].removeprefix("--config.").split(".")
+        target, source = result, config
+        for key in keys[:-1]:
+            target, source = target.setdefault(key, {}), source[key]
+        target[keys[-1]] = source[keys[-1]]
+    return result
+
+
 def _own_file(path: Path) -> Path:
     """The file itself, or that of a bare name in the project's `configs`, which is installed with it."""
     if path.is_file():

@@ -12,12 +12,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run_hosts(arguments: Sequence[str], *, hosts: int = 1, devices: int = 1, env: dict[str, str] | None = None) -> list:
+def environment(devices: int = 1) -> dict[str, str]:
+    """Of a process with so many CPU devices, that compiles quickly rather than well."""
+    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+
+
+def run_hosts(arguments: Sequence[str], *, hosts: int = 1, devices: int = 1) -> list:
     """Runs `python ARGUMENTS` once per host and returns the finished processes, in the hosts' order.
 
     With several hosts each command line ends in the options of `stvg_jax.parallel.hosts`.
     """
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"} | (env or {})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -26,7 +31,7 @@ def run_hosts(arguments: Sequence[str], *, hosts: int = 1, devices: int = 1, env
         joining = ["--coordinator", address, "--hosts", str(hosts), "--host", str(host)] if hosts > 1 else []
         command = [sys.executable, *arguments, *joining]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, **pipes))
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment(devices), **pipes))
     finished = []
     for process in running:
         try:

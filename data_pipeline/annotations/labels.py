@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from data_pipeline.annotations.json_files import read_json
 from data_pipeline.annotations.problems import Problem, raise_problems
 from data_pipeline.annotations.records import Annotations, Vocabularies
 from stvg_jax.errors import InputError
+from stvg_jax.files import whole_file
 
 FORMAT = "stvg_jax.labels/1"
 # Words in the vocabularies of the released systems: appearance, motion.
@@ -105,10 +105,8 @@ def write_labels(path: Path, labels: Labels) -> None:
             for split, by_id in labels.splits.items()
         },
     }
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         json.dump(content, file, ensure_ascii=False, indent=1)
-    os.replace(partial, path)
 
 
 def read_labels(path: Path) -> Labels:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.errors import InputError, first_line
-from stvg_jax.eval.files import whole_file
 from stvg_jax.eval.metrics import SampleMetrics, measure
 from stvg_jax.eval.types import Prediction, Truth
+from stvg_jax.files import whole_file
 from stvg_jax.inference.tube import FrameScores
 
 SCHEMA = "stvg_jax.records/1"

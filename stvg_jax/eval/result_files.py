@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.errors import InputError, first_line
-from stvg_jax.eval.files import whole_file
 from stvg_jax.eval.json_scanner import JsonScanner
 from stvg_jax.eval.metrics import THRESHOLDS, SampleMetrics, summarise
 from stvg_jax.eval.problems import Problems
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.types import Prediction, Truth
+from stvg_jax.files import whole_file
 
 QTYPES = {"declarative": "declar", "interrogative": "inter"}
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stvg_jax.grounding.tubes import PassPrediction, merge_passes
+from stvg_jax.grounding.tubes import PassPrediction, fill_boxes, merge_passes
 
 
 class Truth(Protocol):
@@ -65,13 +65,9 @@ class Prediction:
         return cls(interval, sampled, boxes[sampled - every[0]])
 
     def filled(self) -> Prediction:
-        """With boxes interpolated linearly in every frame between the first and the last one, float64.
-
-        As the released systems do before they measure (reference: `linear_interp` in `engine/evaluate.py`).
+        """With boxes interpolated linearly in every frame between the first and the last one, float64, as the
+        released systems do before they measure.
         """
         if not len(self.frames):
             return self
-        every = np.arange(self.frames[0], self.frames[-1] + 1)
-        corners = np.asarray(self.boxes_xyxy, np.float64).T
-        boxes = np.stack([np.interp(every, self.frames, values) for values in corners], axis=1)
-        return Prediction(self.interval, every, boxes)
+        return Prediction(self.interval, *fill_boxes(self.frames, self.boxes_xyxy))

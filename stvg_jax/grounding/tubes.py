@@ -74,8 +74,22 @@ def merge_passes(
     boxes = np.maximum(boxes * np.array([width, height, width, height], np.float32), 0)
     # Later passes win where frames coincide.
     frames, last_index = np.unique(frames[::-1], return_index=True)
-    boxes = boxes[::-1][last_index].astype(np.float64)
-    every = np.arange(frames[0], frames[-1] + 1)
-    filled = np.stack([np.interp(every, frames, boxes[:, i]) for i in range(4)], axis=1)
+    boxes = boxes[::-1][last_index]
+    every, filled = fill_boxes(frames, boxes)
     interval = (min(i[0] for i in intervals), max(i[1] for i in intervals))
     return interval, every, filled.astype(np.float32)
+
+
+def fill_boxes(frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolates boxes linearly between frames (reference: `linear_interp` in `engine/evaluate.py`).
+
+    Args:
+        frames: int [n], ascending, n >= 1.
+        boxes: float [n, 4].
+
+    Returns:
+        int64 [m], every frame from the first to the last; float64 [m, 4].
+    """
+    every = np.arange(frames[0], frames[-1] + 1)
+    corners = np.asarray(boxes, np.float64).T
+    return every, np.stack([np.interp(every, frames, values) for values in corners], axis=1)

@@ -22,11 +22,13 @@ class ClipConfig:
         sampling: rule that spreads frames over a clip, "hcstvg" or "vidstg" (`data_pipeline.sampling`).
         resolution: height in pixels that frames are resized to.
         frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
+        sample_fps: frames per second of each pass, for "hcstvg".
     """
 
     sampling: str = "hcstvg"
     resolution: int = 420
     frames_per_pass: int = 64
+    sample_fps: float = 3.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,8 @@ def read_clip(
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
         info = reader.info
         first, last = _bounds(info.frame_count, info.timestamps_sec, frames, seconds)
-        ids = evaluation_frame_ids(last - first, config.sampling, first, frames_per_pass=config.frames_per_pass)
+        rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
+        ids = evaluation_frame_ids(last - first, config.sampling, first, **rates)
         passes = interleave(ids)
         length = max(map(len, passes))
         if on_shape is not None:

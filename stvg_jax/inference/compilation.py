@@ -48,6 +48,15 @@ def compiler_options() -> dict[str, Any]:
     return _CPU_OPTIONS
 
 
+def keep_compiled() -> None:
+    """Has every program that this process compiles from now on kept on disk, by JAX's own cache.
+
+    For programs over several devices or hosts, which `Program` is not made for.
+    """
+    jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
 class Program:
     """A function compiled once per combination of input shapes, that reports what it is doing.
 

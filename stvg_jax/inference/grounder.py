@@ -13,13 +13,14 @@ import jax
 import numpy as np
 
 from stvg_jax.errors import InputError
-from stvg_jax.grounding.tubes import PassPrediction, log_softmax, merge_passes
+from stvg_jax.grounding.tubes import merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.inference.clip import Clip, read_clip
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.loading import LoadedModel, in_background, load_model
+from stvg_jax.inference.passes import read_passes
 from stvg_jax.inference.progress import Progress, Silent
-from stvg_jax.inference.tube import FrameScores, Tube
+from stvg_jax.inference.tube import Tube
 from stvg_jax.tree import unflatten
 
 # Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
@@ -197,23 +198,14 @@ class Grounder:
         return self._ground(self.parameters, features, *texts, progress=progress)
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits))
-
-
 def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
-    passes, scores = [], []
-    for i, ids in enumerate(clip.frame_ids):
-        row, n = output.row(i), len(ids)
-        start_end = row.start_end_logits[-1, :n]
-        passes.append(PassPrediction(ids, row.boxes_cxcywh[-1, :n], start_end))
-        probabilities = np.exp(log_softmax(start_end))
-        sampling = np.ones(n, np.float32) if row.sampling_score is None else row.sampling_score[:n]
-        actioness = _sigmoid(row.actioness_logits[-1, :n])
-        scores.append((ids, sampling, actioness, probabilities[:, 0], probabilities[:, 1], np.full(n, i)))
+    # The layers' axis is first and the passes' second; the last layer answers.
+    boxes, start_end, actioness = (
+        np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
+    )
+    sampling = None if output.sampling_score is None else np.asarray(output.sampling_score)
+    passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling)
     (start, end), box_frames, boxes = merge_passes(passes, clip.height, clip.width)
-    columns = [np.concatenate(column) for column in zip(*scores, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
     return Tube(
         video=clip.video,
         sentence=question.sentence,
@@ -228,5 +220,5 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
         end_sec=clip.seconds(end),
         box_frames=box_frames,
         boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
-        scores=FrameScores(*(column[order] for column in columns)),
+        scores=scores,
     )

@@ -63,7 +63,13 @@ class LoadedModel:
     identity: str
 
 
-def load_model(directory: Path, *, dtype: str = "float32", model: Mapping[str, Any] | None = None) -> LoadedModel:
+def load_model(
+    directory: Path,
+    *,
+    dtype: str = "float32",
+    model: Mapping[str, Any] | None = None,
+    clip: Mapping[str, Any] | None = None,
+) -> LoadedModel:
     """Loads a checkpoint directory, made by `stvg-jax convert` for example.
 
     Returns at once; damage found while the parameters are read is raised by `read_parameters`.
@@ -71,7 +77,7 @@ def load_model(directory: Path, *, dtype: str = "float32", model: Mapping[str, A
     Args:
         directory: the checkpoint.
         dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
-        model: settings of the model to change, as a nested mapping.
+        model, clip: settings to change in these sections of its configuration, as nested mappings.
 
     Raises:
         InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
@@ -97,7 +103,7 @@ def load_model(directory: Path, *, dtype: str = "float32", model: Mapping[str, A
         read_parameters=parameters,
         tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
         vocab_size=text.vocab_size,
-        clip_config=build(ClipConfig, description.config["clip"], "config.clip"),
+        clip_config=build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip"),
         identity=json.dumps([description.model, config, dtype], sort_keys=True),
     )
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from stvg_jax.files import whole_file
+
 SCHEMA = "stvg_jax.tube/1"
 
 
@@ -110,8 +112,6 @@ class Tube:
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_dict()` to `path`, whole or not at all."""
-        partial = f"{os.fspath(path)}.partial"
-        with Path(partial).open("w", encoding="utf-8") as f:
-            json.dump(self.to_dict(), f, indent=1)
-            f.write("\n")
-        os.replace(partial, path)
+        with whole_file(Path(path)) as file:
+            json.dump(self.to_dict(), file, indent=1)
+            file.write("\n")

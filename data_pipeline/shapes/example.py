@@ -1,0 +1,216 @@
+"""One example by its seed: a scene, its sentences and the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from data_pipeline.shapes.answers import the_answer
+from data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
+from data_pipeline.shapes.drawing import draw_frames
+from data_pipeline.shapes.draws import Draws
+from data_pipeline.shapes.facts import Facts, observe
+from data_pipeline.shapes.parsing import parse
+from data_pipeline.shapes.plots import PLOTS, SHARES
+from data_pipeline.shapes.queries import Event, Noun, Query
+from data_pipeline.shapes.scene import Background, Scene, Stage
+from data_pipeline.shapes.staging import place
+from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, EXIST, MOTION_LABELS, VERSION, motion_label
+from data_pipeline.shapes.wording import word_query
+from stvg_jax.errors import InputError
+
+# Width over height, each as frequent.
+ASPECTS = (1.0, 4 / 3, 1.5)
+_ATTEMPTS = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What every video of a dataset has in common.
+
+    Attributes:
+        height: of the pictures, pixels, even, 48 or more. Widths are 1, 4/3 and 1.5 times that.
+        frames: of a clip, 32 or more.
+        fps: frames per second.
+
+    Raises:
+        InputError: a value out of its range.
+    """
+
+    height: int = 96
+    frames: int = 64
+    fps: int = 16
+
+    def __post_init__(self):
+        if self.height < 48 or self.height % 2:
+            raise InputError(f"height {self.height}: must be even and 48 or more, or the shapes cannot be told apart")
+        if self.frames < 32:
+            raise InputError(f"{self.frames} frames: must be 32 or more, or the movements are too short to be seen")
+        if self.fps < 1:
+            raise InputError(f"{self.fps} frames per second: must be 1 or more")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Grounding:
+    """A sentence and its answer.
+
+    Attributes:
+        sentence: lower case, no full stop.
+        subject: the phrase in it that names the target.
+        kind: "appearance", "motion", "time/..." or "relation/..." (docs/shapes.md).
+        thing: index of the target in the scene.
+        start_frame, end_frame: when it is meant; the end is one past the last frame.
+        boxes_xyxy: float64 [end_frame - start_frame, 4], (x1, y1, x2, y2) in pixels, to a hundredth.
+        appearance_labels, motion_labels: what is said of the target, as indices into
+            `vocabulary.APPEARANCE_LABELS` and `vocabulary.MOTION_LABELS`, ascending.
+    """
+
+    sentence: str
+    subject: str
+    kind: str
+    thing: int
+    start_frame: int
+    end_frame: int
+    boxes_xyxy: np.ndarray
+    appearance_labels: tuple[int, ...]
+    motion_labels: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Example:
+    """A scene with what is asked about it; the first sentence is the one that the scene was made for."""
+
+    scene: Scene
+    fps: int
+    groundings: tuple[Grounding, ...]
+
+    def frames(self) -> np.ndarray:
+        """The pictures, uint8 [frames, height, width, 3]; drawn at every call."""
+        return draw_frames(self.scene)
+
+
+def make_example(
+    seed: int,
+    settings: Settings | None = None,
+    *,
+    split: str = "demo",
+    index: int = 0,
+    sentences: int = 1,
+    kind: str | None = None,
+) -> Example:
+    """The example number `index` of a split; the same arguments always give the same.
+
+    Splits never share a scene: the split's name is part of the seed. "train", "val" and "test" are those of the
+    dataset, any other name gives videos that are in none of these.
+
+    Args:
+        settings: picture size and length; the defaults when None.
+        sentences: how many, with different answers; fewer where the scene gives no more. The first is that of the
+            dataset, whatever this number is.
+        kind: a key of `plots.PLOTS` to make just such a scene; drawn when None.
+
+    Raises:
+        InputError: `kind` is not one.
+    """
+    settings = settings or Settings()
+    if kind is not None and kind not in PLOTS:
+        raise InputError(f"unknown kind of sentence {kind!r}; choose one of {', '.join(PLOTS)}")
+    draws = Draws(VERSION, seed, split, index)
+    width = 2 * round(settings.height * draws.choice(ASPECTS) / 2)
+    stage = Stage(width, settings.height, settings.frames)
+    name = draws.weighted(SHARES)
+    name = kind or name
+    for _ in range(_ATTEMPTS):
+        made = _attempt(name, Cast(draws, stage))
+        if made is not None:
+            scene, first = made
+            others = _further(scene, first, Draws(VERSION, seed, split, index, "further"), sentences - 1)
+            return Example(scene, settings.fps, (first, *others))
+    raise RuntimeError(f"no scene of kind {name} fits {width}x{settings.height} with {settings.frames} frames")
+
+
+def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:
+    """A scene and its sentence, if what was drawn fits and the sentence has one answer: the one that was planned."""
+    try:
+        plot: Plot = PLOTS[name](cast)
+        _add_bystander(plot, cast)
+        order = cast.draws.shuffled(range(len(plot.parts)))
+        things = place(plot, cast)
+    except Misfit:
+        return None
+    scene = Scene(cast.stage, _background(cast.draws), tuple(things[i] for i in order))
+    facts = observe(scene)
+    grounding = _ground(plot.query, plot.kind, facts, cast.draws)
+    if grounding is None or (grounding.thing, grounding.start_frame, grounding.end_frame) != (
+        order.index(plot.target),
+        *plot.interval,
+    ):
+        return None
+    return scene, grounding
+
+
+def _add_bystander(plot: Plot, cast: Cast) -> None:
+    """Something that has nothing to do with the sentence, in every other scene; always where there are just two."""
+    if len(plot.parts) < 3 or (len(plot.parts) < 5 and cast.draws.chance(0.4)):
+        part = Part(cast.look(), cast.presence(24, 64) if cast.draws.chance(0.5) else None)
+        plot.parts.append(cast.busy(part, cast.draws.integer(0, 2), other_than=()))
+
+
+def _ground(query: Query, kind: str, facts: Facts, draws: Draws) -> Grounding | None:
+    """The sentence and its answer; None where it has not exactly one. What counts is the sentence, as it is read."""
+    sentence, subject = word_query(query, draws)
+    answer = the_answer(parse(sentence), facts)
+    if answer is None:
+        return None
+    thing, (start, end) = answer
+    noun = query.noun
+    said = [word for word in (noun.size, noun.colour, noun.shape) if word]
+    done = {motion_label(deed) for deed in (query.event.deed, query.event.then) if deed} - {None}
+    return Grounding(
+        sentence=sentence,
+        subject=subject,
+        kind=kind,
+        thing=thing,
+        start_frame=start,
+        end_frame=end,
+        boxes_xyxy=np.round(facts.things[thing].boxes_xyxy[start:end], 2),
+        appearance_labels=tuple(sorted(APPEARANCE_LABELS.index(word) for word in said)),
+        motion_labels=tuple(sorted(MOTION_LABELS.index(label) for label in done)),
+    )
+
+
+def _background(draws: Draws) -> Background:
+    level, contrast = draws.uniform(30, 75), draws.uniform(15, 40)
+
+    def tinted(light: float) -> tuple[int, int, int]:
+        return tuple(round(light + draws.uniform(-8, 8)) for _ in range(3))
+
+    kind = draws.weighted({"plain": 0.2, "gradient": 0.3, "clouds": 0.3, "stripes": 0.2})
+    grain = draws.uniform(0, 6)
+    return Background(kind, tinted(level), tinted(level + contrast), grain, draws.integer(0, 2**31))
+
+
+def _further(scene: Scene, first: Grounding, draws: Draws, count: int) -> list[Grounding]:
+    """Up to `count` plain sentences about other things or other times."""
+    if count < 1:
+        return []
+    facts = observe(scene)
+    queries = []
+    for thing, seen in zip(scene.things, facts.things, strict=True):
+        look = thing.look
+        for noun in (Noun(None, look.colour, look.shape), Noun(look.size, look.colour, look.shape)):
+            deeds = [Event(episode.deed) for episode in seen.episodes]
+            if seen.visible != (0, scene.stage.frame_count):
+                deeds.append(Event(EXIST))
+            queries += [Query(noun, event) for event in deeds]
+    found, taken = [], {(first.thing, first.start_frame)}
+    for query in draws.shuffled(queries):
+        kind = "appearance" if query.event.deed == EXIST else "motion"
+        grounding = _ground(query, kind, facts, draws)
+        if grounding is not None and (grounding.thing, grounding.start_frame) not in taken:
+            taken.add((grounding.thing, grounding.start_frame))
+            found.append(grounding)
+        if len(found) == count:
+            break
+    return found

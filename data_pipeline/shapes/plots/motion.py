@@ -1,0 +1,20 @@
+"""Sentences that say what the target does: the answer is the time of doing it."""
+
+from __future__ import annotations
+
+from data_pipeline.shapes.casting import Cast, Part, Plot
+from data_pipeline.shapes.queries import Event, Query
+
+
+def motion(cast: Cast) -> Plot:
+    """The target does something else too; a thing like it does other things, and near misses do the same."""
+    draws, said, look = cast.draws, cast.said(), cast.look()
+    deed, interval = cast.deed(look), cast.slot()
+    parts = [cast.busy(Part(look, deeds=[(deed, interval)]), draws.integer(0, 2), other_than={deed})]
+    parts.append(cast.busy(Part(cast.twin(look, said)), draws.integer(1, 2), other_than={deed}))
+    for near in cast.near_misses(look, said, draws.integer(1, 2)):
+        if draws.chance(0.75) or len(parts) == 2:
+            parts.append(cast.busy(Part(near, deeds=[(deed, cast.slot())]), draws.integer(0, 1), other_than={deed}))
+        else:
+            parts.append(cast.busy(Part(near), 1, other_than={deed}))
+    return Plot("motion", Query(cast.noun(look, said), Event(deed)), parts, 0, interval)

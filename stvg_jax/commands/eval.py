@@ -1,0 +1,68 @@
+"""`stvg-jax eval`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stvg_jax.parallel import hosts
+
+DESCRIPTION = """\
+Evaluate a checkpoint on a dataset with the published protocol and measures: two interleaved passes over
+each clip, united and interpolated; m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5, apart for declarative and
+interrogative sentences."""
+
+EPILOG = f"""\
+OUT gets
+  table.md           the measures beside the published ones; printed too
+  index.html         the best, median and worst cases in pictures
+  metrics.json       the measures
+  records.jsonl      every answer, a line each
+  predictions.json   the same in the released systems' format, for `stvg-jax score` and other evaluators
+
+An interrupted evaluation goes on where it was when the same command is given again.
+
+examples (the frames come from `stvg-jax prepare frames`):
+  stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint checkpoints/ta_hcstvg1 --out eval/hcstvg1
+  stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
+      --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
+
+Every setting of the configuration can be changed by --config.SECTION.KEY=VALUE. The model and its clips are those of
+the checkpoint; changes to --config.model and --config.clip on the command line apply to it.
+
+{hosts.EPILOG}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="experiment, see configs/")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="made by `stvg-jax convert`")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    hosts.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    hosts.join(args)
+    import jax
+
+    from stvg_jax.config import build, load_config_file, overridden
+    from stvg_jax.eval.config import EvalConfig
+    from stvg_jax.eval.runner import evaluate
+    from stvg_jax.inference.answer import check_writable
+    from stvg_jax.inference.compilation import keep_compiled
+    from stvg_jax.inference.loading import load_model
+    from stvg_jax.inference.progress import Silent, Terminal
+    from stvg_jax.inputs import Inputs
+
+    config = load_config_file(args.config, overrides=args.overrides)
+    settings = build(EvalConfig, config.get("eval", {}), "config.eval")
+    check_writable(args.out)
+    keep_compiled()
+    progress = Silent() if jax.process_index() else Terminal()
+    changes = overridden(config, args.overrides)
+    model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
+    with progress.stage("reading annotations"):
+        inputs = Inputs(config, settings.split)
+    finished = evaluate(model, inputs, settings, args.out, progress=progress)
+    if finished is not None:
+        print(finished[1])
+        print(f"\nresults: {args.out}, pictures: {args.out / 'index.html'}")

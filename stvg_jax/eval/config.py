@@ -1,0 +1,34 @@
+"""How to evaluate."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from stvg_jax.eval.published import BENCHMARKS
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """Section `eval` of an experiment.
+
+    Attributes:
+        split: to evaluate, "test", "val" or "train".
+        samples_per_device: in one step; each is two rows. Results do not depend on it.
+        dtype: of the computation, "float32" or "bfloat16".
+        pictures: how many best, median and worst cases the page shows.
+        benchmark: whose published figures to show, "hcstvg1", "hcstvg2", "vidstg" or "none".
+    """
+
+    split: str = "test"
+    samples_per_device: int = 1
+    dtype: str = "float32"
+    pictures: int = 3
+    benchmark: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.samples_per_device < 1 or self.pictures < 0:
+            raise ValueError(
+                f"samples_per_device={self.samples_per_device} must be at least 1, pictures={self.pictures} at least 0"
+            )
+        if self.benchmark not in (*BENCHMARKS, "none"):
+            raise ValueError(f"benchmark is {self.benchmark!r}; choose one of {', '.join(BENCHMARKS)}, none")

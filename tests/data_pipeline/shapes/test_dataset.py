@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+
+from data_pipeline.annotations import read_annotations
+from data_pipeline.shapes import Settings, make_example
+from data_pipeline.shapes.dataset import Plan, prepare_shapes
+from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, COLOURS
+from data_pipeline.video import open_video
+from stvg_jax.errors import InputError
+
+PLAN = Plan(train=5, val=1, test=2, settings=Settings(height=48, frames=32))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    out = tmp_path_factory.mktemp("shapes") / "data"
+    return out, prepare_shapes(out, PLAN)
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def test_it_is_read_as_hcstvg(dataset):
+    out, manifest = dataset
+    assert manifest["version"] == "shapes/1" and manifest["videos"] == {"train": 5, "val": 1, "test": 2}
+    for split, count in PLAN.counts().items():
+        annotations = read_annotations("hcstvg", out, split=split, videos=out / "v1_video")
+        assert len(annotations.samples) == count and not annotations.problems and not annotations.excluded
+        for index, sample in enumerate(annotations.samples):
+            truth = make_example(0, PLAN.settings, split=split, index=index).groundings[0]
+            assert (sample.sentence, sample.subject) == (truth.sentence, truth.subject)
+            assert sample.tube == (truth.start_frame, truth.end_frame) and sample.clip == (0, 32)
+            np.testing.assert_allclose(sample.boxes_xyxy, truth.boxes_xyxy, atol=0.011)
+            assert sample.appearance_labels == truth.appearance_labels
+            assert sample.motion_labels == truth.motion_labels
+
+
+def test_videos_show_the_scene(dataset):
+    out, _ = dataset
+    for sample in read_annotations("hcstvg", out, split="train").samples:
+        example = make_example(0, PLAN.settings, split="train", index=int(sample.id))
+        with open_video(out / "v1_video" / sample.video) as video:
+            assert (video.info.width, video.info.height) == (sample.width, sample.height)
+            frames = np.stack([frame for _, frame in video.iter_frames()])
+        difference = np.abs(frames.astype(int) - example.frames())
+        assert frames.shape == difference.shape and difference.mean() < 6
+
+
+def test_a_box_of_the_file_holds_the_named_colour(dataset):
+    """From the pictures and the JSON alone."""
+    out, _ = dataset
+    entries = json.loads((out / "annos" / "train.json").read_text())
+    vocabulary = json.loads((out / "annos" / "vocabulary.json").read_text())
+    assert vocabulary["appearance"] == list(APPEARANCE_LABELS)
+    checked = 0
+    for name, entry in entries.items():
+        colours = [word for i in entry["adj_index_list"] if (word := vocabulary["appearance"][i]) in COLOURS]
+        if not colours or vocabulary["motion"].index("blink") in entry["verb_index_list"]:
+            continue
+        with open_video(out / "v1_video" / name) as video:
+            frame = video.read([entry["st_frame"] - 1])[0]
+        x, y, width, height = entry["bbox"][0]
+        found = frame[round(y + height / 2), round(x + width / 2)].astype(float)
+        distance = {colour: np.abs(found - rgb).sum() for colour, rgb in COLOURS.items()}
+        assert min(distance, key=distance.get) == colours[0]
+        checked += 1
+    assert checked >= 3
+
+
+def test_interrupted_and_continued_gives_the_same(dataset, tmp_path):
+    out, _ = dataset
+
+    def interrupt(done, total):
+        assert total == 8
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_shapes(tmp_path / "d", PLAN, meter=interrupt)
+    journal = tmp_path / "d" / "unfinished.jsonl"
+    assert journal.read_text().count("\n") == 4 and not (tmp_path / "d" / "shapes.json").exists()
+    with journal.open("a") as file:
+        file.write('["train_000004.mp4", {"scene": "torn')
+    with pytest.raises(InputError, match="holds another dataset"):
+        prepare_shapes(tmp_path / "d", Plan(train=9))
+    seen = []
+    prepare_shapes(tmp_path / "d", PLAN, meter=lambda done, total: seen.append(done))
+    assert seen == [4, 5, 6, 7, 8]
+    assert contents(tmp_path / "d") == contents(out)
+
+
+def test_processes_change_nothing(dataset, tmp_path):
+    out, manifest = dataset
+    assert prepare_shapes(tmp_path / "d", PLAN, processes=2) == manifest
+    assert contents(tmp_path / "d") == contents(out)
+
+
+def test_a_finished_dataset_is_left_alone_and_mended(dataset):
+    out, manifest = dataset
+    before = contents(out)
+    calls = []
+    assert prepare_shapes(out, PLAN, meter=lambda *_: calls.append(1)) == manifest and not calls
+    (out / "v1_video" / "train_000001.mp4").unlink()
+    assert prepare_shapes(out, PLAN, meter=lambda *_: calls.append(1)) == manifest and len(calls) == 1
+    assert contents(out) == before
+
+
+def test_another_dataset_is_refused(dataset, tmp_path):
+    out, _ = dataset
+    with pytest.raises(InputError, match=r"holds another dataset \(seed 0, not 1\); choose another folder"):
+        prepare_shapes(out, Plan(train=5, val=1, test=2, seed=1, settings=PLAN.settings))
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a shapes dataset"):
+        prepare_shapes(tmp_path, PLAN)
+    assert files(tmp_path) == {"letter.txt"}
+
+
+def test_a_larger_dataset_contains_the_smaller(dataset, tmp_path):
+    out, _ = dataset
+    larger = Plan(train=6, val=0, test=0, settings=PLAN.settings)
+    prepare_shapes(tmp_path / "d", larger)
+    few, more = (json.loads((folder / "annos" / "train.json").read_text()) for folder in (out, tmp_path / "d"))
+    assert few.items() < more.items()
+
+
+@pytest.mark.parametrize("counts", [{"train": -1}, {"train": 0, "val": 0, "test": 0}, {"seed": -1}])
+def test_plans_that_cannot_be(counts):
+    with pytest.raises(InputError, match="zero or more"):
+        Plan(**counts)

@@ -1,0 +1,66 @@
+import itertools
+
+import pytest
+
+from data_pipeline.shapes.draws import Draws
+from data_pipeline.shapes.parsing import parse
+from data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, SIDES, WHEN, Event, Noun, Query, When, Where
+from data_pipeline.shapes.vocabulary import DEEDS, EXIST, MOVES, RELATED, STOP
+from data_pipeline.shapes.wording import WORDS, word_query
+from stvg_jax.errors import InputError
+
+NOUNS = [Noun("small", "red", "square"), Noun(None, "blue", "star"), Noun("big", None, "circle"), Noun("big", "white")]
+OTHER = Noun(None, "green", "triangle")
+EVENTS = [
+    *map(Event, DEEDS),
+    *(Event(a, then=b) for a, b in itertools.permutations(("left", "down", "grow", "blink", "turn red"), 2)),
+    *(Event(move, then=STOP) for move in MOVES),
+    *(Event(deed, other=OTHER) for deed in RELATED),
+]
+QUERIES = [
+    *(Query(noun, Event(EXIST)) for noun in (*NOUNS, Noun())),
+    *(Query(noun, event) for noun in NOUNS for event in EVENTS),
+    *(
+        Query(noun, Event(deed), When(relation, OTHER, Event(anchor)))
+        for noun in NOUNS
+        for deed in ("left", "spin")
+        for relation in WHEN
+        for anchor in ("appear", "vanish", "right", "turn white")
+    ),
+    *(Query(NOUNS[1], Event(deed), When(relation)) for relation in (*ORDINAL, *RANK) for deed in ("up", "blink")),
+    *(Query(NOUNS[1], Event(EXIST), When(relation)) for relation in RANK),
+    *(Query(noun, Event(deed), where=Where(r, OTHER)) for noun in NOUNS for r in BESIDE for deed in ("up", "shrink")),
+    *(Query(noun, Event(deed), where=Where(r)) for noun in NOUNS for r in SIDES for deed in ("up", "shrink")),
+]
+
+
+@pytest.mark.parametrize("variant", range(8))
+def test_what_is_worded_is_read_back(variant):
+    words = set()
+    for number, query in enumerate(QUERIES):
+        sentence, subject = word_query(query, Draws("wording", variant, number))
+        assert parse(sentence) == query, sentence
+        assert subject in sentence and subject.split()[0] in ("the", "a", "an")
+        words |= set(sentence.replace(",", "").split())
+    assert words <= set(WORDS)
+
+
+def test_every_word_is_used():
+    sentences = (word_query(query, Draws(i, n))[0] for i in range(12) for n, query in enumerate(QUERIES))
+    words = {word for sentence in sentences for word in sentence.replace(",", "").split()}
+    # No sentence here names these; the anchor's "purple triangle" and its like are as good as the others.
+    assert set(WORDS) - words <= {"purple", "yellow"}
+
+
+@pytest.mark.parametrize(
+    "sentence", ["", "the red square dances", "a man in red stands up", "the red square moves up in the evening"]
+)
+def test_other_sentences_are_refused(sentence):
+    with pytest.raises(InputError, match="not a sentence of the shapes dataset"):
+        parse(sentence)
+
+
+def test_articles_agree():
+    sentences = {word_query(Query(Noun(), Event(EXIST)), Draws(i))[0] for i in range(60)}
+    assert "there is an object" in sentences and "there is a shape" in sentences
+    assert not any("a object" in sentence or "an shape" in sentence for sentence in sentences)

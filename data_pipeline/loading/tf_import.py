@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 from stvg_jax.errors import InputError
@@ -16,11 +20,26 @@ def import_tensorflow() -> ModuleType:
     Raises:
         InputError: it is not installed.
     """
-    # Otherwise it tells at every import which instructions it was built for.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise InputError(f"TensorFlow is needed to load batches ({error}); pip install 'stvg-jax[data]'") from error
-    tensorflow.config.set_visible_devices([], "GPU")
+    with _quiet():
+        try:
+            import tensorflow
+        except ImportError as error:
+            raise InputError(f"TensorFlow is needed to load batches ({error}); pip install 'stvg-jax[data]'") from error
+        tensorflow.config.set_visible_devices([], "GPU")
     return tensorflow
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what the C++ code writes to standard error is seen. It tells, whatever the log level, which
+    instructions it was built for and that there is no GPU; real trouble arrives as an exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

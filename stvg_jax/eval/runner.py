@@ -103,8 +103,7 @@ def _run(
         parameters = replicate(unflatten(model.read_parameters()), mesh)
     step = make_step(model.module, mesh)
     batches = ahead(loader.batches(), lambda batch: (batch, to_mesh(_arrays(batch), mesh)))
-    with progress.bar("evaluating", len(missing) + done, "sample") as advance:
-        advance(done)
+    with progress.bar("evaluating", len(missing) + done, "sample", done) as advance:
         for batch, arrays in batches:
             output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
             writer.append(_answers(batch, output, inputs.annotations.samples))

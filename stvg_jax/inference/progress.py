@@ -11,6 +11,9 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+# Between two lines about the same work in a log file.
+_LINE_SEC = 30.0
+
 
 class Progress(Protocol):
     """What long work reports to."""
@@ -19,8 +22,8 @@ class Progress(Protocol):
         """Work of unknown length."""
         ...
 
-    def bar(self, title: str, total: int, unit: str) -> contextlib.AbstractContextManager:
-        """Work of known length; the value entered is called with each step's size."""
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> contextlib.AbstractContextManager:
+        """Work of known length, some of it done already; the value entered is called with each step's size."""
         ...
 
 
@@ -32,8 +35,27 @@ class Silent:
         yield
 
     @contextlib.contextmanager
-    def bar(self, title: str, total: int, unit: str) -> Iterator:
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator:
         yield lambda steps=1: None
+
+
+class _Lines:
+    """What a bar is in a log file: a line now and then."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int):
+        self._title, self._total, self._unit = title, total, unit
+        self._done = self._before = done
+        self._start = self._told = time.monotonic()
+
+    def __call__(self, steps: int = 1) -> None:
+        self._done += steps
+        now = time.monotonic()
+        if now - self._told < _LINE_SEC:
+            return
+        self._told = now
+        left = (now - self._start) / (self._done - self._before) * (self._total - self._done)
+        text = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}s, about {left:.0f} s left"
+        print(text, file=sys.stderr, flush=True)
 
 
 class Terminal:
@@ -67,10 +89,10 @@ class Terminal:
         return "\r\033[K" if sys.stderr.isatty() else ""
 
     @contextlib.contextmanager
-    def bar(self, title: str, total: int, unit: str) -> Iterator:
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator:
         if not sys.stderr.isatty():
             with self.stage(f"{title} ({total})"):
-                yield lambda steps=1: None
+                yield _Lines(title, total, unit, done)
             return
-        with tqdm(total=total, desc=title, unit=unit, mininterval=0.5) as bar:
+        with tqdm(total=total, desc=title, unit=unit, initial=done, mininterval=0.5) as bar:
             yield bar.update

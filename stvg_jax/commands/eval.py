@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.loading import load_model
     from stvg_jax.inference.progress import Silent, Terminal
     from stvg_jax.inputs import Inputs
+    from stvg_jax.parallel.mesh import make_mesh
 
     config = load_config_file(args.config, overrides=args.overrides)
     settings = build(EvalConfig, config.get("eval", {}), "config.eval")
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
     with progress.stage("reading annotations"):
         inputs = Inputs(config, settings.split)
-    finished = evaluate(model, inputs, settings, args.out, progress=progress)
+    finished = evaluate(model, inputs, settings, args.out, mesh=make_mesh(), progress=progress)
     if finished is not None:
         print(finished[1])
         print(f"\nresults: {args.out}, pictures: {args.out / 'index.html'}")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
@@ -27,7 +28,7 @@ from stvg_jax.eval.page import write_page
 from stvg_jax.eval.records import Record, RecordWriter, check_identity, read_records, write_records
 from stvg_jax.eval.result_files import write_results
 from stvg_jax.eval.scoring import Score, score, write_metrics
-from stvg_jax.eval.step import make_step
+from stvg_jax.eval.step import EvalStep, make_step
 from stvg_jax.eval.table import given_interval_table, results_table
 from stvg_jax.eval.types import Prediction
 from stvg_jax.inference.loading import LoadedModel
@@ -35,7 +36,7 @@ from stvg_jax.inference.passes import read_passes
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inputs import Inputs
 from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
-from stvg_jax.parallel.mesh import make_mesh, replicate
+from stvg_jax.parallel.mesh import replicate
 from stvg_jax.tree import unflatten
 
 if TYPE_CHECKING:
@@ -45,11 +46,27 @@ _PASSES = 2
 
 
 def evaluate(
-    model: LoadedModel, inputs: Inputs, config: EvalConfig, out: Path, *, progress: Progress
+    model: LoadedModel,
+    inputs: Inputs,
+    config: EvalConfig,
+    out: Path,
+    *,
+    mesh: Mesh,
+    progress: Progress,
+    step: EvalStep | None = None,
 ) -> tuple[Score, str] | None:
     """Evaluates, writes the files above, and returns the score and its tables as text; None on hosts but the first.
 
     All hosts call it, with a folder that all of them see.
+
+    Args:
+        model: what to evaluate.
+        inputs: the split.
+        config: see EvalConfig.
+        out: folder for the results.
+        mesh: all devices.
+        progress: told what is going on.
+        step: of `make_step` for this module and mesh, to spare compiling it again.
 
     Raises:
         InputError: the folder holds another evaluation, the hosts do not share it, or data is damaged.
@@ -67,7 +84,8 @@ def evaluate(
         _meet("records open")
         _check_shared(folder)
         if missing:
-            _run(model, inputs, config, missing, writer, done=len(known), progress=progress)
+            step = step or make_step(model.module, mesh)
+            _run(model, inputs, config, mesh, step, missing, writer, progress=progress)
     _meet("evaluated")
     if jax.process_index():
         return None
@@ -82,13 +100,13 @@ def _run(
     model: LoadedModel,
     inputs: Inputs,
     config: EvalConfig,
+    mesh: Mesh,
+    step: EvalStep,
     missing: Sequence[int],
     writer: RecordWriter,
     *,
-    done: int,
     progress: Progress,
 ) -> None:
-    mesh = make_mesh()
     hosts = jax.process_index(), jax.process_count()
     with progress.stage("checking samples and frames"):
         loader = inputs.loader(
@@ -101,9 +119,9 @@ def _run(
         )
     with progress.stage("reading parameters"):
         parameters = replicate(unflatten(model.read_parameters()), mesh)
-    step = make_step(model.module, mesh)
     batches = ahead(loader.batches(), lambda batch: (batch, to_mesh(_arrays(batch), mesh)))
-    with progress.bar("evaluating", len(missing) + done, "sample", done) as advance:
+    total = len(inputs.annotations.samples)
+    with progress.bar("evaluating", total, "sample", total - len(missing)) as advance:
         for batch, arrays in batches:
             output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
             writer.append(_answers(batch, output, inputs.annotations.samples))

@@ -18,7 +18,10 @@ from stvg_jax.pixels import normalize
 INPUTS = ("frames", "frames_valid", "sizes", "text_ids", "text_valid")
 
 
-def make_step(module: PureModule, mesh: Mesh) -> Callable[[Any, Mapping[str, jax.Array]], dict[str, jax.Array]]:
+EvalStep = Callable[[Any, Mapping[str, jax.Array]], dict[str, jax.Array]]
+
+
+def make_step(module: PureModule, mesh: Mesh) -> EvalStep:
     """A compiled function of (parameters on every device, batch split by rows).
 
     Each device runs its own rows and talks to no other. A batch holds INPUTS, as `data_pipeline.loading` makes them.

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slow lint clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
@@ -12,6 +12,9 @@ test: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
+
+test-slow: $(VENV)/dev.stamp
+	$(BIN)/pytest -m slow
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

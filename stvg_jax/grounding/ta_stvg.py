@@ -46,6 +46,8 @@ class TASTVGConfig:
         second_pass: at inference, decode again with queries from the frames whose first actioness exceeds
             `actioness_threshold`.
         actioness_threshold: see above.
+        frozen_backbones: whether the motion backbone, the first part of the image backbone and its batch norms stay as
+            pre-trained, as the paper has it; False to train from scratch.
     """
 
     resnet: ResNetConfig = ResNetConfig()
@@ -58,6 +60,7 @@ class TASTVGConfig:
     sampling_threshold: float = 0.7
     second_pass: bool = True
     actioness_threshold: float = 0.5
+    frozen_backbones: bool = True
 
     def __post_init__(self):
         if self.queries not in QUERY_KINDS:
@@ -188,8 +191,10 @@ class TASTVG(nnx.Module):
         image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
         appearance = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
         appearance = appearance.reshape(b, t, *appearance.shape[1:])
-        # The motion backbone stays as pre-trained (reference: `torch.no_grad()` around it).
-        motion = jax.lax.stop_gradient(self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs))
+        motion = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
+        if self.config.frozen_backbones:
+            # Reference: `torch.no_grad()` around it.
+            motion = jax.lax.stop_gradient(motion)
         return VideoFeatures(
             appearance=self.appearance_projection(appearance),
             motion=self.motion_projection(motion),

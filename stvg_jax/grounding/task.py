@@ -1,0 +1,108 @@
+"""What the trainer needs to know of the grounding models: their batches, their loss, their groups of learning rates."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.grounding.losses import LossConfig, grounding_losses, total_loss
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
+from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
+from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.nn.functional import PureModule
+from stvg_jax.pixels import normalize
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningRates:
+    """The full learning rate of each group (`learning_rate_rules`); the defaults are the released HC-STVG v1.
+
+    Attributes:
+        base: encoder, spatial decoder, projections of the visual features, prediction heads.
+        image_backbone: ResNet from its second stage on; what is before stays as pre-trained.
+        text: RoBERTa and the projection of its tokens.
+        temporal_decoder: the temporal decoder.
+        target_queries: the classifiers of temporal sampling and spatial activation.
+    """
+
+    base: float = 2e-4
+    image_backbone: float = 1e-6
+    text: float = 5e-5
+    temporal_decoder: float = 2e-4
+    target_queries: float = 5e-4
+
+
+def learning_rate_rules(config: TASTVGConfig) -> tuple[tuple[str, str], ...]:
+    """Rules (regular expression over a parameter's path, group), the first that matches decides; "frozen" is not
+    trained (reference: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
+    has_queries = config.samples or config.activates
+    frozen = (
+        (r"swin/.*", "frozen"),
+        (r"resnet/stem/.*", "frozen"),
+        (r"resnet/stages/0/.*", "frozen"),
+        # The statistics and the affine part of batch norm.
+        (r"resnet/.*/(scale|bias|mean|var)", "frozen"),
+    )
+    from_scratch = (
+        (r"swin/.*", "base"),
+        (r"resnet/.*/(mean|var)", "frozen"),
+    )
+    return (
+        *(frozen if config.frozen_backbones else from_scratch),
+        (r"resnet/.*", "image_backbone"),
+        (r"(roberta|text_projection)/.*", "text"),
+        (r"temporal_decoder/.*", "temporal_decoder"),
+        *(((r"target_queries/.*", "target_queries"),) if has_queries else ()),
+        (r".*", "base"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundingTask:
+    """Training of a grounding model.
+
+    Attributes:
+        module: the model.
+        losses: weights of the terms of the loss.
+    """
+
+    module: PureModule
+    losses: LossConfig = LossConfig()
+
+    def count(self, batch: Mapping[str, jax.Array]) -> TargetCounts:
+        """What the losses of this whole training batch are divided by (`data_pipeline.loading`)."""
+        return TargetCounts.of(GroundingTargets.from_batch(batch))
+
+    def prepare(self, batch: Mapping[str, jax.Array]) -> tuple[GroundingBatch, GroundingTargets]:
+        """The model's inputs and targets in a training batch of `data_pipeline.loading`."""
+        names = ("text_ids", "text_valid", "frames_valid", "sizes")
+        frames = normalize(batch["frames"].astype(jnp.float32) / 255)
+        inputs = GroundingBatch(frames=frames, **{name: batch[name] for name in names})
+        return inputs, GroundingTargets.from_batch(batch)
+
+    def loss(
+        self,
+        parameters: dict,
+        inputs: GroundingBatch,
+        targets: GroundingTargets,
+        counts: TargetCounts | None = None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The total loss and its unweighted terms (`stvg_jax.grounding.losses`).
+
+        Both add up over the parts of a batch whose `counts` they are given.
+
+        Args:
+            parameters: nested, as `PureModule.apply` takes them.
+            inputs, targets: rows of a batch.
+            counts: of the whole batch; None when these rows are the whole.
+            key: for dropout; None to train without.
+        """
+        rngs = None if key is None else nnx.Rngs(dropout=key)
+        output = self.module.apply(parameters, lambda model: model(inputs, second_pass=False, rngs=rngs))
+        terms = grounding_losses(output, targets, self.losses, counts)
+        return total_loss(terms, self.losses), terms

@@ -1,0 +1,59 @@
+"""Gradients of a batch that does not fit into memory at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from stvg_jax.errors import InputError
+
+P = TypeVar("P")
+
+Loss = Callable[[Any, Any, jax.Array | None], tuple[jax.Array, Any]]
+
+
+def accumulate_gradients(
+    loss: Loss, parameters: P, batch: Any, key: jax.Array | None, *, parts: int = 1
+) -> tuple[P, jax.Array, Any]:
+    """Gradient, value and metrics of a loss, computed over one part of the batch after the other.
+
+    Args:
+        loss: (parameters, rows, key) -> (scalar, metrics). It must be additive: its values for the parts of a batch
+            add up to that for the whole, so a mean divides by counts of the whole batch. So must the metrics, any
+            tree of arrays.
+        parameters: any tree.
+        batch: tree of arrays [b, ...].
+        key: for dropout, another for every part; None for a loss without.
+        parts: how many; memory for activations shrinks by this factor.
+
+    Returns:
+        (gradient, value, metrics) of the whole batch.
+
+    Raises:
+        InputError: if the rows cannot be divided so.
+    """
+    gradient = jax.value_and_grad(loss, has_aux=True)
+
+    def of_rows(rows: Any, key: jax.Array | None) -> tuple[P, jax.Array, Any]:
+        (value, metrics), gradients = gradient(parameters, rows, key)
+        return gradients, value, metrics
+
+    if parts == 1:
+        return of_rows(batch, key)
+    split = jax.tree.map(lambda array: _split_rows(array, parts), batch)
+    keys = None if key is None else jax.random.split(key, parts)
+    shapes = jax.eval_shape(lambda: jax.tree.map(lambda array: array[0], (split, keys)))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of_rows, *shapes))
+    return jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, of_rows(*part)), None), zeros, (split, keys))[0]
+
+
+def _split_rows(array: jax.Array, parts: int) -> jax.Array:
+    """[b, ...] -> [parts, b / parts, ...]. Part i takes every parts-th row from i on, so that rows which are spread
+    over devices in consecutive runs stay where they are."""
+    rows = len(array)
+    if rows % parts:
+        raise InputError(f"a batch of {rows} rows cannot be divided into {parts} parts of equal size")
+    return array.reshape(rows // parts, parts, *array.shape[1:]).swapaxes(0, 1)

@@ -1,0 +1,133 @@
+"""AdamW with a learning rate per group of parameters, groups told by rules over parameter paths.
+
+Parameters are flat here, path -> array (`stvg_jax.tree`). Those of the group `FROZEN` have no gradient, no optimiser
+state and no moving average.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from stvg_jax.errors import InputError
+from stvg_jax.train.schedules import Rates
+
+T = TypeVar("T")
+
+FROZEN = "frozen"
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+    """How parameters move, learning rates apart; the defaults are those of every released model.
+
+    Attributes:
+        weight_decay: decoupled from the gradient (Loshchilov and Hutter 2019), times the learning rate, on every
+            trained parameter, biases and norms included.
+        max_gradient_norm: gradients longer than this, over all trained parameters together, are scaled down to it.
+        ema_decay: of the moving average of parameters, per update.
+    """
+
+    weight_decay: float = 1e-4
+    max_gradient_norm: float = 0.1
+    ema_decay: float = 0.9998
+
+    def __post_init__(self):
+        if self.max_gradient_norm <= 0:
+            raise ValueError(f"max_gradient_norm is {self.max_gradient_norm}; it must be positive")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay is {self.ema_decay}; it must be from 0 to below 1")
+
+
+def assign_groups(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The group of every parameter.
+
+    Args:
+        paths: of all parameters.
+        rules: (regular expression over a whole path, group) in order; the first that matches decides.
+
+    Returns:
+        Path -> group, in the order of `paths`.
+
+    Raises:
+        InputError: with every parameter that no rule matches and every rule that decides for no parameter.
+    """
+    compiled = [(re.compile(pattern), group) for pattern, group in rules]
+    groups: dict[str, str] = {}
+    problems, used = [], set()
+    for path in paths:
+        index = next((i for i, (pattern, _) in enumerate(compiled) if pattern.fullmatch(path)), None)
+        if index is None:
+            problems.append(f"- no rule for parameter {path}")
+            continue
+        used.add(index)
+        groups[path] = compiled[index][1]
+    problems += [f"+ no parameter for rule {rules[i][0]!r}" for i in range(len(rules)) if i not in used]
+    if problems:
+        listed = "\n".join(problems)
+        raise InputError(f"the groups of learning rates do not fit the model, {len(problems)} problems:\n{listed}")
+    return groups
+
+
+def split_frozen(parameters: Mapping[str, T], groups: Mapping[str, str]) -> tuple[dict[str, T], dict[str, T]]:
+    """(trained, frozen) parameters; together they are all of them."""
+    trained = {path: value for path, value in parameters.items() if groups[path] != FROZEN}
+    return trained, {path: value for path, value in parameters.items() if groups[path] == FROZEN}
+
+
+def make_optimizer(config: OptimConfig, groups: Mapping[str, str], rates: Rates) -> optax.GradientTransformation:
+    """The optimiser of the trained parameters of `split_frozen`.
+
+    Its arithmetic is that of PyTorch's `clip_grad_norm_` and `AdamW` with their default constants.
+
+    Args:
+        config: see OptimConfig.
+        groups: path -> group, of all parameters or of the trained ones.
+        rates: step -> group -> learning rate (`stvg_jax.train.schedules`).
+
+    Raises:
+        InputError: for a group without a learning rate.
+    """
+    if missing := sorted({*groups.values()} - {FROZEN, *rates(0)}):
+        raise InputError(f"no learning rate for group {', '.join(missing)}; there are rates for {', '.join(rates(0))}")
+    return optax.chain(
+        clip_gradients(config.max_gradient_norm),
+        optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
+        optax.add_decayed_weights(config.weight_decay),
+        scale_by_group(groups, rates),
+    )
+
+
+def gradient_norm(gradients: Any) -> jax.Array:
+    """Euclidean norm of a whole tree of gradients, float32 scalar."""
+    return jnp.sqrt(sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradients)))
+
+
+def clip_gradients(max_norm: float) -> optax.GradientTransformation:
+    """Scales gradients by max_norm / (norm + 1e-6) where that is below 1; the 1e-6 is PyTorch's."""
+
+    def update(gradients, state, parameters=None):
+        scale = jnp.minimum(1.0, max_norm / (gradient_norm(gradients) + 1e-6))
+        return jax.tree.map(lambda gradient: gradient * scale, gradients), state
+
+    return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
+
+
+def scale_by_group(groups: Mapping[str, str], rates: Rates) -> optax.GradientTransformation:
+    """Multiplies updates by minus the learning rate that is in force for their group."""
+
+    def init(parameters: Any) -> optax.ScaleByScheduleState:
+        return optax.ScaleByScheduleState(count=jnp.zeros((), jnp.int32))
+
+    def update(updates: dict[str, jax.Array], state: optax.ScaleByScheduleState, parameters=None):
+        now = rates(state.count)
+        scaled = {path: -now[groups[path]] * value for path, value in updates.items()}
+        return scaled, optax.ScaleByScheduleState(count=optax.safe_increment(state.count))
+
+    return optax.GradientTransformation(init, update)

@@ -1,0 +1,79 @@
+"""Learning rates as pure functions of the step, one per group of parameters (reference: `engine/lr_scheduler.py`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from stvg_jax.errors import InputError
+
+Rates = Callable[[int | jax.Array], dict[str, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How learning rates change; the defaults are the released HC-STVG schedule without its linear groups.
+
+    Attributes:
+        epochs: passes over the training data.
+        drop_epochs: epochs, counted from 0 and ascending, at whose beginning rates are multiplied by `drop_factor`.
+        drop_factor: see above.
+        warmup: share of all steps over which the rates that warm up grow linearly from 0.
+        linear_groups: groups that warm up and then fall linearly to 0 at the last step, instead of dropping.
+        warm_up_all: whether the other groups warm up too.
+    """
+
+    epochs: int = 90
+    drop_epochs: tuple[int, ...] = (50, 90)
+    drop_factor: float = 0.1
+    warmup: float = 0.01
+    linear_groups: tuple[str, ...] = ()
+    warm_up_all: bool = False
+
+    def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"epochs is {self.epochs}; it must be at least 1")
+        if list(self.drop_epochs) != sorted(self.drop_epochs):
+            raise ValueError(f"drop_epochs is {self.drop_epochs}; epochs must ascend")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is {self.warmup}; it is a share of all steps, from 0 to below 1")
+
+
+def make_rates(full: Mapping[str, float], config: ScheduleConfig, total_steps: int) -> Rates:
+    """The learning rate of every group in force at a step.
+
+    Args:
+        full: group -> rate before the schedule.
+        config: see ScheduleConfig.
+        total_steps: updates of the whole training.
+
+    Returns:
+        A traceable function of the number of updates made so far, int -> group -> float32 scalar. As in the released
+        system the schedule is applied after an update, so the first one is made at the full rates.
+
+    Raises:
+        InputError: for a linear group that there is not, or a training without steps.
+    """
+    if total_steps < 1:
+        raise InputError(f"training is {total_steps} steps long; it must have at least 1")
+    if unknown := sorted(set(config.linear_groups) - set(full)):
+        raise InputError(f"linear_groups names {', '.join(unknown)}; the groups are {', '.join(full)}")
+    warmup_steps = round(config.warmup * total_steps)
+    steps_per_epoch = max(1, round(total_steps / config.epochs))
+
+    def rates(step: int | jax.Array) -> dict[str, jax.Array]:
+        step = jnp.asarray(step)
+        rising = step < warmup_steps
+        rise = step / max(1, warmup_steps)
+        fall = jnp.maximum(0.0, (total_steps - step) / (total_steps - warmup_steps))
+        drops = (step // steps_per_epoch >= jnp.array(config.drop_epochs, jnp.int32)).sum()
+        dropped = config.drop_factor**drops
+        linear = jnp.where(rising, rise, fall)
+        stepped = jnp.where(rising, rise, dropped) if config.warm_up_all else dropped
+        factors = {group: linear if group in config.linear_groups else stepped for group in full}
+        return {group: rate * jnp.where(step == 0, 1.0, factors[group]) for group, rate in full.items()}
+
+    return rates

@@ -1,0 +1,109 @@
+"""Five optimiser steps of the full-size model against the released system."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
+from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
+from stvg_jax.nn.functional import PureModule
+from stvg_jax.train.ema import start_average, update_average
+from stvg_jax.train.gradients import accumulate_gradients
+from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, gradient_norm, make_optimizer, split_frozen
+from stvg_jax.train.schedules import ScheduleConfig, make_rates
+from stvg_jax.tree import unflatten
+from tests.train import golden
+from tests.train.test_groups import NAMES, paths_of
+
+# The golden is one float32 run, and its first gradient hangs on a rounding error: the input of one ReLU (encoder layer
+# 4, hidden unit 343, token 4, frame 6) is -1.2e-6 in a float64 run of the released system, and +1.2e-7 in its float32
+# run. Applying the first gradient of that float64 run instead, the same five steps give losses 1.7e-3 (step 3) and 4e-2
+# (step 5) away from the golden, as this library does without the nudge. It moves the unit's bias to the golden's side;
+# the input that is next closest to zero stays 8e-5 away.
+NUDGE = ("encoder/layers/4/ffn/up/bias", 343, 2e-6)
+
+# At step 5 two of the boxes' 96 coordinates lie within 4e-4 of the truth, where the gradient of their absolute error
+# changes sign; each changes the norm by 0.6 %. It is 1.2 % off (0.2 % after twice the nudge), those before 0.03 %.
+LAST_NORM_TOLERANCE = 2e-2
+
+# The recorded row belongs to a hidden unit that is off in the first two steps. Then the parts of its gradient cancel:
+# twice the nudge changes it by a factor of 3 at step 4, and the gradients of other units by less than 1 %.
+WAKING = "ground_decoder.time_decoder.layers.0.linear1.weight"
+
+
+def test_rates_in_force_are_those_recorded():
+    _, _, recorded, meta = golden.five_steps()
+    rates = make_released_rates(meta["max_iter"])
+    for step, expected in enumerate(recorded["lr"]):
+        now = rates(step)
+        np.testing.assert_allclose([now[NAMES[group]] for group in meta["group_order"]], expected, rtol=1e-6)
+
+
+def make_released_rates(total_steps: int):
+    schedule = ScheduleConfig(linear_groups=("text", "temporal_decoder"))
+    return make_rates(dataclasses.asdict(LearningRates()), schedule, total_steps)
+
+
+@pytest.mark.slow
+def test_five_steps(released_parameters):
+    inputs, targets, recorded, meta = golden.five_steps()
+    config, optim = TASTVGConfig(), OptimConfig()
+    task = GroundingTask(PureModule(TASTVG(config)))
+    groups = assign_groups(released_parameters, learning_rate_rules(config))
+    start = dict(released_parameters)
+    path, unit, nudge = NUDGE
+    start[path] = start[path] + np.float32(nudge) * (np.arange(len(start[path])) == unit)
+    trained, frozen = split_frozen(start, groups)
+    optimizer = make_optimizer(optim, groups, make_released_rates(meta["max_iter"]))
+
+    def step(trained, average, state, frozen, batch):
+        def loss(trained, batch, key):
+            return task.loss(unflatten(frozen | trained), *batch, key=key)
+
+        gradients, value, _ = accumulate_gradients(loss, trained, batch, None)
+        updates, state = optimizer.update(gradients, state, trained)
+        trained = optax.apply_updates(trained, updates)
+        average = update_average(average, trained, optim.ema_decay)
+        return trained, average, state, value, gradient_norm(gradients)
+
+    # Optimising costs more than it saves in five steps.
+    step = jax.jit(step, donate_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0})
+    trained, frozen = jax.tree.map(jnp.asarray, (trained, frozen))
+    average, state = start_average(trained), optimizer.init(trained)
+    losses, norms = [], []
+    for _ in range(meta["steps"]):
+        trained, average, state, value, norm = step(trained, average, state, frozen, (inputs, targets))
+        losses.append(float(value))
+        norms.append(float(norm))
+    np.testing.assert_allclose(losses[:3], recorded["loss"][:3], rtol=1e-3)
+    np.testing.assert_allclose(losses[3:], recorded["loss"][3:], rtol=1e-2)
+    np.testing.assert_allclose(norms[:4], recorded["grad_norm"][:4], rtol=1e-2)
+    np.testing.assert_allclose(norms[4], recorded["grad_norm"][4], rtol=LAST_NORM_TOLERANCE)
+    names = [key.removeprefix("param.") for key in recorded if key.startswith("param.")]
+    assert {groups[path] for name in names for path in paths_of(name)} == {*groups.values()}
+    for kind, parameters in (("param", frozen | trained), ("ema", frozen | average)):
+        for name in names:
+            (path,) = paths_of(name)
+            expected = recorded[f"{kind}.{name}"]
+            ours, before = (first_values(p[path], len(expected)) for p in (parameters, released_parameters))
+            if groups[path] == FROZEN:
+                # The released average of what never changes drifts by rounding; this library keeps none.
+                np.testing.assert_array_equal(ours, before)
+                np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-7)
+                continue
+            moved = np.abs(expected - before).mean()
+            bound = 2.0 if name == WAKING else 0.01
+            assert np.abs(ours - expected).mean() < bound * moved, (kind, name)
+
+
+def first_values(array, count: int) -> np.ndarray:
+    """In the order of PyTorch's layout: a kernel [..., in, out] is a weight [out, in, ...] there."""
+    array = np.asarray(array)
+    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+    return array.ravel()[:count]

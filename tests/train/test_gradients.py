@@ -1,0 +1,101 @@
+"""A batch in parts gives the gradient of the whole."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stvg_jax.errors import InputError
+from stvg_jax.grounding.task import GroundingTask
+from stvg_jax.train.gradients import accumulate_gradients
+from stvg_jax.tree import flatten, unflatten
+from tests.tiny import tiny
+
+
+def rows_loss(weights, rows, key):
+    noise = 0.0 if key is None else jax.random.normal(key, ())
+    each = (rows["x"] @ weights - rows["y"]) ** 2 + noise
+    return each.sum() / 8, {"each": each.sum()}
+
+
+def rows(count: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {"x": rng.standard_normal((count, 3)).astype(np.float32), "y": np.arange(count, dtype=np.float32)}
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_parts_add_up(parts):
+    weights = jnp.arange(3.0)
+    whole = accumulate_gradients(rows_loss, weights, rows(8), None)
+    np.testing.assert_allclose(whole[0], jax.grad(lambda w: rows_loss(w, rows(8), None)[0])(weights))
+    split = jax.jit(functools.partial(accumulate_gradients, rows_loss, parts=parts))(weights, rows(8), None)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), split, whole)
+
+
+def test_each_part_has_noise_of_its_own():
+    plain = accumulate_gradients(rows_loss, jnp.zeros(3), rows(4), None, parts=4)
+    noisy = accumulate_gradients(rows_loss, jnp.zeros(3), rows(4), jax.random.key(0), parts=4)
+    noise = [float(jax.random.normal(key, ())) for key in jax.random.split(jax.random.key(0), 4)]
+    assert len({round(value, 6) for value in noise}) == 4
+    np.testing.assert_allclose(noisy[2]["each"] - plain[2]["each"], sum(noise), rtol=1e-4)
+
+
+def test_parts_must_be_equal():
+    with pytest.raises(InputError, match="a batch of 8 rows cannot be divided into 3 parts"):
+        accumulate_gradients(rows_loss, jnp.zeros(3), rows(8), None, parts=3)
+
+
+def training_batch(lengths: list[int], t: int, words: tuple[int, int]) -> dict[str, np.ndarray]:
+    """As the input pipeline makes it; a length of 0 makes a row that fills up the batch."""
+    rng = np.random.default_rng(0)
+    real = np.array(lengths)[:, None]
+    b, h, w, l = len(lengths), 64, 96, 6
+    in_tube = (np.arange(t) >= 1) & (np.arange(t) < real - 1)
+    boxes = rng.uniform(0.2, 0.6, (b, t, 4)).astype(np.float32)
+    return {
+        "frames": rng.integers(0, 256, (b, t, h, w, 3)).astype(np.uint8),
+        "frames_valid": np.arange(t) < real,
+        "sizes": np.where(real > 0, [[h, w]], [[0, 0]]).astype(np.int32),
+        "text_ids": rng.integers(4, 64, (b, l)).astype(np.int32),
+        "text_valid": (np.arange(l) < rng.integers(3, l + 1, (b, 1))) & (real > 0),
+        "in_tube": in_tube,
+        "boxes_cxcywh": np.where(in_tube[..., None], boxes, 0),
+        "appearance_labels": rng.integers(0, 2, (b, words[0])).astype(np.float32),
+        "motion_labels": rng.integers(0, 2, (b, words[1])).astype(np.float32),
+        "sample": np.where(np.array(lengths) > 0, np.arange(b), -1).astype(np.int32),
+    }
+
+
+def test_the_model_in_parts_equals_the_whole_batch():
+    """Videos of different lengths with tubes of different lengths, and a row that fills up the batch.
+
+    Gradients of the decoders and heads only: compiling those of the backbones takes half a minute.
+    """
+    module, parameters = tiny()
+    task = GroundingTask(module)
+    batch = training_batch([6, 4, 5, 0], t=6, words=(15, 60))
+    trained = {path: value for path, value in flatten(parameters).items() if re.match(r".*(decoder|head)/", path)}
+    assert len(trained) > 50
+
+    @functools.partial(jax.jit, static_argnames="parts", compiler_options={"xla_backend_optimization_level": 0})
+    def run(trained, parameters, batch, parts):
+        counts = task.count(batch)
+
+        def loss(trained, rows, key):
+            return task.loss(unflatten(flatten(parameters) | trained), *task.prepare(rows), counts, key)
+
+        return accumulate_gradients(loss, trained, batch, None, parts=parts)
+
+    whole, in_parts = (run(trained, parameters, batch, parts) for parts in (1, 2))
+    largest = max(np.abs(value).max() for value in whole[0].values())
+    for path, value in whole[0].items():
+        assert np.isfinite(value).all(), path
+        np.testing.assert_allclose(in_parts[0][path], value, rtol=1e-3, atol=1e-5 * largest, err_msg=path)
+    np.testing.assert_allclose(in_parts[1], whole[1], rtol=1e-5)
+    for name, value in whole[2].items():
+        np.testing.assert_allclose(in_parts[2][name], value, rtol=1e-4, atol=1e-6, err_msg=name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ml_collections
 
 from configs import ta_stvg
+from stvg_jax.grounding.losses import LossConfig
+from stvg_jax.grounding.task import LearningRates
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
@@ -17,4 +19,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         appearance_words=15,
         motion_words=60,
         sampling_threshold=0.7,
+        losses=LossConfig(start_end=10.0),
+        learning_rates=LearningRates(base=3e-4, image_backbone=5e-6),
+        schedule=ta_stvg.HCSTVG_SCHEDULE,
     )

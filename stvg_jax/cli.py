@@ -15,6 +15,8 @@ from stvg_jax.errors import InputError
 
 _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",
+    "train": "train the system of a configuration",
+    "inspect": "show what a configuration would train: parameters, memory, work",
     "eval": "evaluate a checkpoint on a dataset, with the published metrics",
     "score": "score any system's predictions, without a model",
     "prepare": "make a dataset ready: frames out of its videos, attribute labels out of its sentences",

@@ -7,6 +7,7 @@ result is what the unpadded image gives.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from flax import nnx
 
 from stvg_jax.nn.declare import Declared, he_normal, ones, zeros
 from stvg_jax.nn.masking import zero_outside
+from stvg_jax.nn.remat import remat_call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,11 @@ class ResNetConfig:
 
 class FrozenStatistic(nnx.Variable):
     """An array that is part of the model and of its checkpoints but is never trained (batch-norm buffers)."""
+
+
+# One unit of rematerialisation. The inputs of units are kept for all images of a batch, what is between them for those
+# of one step only.
+_BLOCKS_KEPT_TOGETHER = 4
 
 
 def strided(sizes: jax.Array | None, stride: int) -> jax.Array | None:
@@ -167,9 +174,16 @@ class ResNet(nnx.Module):
         sizes = strided(sizes, 2)
         x = zero_outside(jax.nn.relu(self.stem(x)), sizes)
         x, sizes = _max_pool(x), strided(sizes, 2)
-        for i, stage in enumerate(self.stages):
-            for j, block in enumerate(stage):
-                x = block(x, sizes)
-                if i > 0 and j == 0:
-                    sizes = strided(sizes, 2)
+        for stage in self.stages:
+            for first in range(0, len(stage), _BLOCKS_KEPT_TOGETHER):
+                run = partial(_run_blocks, list(stage)[first : first + _BLOCKS_KEPT_TOGETHER])
+                x, sizes = remat_call(run, x, sizes)
         return x
+
+
+def _run_blocks(blocks: list[Bottleneck], x: jax.Array, sizes: jax.Array | None):
+    """Consecutive blocks: (x [n, h, w, c], sizes of its real part) -> the same of the result."""
+    for block in blocks:
+        x = block(x, sizes)
+        sizes = strided(sizes, block.conv2.stride)
+    return x, sizes

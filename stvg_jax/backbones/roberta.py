@@ -12,6 +12,7 @@ from flax import nnx
 from stvg_jax.nn.attention import MultiHeadAttention
 from stvg_jax.nn.declare import Embed, LayerNorm
 from stvg_jax.nn.layers import FeedForward, dropout, gelu
+from stvg_jax.nn.remat import run_layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,5 +109,5 @@ class Roberta(nnx.Module):
             raise ValueError(f"a text of {ids.shape[1]} tokens; the text encoder takes at most {self.max_tokens}")
         x = self.embeddings(ids, rngs)
         for layer in self.layers:
-            x = layer(x, valid, rngs)
+            x = run_layer(layer, x, valid, rngs=rngs)
         return x

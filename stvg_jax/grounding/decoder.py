@@ -11,6 +11,7 @@ from stvg_jax.nn.attention import MultiHeadAttention, attention_weights, mix_val
 from stvg_jax.nn.declare import LayerNorm, Linear
 from stvg_jax.nn.layers import MLP, FeedForward, dropout
 from stvg_jax.nn.positions import anchor_positions, time_positions
+from stvg_jax.nn.remat import run_layer
 
 
 class TemporalDecoderLayer(nnx.Module):
@@ -53,7 +54,7 @@ class TemporalDecoder(nnx.Module):
         time = jnp.asarray(time_positions(queries.shape[1], queries.shape[2]), queries.dtype)
         states = []
         for layer in self.layers:
-            queries = layer(queries, time, tokens, positions, valid, encoded.frames_valid, rngs)
+            queries = run_layer(layer, queries, time, tokens, positions, valid, encoded.frames_valid, rngs=rngs)
             states.append(self.norm(queries))
         return jnp.stack(states)
 
@@ -177,7 +178,8 @@ class SpatialDecoder(nnx.Module):
             centre = sine[..., :width]
             if i > 0:
                 centre = centre * self.query_scale(queries)
-            queries = layer(queries, anchor, centre, time, tokens, positions, valid, encoded.frames_valid, rngs)
+            context = (time, tokens, positions, valid, encoded.frames_valid)
+            queries = run_layer(layer, queries, anchor, centre, *context, rngs=rngs)
             boxes.append(jax.nn.sigmoid(box_head(queries).astype(jnp.float32)))
             anchors = jax.lax.stop_gradient(boxes[-1])
         return jnp.stack(boxes)

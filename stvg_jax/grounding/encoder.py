@@ -11,9 +11,11 @@ from flax import nnx
 from stvg_jax.grounding.types import VideoFeatures
 from stvg_jax.nn.attention import MultiHeadAttention
 from stvg_jax.nn.declare import LayerNorm
+from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import FeedForward, dropout
 from stvg_jax.nn.masking import masked_mean, within
 from stvg_jax.nn.positions import image_positions
+from stvg_jax.nn.remat import run_layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,20 +134,24 @@ class CrossModalEncoder(nnx.Module):
         """tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
         b, t, n, d = tokens.shape
 
-        def run(x, positions, valid):
+        def run(frame):
+            x, positions, valid, key = frame
+            rngs = None if key is None else DropoutKeys(key)
             for layer in self.layers:
-                x = layer(x, positions, valid, rngs)
+                x = run_layer(layer, x, positions, valid, rngs=rngs)
             return self.norm(x)
 
-        if self.frames_per_step is None or b * t <= self.frames_per_step:
-            return run(tokens, positions[:, None], None if valid is None else valid[:, None])
-        frame_positions = jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d)
-        frame_valid = None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n)
-        encoded = jax.lax.map(
-            lambda frame: run(*frame),
-            (tokens.reshape(b * t, n, d), frame_positions, frame_valid),
-            batch_size=self.frames_per_step,
+        frames = (
+            tokens.reshape(b * t, n, d),
+            jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
+            None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n),
+            # A key for each frame, so that dropout does not depend on how many are handled at once.
+            None if rngs is None else jax.random.split(rngs.dropout(), b * t),
         )
+        if self.frames_per_step is None or b * t <= self.frames_per_step:
+            encoded = jax.vmap(run)(frames)
+        else:
+            encoded = jax.lax.map(run, frames, batch_size=self.frames_per_step)
         return encoded.reshape(tokens.shape)
 
 

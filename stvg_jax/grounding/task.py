@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from stvg_jax.grounding.losses import LossConfig, grounding_losses, total_loss
 from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.pixels import normalize
 
 
@@ -102,7 +102,7 @@ class GroundingTask:
             counts: of the whole batch; None when these rows are the whole.
             key: for dropout; None to train without.
         """
-        rngs = None if key is None else nnx.Rngs(dropout=key)
+        rngs = None if key is None else DropoutKeys(key)
         output = self.module.apply(parameters, lambda model: model(inputs, second_pass=False, rngs=rngs))
         terms = grounding_losses(output, targets, self.losses, counts)
         return total_loss(terms, self.losses), terms

@@ -1,0 +1,189 @@
+"""`stvg-jax inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jax
+
+    from stvg_jax.train.inspection import Flops, ParameterRow
+
+DESCRIPTION = """\
+Show what training a configuration takes, before anything runs: parameters by part and group, how they are
+split over devices, the shapes of a batch, FLOPs of a step, bytes on each device. Nothing is allocated, and no
+data is needed."""
+
+EPILOG = """\
+examples:
+  stvg-jax inspect ta_stvg_hcstvg1
+  stvg-jax inspect ta_stvg_vidstg --devices 32 --fsdp 8 --batch-size 64 --config.train.remat=layers
+  JAX_NUM_CPU_DEVICES=8 stvg-jax inspect ta_stvg_hcstvg1 --devices 8 --batch-size 8 --compile
+
+--compile compiles the whole step for this machine's devices, which takes minutes, and adds the memory that XLA plans
+for it. XLA plans by backend: a CPU's plan keeps bfloat16 arrays as float32, so an accelerator's is smaller.
+
+Every setting of the configuration can be changed by --config.SECTION.KEY=VALUE."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="experiment, see configs/")
+    mesh = parser.add_argument_group("devices")
+    mesh.add_argument("--devices", type=int, default=1, metavar="N", help="of all hosts (%(default)s)")
+    mesh.add_argument("--fsdp", type=int, metavar="N", help="that share a copy of the state (config.train.fsdp)")
+    mesh.add_argument("--compile", action="store_true", help="add XLA's plan of memory; see below")
+    batch = parser.add_argument_group("a batch")
+    batch.add_argument("--batch-size", type=int, metavar="B", help="on all devices (config.train.batch_size)")
+    batch.add_argument("--frames", type=int, default=64, metavar="T", help="of a video (%(default)s)")
+    batch.add_argument("--width", type=int, default=588, metavar="W", help="columns of a frame (%(default)s)")
+    batch.add_argument("--tokens", type=int, default=32, metavar="L", help="of a text (%(default)s)")
+
+
+def run(args: argparse.Namespace) -> None:
+    import jax
+    from jax.sharding import AbstractMesh
+
+    from stvg_jax.config import load_config_file
+    from stvg_jax.errors import InputError
+    from stvg_jax.experiment.building import Experiment
+    from stvg_jax.grounding.registry import make_model
+    from stvg_jax.grounding.task import GroundingTask
+    from stvg_jax.nn.functional import PureModule
+    from stvg_jax.nn.remat import check_policy
+    from stvg_jax.parallel.mesh import make_mesh
+    from stvg_jax.train import inspection
+    from stvg_jax.train.optim import make_optimizer
+    from stvg_jax.train.state import state_shapes, state_shardings
+    from stvg_jax.train.step import make_train_step
+
+    config = load_config_file(args.config, overrides=args.overrides)
+    experiment = Experiment.build(config)
+    train, groups = experiment.train, experiment.groups
+    fsdp = train.fsdp if args.fsdp is None else args.fsdp
+    videos = train.batch_size if args.batch_size is None else args.batch_size
+    _check_counts(args, fsdp, videos, train.parts)
+    check_policy(train.remat)
+    if args.compile and len(jax.devices()) != args.devices:
+        raise InputError(
+            f"--compile needs {args.devices} devices here, there are {len(jax.devices())}; "
+            f"on a CPU set JAX_NUM_CPU_DEVICES={args.devices}"
+        )
+    # Which step of which training does not matter here.
+    rates = experiment.rates(total_steps=1)
+    optimizer = make_optimizer(experiment.optim, groups, rates)
+    shapes = state_shapes(experiment.module.declarations, groups, optimizer)
+    shardings = state_shardings(shapes, AbstractMesh((args.devices // fsdp, fsdp), ("data", "fsdp")))
+    batch = batch_shapes(config, videos, frames=args.frames, width=args.width, tokens=args.tokens)
+    print(f"{config['name']}, {train.dtype}, on {args.devices} devices: data {args.devices // fsdp} x fsdp {fsdp}\n")
+    _print_parameters(("part", "group"), inspection.parameters_by_part(shapes, shardings, groups))
+    _print_parameters(("how they lie", ""), inspection.parameters_by_sharding(shapes, shardings, groups))
+    _print_batch(batch, args.devices)
+    _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
+    whole = make_model(config["name"], without_steps(config["model"]), experiment.model.dtype)
+    flops = inspection.step_flops(GroundingTask(PureModule(whole), experiment.task.losses), shapes, batch, train.remat)
+    _print_flops(flops, args.devices, train.remat)
+    if args.compile:
+        mesh = make_mesh(fsdp)
+        step = make_train_step(
+            experiment.task,
+            optimizer,
+            rates,
+            experiment.optim,
+            mesh,
+            state_shardings(shapes, mesh),
+            seed=train.seed,
+            parts=train.parts,
+            remat=train.remat,
+        )
+        _print_bytes("of each device, by XLA's plan", inspection.compiled_memory(step, shapes, batch))
+
+
+def batch_shapes(
+    config: Mapping[str, Any], videos: int, *, frames: int, width: int, tokens: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """A training batch of `data_pipeline.loading` for this experiment, in shapes.
+
+    Args:
+        config: of the experiment, with sections `model` and `clip`.
+        videos: rows.
+        frames: of each.
+        width: columns of a frame; the rows are the configured resolution.
+        tokens: of each text.
+    """
+    import jax
+    import numpy as np
+
+    b, t, l, model = videos, frames, tokens, config["model"]
+    arrays = {
+        "frames": ((b, t, config["clip"]["resolution"], width, 3), np.uint8),
+        "frames_valid": ((b, t), np.bool_),
+        "sizes": ((b, 2), np.int32),
+        "text_ids": ((b, l), np.int32),
+        "text_valid": ((b, l), np.bool_),
+        "sample": ((b,), np.int32),
+        "in_tube": ((b, t), np.bool_),
+        "boxes_cxcywh": ((b, t, 4), np.float32),
+        "appearance_labels": ((b, model["appearance_words"]), np.float32),
+        "motion_labels": ((b, model["motion_words"]), np.float32),
+    }
+    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
+
+
+def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's configuration by which everything is handled at once (`images_per_step` and its like)."""
+    whole = copy.deepcopy(dict(config))
+    for part in filter(lambda value: isinstance(value, dict), whole.values()):
+        part |= {key: None for key in part if key.endswith("_per_step")}
+    return whole
+
+
+def _check_counts(args: argparse.Namespace, fsdp: int, videos: int, parts: int) -> None:
+    from stvg_jax.errors import InputError
+
+    for name in ("devices", "frames", "width", "tokens"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name} {getattr(args, name)} must be at least 1")
+    if fsdp < 1 or args.devices % fsdp:
+        raise InputError(f"--devices {args.devices} cannot be divided into groups of fsdp={fsdp}")
+    if videos < 1 or videos % (args.devices * parts):
+        raise InputError(f"a batch of {videos} cannot be divided over {args.devices} devices in parts={parts}")
+
+
+def _print_parameters(titles: tuple[str, str], rows: Sequence[ParameterRow]) -> None:
+    line = "{:<24} {:<16} {:>8} {:>14} {:>14}"
+    print(line.format(*titles, "arrays", "parameters", "MB per device"))
+    for row in rows:
+        name = (*row.name, "")[:2]
+        print(line.format(*name, f"{row.arrays:,}", f"{row.elements:,}", f"{row.bytes_per_device / 1e6:,.1f}"))
+    arrays, elements = sum(row.arrays for row in rows), sum(row.elements for row in rows)
+    size = sum(row.bytes_per_device for row in rows)
+    print(line.format("all", "", f"{arrays:,}", f"{elements:,}", f"{size / 1e6:,.1f}") + "\n")
+
+
+def _print_batch(batch: Mapping[str, jax.ShapeDtypeStruct], devices: int) -> None:
+    line = "{:<24} {:<40} {:>14}"
+    print(line.format("batch", "shape on all devices", "MB per device"))
+    for name, leaf in batch.items():
+        size = leaf.size * leaf.dtype.itemsize / devices
+        print(line.format(name, f"{leaf.dtype}{list(leaf.shape)}", f"{size / 1e6:,.3f}"))
+    print()
+
+
+def _print_flops(flops: Flops, devices: int, remat: str) -> None:
+    line = "{:<41} {:>23} {:>14}"
+    print(line.format("TFLOP of a step", "all devices", "per device"))
+    rows = {"forward": flops.forward, "training": flops.training, f"training, with remat={remat}": flops.computed}
+    for name, value in rows.items():
+        print(line.format(name, f"{value / 1e12:,.4g}", f"{value / devices / 1e12:,.4g}"))
+    print(flush=True)
+
+
+def _print_bytes(title: str, parts: Mapping[str, int]) -> None:
+    print(f"{title:<65} {'GB per device':>14}")
+    for name, value in parts.items():
+        print(f"{name:<65} {value / 1e9:>14.3f}")
+    print(flush=True)

@@ -1,0 +1,53 @@
+"""`stvg-jax train`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from stvg_jax.parallel import hosts
+
+DESCRIPTION = """\
+Train the system of a configuration in a workdir. The same command, given again after any end - a kill, a
+signal, a power cut - continues where the newest checkpoint is, to the same numbers."""
+
+EPILOG = f"""\
+WORKDIR gets
+  checkpoints/        to continue from, the latest and the best
+  best/, last/        checkpoints for `stvg-jax ground` and `stvg-jax eval`
+  validation/STEP/    what `stvg-jax eval` writes: table, answers, pictures
+  metrics.jsonl       every term of the loss, learning rates, speed; tensorboard/ has the same
+  config.json, starts.jsonl   what was run, with which versions
+
+examples:
+  stvg-jax train --config configs/shapes.py --workdir runs/shapes
+  stvg-jax train --config ta_stvg_hcstvg1 --workdir runs/hcstvg1 --config.train.parts=4 \\
+      --config.train.initialise="('checkpoints/mdetr', 'checkpoints/video_swin')"
+
+SIGTERM and Ctrl-C save and stop after the step; a second one stops at once. Exit codes: 0 done, 2 bad input,
+128 + the signal's number when stopped.
+
+{hosts.EPILOG}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="experiment, see configs/")
+    parser.add_argument("--workdir", type=Path, required=True, metavar="DIR", help="folder of the run")
+    hosts.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    hosts.join(args)
+    import jax
+
+    from stvg_jax.config import load_config_file
+    from stvg_jax.experiment.training import Training
+    from stvg_jax.inference.compilation import keep_compiled
+    from stvg_jax.inference.progress import Silent, Terminal
+
+    config = load_config_file(args.config, overrides=args.overrides)
+    keep_compiled()
+    progress = Silent() if jax.process_index() else Terminal()
+    if code := Training(config, args.workdir, sys.argv, progress).run():
+        raise SystemExit(code)

@@ -1,0 +1,1 @@
+"""Where configurations, models, data, training and evaluation meet."""

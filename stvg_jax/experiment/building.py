@@ -1,0 +1,83 @@
+"""An experiment's configuration as the objects that training needs: where a model family meets the trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from stvg_jax.config import build
+from stvg_jax.eval.config import EvalConfig
+from stvg_jax.grounding.losses import LossConfig
+from stvg_jax.grounding.registry import make_model
+from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
+from stvg_jax.inference.clip import ClipConfig
+from stvg_jax.inference.loading import DTYPES, fit_backend
+from stvg_jax.nn.functional import PureModule
+from stvg_jax.train.config import TrainConfig
+from stvg_jax.train.optim import OptimConfig, assign_groups
+from stvg_jax.train.schedules import Rates, ScheduleConfig, make_rates
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A configuration, checked and built. Nothing is allocated yet.
+
+    Attributes:
+        config: as nested dictionaries.
+        model: the model, its parameters declared only.
+        module: the same as a pure function.
+        task: losses on it.
+        groups: parameter path -> group of learning rates.
+        clip, learning_rates, schedule, optim, train, eval: sections of the configuration.
+    """
+
+    config: Mapping[str, Any]
+    model: nnx.Module
+    module: PureModule
+    task: GroundingTask
+    groups: dict[str, str]
+    clip: ClipConfig
+    learning_rates: LearningRates
+    schedule: ScheduleConfig
+    optim: OptimConfig
+    train: TrainConfig
+    eval: EvalConfig
+
+    @classmethod
+    def build(cls, config: Mapping[str, Any]) -> Experiment:
+        """Builds an experiment.
+
+        Raises:
+            InputError: for a configuration that is not one of an experiment.
+        """
+
+        def section(kind: type, name: str) -> Any:
+            return build(kind, config.get(name, {}), f"config.{name}")
+
+        train = section(TrainConfig, "train")
+        model = make_model(config["name"], fit_backend(config["model"]), DTYPES[train.dtype])
+        module = PureModule(model)
+        return cls(
+            config=config,
+            model=model,
+            module=module,
+            task=GroundingTask(module, section(LossConfig, "loss")),
+            groups=assign_groups(module.declarations, learning_rate_rules(model.config)),
+            clip=section(ClipConfig, "clip"),
+            learning_rates=section(LearningRates, "learning_rates"),
+            schedule=section(ScheduleConfig, "schedule"),
+            optim=section(OptimConfig, "optim"),
+            train=train,
+            eval=section(EvalConfig, "eval"),
+        )
+
+    def rates(self, total_steps: int) -> Rates:
+        """Learning rates of a training of so many steps (`stvg_jax.train.schedules`)."""
+        return make_rates(dataclasses.asdict(self.learning_rates), self.schedule, total_steps)
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Updates of the whole training."""
+        return self.train.max_steps or self.schedule.epochs * steps_per_epoch

@@ -1,0 +1,311 @@
+"""Training an experiment in a workdir, from its configuration to checkpoints that ground.
+
+WORKDIR/checkpoints/   to continue from (`stvg_jax.train.checkpoints`); `stvg_jax.train.workdir` has the other files
+WORKDIR/tokenizer/     tokenizer.json
+WORKDIR/metrics.jsonl, WORKDIR/tensorboard/
+WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps
+WORKDIR/best/, WORKDIR/last/   the moving average as checkpoints for `ground` and `eval`
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from stvg_jax import checkpoint
+from stvg_jax.errors import InputError
+from stvg_jax.eval.runner import evaluate
+from stvg_jax.eval.scoring import Score
+from stvg_jax.eval.step import make_step
+from stvg_jax.experiment.building import Experiment
+from stvg_jax.inference.loading import LoadedModel
+from stvg_jax.inference.progress import Progress
+from stvg_jax.inference.tokenizer import Tokenizer
+from stvg_jax.inputs import Inputs
+from stvg_jax.parallel.feed import ahead, to_mesh
+from stvg_jax.parallel.mesh import REPLICATED, make_mesh
+from stvg_jax.train.checkpoints import Checkpoints
+from stvg_jax.train.initialise import initial_parameters
+from stvg_jax.train.interruption import Interruption
+from stvg_jax.train.loop import Plan, run
+from stvg_jax.train.monitor import Monitor
+from stvg_jax.train.optim import FROZEN, make_optimizer
+from stvg_jax.train.replay import check_finite
+from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
+from stvg_jax.train.step import make_train_step
+from stvg_jax.train.tokenizers import write_word_tokenizer
+from stvg_jax.train.workdir import Workdir, from_first_host
+
+# Settings that decide how often something is written, or where things lie, and not what is trained.
+_MAY_CHANGE = (
+    *("eval", "data.frames", "data.annotations", "data.trajectories", "loader.threads", "loader.prefetch"),
+    *(f"train.{name}" for name in ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every")),
+)
+
+
+class Training:
+    """One start of a training. All hosts make one with the same arguments.
+
+    Args:
+        config: of the experiment, as nested dictionaries.
+        workdir: folder of the run; made, or continued.
+        command: what the run was started with.
+        progress: told about work that takes a while.
+
+    Raises:
+        InputError: whatever is wrong with the configuration, the data, the workdir or the checkpoints, before any long
+            work.
+    """
+
+    def __init__(self, config: Mapping[str, Any], workdir: Path, command: Sequence[str], progress: Progress):
+        self.experiment = Experiment.build(config)
+        self._progress = progress
+        settings = self.experiment.train
+        self._mesh = make_mesh(settings.fsdp)
+        if settings.batch_size % (self._mesh.size * settings.parts):
+            raise InputError(
+                f"config.train.batch_size={settings.batch_size} cannot be divided over {self._mesh.size} devices in "
+                f"parts={settings.parts}"
+            )
+        self._workdir = Workdir(workdir, config, command, may_change=_MAY_CHANGE)
+        with progress.stage("reading annotations"):
+            self._inputs = Inputs(config, settings.split)
+            self._validation = Inputs(config, settings.validate_split) if settings.validate_split else None
+        self._tokenizer = self._make_tokenizer()
+        model = self.experiment.model.config
+        with progress.stage("checking samples and frames"):
+            self._loader = self._inputs.loader(
+                self.experiment.clip,
+                self._tokenizer,
+                training=True,
+                batch_size=settings.batch_size,
+                hosts=(jax.process_index(), jax.process_count()),
+                seed=settings.seed,
+                words=(model.appearance_words, model.motion_words),
+            )
+        self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
+        self._eval_step = make_step(self.experiment.module, self._mesh)
+
+    def run(self) -> int:
+        """Trains to the end, or until a signal asks to stop.
+
+        Returns:
+            The exit code: 0, or that of the signal.
+
+        Raises:
+            InputError: the loss is not finite any more, data or a checkpoint is damaged, the disk is full.
+        """
+        experiment, settings = self.experiment, self.experiment.train
+        rates = experiment.rates(self._total_steps)
+        optimizer = make_optimizer(experiment.optim, experiment.groups, rates)
+        shapes = state_shapes(experiment.module.declarations, experiment.groups, optimizer)
+        shardings = state_shardings(shapes, self._mesh)
+        with self._workdir, Checkpoints(self._workdir.checkpoints, keep=settings.keep) as checkpoints:
+            checkpoints.require_space(shapes)
+            state = self._restore(checkpoints, shapes, shardings)
+            if state is None:
+                with self._progress.stage("reading initial parameters"):
+                    parameters, origins = initial_parameters(
+                        experiment.module.declarations, settings.initialise, settings.leave_out, settings.seed
+                    )
+                self._say(*origins)
+                state = place_state(parameters, experiment.groups, optimizer, shardings)
+            self._say(*self._overview(int(state.step)))
+            step = make_train_step(
+                experiment.task,
+                optimizer,
+                rates,
+                experiment.optim,
+                self._mesh,
+                shardings,
+                seed=settings.seed,
+                parts=settings.parts,
+                remat=settings.remat,
+            )
+            return self._run(state, step, checkpoints)
+
+    def _run(self, state: TrainState, step, checkpoints: Checkpoints) -> int:
+        settings = self.experiment.train
+        plan = Plan(self._total_steps, settings.log_every, settings.save_every, settings.validate_every)
+        monitor = Monitor(
+            self._workdir.path,
+            total_steps=self._total_steps,
+            first_step=int(state.step),
+            batch_size=settings.batch_size,
+            active=jax.process_index() == 0,
+        )
+
+        def check(number: int, metrics: Mapping[str, np.ndarray], samples: Sequence[str]) -> None:
+            checkpoints.raise_if_failed()
+            check_finite(
+                metrics,
+                self._workdir.replay,
+                step=number,
+                seed=settings.seed,
+                samples=samples,
+                config=self._workdir.config,
+                checkpoint=max((s for s in checkpoints.steps() if s <= number), default=None),
+            )
+
+        def validate(state: TrainState, number: int) -> None:
+            self._validate(state, number, checkpoints, monitor)
+
+        begun = int(state.step)
+        if begun and plan.validates(begun) and begun not in checkpoints.scores():
+            # The last start ended between the save and the end of the validation.
+            validate(state, begun)
+        with Interruption() as interruption:
+            state, done = run(
+                state,
+                step,
+                self._feed,
+                plan,
+                monitor=monitor,
+                save=lambda state, number: checkpoints.save(state, number, {"seed": settings.seed}),
+                validate=validate,
+                check=check,
+                stop=interruption.should_stop,
+            )
+            if done < self._total_steps:
+                self._say(f"stopped after step {done:,}; the same command continues")
+                return interruption.exit_code
+        self._export(state, "last", f"trained, {done:,} steps")
+        monitor.close()
+        return 0
+
+    def _feed(self, first_step: int) -> Iterator[tuple[list[str], dict[str, jax.Array]]]:
+        """(ids of this host's samples, batch on the mesh) from a step on."""
+        samples = self._inputs.annotations.samples
+
+        def move(batch: Mapping[str, np.ndarray]) -> tuple[list[str], dict[str, jax.Array]]:
+            arrays = {name: value for name, value in batch.items() if name != "frame_ids"}
+            return [samples[i].id for i in batch["sample"]], to_mesh(arrays, self._mesh)
+
+        return ahead(self._loader.batches(first_step, self._total_steps), move)
+
+    def _restore(self, checkpoints: Checkpoints, shapes: TrainState, shardings: TrainState) -> TrainState | None:
+        abstract = jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
+        )
+        with self._progress.stage("looking for a checkpoint"):
+            restored = checkpoints.restore(abstract)
+        return None if restored is None else restored[0]
+
+    def _validate(self, state: TrainState, step: int, checkpoints: Checkpoints, monitor: Monitor) -> None:
+        """Evaluates the moving average, and keeps it as `best` when it is."""
+        if self._validation is None:
+            return
+        average = self._averaged(state)
+        model = self._model(lambda: average, f"step {step}")
+        config = dataclasses.replace(
+            self.experiment.eval, split=self.experiment.train.validate_split, dtype=self.experiment.train.dtype
+        )
+        out = self._workdir.path / "validation" / f"{step:08d}"
+        finished = evaluate(
+            model, self._validation, config, out, mesh=self._mesh, progress=self._progress, step=self._eval_step
+        )
+        value = None
+        if finished is not None:
+            score, table = finished
+            self._say(table)
+            monitor.write(step, _scalars(score))
+            value = _mean_viou(score)
+        checkpoints.score(step, value)
+        if checkpoints.best() == step:
+            self._export(state, "best", f"trained, step {step:,}, the best in validation")
+
+    def _model(self, read_parameters, what: str) -> LoadedModel:
+        """The model with these parameters, for evaluation."""
+        experiment = self.experiment
+        return LoadedModel(
+            description=checkpoint.Description(experiment.config["name"], self._exported_config(), note=what),
+            module=experiment.module,
+            read_parameters=read_parameters,
+            tokenizer=self._tokenizer,
+            vocab_size=experiment.model.config.roberta.vocab_size,
+            clip_config=experiment.clip,
+            identity=json.dumps([experiment.config["name"], experiment.config["model"], what], sort_keys=True),
+        )
+
+    def _averaged(self, state: TrainState) -> dict[str, jax.Array]:
+        """Path -> the parameters that evaluation uses, whole on every device."""
+        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
+        return jax.jit(lambda a, f: {**a, **f}, out_shardings=whole)(state.average, state.frozen)
+
+    def _export(self, state: TrainState, name: str, note: str) -> None:
+        """Writes WORKDIR/name, a checkpoint that grounds."""
+        average = self._averaged(state)
+        if jax.process_index():
+            return
+        parameters = {path: np.asarray(average[path]) for path in self.experiment.module.declarations}
+        description = checkpoint.Description(self.experiment.config["name"], self._exported_config(), note=note)
+        with checkpoint.new_directory(self._workdir.path / name, force=True) as directory:
+            shutil.copytree(self._workdir.path / checkpoint.TOKENIZER, directory / checkpoint.TOKENIZER)
+            checkpoint.write(directory, parameters, description)
+
+    def _exported_config(self) -> dict[str, Any]:
+        config = self.experiment.config
+        return {"model": config["model"], "clip": dataclasses.asdict(self.experiment.clip)}
+
+    def _make_tokenizer(self) -> Tokenizer:
+        folder = self._workdir.path / checkpoint.TOKENIZER
+        from_first_host(lambda: None if folder.exists() else self._write_tokenizer(folder))
+        return Tokenizer(folder, self.experiment.model.config.roberta.max_tokens)
+
+    def _write_tokenizer(self, folder: Path) -> None:
+        from data_pipeline.loading.directions import swap_directions
+        from data_pipeline.text import model_text
+
+        settings = self.experiment.train
+        if settings.tokenizer == "words":
+            sampling = self.experiment.clip.sampling
+            texts = (model_text(s.subject, s.sentence, sampling) for s in self._inputs.annotations.samples)
+            most = self.experiment.model.config.roberta.vocab_size
+            write_word_tokenizer(folder, (form for text in texts for form in (text, swap_directions(text))), most)
+            return
+        places = [Path(settings.tokenizer)] if settings.tokenizer else []
+        places += [Path(source) / checkpoint.TOKENIZER for source in settings.initialise]
+        source = next((place for place in places if (place / "tokenizer.json").is_file()), None)
+        if source is None:
+            raise InputError(
+                "there is no tokenizer: config.train.tokenizer must be a folder with tokenizer.json or 'words', or a "
+                "checkpoint in config.train.initialise must have one"
+            )
+        folder.mkdir(parents=True)
+        shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
+
+    def _overview(self, step: int) -> list[str]:
+        """Lines about what will be trained."""
+        sizes: dict[str, int] = {}
+        for path, group in self.experiment.groups.items():
+            sizes[group] = sizes.get(group, 0) + int(np.prod(self.experiment.module.declarations[path].shape))
+        frozen = sizes.pop(FROZEN, 0)
+        parts = ", ".join(f"{group} {size:,}" for group, size in sizes.items())
+        samples = len(self._inputs.annotations.samples)
+        return [
+            self._workdir.describe(),
+            f"parameters: {sum(sizes.values()):,} trained ({parts}), {frozen:,} frozen",
+            f"samples: {samples:,}; steps: {self._loader.steps_per_epoch:,} in an epoch, {self._total_steps:,} in all, "
+            f"{step:,} made; devices: {self._mesh.size} ({self._mesh.devices.shape[1]} share one copy)",
+        ]
+
+    def _say(self, *lines: str) -> None:
+        if jax.process_index() == 0:
+            print(*lines, sep="\n", flush=True)
+
+
+def _mean_viou(score: Score) -> float:
+    """m_vIoU over all samples, whatever their kind."""
+    groups = score.groups.values()
+    return sum(g.samples * g.measures["m_vIoU"] for g in groups) / sum(g.samples for g in groups)
+
+
+def _scalars(score: Score) -> dict[str, float]:
+    return {f"validation/{kind}/{name}": v for kind, g in score.groups.items() for name, v in g.measures.items()}

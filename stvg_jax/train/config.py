@@ -1,0 +1,60 @@
+"""How to train, learning rates and losses apart."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Section `train` of an experiment.
+
+    Attributes:
+        split: to train on.
+        batch_size: samples in a step, over all devices and hosts; the papers use 32.
+        parts: in which each device computes its rows one after another; more take less memory and give the same.
+        fsdp: devices that share one copy of the parameters, the optimiser's state and the moving average.
+        dtype: of the computation, "float32" or "bfloat16"; parameters stay float32.
+        remat: what is computed again instead of kept for the backward pass (`stvg_jax.nn.remat.POLICIES`).
+        seed: of parameters that are drawn, of the order of samples, augmentation and dropout.
+        initialise: checkpoints to start from, made by `stvg-jax convert` or by training; later ones win where two have
+            the same parameter. Parameters that none of them has are drawn.
+        leave_out: regular expressions over paths of parameters that are not taken from those checkpoints, such as
+            "target_queries/.*words.*" for other attribute vocabularies.
+        tokenizer: a folder with tokenizer.json; "words" for one token for each word of the training sentences; "" for
+            that of the first checkpoint in `initialise` that has one.
+        log_every: steps between two lines of metrics.
+        save_every: steps between two checkpoints.
+        keep: how many of the latest checkpoints are kept, beside the best.
+        validate_every: steps between two validations; 0 for one at the end only.
+        validate_split: to validate on; "" for no validation at all.
+        max_steps: end after so many steps, with schedules as if this were the whole training; 0 for
+            `config.schedule.epochs` passes over the data.
+    """
+
+    split: str = "train"
+    batch_size: int = 32
+    parts: int = 1
+    fsdp: int = 1
+    dtype: str = "bfloat16"
+    remat: str = "layers"
+    seed: int = 0
+    initialise: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    tokenizer: str = ""
+    log_every: int = 20
+    save_every: int = 500
+    keep: int = 3
+    validate_every: int = 500
+    validate_split: str = "test"
+    max_steps: int = 0
+
+    def __post_init__(self) -> None:
+        # A damaged checkpoint needs another to go back to.
+        least = {"batch_size": 1, "parts": 1, "fsdp": 1, "log_every": 1, "save_every": 1, "keep": 2}
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {number}")
+        for name in ("seed", "validate_every", "max_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")

@@ -1,0 +1,75 @@
+"""The parameters that training starts from: drawn, and taken from checkpoints."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_jax import checkpoint
+from stvg_jax.errors import InputError
+from stvg_jax.nn.declare import initialize
+from stvg_jax.tree import flatten, unflatten
+
+
+def initial_parameters(
+    declarations: Mapping[str, Any], sources: Sequence[str], leave_out: Sequence[str], seed: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Draws all parameters, then puts those of checkpoints in their place.
+
+    Args:
+        declarations: of the model, path -> declared parameter (`PureModule.declarations`).
+        sources: checkpoint directories; later ones win.
+        leave_out: regular expressions over whole paths; what they match stays as drawn.
+        seed: of the drawing.
+
+    Returns:
+        Path -> array, all of the model's; and lines that tell what came from where.
+
+    Raises:
+        InputError: a checkpoint cannot be read, has parameters that the model does not have or has in another shape and
+            that are not left out, or a regular expression matches nothing.
+    """
+    parameters = flatten(initialize(unflatten(dict(declarations)), seed))
+    origin = dict.fromkeys(parameters, "drawn")
+    patterns = [re.compile(pattern) for pattern in leave_out]
+    unused = set(leave_out)
+    for source in sources:
+        directory = Path(source)
+        found = checkpoint.read(directory, checkpoint.describe(directory))
+        problems = []
+        for path, value in found.items():
+            left = [p.pattern for p in patterns if p.fullmatch(path)]
+            unused -= set(left)
+            if left:
+                continue
+            if path not in parameters:
+                problems.append(f"+ {path} {value.shape} is not a parameter of the model")
+            elif parameters[path].shape != value.shape:
+                problems.append(f"! {path} has shape {value.shape}, the model needs {parameters[path].shape}")
+            else:
+                parameters[path] = np.asarray(value, parameters[path].dtype)
+                origin[path] = source
+        if problems:
+            raise InputError(
+                f"{source} does not fit the model, {len(problems)} parameters differ; leave them out with "
+                "--config.train.leave_out, or change the model:\n" + "\n".join(problems)
+            )
+    if unused:
+        raise InputError(f"config.train.leave_out: {', '.join(sorted(unused))} match no parameter of {list(sources)}")
+    return parameters, _describe(origin)
+
+
+def _describe(origin: Mapping[str, str]) -> list[str]:
+    """Which parts of the model came from where, one line for each source."""
+    parts: dict[str, collections.Counter] = {}
+    for path, source in origin.items():
+        parts.setdefault(source, collections.Counter())[path.split("/")[0]] += 1
+    return [
+        f"{source}: {sum(counts.values()):,} parameters ({', '.join(f'{p} {n}' for p, n in counts.items())})"
+        for source, counts in parts.items()
+    ]

@@ -1,0 +1,139 @@
+"""What a training run will take - parameters, memory, arithmetic - told from shapes alone; nothing is allocated."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding
+
+from stvg_jax.nn.remat import rematerialize
+from stvg_jax.train.sharding import bytes_per_device
+from stvg_jax.train.state import TrainState
+from stvg_jax.train.step import Batch, Task, TrainStep
+from stvg_jax.tree import unflatten
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterRow:
+    """Parameters that have something in common.
+
+    Attributes:
+        name: what it is.
+        arrays, elements: how many.
+        bytes_per_device: of the parameters themselves.
+    """
+
+    name: tuple[str, ...]
+    arrays: int
+    elements: int
+    bytes_per_device: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Flops:
+    """Floating-point operations for a whole batch on all devices, by XLA's analysis of the program before optimisation.
+
+    Attributes:
+        forward: the loss alone.
+        training: the loss and its gradients, nothing computed twice: what the share of the peak is counted by.
+        computed: the same with what rematerialisation computes again.
+    """
+
+    forward: float
+    training: float
+    computed: float
+
+
+def parameters_by_part(state: TrainState, shardings: TrainState, groups: Mapping[str, str]) -> list[ParameterRow]:
+    """Rows named (first part of the path, group), in the model's order.
+
+    Args:
+        state: shapes (`stvg_jax.train.state.state_shapes`).
+        shardings: of the state.
+        groups: path -> group, in the model's order.
+    """
+    return _rows(state, shardings, {path: (path.split("/")[0], group) for path, group in groups.items()})
+
+
+def parameters_by_sharding(state: TrainState, shardings: TrainState, groups: Mapping[str, str]) -> list[ParameterRow]:
+    """Rows named (how it is split,): arguments as for `parameters_by_part`."""
+    lying = {**shardings.trained, **shardings.frozen}
+    return _rows(state, shardings, {path: (_describe(lying[path]),) for path in groups})
+
+
+def _describe(sharding: NamedSharding) -> str:
+    axes = [axis for axis, name in enumerate(sharding.spec) if name is not None]
+    return f"axis {axes[0]} over fsdp" if axes else "on every device"
+
+
+def _rows(state: TrainState, shardings: TrainState, names: Mapping[str, tuple[str, ...]]) -> list[ParameterRow]:
+    shapes, lying = {**state.trained, **state.frozen}, {**shardings.trained, **shardings.frozen}
+    members: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for path, name in names.items():
+        members[name].append(path)
+    return [
+        ParameterRow(
+            name=name,
+            arrays=len(paths),
+            elements=sum(math.prod(shapes[path].shape) for path in paths),
+            bytes_per_device=sum(bytes_per_device(shapes[path], lying[path]) for path in paths),
+        )
+        for name, paths in members.items()
+    ]
+
+
+def state_bytes(state: TrainState, shardings: TrainState) -> dict[str, int]:
+    """Bytes on each device of every part of the state, and of its gradients while a step runs."""
+    fields = [field.name for field in dataclasses.fields(TrainState) if field.name != "step"]
+    parts = {name: bytes_per_device(getattr(state, name), getattr(shardings, name)) for name in fields}
+    # Every device makes the gradient of whole parameters, and keeps its part of the sum.
+    whole = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in state.trained.values())
+    return parts | {"gradients": whole}
+
+
+def step_flops(task: Task, state: TrainState, batch: Batch, remat: str = "none") -> Flops:
+    """Arithmetic of one step; the optimiser's, a few operations for each parameter, left out.
+
+    Args:
+        task: whose model handles everything at once: the analysis counts the body of a loop once.
+        state: shapes.
+        batch: shapes, of the rows of all devices. One row is analysed.
+        remat: a key of `stvg_jax.nn.remat.POLICIES`.
+    """
+    rows = next(iter(batch.values())).shape[0]
+    row = {name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype) for name, leaf in batch.items()}
+
+    def loss(trained, frozen, batch):
+        key = jax.random.key(0)
+        return task.loss(unflatten(frozen | trained), *task.prepare(batch), task.count(batch), key)
+
+    def count(function: Any, policy: str) -> float:
+        with rematerialize(policy):
+            return rows * jax.jit(function).lower(state.trained, state.frozen, row).cost_analysis()["flops"]
+
+    # A function of its own for each policy: tracing is remembered by function.
+    forward, training = count(loss, "none"), count(jax.value_and_grad(loss, has_aux=True), "none")
+    computed = training if remat == "none" else count(jax.value_and_grad(lambda *a: loss(*a), has_aux=True), remat)
+    return Flops(forward=forward, training=training, computed=computed)
+
+
+def compiled_memory(step: TrainStep, state: TrainState, batch: Batch) -> dict[str, int]:
+    """Bytes on each device by XLA's analysis of the compiled step.
+
+    Args:
+        step: of `make_train_step`.
+        state, batch: shapes, of all devices together.
+
+    Returns:
+        "state and batch", "temporary" (activations, gradients, whole parameters) and "total".
+    """
+    analysis = step.lower(state, batch).compile().memory_analysis()
+    arguments, temporary = analysis.argument_size_in_bytes, analysis.temp_size_in_bytes
+    # The new state takes the old one's place.
+    extra = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return {"state and batch": arguments, "temporary": temporary, "total": arguments + temporary + extra}

@@ -1,0 +1,108 @@
+"""What training changes, as one tree that can be sharded, donated and saved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from stvg_jax.train.ema import start_average
+from stvg_jax.train.optim import split_frozen
+from stvg_jax.train.sharding import DEFAULT_RULES, ShardingRules, tree_shardings
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that decides how training goes on, besides configuration and data. Parameters are flat, path -> array.
+
+    Attributes:
+        step: int32 scalar, updates made so far.
+        trained: float32 parameters that have gradients.
+        frozen: those that have none.
+        optimizer: state of the optimiser of `trained`.
+        average: moving average of `trained`, which evaluation uses.
+    """
+
+    step: jax.Array
+    trained: dict[str, jax.Array]
+    frozen: dict[str, jax.Array]
+    optimizer: optax.OptState
+    average: dict[str, jax.Array]
+
+
+def init_state(
+    parameters: Mapping[str, Any], groups: Mapping[str, str], optimizer: optax.GradientTransformation
+) -> TrainState:
+    """The state before the first step; traceable.
+
+    Args:
+        parameters: path -> array, all of the model's.
+        groups: path -> group (`stvg_jax.train.optim.assign_groups`).
+        optimizer: of `make_optimizer`.
+    """
+    trained, frozen = split_frozen(parameters, groups)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        trained=trained,
+        frozen=frozen,
+        optimizer=optimizer.init(trained),
+        average=start_average(trained),
+    )
+
+
+def state_shapes(
+    declarations: Mapping[str, jax.ShapeDtypeStruct],
+    groups: Mapping[str, str],
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    """Shapes and dtypes of the state of a model that declares these parameters; allocates nothing."""
+    plain = {path: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for path, leaf in declarations.items()}
+    return jax.eval_shape(lambda parameters: init_state(parameters, groups, optimizer), plain)
+
+
+def state_shardings(shapes: TrainState, mesh: Mesh, rules: ShardingRules = DEFAULT_RULES) -> TrainState:
+    """How a state lies on a mesh: parameters by rules, all that belongs to a parameter like it.
+
+    Args:
+        shapes: of the state (`state_shapes`).
+        mesh: with an axis `fsdp`; may be abstract.
+        rules: see ShardingRules.
+
+    Returns:
+        The state's tree with a NamedSharding for each array.
+
+    Raises:
+        InputError: rules that do not fit the parameters.
+    """
+    return tree_shardings(shapes, {**shapes.trained, **shapes.frozen}, mesh, rules)
+
+
+def place_state(
+    parameters: Mapping[str, np.ndarray],
+    groups: Mapping[str, str],
+    optimizer: optax.GradientTransformation,
+    shardings: TrainState,
+) -> TrainState:
+    """The state before the first step on the devices, each of which gets only its part.
+
+    All hosts call it with the same parameters.
+
+    Args:
+        parameters: path -> host array, all of the model's.
+        groups, optimizer: as for `init_state`.
+        shardings: of `state_shardings`.
+    """
+    lying = {**shardings.trained, **shardings.frozen}
+    placed = {
+        path: jax.make_array_from_callback(value.shape, lying[path], lambda index, value=value: value[index])
+        for path, value in parameters.items()
+    }
+    make = jax.jit(lambda p: init_state(p, groups, optimizer), out_shardings=shardings, donate_argnums=0)
+    return make(placed)

@@ -1,0 +1,171 @@
+"""One step of training, compiled for all devices of the mesh.
+
+The loss and its gradients run under `jax.shard_map`, not under the partitioner of `jax.jit`. The models fold videos
+and frames into one axis and go over it in steps (`images_per_step` and its like), to bound memory. A partitioner that
+has to split a loop over an axis that is itself split over devices gathers it first, so that every device computes every
+video. Here each device runs its own rows and nothing else, and what it exchanges is written down:
+
+- parameters that are split over `fsdp` are gathered where the loss begins;
+- gradients are summed over `data`, and over `fsdp` by a reduce-scatter, so that each device is left with its part;
+- losses are sums, divided by counts of the whole batch that are made before it is split.
+
+The optimiser and the moving average are elementwise but for the norm of the gradient; those the partitioner splits as
+the state is split.
+
+A row's dropout depends on the seed, the step and its number in the batch. To that end the loss is a function of one
+row, mapped over a device's rows: neither the number of devices and hosts nor that of parts changes what a step
+computes, rounding apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from stvg_jax.inference.compilation import compiler_options
+from stvg_jax.nn.remat import check_policy, rematerialize
+from stvg_jax.parallel.mesh import BATCH, REPLICATED, batch_sharding
+from stvg_jax.train.ema import update_average
+from stvg_jax.train.gradients import accumulate_gradients
+from stvg_jax.train.optim import OptimConfig, gradient_norm
+from stvg_jax.train.schedules import Rates
+from stvg_jax.train.state import TrainState
+from stvg_jax.tree import unflatten
+
+Batch = Mapping[str, jax.Array]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
+
+
+class Task(Protocol):
+    """What is trained (`stvg_jax.grounding.task.GroundingTask`)."""
+
+    def count(self, batch: Batch) -> Any:
+        """What the losses of a whole batch are divided by, a tree of scalars."""
+
+    def prepare(self, batch: Batch) -> tuple[Any, Any]:
+        """(inputs, targets) of some rows of a batch."""
+
+    def loss(
+        self, parameters: dict, inputs: Any, targets: Any, counts: Any, key: jax.Array | None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The total and its terms, all of which add up over the parts of a batch."""
+
+
+def make_train_step(
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    rates: Rates,
+    config: OptimConfig,
+    mesh: Mesh,
+    shardings: TrainState,
+    *,
+    seed: int | None,
+    parts: int = 1,
+    remat: str = "none",
+) -> TrainStep:
+    """A compiled function (state, batch) -> (state, metrics), to which the old state is lost.
+
+    Args:
+        task: what is trained.
+        optimizer: of `make_optimizer`.
+        rates: that the optimiser uses, to report them.
+        config: see OptimConfig.
+        mesh: of `make_mesh`.
+        shardings: of the state (`stvg_jax.train.state.state_shardings`).
+        seed: of dropout; None to train without.
+        parts: in which a device's rows are computed one after another.
+        remat: a key of `stvg_jax.nn.remat.POLICIES`.
+
+    Returns:
+        A jitted function. A batch is a dictionary of arrays that are split by rows (`stvg_jax.parallel.feed.to_mesh`).
+        Metrics are float32 and the same on all devices: each term of the loss, "loss", "gradient_norm" before clipping,
+        and "rate/<group>", the learning rates of this step.
+
+    Raises:
+        InputError: for an unknown policy; and when the step is traced, if a device's rows cannot be divided into parts.
+    """
+    check_policy(remat)
+    trained_specs, frozen_specs = (
+        {path: sharding.spec for path, sharding in part.items()} for part in (shardings.trained, shardings.frozen)
+    )
+
+    def device_gradients(trained, frozen, batch, numbers, counts, key):
+        """Gradients, loss and terms of the whole batch, from this device's rows and parts of parameters."""
+        trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
+
+        def row_loss(trained, row, number):
+            inputs, targets = task.prepare({name: value[None] for name, value in row.items()})
+            row_key = None if key is None else jax.random.fold_in(key, number)
+            return task.loss(unflatten(frozen | trained), inputs, targets, counts, row_key)
+
+        def loss(trained, rows, _):
+            values, terms = jax.vmap(row_loss, in_axes=(None, 0, 0))(trained, *rows)
+            return values.sum(0), jax.tree.map(lambda term: term.sum(0), terms)
+
+        with rematerialize(remat):
+            gradients, value, terms = accumulate_gradients(loss, trained, (batch, numbers), None, parts=parts)
+        return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, terms), mesh.axis_names)
+
+    specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)
+    all_gradients = jax.shard_map(
+        device_gradients, mesh=mesh, in_specs=specs, out_specs=(trained_specs, REPLICATED, REPLICATED), check_vma=False
+    )
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        rows = len(next(iter(batch.values())))
+        key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
+        with jax.default_matmul_precision("highest"):
+            gradients, loss, terms = all_gradients(
+                state.trained, state.frozen, dict(batch), jnp.arange(rows), task.count(batch), key
+            )
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trained)
+        trained = optax.apply_updates(state.trained, updates)
+        metrics = {**terms, "loss": loss, "gradient_norm": gradient_norm(gradients)}
+        metrics |= {f"rate/{group}": rate for group, rate in rates(state.step).items()}
+        new_state = TrainState(
+            step=state.step + 1,
+            trained=trained,
+            frozen=state.frozen,
+            optimizer=optimizer_state,
+            average=update_average(state.average, trained, config.ema_decay),
+        )
+        return new_state, {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch_sharding(mesh)),
+        out_shardings=(shardings, NamedSharding(mesh, REPLICATED)),
+        donate_argnums=0,
+        compiler_options=compiler_options(),
+    )
+
+
+def _split_axis(spec: PartitionSpec) -> int | None:
+    """The axis that is split over `fsdp`."""
+    return next((axis for axis, name in enumerate(spec) if name == "fsdp"), None)
+
+
+def _gather(parameters: dict[str, jax.Array], specs: Mapping[str, PartitionSpec]) -> dict[str, jax.Array]:
+    """Whole parameters from this device's parts."""
+
+    def whole(value: jax.Array, axis: int | None) -> jax.Array:
+        return value if axis is None else jax.lax.all_gather(value, "fsdp", axis=axis, tiled=True)
+
+    return {path: whole(value, _split_axis(specs[path])) for path, value in parameters.items()}
+
+
+def _sum_gradients(gradients: dict[str, jax.Array], specs: Mapping[str, PartitionSpec]) -> dict[str, jax.Array]:
+    """This device's part of the sum over all devices."""
+
+    def summed(value: jax.Array, axis: int | None) -> jax.Array:
+        if axis is None:
+            return jax.lax.psum(value, ("data", "fsdp"))
+        part = jax.lax.psum_scatter(value, "fsdp", scatter_dimension=axis, tiled=True)
+        return jax.lax.psum(part, "data")
+
+    return {path: summed(value, _split_axis(specs[path])) for path, value in gradients.items()}

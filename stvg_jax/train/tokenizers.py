@@ -1,0 +1,45 @@
+"""A tokenizer for training from scratch on a small vocabulary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from stvg_jax.errors import InputError
+
+_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:
+    """Writes a tokenizer.json with one token for each word of `texts`, in RoBERTa's form; it knows no other words.
+
+    The same words give the same file, whatever their order.
+
+    Args:
+        directory: made if missing.
+        texts: in the case in which the model reads them.
+        most: rows of the model's token table.
+
+    Returns:
+        The number of tokens.
+
+    Raises:
+        InputError: there are more words than the model has room for.
+    """
+    import tokenizers
+
+    words = sorted({word for text in texts for word in _WORD.findall(text)})
+    vocabulary = {token: number for number, token in enumerate((*_SPECIAL, *words))}
+    if len(vocabulary) > most:
+        raise InputError(
+            f"the training sentences have {len(words):,} words, the model's token table has room for "
+            f"{most - len(_SPECIAL):,}; raise config.model.roberta.vocab_size or use a sub-word tokenizer"
+        )
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    return len(vocabulary)

@@ -13,7 +13,10 @@ from data_pipeline.subject import find_subject
 from stvg_jax.errors import InputError
 
 ON_PROBLEM = ("raise", "exclude", "keep")
-_WAY_OUT = "mend these entries, or leave them out with on_problem='exclude' (--on-problem exclude)"
+_WAY_OUT = (
+    "mend these entries, or leave them out with on_problem='exclude' (eval and train: "
+    "--config.data.on_problem=exclude; score: --on-problem exclude)"
+)
 
 
 class Collector:

@@ -21,7 +21,9 @@ from tests.videos import write_video
 
 COUNT, FRAMES = 3, 250
 PROGRAM = f"""if True:
-    import sys
+    import signal, sys
+    # A shell has its background jobs ignore Ctrl-C, and the tests may be one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from data_pipeline.shards import Settings, prepare_frames
     if __name__ == "__main__":
         names = [f"{{i}}.mp4" for i in range({COUNT})]

@@ -68,6 +68,7 @@ class Inputs:
         data: section `data`.
         annotations: of the split.
         store: the frames of the dataset's videos.
+        unusable: how many samples were left out because their video is missing or is another.
 
     Raises:
         InputError: annotations or frames cannot be read or do not belong together.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from stvg_jax import __version__
+from stvg_jax.commands import add_commands
 from stvg_jax.errors import InputError
 
 _COMMANDS = {
@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The whole command line. Each command's module adds its own options and is imported only when chosen."""
+    """The whole command line. Each command's module adds its own options."""
     parser = _Parser(
         prog="stvg-jax",
         description=_DESCRIPTION,
@@ -54,17 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stvg-jax {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in _COMMANDS.items():
-        module = importlib.import_module(f"stvg_jax.commands.{name}")
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=module.DESCRIPTION,
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    add_commands(commands, _COMMANDS, prefix="", run="run")
     return parser
 
 

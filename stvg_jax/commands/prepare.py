@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+
+from stvg_jax.commands import add_commands
 
 DESCRIPTION = """\
 Make a dataset ready for training and evaluation, once: its frames are decoded into shards, and attribute
@@ -21,17 +22,7 @@ _PARTS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
-    for name, summary in _PARTS.items():
-        module = importlib.import_module(f"stvg_jax.commands.prepare_{name}")
-        part = parts.add_parser(
-            name,
-            help=summary,
-            description=module.DESCRIPTION,
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(part)
-        part.set_defaults(run_part=module.run)
+    add_commands(parts, _PARTS, prefix="prepare_", run="run_part")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +14,8 @@ from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.inference.compilation import compiler_options
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.parallel.mesh import BATCH, REPLICATED
-from stvg_jax.pixels import normalize
 
-INPUTS = ("frames", "frames_valid", "sizes", "text_ids", "text_valid")
+INPUTS = tuple(field.name for field in dataclasses.fields(GroundingBatch))
 
 
 EvalStep = Callable[[Any, Mapping[str, jax.Array]], dict[str, jax.Array]]
@@ -30,8 +30,7 @@ def make_step(module: PureModule, mesh: Mesh) -> EvalStep:
     """
 
     def rows(parameters, batch):
-        frames = normalize(batch["frames"].astype(jnp.float32) / 255)
-        inputs = GroundingBatch(**{name: batch[name] for name in INPUTS} | {"frames": frames})
+        inputs = GroundingBatch.from_batch(batch)
         output = module.apply(parameters, lambda model: model(inputs))
         score = output.sampling_score
         return {

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 
 from stvg_jax.grounding.losses import LossConfig, grounding_losses, total_loss
 from stvg_jax.grounding.ta_stvg import TASTVGConfig
@@ -14,7 +13,6 @@ from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.keys import DropoutKeys
-from stvg_jax.pixels import normalize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +77,7 @@ class GroundingTask:
 
     def prepare(self, batch: Mapping[str, jax.Array]) -> tuple[GroundingBatch, GroundingTargets]:
         """The model's inputs and targets in a training batch of `data_pipeline.loading`."""
-        names = ("text_ids", "text_valid", "frames_valid", "sizes")
-        frames = normalize(batch["frames"].astype(jnp.float32) / 255)
-        inputs = GroundingBatch(frames=frames, **{name: batch[name] for name in names})
-        return inputs, GroundingTargets.from_batch(batch)
+        return GroundingBatch.from_batch(batch), GroundingTargets.from_batch(batch)
 
     def loss(
         self,

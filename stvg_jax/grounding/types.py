@@ -14,9 +14,13 @@ Masks end in `_valid`, True = real. Boxes carry their format: `cxcywh` is (centr
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+from stvg_jax.pixels import normalize
 
 
 @jax.tree_util.register_dataclass
@@ -37,6 +41,12 @@ class GroundingBatch:
     text_valid: jax.Array | None = None
     frames_valid: jax.Array | None = None
     sizes: jax.Array | None = None
+
+    @classmethod
+    def from_batch(cls, batch: Mapping[str, jax.Array]) -> GroundingBatch:
+        """The inputs in a batch of `data_pipeline.loading`, whose uint8 frames are normalised here, on the device."""
+        inputs = {field.name: batch[field.name] for field in dataclasses.fields(cls)}
+        return cls(**inputs | {"frames": normalize(batch["frames"].astype(jnp.float32) / 255)})
 
 
 @jax.tree_util.register_dataclass

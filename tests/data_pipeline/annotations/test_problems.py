@@ -11,7 +11,7 @@ from tests.data_pipeline.annotations.folders import hcstvg_entry, write_json
 
 
 def test_no_problems_raise_nothing():
-    raise_problems([], "nothing")
+    assert raise_problems([], "nothing") is None
 
 
 def test_few_problems_all_stand_in_the_message():

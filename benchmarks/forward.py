@@ -28,7 +28,8 @@ import numpy as np
 from stvg_jax.grounding.registry import default_config, make_model
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.inference.compilation import compiler_options
-from stvg_jax.inference.loading import DTYPES, fit_backend
+from stvg_jax.inference.loading import DTYPES
+from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
@@ -95,7 +96,7 @@ class Other:
 
 def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
     """One row of the table."""
-    config = fit_backend(default_config("ta_stvg"))
+    config = fit_backend(default_config("ta_stvg"), size[0])
     module = PureModule(make_model("ta_stvg", config, DTYPES[dtype]))
     rng = np.random.default_rng(0)
     inputs = (

@@ -34,7 +34,8 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     model = default_config("ta_stvg")
     model |= {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5, "frozen_backbones": False}
     model["resnet"] |= {"blocks": (1, 1, 1, 1), "width": 16}
-    model["swin"] |= {"width": 24, "depths": (1, 1, 2, 1), "heads": (1, 2, 4, 8)}
+    model["swin"] |= {"width": 24, "depths": (1, 1, 1), "heads": (1, 2, 4), "window": (8, 4, 4), "patch": 8}
+    model["swin"] |= {"mlp_ratio": 2, "drop_path": 0.0}
     model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192}
     model["transformer"] |= {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
     full = 5e-4
@@ -42,10 +43,12 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         {
             "name": "ta_stvg",
             "model": model,
-            "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=96, sample_fps=0.8)),
+            "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=64, sample_fps=0.8)),
             "data": dataclasses.asdict(DataConfig(dataset="hcstvg", annotations="data/shapes", frames="frames/shapes")),
             # A temporal crop would cut off what "first" or "after the square stops" refer to.
-            "loader": dataclasses.asdict(LoaderSettings(width_multiple=48, temporal_crop=0.0, flip=0.5)),
+            "loader": dataclasses.asdict(
+                LoaderSettings(width_multiple=32, text_lengths=(20, 32), temporal_crop=0.0, flip=0.5)
+            ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
             "loss": dataclasses.asdict(LossConfig()),
             "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, full))),

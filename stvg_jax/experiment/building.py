@@ -14,7 +14,8 @@ from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.registry import make_model
 from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
 from stvg_jax.inference.clip import ClipConfig
-from stvg_jax.inference.loading import DTYPES, fit_backend
+from stvg_jax.inference.loading import DTYPES
+from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig, assign_groups
@@ -57,8 +58,9 @@ class Experiment:
         def section(kind: type, name: str) -> Any:
             return build(kind, config.get(name, {}), f"config.{name}")
 
-        train = section(TrainConfig, "train")
-        model = make_model(config["name"], fit_backend(config["model"]), DTYPES[train.dtype])
+        train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
+        fitted = fit_backend(config["model"], clip.resolution, training=True)
+        model = make_model(config["name"], fitted, DTYPES[train.dtype])
         module = PureModule(model)
         return cls(
             config=config,
@@ -66,7 +68,7 @@ class Experiment:
             module=module,
             task=GroundingTask(module, section(LossConfig, "loss")),
             groups=assign_groups(module.declarations, learning_rate_rules(model.config)),
-            clip=section(ClipConfig, "clip"),
+            clip=clip,
             learning_rates=section(LearningRates, "learning_rates"),
             schedule=section(ScheduleConfig, "schedule"),
             optim=section(OptimConfig, "optim"),

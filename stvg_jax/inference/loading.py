@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,24 +19,13 @@ from stvg_jax.config import build
 from stvg_jax.errors import InputError
 from stvg_jax.grounding.registry import make_model
 from stvg_jax.inference.clip import ClipConfig
+from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.nn.functional import PureModule
 
 T = TypeVar("T")
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-# On a CPU small steps keep intermediate arrays in its caches (measured: `benchmarks/forward.py`); on an accelerator
-# larger ones bound memory to a few GB (by arithmetic: 512 windows make 1 GB of scores).
-_CPU_STEPS = {
-    "resnet": {"images_per_step": 4},
-    "swin": {"windows_per_step": 8},
-    "transformer": {"frames_per_step": 4},
-}
-_ACCELERATOR_STEPS = {
-    "resnet": {"images_per_step": 64},
-    "swin": {"windows_per_step": 512},
-    "transformer": {"frames_per_step": 64},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +80,8 @@ def load_model(
     if missing := {"model", "clip"} - set(description.config):
         raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
     parameters = in_background(lambda: checkpoint.read(directory, description))
-    config = fit_backend(_updated(description.config["model"], model or {}))
+    clip_config = build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip")
+    config = fit_backend(_updated(description.config["model"], model or {}), clip_config.resolution)
     built = make_model(description.model, config, DTYPES[dtype])
     module = PureModule(built)
     checkpoint.check(directory, description, module.declarations)
@@ -103,15 +92,9 @@ def load_model(
         read_parameters=parameters,
         tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
         vocab_size=text.vocab_size,
-        clip_config=build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip"),
+        clip_config=clip_config,
         identity=json.dumps([description.model, config, dtype], sort_keys=True),
     )
-
-
-def fit_backend(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's configuration with the step sizes that suit this process's backend; they do not change results."""
-    steps = _CPU_STEPS if jax.default_backend() == "cpu" else _ACCELERATOR_STEPS
-    return _updated(config, {part: step for part, step in steps.items() if part in config})
 
 
 def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

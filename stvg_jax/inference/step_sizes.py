@@ -1,0 +1,56 @@
+"""How much of a video the models handle at once on this machine. Results do not depend on it.
+
+The parts of a model go over images, windows and frames in steps. The number in a step follows from a budget of bytes
+and from what one of them takes, so that a small model on small pictures, for which a loop is all overhead, needs none.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+_MIB = 2**20
+# On a CPU, what stays in its caches (measured on the full-size model: `benchmarks/forward.py`; 4 images, 8 windows and
+# 4 frames of 420 rows). On an accelerator, what bounds memory to a few GB; for training less, as the backward pass
+# keeps or makes again all that is inside of a step.
+_BUDGETS = {
+    "cpu": {"images": 64 * _MIB, "windows": 15 * _MIB, "frames": 52 * _MIB},
+    "inference": {"images": 1024 * _MIB, "windows": 1024 * _MIB, "frames": 1024 * _MIB},
+    "training": {"images": 192 * _MIB, "windows": 192 * _MIB, "frames": 192 * _MIB},
+}
+_ASPECT = 1.4
+
+
+def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = False) -> dict[str, Any]:
+    """A model's configuration with the step sizes that suit this process's backend.
+
+    Args:
+        config: of a grounding model, as nested mappings.
+        resolution: rows of its frames.
+        training: whether gradients are taken.
+
+    Returns:
+        A copy with `images_per_step`, `windows_per_step` and `frames_per_step` set.
+    """
+    budget = _BUDGETS["cpu" if jax.default_backend() == "cpu" else "training" if training else "inference"]
+    config = copy.deepcopy(dict(config))
+    resnet, swin, transformer = config["resnet"], config["swin"], config["transformer"]
+    pixels = _ASPECT * resolution**2
+    # The stem's output at half the size, a window's scores in the first stage, and the hidden channels and scores of a
+    # frame's tokens, which are those of two grids at stride 32 and about 32 of text.
+    image = 4 * pixels / 4 * resnet["width"]
+    window = 4 * swin["heads"][0] * math.prod(swin["window"]) ** 2
+    tokens = 2 * pixels / 32**2 + 32
+    frame = 4 * tokens * (transformer["hidden"] + transformer["heads"] * tokens)
+    resnet["images_per_step"] = _count(budget["images"], image)
+    swin["windows_per_step"] = _count(budget["windows"], window)
+    transformer["frames_per_step"] = _count(budget["frames"], frame)
+    return config
+
+
+def _count(budget: float, one: float) -> int:
+    return max(1, int(budget / one))

@@ -1,6 +1,6 @@
 """A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md).
 
-    stvg-jax prepare shapes data/shapes
+    stvg-jax prepare shapes data/shapes --train 12000
     stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
         --frames all
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
@@ -36,9 +36,10 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     model["resnet"] |= {"blocks": (1, 1, 1, 1), "width": 16}
     model["swin"] |= {"width": 24, "depths": (1, 1, 1), "heads": (1, 2, 4), "window": (8, 4, 4), "patch": 8}
     model["swin"] |= {"mlp_ratio": 2, "drop_path": 0.0}
-    model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192}
+    model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0}
     model["transformer"] |= {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
-    full = 5e-4
+    model["transformer"] |= {"dropout_rate": 0.0, "head_dropout_rate": 0.0}
+    full = 6e-4
     return ml_collections.ConfigDict(
         {
             "name": "ta_stvg",
@@ -47,13 +48,13 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
             "data": dataclasses.asdict(DataConfig(dataset="hcstvg", annotations="data/shapes", frames="frames/shapes")),
             # A temporal crop would cut off what "first" or "after the square stops" refer to.
             "loader": dataclasses.asdict(
-                LoaderSettings(width_multiple=32, text_lengths=(20, 32), temporal_crop=0.0, flip=0.5)
+                LoaderSettings(width_multiple=32, text_lengths=(24, 32), temporal_crop=0.0, flip=0.5)
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(LossConfig()),
+            "loss": dataclasses.asdict(LossConfig(sigma=1.0)),
             "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, full))),
             "schedule": dataclasses.asdict(
-                ScheduleConfig(epochs=40, drop_epochs=(), warmup=0.03, linear_groups=_GROUPS)
+                ScheduleConfig(epochs=5, drop_epochs=(), warmup=0.05, linear_groups=_GROUPS)
             ),
             "optim": dataclasses.asdict(OptimConfig(max_gradient_norm=1.0, ema_decay=0.998)),
             "train": dataclasses.asdict(
@@ -63,7 +64,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     remat="none",
                     tokenizer="words",
                     save_every=250,
-                    validate_every=1000,
+                    validate_every=500,
                     validate_split="val",
                 )
             ),

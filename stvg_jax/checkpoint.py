@@ -2,9 +2,10 @@
 
 DIR/checkpoint.json   what the model is: name, configuration, how clips are made; checksums of the parameters and sizes
                       of their files
-DIR/parameters/       arrays, by Orbax
+DIR/parameters/       arrays, by Orbax; or DIR/parameters.safetensors, which other programs can read and people can send
 DIR/tokenizer/        tokenizer.json
 DIR/conversion.json   where the parameters came from, when they were converted
+DIR/training.json     how they were made, when they were trained
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from stvg_jax.tree import check_same_parameters, flatten, unflatten
 FORMAT = "stvg_jax.checkpoint/1"
 _DESCRIPTION = "checkpoint.json"
 _PARAMETERS = "parameters"
+PARAMETERS_FILE = "parameters.safetensors"
 TOKENIZER = "tokenizer"
 
 
@@ -101,20 +103,33 @@ def _remove_empty(directories: list[Path]) -> None:
             directory.rmdir()
 
 
-def write(directory: Path, parameters: Mapping[str, np.ndarray], description: Description) -> None:
-    """Writes parameters (path -> array) and their description into an existing empty directory.
+def write(
+    directory: Path, parameters: Mapping[str, np.ndarray], description: Description, *, one_file: bool = False
+) -> None:
+    """Writes parameters (path -> array) and their description into an existing directory that has none.
+
+    Args:
+        directory: to write into.
+        parameters: path -> array.
+        description: what they are.
+        one_file: as one safetensors file instead of Orbax's folder.
 
     Raises:
         InputError: if they cannot be written.
     """
     table = {path: {"shape": list(value.shape), "crc32": checksum(value)} for path, value in parameters.items()}
-    path = (directory / _PARAMETERS).absolute()
+    path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
     try:
-        with _checkpointer() as checkpointer:
-            checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
-    except Exception as error:  # Orbax and tensorstore raise many kinds
+        if one_file:
+            from safetensors.numpy import save_file
+
+            save_file({name: np.ascontiguousarray(value) for name, value in parameters.items()}, path)
+        else:
+            with _checkpointer() as checkpointer:
+                checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
+    except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
         raise InputError(f"the parameters cannot be written to {path}: {first_line(error)}") from error
-    written = sorted(file for file in path.rglob("*") if file.is_file())
+    written = [path] if one_file else sorted(file for file in path.rglob("*") if file.is_file())
     files = {file.relative_to(directory.absolute()).as_posix(): file.stat().st_size for file in written}
     description = dataclasses.replace(description, parameters=table, files=files)
     record = {"format": FORMAT, **dataclasses.asdict(description)}
@@ -174,11 +189,17 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
         InputError: if they cannot be read, or are not those that the description lists.
     """
     _check_files(directory, description)
-    path = (directory / _PARAMETERS).absolute()
+    one_file = PARAMETERS_FILE in description.files
+    path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
     try:
-        with _checkpointer() as checkpointer:
-            stored = flatten(checkpointer.restore(path))
-    except Exception as error:  # Orbax and tensorstore raise many kinds
+        if one_file:
+            from safetensors.numpy import load_file
+
+            stored = load_file(path)
+        else:
+            with _checkpointer() as checkpointer:
+                stored = flatten(checkpointer.restore(path))
+    except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
         raise InputError(f"the parameters in {path} cannot be read: {first_line(error)}") from error
     check(directory, description, stored)
     return stored

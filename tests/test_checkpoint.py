@@ -31,6 +31,13 @@ def written(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="module")
+def one_file(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("one_file")
+    checkpoint.write(directory, PARAMETERS, Description(model="ta_stvg", config=CONFIG, note="a note"), one_file=True)
+    return directory
+
+
 @pytest.fixture
 def copy(written, tmp_path):
     shutil.copytree(written, tmp_path / "copy")
@@ -43,7 +50,9 @@ def refused(call, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_written_is_read(written):
+@pytest.mark.parametrize("form", ["written", "one_file"])
+def test_what_is_written_is_read(form, request):
+    written = request.getfixturevalue(form)
     description = checkpoint.describe(written)
     assert (description.model, description.kind, description.note) == ("ta_stvg", "model", "a note")
     assert description.config == CONFIG
@@ -114,6 +123,22 @@ def test_every_file_is_missed(copy):
     assert checkpoint.verify(copy) == len(PARAMETERS)
     shutil.rmtree(copy / "parameters")
     refused(lambda: checkpoint.read(copy, description), "is missing")
+
+
+def test_a_damaged_single_file_is_found(one_file, tmp_path):
+    directory = tmp_path / "copy"
+    shutil.copytree(one_file, directory)
+    description = checkpoint.describe(directory)
+    assert list(description.files) == ["parameters.safetensors"]
+    file = directory / "parameters.safetensors"
+    data = bytearray(file.read_bytes())
+    file.write_bytes(data[:-1])
+    refused(lambda: checkpoint.read(directory, description), "is damaged: parameters.safetensors has .* bytes, not")
+    file.write_bytes(b"\xff" * 8 + data[8:])
+    refused(lambda: checkpoint.read(directory, description), "the parameters in .* cannot be read: ")
+    data[-1] ^= 4
+    file.write_bytes(data)
+    refused(lambda: checkpoint.verify(directory), "differ from their checksums: ")
 
 
 def test_a_changed_structure_is_found(copy):

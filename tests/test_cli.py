@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
+import re
 import shutil
 import sys
 import time
@@ -12,9 +12,10 @@ import av
 import numpy as np
 import pytest
 
+from data_pipeline.shapes.encode import write_video as write_shapes
+from data_pipeline.shapes.example import make_example
 from stvg_jax import __version__, checkpoint
 from stvg_jax.cli import main
-from stvg_jax.inference import demo_video
 from stvg_jax.inference.progress import Terminal
 from tests.inference.conftest import tiny_checkpoint, use_test_cache
 from tests.videos import damage_frame, truncate, write_audio, write_video
@@ -123,29 +124,28 @@ def test_options(tmp_path, model):
     assert (tube["subject"], tube["clip_start_frame"], tube["clip_end_frame"]) == ("a red man", 10, 13)
 
 
-def test_demo(tmp_path, monkeypatch, capsys):
-    """With a video shorter than the real demo's."""
-    monkeypatch.setattr(demo_video, "write_demo_video", functools.partial(demo_video.write_demo_video, seconds=3))
+def test_demo(tmp_path, capsys):
     out = tmp_path / "demo"
     assert run("demo", "--out", out) == 0
     printed = capsys.readouterr().out
-    assert "UNTRAINED" in printed
+    assert frames_of(out / "shapes.mp4")[0] == 64
     tubes = sorted(out.glob("*/tube.json"))
     assert len(tubes) == 2
     for path in tubes:
         assert sorted(f.name for f in path.parent.iterdir()) == ["tube.json", "tube.mp4", "tube.png"]
         assert json.loads(path.read_text())["sentence"] in printed
+    overlaps = [float(number) for number in re.findall(r"vIoU (\d\.\d\d)", printed)]
+    assert len(overlaps) == 2
+    assert sum(overlaps) / 2 > 0.3, "a trained model finds shapes"
 
 
-def test_demo_replaces_no_checkpoint_but_its_own(tmp_path, capsys):
-    checkpoint_of_mine = tmp_path / "checkpoint" / "checkpoint.json"
-    checkpoint_of_mine.parent.mkdir()
-    description = {"format": checkpoint.FORMAT, "model": "ta_stvg", "config": {}, "note": "converted from a.pth"}
-    checkpoint_of_mine.write_text(json.dumps(description))
-    assert run("demo", "--out", tmp_path) == 2
-    assert "choose another folder" in capsys.readouterr().err
-    assert json.loads(checkpoint_of_mine.read_text()) == description
-    assert list(tmp_path.iterdir()) == [checkpoint_of_mine.parent]
+def test_without_a_checkpoint_the_built_in_one_answers(tmp_path, capsys):
+    example = make_example(1, split="demo")
+    write_shapes(tmp_path / "shapes.mp4", example.frames(), example.fps)
+    sentence = example.groundings[0].sentence
+    assert run("ground", tmp_path / "shapes.mp4", sentence, "--no-video", "--out", tmp_path / "out") == 0
+    assert "built-in checkpoint, which knows generated videos of moving shapes only" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "tube.json").read_text())["sentence"] == sentence
 
 
 @pytest.mark.parametrize("command", [[], ["ground"], ["convert"], ["demo"]])

@@ -1,17 +1,59 @@
-"""A TA-STVG small enough to compile in seconds."""
+"""A TA-STVG small enough to compile in seconds, and a checkpoint of it."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from stvg_jax.grounding.registry import make_model
-from stvg_jax.inference.demo import tiny_config
+from stvg_jax import checkpoint
+from stvg_jax.grounding.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
-from stvg_jax.tree import unflatten
+from stvg_jax.tree import flatten, unflatten
+
+
+def tiny_config(vocab_size: int) -> dict[str, Any]:
+    """A TA-STVG of the released shape and a fraction of its size, as a nested mapping."""
+    model = default_config("ta_stvg")
+    model["resnet"] |= {"blocks": (1, 1, 1, 1), "width": 8}
+    model["swin"] |= {"width": 16, "depths": (1, 1, 2, 1), "heads": (1, 2, 4, 8)}
+    model["roberta"] |= {"vocab_size": vocab_size, "width": 32, "layers": 2, "heads": 4, "hidden": 64}
+    model["transformer"] |= {"width": 32, "heads": 4, "hidden": 64, "encoder_layers": 2, "decoder_layers": 2}
+    return {"name": "ta_stvg", "model": model, "clip": {"sampling": "hcstvg", "resolution": 96}}
+
+
+def write_byte_tokenizer(directory: Path) -> int:
+    """Writes a tokenizer.json in RoBERTa's form whose tokens are single bytes; returns its number of tokens."""
+    import tokenizers
+
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(special + alphabet)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    return len(vocabulary)
+
+
+def write_untrained_checkpoint(directory: Path, seed: int = 0) -> None:
+    """Writes a whole checkpoint of a tiny TA-STVG with freshly drawn parameters into a new directory."""
+    with checkpoint.new_directory(directory) as partial:
+        config = tiny_config(write_byte_tokenizer(partial / checkpoint.TOKENIZER))
+        declared = PureModule(make_model(config["name"], config["model"], "float32")).declarations
+        parameters = flatten(initialize(unflatten(declared), seed))
+        description = checkpoint.Description(
+            model=config["name"],
+            config={"model": config["model"], "clip": config["clip"]},
+            note="untrained: its answers are arbitrary",
+        )
+        checkpoint.write(partial, parameters, description)
+        (partial / "conversion.json").write_text(json.dumps({"source": "drawn", "seed": seed}) + "\n")
 
 
 def tiny_model_config(vocab_size: int = 64) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class Grounding:
     appearance_labels: tuple[int, ...]
     motion_labels: tuple[int, ...]
 
+    @property
+    def tube(self) -> tuple[int, int]:
+        """(start_frame, end_frame)."""
+        return self.start_frame, self.end_frame
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Example:

@@ -5,45 +5,63 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-DESCRIPTION = """\
-Generate a small video of moving shapes and ground two sentences in it. No download is needed.
+from stvg_jax.errors import InputError
 
-Until the project has a trained default checkpoint, the demo's model is tiny and UNTRAINED: it shows that
-everything runs and what the files look like, but its answers are arbitrary."""
+DESCRIPTION = """\
+Generate a video of moving shapes that the built-in model has never seen, ground two sentences in it, and
+compare the answers with the truth. Nothing is downloaded. The folder gets the video and, for each sentence,
+tube.json, tube.mp4 and tube.png, with the truth drawn dashed in green."""
 
 EPILOG = """\
-example:
-  stvg-jax demo --out demo"""
+examples:
+  stvg-jax demo --out demo
+  stvg-jax demo --out another --seed 7                 # another video"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to fill (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the video and of the model (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the video (%(default)s)")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="another one for shapes (the built-in one)")
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.seed < 0:
+        raise InputError(f"--seed {args.seed} must be zero or more")
+
+    from data_pipeline.shapes.encode import write_video
+    from data_pipeline.shapes.example import make_example
+    from stvg_jax.eval.metrics import measure
+    from stvg_jax.eval.types import Prediction
     from stvg_jax.inference.answer import Outputs, check_writable, describe
-    from stvg_jax.inference.demo import write_untrained_checkpoint
-    from stvg_jax.inference.demo_video import write_demo_video
+    from stvg_jax.inference.default import default_checkpoint
     from stvg_jax.inference.grounder import Grounder
     from stvg_jax.inference.progress import Terminal
 
     progress = Terminal()
     video = args.out / "shapes.mp4"
     check_writable(args.out)
-    with progress.stage("generating a video and an untrained model"):
-        write_untrained_checkpoint(args.out / "checkpoint", seed=args.seed)
-        scene = write_demo_video(video, seed=args.seed)
-    outputs = Outputs(args.out, [target.sentence for target in scene.targets], video)
-    grounder = Grounder.load(args.out / "checkpoint")
-    questions = grounder.ask([target.sentence for target in scene.targets])
-    clip = grounder.read_clip(scene.path, questions, progress=progress)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with progress.stage("generating a video"):
+        # Of a split of its own: no scene of the training data is in it.
+        example = make_example(args.seed, split="demo", sentences=2)
+        write_video(video, example.frames(), example.fps)
+    sentences = [grounding.sentence for grounding in example.groundings]
+    outputs = Outputs(args.out, sentences, video)
+    grounder = Grounder.load(args.checkpoint or default_checkpoint())
+    questions = grounder.ask(sentences, [grounding.subject for grounding in example.groundings])
+    clip = grounder.read_clip(video, questions, progress=progress)
     features = grounder.encode_clip(clip, progress=progress)
-    for question, target, folder in zip(questions, scene.targets, outputs.folders, strict=True):
+    for question, truth, folder in zip(questions, example.groundings, outputs.folders, strict=True):
         tube = grounder.answer(question, clip, features, progress=progress)
-        outputs.write(folder, tube, video=True, progress=progress, truth=target.boxes_xyxy)
+        boxes = dict(zip(range(truth.start_frame, truth.end_frame), truth.boxes_xyxy, strict=True))
+        outputs.write(folder, tube, video=True, progress=progress, truth=boxes)
         print(describe(tube))
-        print(f"  truth: frames {target.start_frame} to {target.end_frame - 1} (drawn dashed in green)")
+        interval = tube.start_frame, tube.end_frame
+        measures = measure(Prediction(interval, tube.box_frames, tube.boxes_xyxy), truth)
+        print(
+            f"  truth: frames {truth.start_frame} to {truth.end_frame - 1} (drawn dashed in green); tIoU "
+            f"{measures.tiou:.2f}, vIoU {measures.viou:.2f}"
+        )
         print(f"  written to {folder}")
-    print("\nThe model is UNTRAINED, so these answers are arbitrary. For real ones, convert a released checkpoint:")
+    print("\nThe built-in model knows shapes only. For your own videos convert a released checkpoint:")
     print("  stvg-jax convert SOURCE.pth CHECKPOINT && stvg-jax ground VIDEO SENTENCE --checkpoint CHECKPOINT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 from stvg_jax.errors import InputError
@@ -16,18 +17,24 @@ Find when and where a video shows what a sentence describes. Writes into --out:
 
 EPILOG = """\
 examples:
+  stvg-jax ground shapes.mp4 "the red square that goes left"
   stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint checkpoints/ta --out answer
   stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
 
 The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
+Without --checkpoint the built-in one answers. It was trained on generated videos of moving shapes (`stvg-jax demo`,
+docs/shapes.md) and knows nothing else.
+
 With several sentences the video is decoded, and the model compiled, once; each answer gets a folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode")
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what to look for, in English")
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="made by `stvg-jax convert`")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="DIR", help="made by `stvg-jax convert` or `stvg-jax train` (see below)"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("tube"), metavar="DIR", help="folder for the answer (%(default)s)"
     )
@@ -61,6 +68,7 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.answer import Outputs, describe
+    from stvg_jax.inference.default import PURPOSE, default_checkpoint
     from stvg_jax.inference.grounder import Grounder
     from stvg_jax.inference.progress import Terminal
 
@@ -73,7 +81,9 @@ def run(args: argparse.Namespace) -> None:
     outputs = Outputs(args.out, args.sentences, args.video)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     progress = Terminal()
-    grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
+    if args.checkpoint is None:
+        print(f"no --checkpoint: using {PURPOSE}", file=sys.stderr)
+    grounder = Grounder.load(args.checkpoint or default_checkpoint(), dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
     clip = grounder.read_clip(
         args.video,

@@ -49,5 +49,5 @@ def run(args: argparse.Namespace) -> None:
     config = load_config_file(args.config, overrides=args.overrides)
     keep_compiled()
     progress = Silent() if jax.process_index() else Terminal()
-    if code := Training(config, args.workdir, sys.argv, progress).run():
+    if code := Training(config, args.workdir, ["stvg-jax", *sys.argv[1:]], progress).run():
         raise SystemExit(code)

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stvg_jax.eval.types import Prediction, Truth
+from stvg_jax.eval.types import Prediction, TrueTube
 
 THRESHOLDS = (0.3, 0.5)
 KINDS = ("declarative", "interrogative")
@@ -65,7 +65,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros(len(union)), where=union > 0)
 
 
-def measure(prediction: Prediction, truth: Truth) -> SampleMetrics:
+def measure(prediction: Prediction, truth: TrueTube) -> SampleMetrics:
     """Measures one prediction; its boxes count in the frames it has them for (see `Prediction.filled`)."""
     first, true_end = truth.tube
     last = true_end - 1  # G of the released evaluators ends here; see the module's text

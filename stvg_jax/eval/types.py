@@ -11,12 +11,21 @@ import numpy as np
 from stvg_jax.grounding.tubes import PassPrediction, fill_boxes, merge_passes
 
 
-class Truth(Protocol):
-    """What the annotations say of one sentence; `data_pipeline.annotations.Sample` is one, and documents the fields.
+class TrueTube(Protocol):
+    """The answer to one sentence.
 
     Frames count from 0 over the whole video; the end of `tube` is one past its last frame. `boxes_xyxy` is
-    float [tube frames, 4] in pixels of a `width` x `height` picture.
+    float [tube frames, 4] in pixels.
     """
+
+    @property
+    def tube(self) -> tuple[int, int]: ...
+    @property
+    def boxes_xyxy(self) -> np.ndarray: ...
+
+
+class Truth(TrueTube, Protocol):
+    """What the annotations say of one sentence; `data_pipeline.annotations.Sample` is one, and documents the fields."""
 
     @property
     def id(self) -> str: ...
@@ -32,10 +41,6 @@ class Truth(Protocol):
     def width(self) -> int: ...
     @property
     def height(self) -> int: ...
-    @property
-    def tube(self) -> tuple[int, int]: ...
-    @property
-    def boxes_xyxy(self) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

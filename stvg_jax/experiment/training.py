@@ -25,6 +25,7 @@ from stvg_jax.eval.runner import evaluate
 from stvg_jax.eval.scoring import Score
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
+from stvg_jax.experiment.card import write_card
 from stvg_jax.inference.loading import LoadedModel
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tokenizer import Tokenizer
@@ -211,15 +212,16 @@ class Training:
         finished = evaluate(
             model, self._validation, config, out, mesh=self._mesh, progress=self._progress, step=self._eval_step
         )
-        value = None
+        value, measures = None, {}
         if finished is not None:
             score, table = finished
             self._say(table)
-            monitor.write(step, _scalars(score))
+            measures = _scalars(score)
+            monitor.write(step, measures)
             value = _mean_viou(score)
         checkpoints.score(step, value)
         if checkpoints.best() == step:
-            self._export(state, "best", f"trained, step {step:,}, the best in validation")
+            self._export(state, "best", f"trained, step {step:,}, the best in validation", measures)
 
     def _model(self, read_parameters, what: str) -> LoadedModel:
         """The model with these parameters, for evaluation."""
@@ -239,8 +241,8 @@ class Training:
         whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
         return jax.jit(lambda a, f: {**a, **f}, out_shardings=whole)(state.average, state.frozen)
 
-    def _export(self, state: TrainState, name: str, note: str) -> None:
-        """Writes WORKDIR/name, a checkpoint that grounds."""
+    def _export(self, state: TrainState, name: str, note: str, measures: Mapping[str, float] | None = None) -> None:
+        """Writes WORKDIR/name, a checkpoint that grounds, with its card."""
         average = self._averaged(state)
         if jax.process_index():
             return
@@ -248,7 +250,15 @@ class Training:
         description = checkpoint.Description(self.experiment.config["name"], self._exported_config(), note=note)
         with checkpoint.new_directory(self._workdir.path / name, force=True) as directory:
             shutil.copytree(self._workdir.path / checkpoint.TOKENIZER, directory / checkpoint.TOKENIZER)
-            checkpoint.write(directory, parameters, description)
+            checkpoint.write(directory, parameters, description, one_file=True)
+            write_card(
+                directory,
+                steps=int(state.step),
+                samples=len(self._inputs.annotations.samples),
+                config=self.experiment.config,
+                starts=self._workdir.starts(),
+                validation=measures,
+            )
 
     def _exported_config(self) -> dict[str, Any]:
         config = self.experiment.config

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from stvg_jax.nn.affine import affine
 from stvg_jax.tree import flatten, unflatten
 
 Initializer = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -86,17 +87,19 @@ def _declare(init: Initializer):
     return lambda key, shape, dtype=jnp.float32: Declared(tuple(shape), init, dtype)
 
 
-def Linear(features_in: int, features: int, *, use_bias: bool = True, init: Initializer = xavier_uniform, dtype):
-    """`nnx.Linear` with declared parameters; Xavier's rule, as the reference initialises encoder and decoders."""
-    return nnx.Linear(
-        features_in,
-        features,
-        use_bias=use_bias,
-        kernel_init=_declare(init),
-        bias_init=_declare(zeros),
-        dtype=dtype,
-        rngs=_NoRngs(),
-    )
+class Linear(nnx.Module):
+    """[..., features_in] -> [..., features]; Xavier's rule, as the reference initialises encoder and decoders."""
+
+    def __init__(
+        self, features_in: int, features: int, *, use_bias: bool = True, init: Initializer = xavier_uniform, dtype
+    ):
+        self.kernel = nnx.Param(Declared((features_in, features), init))
+        self.bias = nnx.Param(Declared((features,), zeros)) if use_bias else None
+        self.dtype = dtype
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        bias = None if self.bias is None else self.bias[...].astype(self.dtype)
+        return affine(x.astype(self.dtype), self.kernel[...].astype(self.dtype), bias)
 
 
 def LayerNorm(features: int, *, epsilon: float, dtype):

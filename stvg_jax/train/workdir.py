@@ -72,7 +72,7 @@ class Workdir:
         self.replay = self.path / "replay"
         self._lock: TextIO | None = None
         start = from_first_host(lambda: self._open(json.loads(json.dumps(config)), list(command), may_change))
-        seen = self.config.is_file() and len(self._starts()) >= start
+        seen = self.config.is_file() and len(self.starts()) >= start
         if not np.all(multihost_utils.process_allgather(np.array(seen))):
             self.close()
             raise InputError(f"not all {jax.process_count()} hosts see the files in {self.path}; give a shared folder")
@@ -91,10 +91,24 @@ class Workdir:
 
     def describe(self) -> str:
         """One line for people: how often it was started, and the newest checkpoint."""
-        starts = self._starts()
+        starts = self.starts()
         steps = [int(entry.name) for entry in self.checkpoints.glob("*") if entry.name.isdigit()]
         newest = f"the newest checkpoint is of step {max(steps):,}" if steps else "there are no checkpoints yet"
         return f"{self.path}: start {len(starts)}, the first at {starts[0]['time']}; {newest}"
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Every start of the run, this one last.
+
+        Raises:
+            InputError: the file that lists them is damaged.
+        """
+        try:
+            lines = (self.path / _STARTS).read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except FileNotFoundError:
+            return []
+        except ValueError as error:
+            raise InputError(f"{self.path / _STARTS} cannot be read ({first_line(error)}); move it away") from error
 
     def _open(self, config: dict[str, Any], command: list[str], may_change: Sequence[str]) -> int:
         """What host 0 does. Returns the number of starts, with this one."""
@@ -148,7 +162,7 @@ class Workdir:
         return changed
 
     def _append_start(self, command: list[str], changed: dict[str, Any]) -> int:
-        starts = self._starts()
+        starts = self.starts()
         now = versions()
         if starts and starts[-1].get("versions") != now:
             before = starts[-1].get("versions", {})
@@ -167,15 +181,6 @@ class Workdir:
         with whole_file(self.path / _STARTS) as file:
             file.writelines(json.dumps(line) + "\n" for line in [*starts, record])
         return len(starts) + 1
-
-    def _starts(self) -> list[dict[str, Any]]:
-        try:
-            lines = (self.path / _STARTS).read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
-        except FileNotFoundError:
-            return []
-        except ValueError as error:
-            raise InputError(f"{self.path / _STARTS} cannot be read ({first_line(error)}); move it away") from error
 
 
 def _locked(path: Path) -> TextIO:

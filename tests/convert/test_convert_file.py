@@ -17,8 +17,8 @@ from convert.state_dict import declared_parameters
 from stvg_jax import checkpoint
 from stvg_jax.cli import main
 from stvg_jax.errors import InputError
-from stvg_jax.inference.demo import tiny_config, write_byte_tokenizer
 from tests.released import manifest, state_dict_for
+from tests.tiny import tiny_config, write_byte_tokenizer
 from tests.torch_files import Object, hostile_pickles, save_legacy, save_zip
 
 ONES = np.ones((2, 2), np.float32)

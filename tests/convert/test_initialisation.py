@@ -14,8 +14,8 @@ from convert.formats import FORMATS, recognise
 from convert.state_dict import declared_parameters
 from stvg_jax import checkpoint
 from stvg_jax.errors import InputError
-from stvg_jax.inference.demo import tiny_config
 from tests.released import manifest, state_dict_for, weight
+from tests.tiny import tiny_config
 from tests.torch_files import save_legacy, save_zip
 
 # What else the files hold, and nothing here needs.

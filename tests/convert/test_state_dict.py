@@ -9,8 +9,8 @@ from convert import convert_state_dict
 from convert.formats import FORMATS
 from convert.state_dict import declared_parameters, published_config, strip_module
 from stvg_jax.errors import InputError
-from stvg_jax.inference.demo import tiny_config
 from tests.released import blank_state_dict, manifest, state_dict_for
+from tests.tiny import tiny_config
 
 HEADS = {
     "s_spatial_clas.head.bias": 0,

@@ -9,7 +9,7 @@ import tokenizers
 
 from convert.tokenizer import save_tokenizer
 from stvg_jax.errors import InputError
-from stvg_jax.inference.demo import write_byte_tokenizer
+from tests.tiny import write_byte_tokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 

@@ -13,9 +13,8 @@ from stvg_jax.config import build
 from stvg_jax.errors import InputError
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.inference.demo import tiny_config
 from stvg_jax.tree import flatten
-from tests.tiny import apply, tiny, tiny_model_config
+from tests.tiny import apply, tiny, tiny_config, tiny_model_config
 
 
 def make_batch(t=9, h=70, w=100, l=6, b=1, seed=0) -> GroundingBatch:

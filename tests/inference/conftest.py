@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from stvg_jax.inference import compilation
-from stvg_jax.inference.demo import write_untrained_checkpoint
+from tests.tiny import write_untrained_checkpoint
 
 RESOLUTION = 64
 _OPTIONS = {

@@ -249,5 +249,5 @@ def test_frames_outside_the_clip_are_not_asked_for():
 
 
 def test_writing_a_video_does_not_load_matplotlib():
-    program = "import sys, stvg_jax.inference.demo_video; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, stvg_jax.inference.draw.encode; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -33,13 +33,14 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         raise InputError(f"this configuration takes no argument, got {arg!r}")
     model = default_config("ta_stvg")
     model |= {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5, "frozen_backbones": False}
-    model["resnet"] |= {"blocks": (1, 1, 1, 1), "width": 16}
-    model["swin"] |= {"width": 24, "depths": (1, 1, 1), "heads": (1, 2, 4), "window": (8, 4, 4), "patch": 8}
+    # Features 16 pixels apart: about one thing in each.
+    model["resnet"] |= {"blocks": (1, 1, 1), "width": 16}
+    model["swin"] |= {"width": 32, "depths": (1, 1), "heads": (2, 4), "window": (8, 4, 4), "patch": 8}
     model["swin"] |= {"mlp_ratio": 2, "drop_path": 0.0}
     model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0}
     model["transformer"] |= {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
-    model["transformer"] |= {"dropout_rate": 0.0, "head_dropout_rate": 0.0}
-    full = 6e-4
+    model["transformer"] |= {"dropout_rate": 0.0, "head_dropout_rate": 0.0, "placed_tokens": True}
+    full = 1e-3
     return ml_collections.ConfigDict(
         {
             "name": "ta_stvg",

@@ -26,7 +26,7 @@ class ResNetConfig:
     """Architecture of a bottleneck ResNet.
 
     Attributes:
-        blocks: bottleneck blocks of the four stages; (3, 4, 23, 3) is ResNet-101.
+        blocks: bottleneck blocks of each stage; (3, 4, 23, 3) is ResNet-101.
         width: channels of the stem; stage i works at width * 2**i and returns four times that.
         images_per_step: how many images are handled at once, to bound memory and to stay in a CPU's caches; None for
             all.
@@ -39,6 +39,11 @@ class ResNetConfig:
     @property
     def out_channels(self) -> int:
         return self.width * 4 * 2 ** (len(self.blocks) - 1)
+
+    @property
+    def stride(self) -> int:
+        """Pixels between the features of the last stage."""
+        return 2 ** (len(self.blocks) + 1)
 
 
 class FrozenStatistic(nnx.Variable):
@@ -133,9 +138,7 @@ def _max_pool(x: jax.Array) -> jax.Array:
 
 
 class ResNet(nnx.Module):
-    """The convolutional trunk, up to the last stage at stride 32."""
-
-    STRIDE = 32
+    """The convolutional trunk: features of the last stage."""
 
     def __init__(self, config: ResNetConfig = ResNetConfig(), *, dtype: Any = jnp.float32):
         self.stem = ConvNorm(3, config.width, 7, 2, dtype=dtype)
@@ -159,7 +162,7 @@ class ResNet(nnx.Module):
             sizes: int [n, 2], real height and width of each image, or None when nothing is padded.
 
         Returns:
-            [n, ceil(h / 32), ceil(w / 32), out_channels]; real within ceil(sizes / 32).
+            [n, ceil(h / stride), ceil(w / stride), out_channels]; real within ceil(sizes / stride).
         """
         step = self.images_per_step
         if step is None or len(images) <= step:

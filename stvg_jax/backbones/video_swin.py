@@ -53,6 +53,11 @@ class VideoSwinConfig:
     def out_channels(self) -> int:
         return self.width * 2 ** (len(self.depths) - 1)
 
+    @property
+    def stride(self) -> int:
+        """Pixels between the features of the last stage."""
+        return self.patch * 2 ** (len(self.depths) - 1)
+
 
 def relative_position_index(window: tuple[int, int, int]) -> np.ndarray:
     """int32 [n, n], row of the bias table for each pair of a window's n slots (row-major)."""
@@ -203,7 +208,7 @@ class VideoSwin(nnx.Module):
             rngs: stream `dropout` for stochastic depth while training; None at inference.
 
         Returns:
-            [b, t, ceil(h / 32), ceil(w / 32), out_channels]; real within t and ceil(sizes / 32).
+            [b, t, ceil(h / stride), ceil(w / stride), out_channels]; real within t and ceil(sizes / stride).
         """
         x = self.patch_embed(zero_outside(frames.astype(self.dtype), _image_sizes(sizes)))
         if sizes is not None:

@@ -29,6 +29,9 @@ class TransformerConfig:
         encoder_layers, decoder_layers: blocks; each of the two decoders has `decoder_layers`.
         dropout_rate: while training.
         head_dropout_rate: in the start/end and actioness heads, while training.
+        placed_tokens: whether positions enter the tokens of both grids themselves, not queries and keys alone. The
+            released models do without, and have learned where things are before, from detection; a model that is
+            trained from scratch has a hard time to find out.
         frames_per_step: how many frames one step of the encoder handles, to bound memory; None for all at once.
     """
 
@@ -39,6 +42,7 @@ class TransformerConfig:
     decoder_layers: int = 6
     dropout_rate: float = 0.1
     head_dropout_rate: float = 0.3
+    placed_tokens: bool = False
     frames_per_step: int | None = None
 
 
@@ -91,6 +95,7 @@ class CrossModalEncoder(nnx.Module):
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+        self.placed_tokens = config.placed_tokens
         self.frames_per_step = config.frames_per_step
 
     def __call__(
@@ -117,6 +122,8 @@ class CrossModalEncoder(nnx.Module):
             axis=2,
         )
         all_positions = jnp.concatenate([positions, jnp.zeros((len(positions), l, d), text.dtype), positions], axis=1)
+        if self.placed_tokens:
+            tokens = tokens + all_positions[:, None]
         valid = _join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
         encoded = self._encode(tokens, all_positions, valid, rngs)
         return EncodedVideo(

@@ -65,6 +65,11 @@ class TASTVGConfig:
     def __post_init__(self):
         if self.queries not in QUERY_KINDS:
             raise ValueError(f"queries is {self.queries!r}; it must be one of {', '.join(QUERY_KINDS)}")
+        if self.resnet.stride != self.swin.stride:
+            raise ValueError(
+                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; blocks, "
+                "patch and depths must give the same"
+            )
         if self.queries == "zero" and self.second_pass:
             raise ValueError('queries="zero" leaves a second pass nothing to renew; set second_pass=False')
 
@@ -199,7 +204,7 @@ class TASTVG(nnx.Module):
             appearance=self.appearance_projection(appearance),
             motion=self.motion_projection(motion),
             frames_valid=frames_valid,
-            sizes=None if sizes is None else -(-sizes // ResNet.STRIDE),
+            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
         )
 
     def encode_text(

@@ -41,10 +41,10 @@ def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = 
     resnet, swin, transformer = config["resnet"], config["swin"], config["transformer"]
     pixels = _ASPECT * resolution**2
     # The stem's output at half the size, a window's scores in the first stage, and the hidden channels and scores of a
-    # frame's tokens, which are those of two grids at stride 32 and about 32 of text.
+    # frame's tokens, which are those of two grids and about 32 of text.
     image = 4 * pixels / 4 * resnet["width"]
     window = 4 * swin["heads"][0] * math.prod(swin["window"]) ** 2
-    tokens = 2 * pixels / 32**2 + 32
+    tokens = 2 * pixels / 4 ** (len(resnet["blocks"]) + 1) + 32
     frame = 4 * tokens * (transformer["hidden"] + transformer["heads"] * tokens)
     resnet["images_per_step"] = _count(budget["images"], image)
     swin["windows_per_step"] = _count(budget["windows"], window)

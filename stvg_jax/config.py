@@ -68,12 +68,12 @@ def _is_optional(hint: Any) -> bool:
     return type(None) in typing.get_args(hint)
 
 
-def load_config_file(path: Path, arg: str = "", overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Runs `get_config(arg)` of a configuration file and returns its result as nested dictionaries.
+def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Runs `get_config` of a configuration file and returns its result as nested dictionaries.
 
     Args:
-        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1".
-        arg: for `get_config`.
+        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1"; what follows a
+            colon, as in "configs/shapes.py:alone", is handed to `get_config`.
         overrides: such as "--config.eval.dtype=bfloat16"; values are parsed by the type of what they replace.
 
     Raises:
@@ -82,7 +82,8 @@ def load_config_file(path: Path, arg: str = "", overrides: Sequence[str] = ()) -
     """
     import ml_collections
 
-    path = _own_file(path)
+    name, _, arg = path.name.partition(":")
+    path = _own_file(path.with_name(name))
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"configuration {path} is not a Python file")

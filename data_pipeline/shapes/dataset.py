@@ -27,6 +27,12 @@ VIDEOS = "v1_video"
 class Plan:
     """What a dataset is to hold: videos per split, one sentence each.
 
+    Attributes:
+        train, val, test: how many videos.
+        seed: another one gives other videos.
+        settings: of every video.
+        alone: whether a video shows its target and nothing else, which is far easier to learn from to begin with.
+
     Raises:
         InputError: a negative count or seed, or none at all.
     """
@@ -36,6 +42,7 @@ class Plan:
     test: int = 400
     seed: int = 0
     settings: Settings = dataclasses.field(default_factory=Settings)
+    alone: bool = False
 
     def __post_init__(self):
         counts = self.counts()
@@ -49,7 +56,9 @@ class Plan:
 
     def describe(self) -> dict[str, Any]:
         """What makes two datasets the same, for JSON."""
-        return {"version": VERSION, "seed": self.seed, **dataclasses.asdict(self.settings), "videos": self.counts()}
+        alone = {"alone": True} if self.alone else {}
+        settings = dataclasses.asdict(self.settings)
+        return {"version": VERSION, "seed": self.seed, **settings, **alone, "videos": self.counts()}
 
 
 def prepare_shapes(
@@ -79,7 +88,7 @@ def prepare_shapes(
     there = {path.name for path in (out / VIDEOS).iterdir()}
     records = {name: record for name, record in records.items() if name in there}
     todo = [name for name in names if name not in (there if manifest else records)]
-    jobs = [(str(out), plan.settings, plan.seed, *names[name]) for name in todo]
+    jobs = [(str(out), plan, *names[name]) for name in todo]
     with contextlib.ExitStack() as stack:
         journal = None if manifest else stack.enter_context(Journal(out, plan.describe(), records))
         for done, (name, record) in enumerate(_made(jobs, processes), start=len(names) - len(todo) + 1):
@@ -121,10 +130,12 @@ def annotation(example: Example) -> dict[str, Any]:
     }
 
 
-def _make(job: tuple[str, Settings, int, str, int], progress: Callable[[int, int], None]) -> tuple[str, dict]:
+def _make(job: tuple[str, Plan, str, int], progress: Callable[[int, int], None]) -> tuple[str, dict]:
     """Writes one video and returns its name and record."""
-    out, settings, seed, split, index = job
-    example, name = make_example(seed, settings, split=split, index=index), video_name(split, index)
+    out, plan, split, index = job
+    example, name = make_example(plan.seed, plan.settings, split=split, index=index), video_name(split, index)
+    if plan.alone:
+        example = example.alone()
     frames = example.frames()
     write_video(Path(out) / VIDEOS / name, frames, example.fps)
     digests = {"scene": example.scene.digest(), "frames": hashlib.sha256(frames.tobytes()).hexdigest()}
@@ -139,7 +150,7 @@ def _made(jobs: list, processes: int) -> Iterator[tuple[str, dict]]:
         if isinstance(outcome, Step):
             continue
         if outcome.reason is not None:
-            raise InputError(f"video {video_name(*outcome.job[3:])} could not be made: {outcome.reason}")
+            raise InputError(f"video {video_name(*outcome.job[2:])} could not be made: {outcome.reason}")
         yield outcome.result
 
 

@@ -90,6 +90,12 @@ class Example:
     fps: int
     groundings: tuple[Grounding, ...]
 
+    def alone(self) -> Example:
+        """The same video without anything but the first sentence's target, and that sentence."""
+        first = self.groundings[0]
+        scene = dataclasses.replace(self.scene, things=(self.scene.things[first.thing],))
+        return Example(scene, self.fps, (dataclasses.replace(first, thing=0),))
+
     def frames(self) -> np.ndarray:
         """The pictures, uint8 [frames, height, width, 3]; drawn at every call."""
         return draw_frames(self.scene)

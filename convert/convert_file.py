@@ -60,7 +60,7 @@ def convert_file(
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         node, tensors = _choose_weights(find_state_dicts(opened), weights, source)
         fmt = _choose_format(tensors, format, source)
-        config = published_config(tensors) if config is None else config
+        config = published_config(tensors, fmt) if config is None else config
         if "clip" not in config:
             raise InputError("the configuration lacks clip")
         declared = declared_parameters(config)

@@ -58,6 +58,7 @@ class Format:
         name: what `--format` calls it.
         describes: one line for people.
         signature: regular expressions; a state dict with a name for each of them is of this format.
+        release: the name in `configs/` of the model that a state dict, name -> anything with `.shape`, is of.
         rules: see Rule.
         dropped: (regular expression, reason) for tensors that the model does not need.
         aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
@@ -68,6 +69,7 @@ class Format:
     name: str
     describes: str
     signature: tuple[str, ...]
+    release: Callable[[Mapping], str]
     rules: tuple[Rule, ...]
     dropped: tuple[tuple[str, str], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()

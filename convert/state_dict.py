@@ -12,10 +12,6 @@ from convert import rules
 from convert.formats import check_format, get_format
 from stvg_jax.errors import InputError
 
-# Attribute vocabularies of the releases, appearance and motion words.
-_CONFIGS = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}
-_DEFAULT_CONFIG = "ta_stvg_hcstvg1"
-
 
 def convert_state_dict(
     tensors: Mapping[str, np.ndarray], *, format: str = "ta_stvg", config: Mapping[str, Any] | None = None
@@ -38,7 +34,7 @@ def convert_state_dict(
     fmt = get_format(format)
     tensors = strip_module(tensors)
     check_format(fmt, tensors, "the state dict")
-    declared = declared_parameters(published_config(tensors) if config is None else config)
+    declared = declared_parameters(published_config(tensors, fmt) if config is None else config)
     return convert_checked(tensors, fmt, declared, where="the state dict").parameters
 
 
@@ -112,11 +108,8 @@ def strip_module(tensors: Mapping) -> Mapping:
     return tensors
 
 
-def published_config(tensors: Mapping) -> Mapping[str, Any]:
-    """The configuration of the release that a state dict belongs to, told by its attribute vocabularies."""
+def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:
+    """The configuration of the release that a state dict of this format belongs to."""
     import importlib
 
-    heads = ("s_spatial_clas.head.bias", "t_spatial_clas.head.bias")
-    words = tuple(int(tensors[h].shape[0]) for h in heads if h in tensors and len(tensors[h].shape) == 1)
-    name = _CONFIGS.get(words, _DEFAULT_CONFIG)
-    return importlib.import_module(f"configs.{name}").get_config().to_dict()
+    return importlib.import_module(f"configs.{fmt.release(tensors)}").get_config().to_dict()

@@ -30,7 +30,7 @@ class GroundingBatch:
 
     Attributes:
         frames: float [b, t, h, w, 3], normalised pixels; padded at the end of t, h and w with anything finite.
-        text_ids: int32 [b, l], token ids of "subject sentence", padded at the end.
+        text_ids: int32 [b, l], token ids of subject and sentence or of the sentence alone, padded at the end.
         text_valid: bool [b, l] or None.
         frames_valid: bool [b, t] or None. Real frames come first.
         sizes: int32 [b, 2], real height and width in pixels, or None.

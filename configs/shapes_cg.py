@@ -1,0 +1,36 @@
+"""A small CG-STVG on the generated videos of moving shapes: `configs/shapes.py` with another system.
+
+    stvg-jax train --config configs/shapes_cg.py --workdir runs/shapes_cg
+    stvg-jax eval --config configs/shapes_cg.py --checkpoint runs/shapes_cg/best --out eval/shapes_cg \\
+        --config.eval.split=test
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from configs import shapes
+from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
+from stvg_jax.grounding.instance_context import ContextConfig
+from stvg_jax.grounding.registry import default_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The experiment; takes no argument."""
+    config = shapes.get_config(arg).to_dict()
+    model = default_config("cg_stvg")
+    model |= {name: value for name, value in config["model"].items() if name in model}
+    # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.
+    model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=0.5))
+    full = config["learning_rates"]["base"]
+    groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
+    config |= {
+        "name": "cg_stvg",
+        "model": model,
+        "loss": dataclasses.asdict(CGSTVGLossConfig()),
+        "learning_rates": dict.fromkeys(groups, full),
+    }
+    config["schedule"]["linear_groups"] = tuple(groups)
+    return ml_collections.ConfigDict(config).lock()

@@ -34,7 +34,9 @@ def convert_state_dict(
     fmt = get_format(format)
     tensors = strip_module(tensors)
     check_format(fmt, tensors, "the state dict")
-    declared = declared_parameters(published_config(tensors, fmt) if config is None else config)
+    config = published_config(tensors, fmt) if config is None else config
+    declared = declared_parameters(config)
+    check_model(fmt, config, "the state dict")
     return convert_checked(tensors, fmt, declared, where="the state dict").parameters
 
 
@@ -50,6 +52,14 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     if missing := {"name", "model"} - set(config):
         raise InputError(f"the configuration lacks {' and '.join(sorted(missing))}")
     return PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+
+
+def check_model(fmt: rules.Format, config: Mapping[str, Any], where: str) -> None:
+    """Raises InputError if a source of this format holds another model than the configuration's."""
+    if not fmt.is_partial and config["name"] != fmt.name:
+        raise InputError(
+            f"{where} holds a model {fmt.name}, and the configuration is of {config['name']}; choose one of {fmt.name}"
+        )
 
 
 def convert_checked(

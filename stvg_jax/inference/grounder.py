@@ -134,8 +134,8 @@ class Grounder:
         """Prepares sentences; a subject that is None is found in its sentence.
 
         Raises:
-            InputError: for a sentence that is empty or longer than the text encoder takes, or a subject for a model that
-                reads none.
+            InputError: for a sentence that is empty or longer than the text encoder takes, or a subject for a model
+                that reads none.
         """
         from data_pipeline.subject import find_subject
         from data_pipeline.text import model_text

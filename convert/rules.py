@@ -58,22 +58,23 @@ class Format:
         name: what `--format` calls it.
         describes: one line for people.
         signature: regular expressions; a state dict with a name for each of them is of this format.
-        release: the name in `configs/` of the model that a state dict, name -> anything with `.shape`, is of.
         rules: see Rule.
         dropped: (regular expression, reason) for tensors that the model does not need.
         aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
         fills: regular expressions of the parameter paths that it must write, all of them. Everything by default;
             initialisation sources fill a part of a model.
+        release: the name in `configs/` of the model that a state dict, name -> anything with `.shape`, is of; None for
+            a source that fills what is alike in all of them.
     """
 
     name: str
     describes: str
     signature: tuple[str, ...]
-    release: Callable[[Mapping], str]
     rules: tuple[Rule, ...]
     dropped: tuple[tuple[str, str], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     fills: tuple[str, ...] = (".*",)
+    release: Callable[[Mapping], str] | None = None
 
     @property
     def is_partial(self) -> bool:

@@ -12,6 +12,8 @@ from convert import rules
 from convert.formats import check_format, get_format
 from stvg_jax.errors import InputError
 
+_DEFAULT_CONFIG = "ta_stvg_hcstvg1"
+
 
 def convert_state_dict(
     tensors: Mapping[str, np.ndarray], *, format: str = "ta_stvg", config: Mapping[str, Any] | None = None
@@ -122,4 +124,5 @@ def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:
     """The configuration of the release that a state dict of this format belongs to."""
     import importlib
 
-    return importlib.import_module(f"configs.{fmt.release(tensors)}").get_config().to_dict()
+    name = _DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)
+    return importlib.import_module(f"configs.{name}").get_config().to_dict()

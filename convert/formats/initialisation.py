@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from convert.formats.parts import (
     COMPUTED,
     POOLER,
@@ -16,17 +14,10 @@ from convert.formats.parts import (
 )
 from convert.rules import Format, linear, norm
 
-
-def _any_release(tensors: Mapping) -> str:
-    """What these files fill is alike in all released models."""
-    return "ta_stvg_hcstvg1"
-
-
 MDETR = Format(
     name="mdetr",
     describes="MDETR's pretrained_resnet101_checkpoint.pth: ResNet-101, RoBERTa, encoder and decoder layers",
     signature=(r"transformer\.resizer\..+", r"(query_embed|class_embed)\..+"),
-    release=_any_release,
     rules=(
         *resnet(r"backbone\.0\.body"),
         *roberta(r"transformer\.text_encoder\."),
@@ -59,7 +50,6 @@ VIDEO_SWIN = Format(
     name="video_swin",
     describes="Kinetics Video Swin-T: swin_tiny_patch244_window877_kinetics400_1k.pth",
     signature=(r"backbone\.patch_embed\..+", r"backbone\.layers\.\d+\.blocks\.\d+\.attn\..+"),
-    release=_any_release,
     rules=video_swin("backbone", downsample=r"backbone\.layers\.(\d+)\.downsample"),
     dropped=(
         (r"backbone\..*\.relative_position_index", COMPUTED),
@@ -73,7 +63,6 @@ ROBERTA = Format(
     name="roberta",
     describes="RoBERTa-base as on the Hugging Face hub: model.safetensors or pytorch_model.bin",
     signature=(r"(?:roberta\.)?embeddings\..+", r"(?:roberta\.)?encoder\.layer\.\d+\.attention\..+"),
-    release=_any_release,
     rules=roberta(r"(?:roberta\.)?"),
     dropped=(
         (r"(?:roberta\.)?embeddings\.position_ids", COMPUTED),

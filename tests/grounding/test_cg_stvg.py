@@ -33,9 +33,6 @@ def forward(model, batch):
     return model(batch)
 
 
-# Fresh confidences are near 1 and fresh actioness logits near 0, so these split the frames.
-SPLITTING = {"temporal_threshold": 0.0, "spatial_threshold": 1.0}
-
 ABLATION = {
     "released": ({}, {"context_attn", "mlp", "confidence"}),
     "baseline": ({"generate": False}, set()),
@@ -88,9 +85,17 @@ def as_case(batch):
 @pytest.mark.slow
 @pytest.mark.parametrize("context", [{}, {"guide_temporal": True, "pooling": "roi_align"}])
 def test_batch_and_bucket_change_nothing(context):
-    module, parameters = tiny_cg(**SPLITTING, **context)
-    shapes = [(9, 70, 100, 6), (17, 161, 224, 11), (1, 33, 64, 3)]
+    shapes = [(17, 161, 224, 11), (9, 70, 100, 6), (1, 33, 64, 3)]
     batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
+    # Thresholds between the scores of the first video's frames.
+    scores = apply(*tiny_cg(**context), forward, batches[0]).row(0)
+    actioness = np.sort(scores.actioness_logits[0 if context else -1])
+    confidence = np.sort(scores.confidences[0])
+    splitting = {
+        "temporal_threshold": float(actioness[3:5].mean()),
+        "spatial_threshold": float(confidence[8:10].mean()),
+    }
+    module, parameters = tiny_cg(**splitting, **context)
     bucket = cases.padded_batch([as_case(batch) for batch in batches], 18, 170, 230, 12)
     bucket = dataclasses.replace(bucket, text_ids=bucket.text_ids % 64)
     together = apply(module, parameters, forward, bucket)
@@ -98,9 +103,6 @@ def test_batch_and_bucket_change_nothing(context):
         frames = batch.frames.shape[1]
         alone = rows(apply(module, parameters, forward, batch), 0, frames)
         assert_same(rows(together, i, frames), alone)
-        if i == 1 and not context:
-            chosen = (alone["actioness_logits"][-1] > 0) & (alone["confidences"][0] > 1)
-            assert 0 < chosen.sum() < frames
 
 
 @pytest.mark.slow

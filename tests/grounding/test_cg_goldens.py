@@ -92,6 +92,25 @@ def test_training_forward_and_losses(released_parameters):
 
 
 @pytest.mark.slow
+def test_frames_that_the_truth_chooses(released_parameters):
+    """At the released threshold the truth chooses no frame of the case above. At a lower one it chooses 2 or 3 in each
+    layer but one; these numbers are the released decoder's, on the encoder's output of this library."""
+    case = cases.load("cgstvg_losses_t12_96x160")
+    with np.load(GOLDENS / "cgstvg_truth_t12_96x160.npz") as file:
+        chosen = {name: file[name] for name in file.files}
+    tube = golden.targets(case.meta, case.golden["target_boxes"]).tube
+
+    def forward(model, batch, tube):
+        return model.predict_to_train(batch, tube, rngs=None)
+
+    threshold = float(chosen["truth_threshold"])
+    output = run(released_parameters, forward, case.batch, tube, truth_threshold=threshold).row(0)
+    for name in ("boxes_cxcywh", "confidences"):
+        np.testing.assert_allclose(getattr(output, name), chosen[name], rtol=0, atol=TOLERANCE, err_msg=name)
+    assert np.abs(output.boxes_cxcywh[-1] - case.golden["pred_boxes"]).max() > 1000 * TOLERANCE
+
+
+@pytest.mark.slow
 def test_the_selective_case_depends_on_both_thresholds(released_parameters):
     """Guards the golden itself: with another selection it would not be met."""
     case = cases.load("cgstvg_eval_selective_t16_96x128")

@@ -42,13 +42,15 @@ from stvg_jax.train.step import make_train_step
 from stvg_jax.tree import flatten, unflatten
 
 
-def drawn_batches(config: dict, rows: int, args: argparse.Namespace) -> Iterator[dict[str, np.ndarray]]:
+def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -> Iterator[dict[str, np.ndarray]]:
     """The same batch for ever: whole videos, with the event in their middle half."""
     rng = np.random.default_rng(0)
-    shapes = batch_shapes(config, rows, frames=args.frames, width=args.width, tokens=args.tokens)
+    model = experiment.model.config
+    sizes = {"frames": args.frames, "width": args.width, "tokens": args.tokens}
+    shapes = batch_shapes(rows, resolution=experiment.clip.resolution, words=model.words, **sizes)
     batch = {name: np.ones(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
     batch["frames"] = rng.integers(0, 256, shapes["frames"].shape, np.uint8)
-    batch["text_ids"] = rng.integers(4, config["model"]["roberta"]["vocab_size"], shapes["text_ids"].shape, np.int32)
+    batch["text_ids"] = rng.integers(4, model.roberta.vocab_size, shapes["text_ids"].shape, np.int32)
     batch["sizes"] *= np.array(shapes["frames"].shape[2:4], np.int32)
     batch["in_tube"] = np.abs(np.arange(args.frames) - args.frames / 2) <= args.frames / 4
     batch["in_tube"] = np.broadcast_to(batch["in_tube"], shapes["in_tube"].shape)
@@ -67,7 +69,8 @@ def stored_batches(experiment: Experiment, tokenizer: Path, rows: int) -> Iterat
         batch_size=rows,
         hosts=(0, 1),
         seed=experiment.train.seed,
-        words=(model.appearance_words, model.motion_words),
+        reads_subject=model.reads_subject,
+        words=model.words,
     )
     wanted = None
     for batch in loader.batches():
@@ -105,7 +108,7 @@ def main() -> None:
     if args.tokenizer:
         source = stored_batches(experiment, args.tokenizer, rows)
     else:
-        source = drawn_batches(dict(experiment.config), rows, args)
+        source = drawn_batches(experiment, rows, args)
     feed = ahead(source, lambda batch: to_mesh(batch, mesh))
     batch = next(feed)
     start = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ml_collections
 
-from configs import ta_stvg
+from configs import released
 from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.task import LearningRates
 from stvg_jax.train.schedules import ScheduleConfig
@@ -12,14 +12,13 @@ from stvg_jax.train.schedules import ScheduleConfig
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment; takes no argument."""
-    return ta_stvg.experiment(
+    return released.experiment(
         arg,
+        name="ta_stvg",
         dataset="vidstg",
         folder="vidstg",
         benchmark="vidstg",
-        appearance_words=20,
-        motion_words=34,
-        sampling_threshold=0.45,
+        model={"appearance_words": 20, "motion_words": 34, "sampling_threshold": 0.45},
         losses=LossConfig(box_giou=3.0, start_end=2.0),
         learning_rates=LearningRates(image_backbone=1e-5, target_queries=3e-4),
         # All groups warm up and drop together (reference: `multistep_with_warmup_all`).

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from convert.formats import check_format, get_format, recognise
 from convert.readers import find_state_dicts, open_checkpoint, sha256
 from convert.rules import Format
-from convert.state_dict import convert_checked, declared_parameters, published_config, strip_module
+from convert.state_dict import check_model, convert_checked, declared_parameters, published_config, strip_module
 from convert.tokenizer import save_tokenizer
 from stvg_jax import __version__, checkpoint
 from stvg_jax.errors import InputError
@@ -60,10 +60,11 @@ def convert_file(
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         node, tensors = _choose_weights(find_state_dicts(opened), weights, source)
         fmt = _choose_format(tensors, format, source)
-        config = published_config(tensors) if config is None else config
+        config = published_config(tensors, fmt) if config is None else config
         if "clip" not in config:
             raise InputError("the configuration lacks clip")
         declared = declared_parameters(config)
+        check_model(fmt, config, str(source))
         # Before the minute that the tensors take.
         origin = None
         if not fmt.is_partial:

@@ -63,6 +63,8 @@ class Format:
         aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
         fills: regular expressions of the parameter paths that it must write, all of them. Everything by default;
             initialisation sources fill a part of a model.
+        release: the name in `configs/` of the model that a state dict, name -> anything with `.shape`, is of; None for
+            a source that fills what is alike in all of them.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Format:
     dropped: tuple[tuple[str, str], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     fills: tuple[str, ...] = (".*",)
+    release: Callable[[Mapping], str] | None = None
 
     @property
     def is_partial(self) -> bool:

@@ -12,8 +12,6 @@ from convert import rules
 from convert.formats import check_format, get_format
 from stvg_jax.errors import InputError
 
-# Attribute vocabularies of the releases, appearance and motion words.
-_CONFIGS = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
 
 
@@ -38,7 +36,9 @@ def convert_state_dict(
     fmt = get_format(format)
     tensors = strip_module(tensors)
     check_format(fmt, tensors, "the state dict")
-    declared = declared_parameters(published_config(tensors) if config is None else config)
+    config = published_config(tensors, fmt) if config is None else config
+    declared = declared_parameters(config)
+    check_model(fmt, config, "the state dict")
     return convert_checked(tensors, fmt, declared, where="the state dict").parameters
 
 
@@ -54,6 +54,14 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     if missing := {"name", "model"} - set(config):
         raise InputError(f"the configuration lacks {' and '.join(sorted(missing))}")
     return PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+
+
+def check_model(fmt: rules.Format, config: Mapping[str, Any], where: str) -> None:
+    """Raises InputError if a source of this format holds another model than the configuration's."""
+    if not fmt.is_partial and config["name"] != fmt.name:
+        raise InputError(
+            f"{where} holds a model {fmt.name}, and the configuration is of {config['name']}; choose one of {fmt.name}"
+        )
 
 
 def convert_checked(
@@ -112,11 +120,9 @@ def strip_module(tensors: Mapping) -> Mapping:
     return tensors
 
 
-def published_config(tensors: Mapping) -> Mapping[str, Any]:
-    """The configuration of the release that a state dict belongs to, told by its attribute vocabularies."""
+def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:
+    """The configuration of the release that a state dict of this format belongs to."""
     import importlib
 
-    heads = ("s_spatial_clas.head.bias", "t_spatial_clas.head.bias")
-    words = tuple(int(tensors[h].shape[0]) for h in heads if h in tensors and len(tensors[h].shape) == 1)
-    name = _CONFIGS.get(words, _DEFAULT_CONFIG)
+    name = _DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)
     return importlib.import_module(f"configs.{name}").get_config().to_dict()

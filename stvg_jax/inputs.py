@@ -112,6 +112,7 @@ class Inputs:
         batch_size: int,
         hosts: tuple[int, int],
         seed: int = 0,
+        reads_subject: bool = True,
         words: tuple[int, int] = (0, 0),
         only: Sequence[int] | None = None,
     ) -> Loader:
@@ -121,6 +122,7 @@ class Inputs:
             clip: how the model wants its clips.
             tokenizer: of the model.
             training, batch_size, hosts, seed, only: as for `data_pipeline.loading.Loader`.
+            reads_subject: whether the model's texts begin with the words that name the target.
             words: sizes of the appearance and the motion vocabulary, to train.
 
         Raises:
@@ -130,7 +132,8 @@ class Inputs:
 
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}
-        config = LoaderConfig(**dataclasses.asdict(clip), **settings, appearance_words=words[0], motion_words=words[1])
+        model = {"reads_subject": reads_subject, "appearance_words": words[0], "motion_words": words[1]}
+        config = LoaderConfig(**dataclasses.asdict(clip), **settings, **model)
         return Loader(
             self.annotations.samples,
             self.store,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from convert.formats.cg_stvg import FORMAT as CG_STVG
 from convert.formats.initialisation import MDETR, ROBERTA, VIDEO_SWIN
 from convert.formats.ta_stvg import FORMAT as TA_STVG
 from convert.rules import Format
 from stvg_jax.errors import InputError
 
-FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, MDETR, VIDEO_SWIN, ROBERTA)}
+FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, CG_STVG, MDETR, VIDEO_SWIN, ROBERTA)}
 
 
 def get_format(name: str) -> Format:
@@ -34,15 +35,25 @@ def recognise(names: Collection[str], where: str) -> Format:
 
 
 def check_format(fmt: Format, names: Collection[str], where: str) -> None:
-    """Raises InputError unless tensors with these names can be of the format."""
-    if not _matches(fmt, names):
+    """Raises InputError, with the reason, unless tensors with these names can be of the format."""
+    if lacking := _lacking(fmt, names):
         likely = _recognised(names)
-        raise InputError(f"{where} is not of format {fmt.name}" + (f"; it looks like {likely.name}" if likely else ""))
+        raise InputError(
+            f"{where} is not of format {fmt.name}: it has no tensor named {' nor '.join(map(_readable, lacking))}"
+            + (f"; it looks like {likely.name}, {likely.describes}" if likely else "")
+        )
 
 
 def _recognised(names: Collection[str]) -> Format | None:
-    return next((fmt for fmt in FORMATS.values() if _matches(fmt, names)), None)
+    return next((fmt for fmt in FORMATS.values() if not _lacking(fmt, names)), None)
 
 
-def _matches(fmt: Format, names: Collection[str]) -> bool:
-    return all(any(re.fullmatch(pattern, name) for name in names) for pattern in fmt.signature)
+def _lacking(fmt: Format, names: Collection[str]) -> list[str]:
+    """The patterns of the format's signature that no name has."""
+    return [pattern for pattern in fmt.signature if not any(re.fullmatch(pattern, name) for name in names)]
+
+
+def _readable(pattern: str) -> str:
+    for written, shown in ((r"\.", "."), (r"\d+", "N"), (".+", "*"), ("(?:", "(")):
+        pattern = pattern.replace(written, shown)
+    return pattern

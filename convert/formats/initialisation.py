@@ -1,4 +1,4 @@
-"""What the reference starts training from: MDETR, Kinetics Video Swin-T, RoBERTa-base. Each fills a part of TA-STVG."""
+"""What the reference starts training from: MDETR, Kinetics Video Swin-T, RoBERTa-base. Each fills a part of a model."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ class LoaderConfig:
             configured with (420, 388, 356, 324) but never uses them.
         size_crop: probability of cutting out a random part of the picture (the reference is configured with one half,
             and never does).
+        reads_subject: whether texts begin with the words that name the target.
         appearance_words, motion_words: sizes of the attribute vocabularies.
         threads: that read and decode; 0 for one per core.
         prefetch: batches made in advance.
@@ -44,6 +45,7 @@ class LoaderConfig:
     swap_words: bool = True
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
+    reads_subject: bool = True
     appearance_words: int = 0
     motion_words: int = 0
     threads: int = 0

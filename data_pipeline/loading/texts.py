@@ -61,9 +61,11 @@ class Texts:
 
 def _texts(sample: Sample, config: LoaderConfig, *, mirrored: bool) -> Iterator[tuple[bool, str]]:
     """(whether it is for the mirrored picture, text); the former only where the two differ."""
-    written = model_text(sample.subject, sample.sentence, config.sampling)
+    subject = sample.subject if config.reads_subject else None
+    written = model_text(subject, sample.sentence, config.sampling)
     yield False, written
     if mirrored:
-        swapped = model_text(swap_directions(sample.subject), swap_directions(sample.sentence), config.sampling)
+        mirrored_subject = None if subject is None else swap_directions(subject)
+        swapped = model_text(mirrored_subject, swap_directions(sample.sentence), config.sampling)
         if swapped != written:
             yield True, swapped

@@ -56,9 +56,8 @@ class Plan:
 
     def describe(self) -> dict[str, Any]:
         """What makes two datasets the same, for JSON."""
-        alone = {"alone": True} if self.alone else {}
         settings = dataclasses.asdict(self.settings)
-        return {"version": VERSION, "seed": self.seed, **settings, **alone, "videos": self.counts()}
+        return {"version": VERSION, "seed": self.seed, **settings, "alone": self.alone, "videos": self.counts()}
 
 
 def prepare_shapes(

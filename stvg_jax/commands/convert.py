@@ -12,6 +12,8 @@ and nothing in the file is ever executed."""
 EPILOG = """\
 formats (recognised by the names of their tensors):
   ta_stvg      a released or self-trained TA-STVG checkpoint; the moving average is taken where there is one
+  cg_stvg      a released or self-trained CG-STVG checkpoint, likewise; nothing in the file tells its dataset, so give
+               --config cg_stvg_vidstg for a model of VidSTG
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start training from
   video_swin   Kinetics Video Swin-T, likewise
   roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), likewise
@@ -19,6 +21,7 @@ formats (recognised by the names of their tensors):
 examples:
   stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta_hcstvg1 --verify
   stvg-jax convert tastvg_vidstg.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
+  stvg-jax convert cgstvg_vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
   stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
 
 Conversion is strict: every tensor of the file is used or known to be useless, and every parameter of the
@@ -45,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="configuration of the model (default: that of the release, told by the attribute vocabularies)",
+        help="configuration of the model (default: that of the release, told by what is in SOURCE)",
     )
     parser.add_argument("--verify", action="store_true", help="read the result again and compare every tensor")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")

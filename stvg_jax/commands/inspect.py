@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> None:
     optimizer = make_optimizer(experiment.optim, groups, rates)
     shapes = state_shapes(experiment.module.declarations, groups, optimizer)
     shardings = state_shardings(shapes, AbstractMesh((args.devices // fsdp, fsdp), ("data", "fsdp")))
-    batch = batch_shapes(config, videos, frames=args.frames, width=args.width, tokens=args.tokens)
+    words, sizes = experiment.model.config.words, {"frames": args.frames, "width": args.width, "tokens": args.tokens}
+    batch = batch_shapes(videos, resolution=experiment.clip.resolution, words=words, **sizes)
     print(f"{config['name']}, {train.dtype}, on {args.devices} devices: data {args.devices // fsdp} x fsdp {fsdp}\n")
     _print_parameters(("part", "group"), inspection.parameters_by_part(shapes, shardings, groups))
     _print_parameters(("how they lie", ""), inspection.parameters_by_sharding(shapes, shardings, groups))
@@ -103,23 +104,23 @@ def run(args: argparse.Namespace) -> None:
 
 
 def batch_shapes(
-    config: Mapping[str, Any], videos: int, *, frames: int, width: int, tokens: int
+    videos: int, *, frames: int, resolution: int, width: int, tokens: int, words: tuple[int, int]
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """A training batch of `data_pipeline.loading` for this experiment, in shapes.
+    """A training batch of `data_pipeline.loading`, in shapes.
 
     Args:
-        config: of the experiment, with sections `model` and `clip`.
         videos: rows.
         frames: of each.
-        width: columns of a frame; the rows are the configured resolution.
+        resolution, width: rows and columns of a frame.
         tokens: of each text.
+        words: sizes of the appearance and the motion vocabulary.
     """
     import jax
     import numpy as np
 
-    b, t, l, model = videos, frames, tokens, config["model"]
+    b, t, l = videos, frames, tokens
     arrays = {
-        "frames": ((b, t, config["clip"]["resolution"], width, 3), np.uint8),
+        "frames": ((b, t, resolution, width, 3), np.uint8),
         "frames_valid": ((b, t), np.bool_),
         "sizes": ((b, 2), np.int32),
         "text_ids": ((b, l), np.int32),
@@ -127,8 +128,8 @@ def batch_shapes(
         "sample": ((b,), np.int32),
         "in_tube": ((b, t), np.bool_),
         "boxes_cxcywh": ((b, t, 4), np.float32),
-        "appearance_labels": ((b, model["appearance_words"]), np.float32),
-        "motion_labels": ((b, model["motion_words"]), np.float32),
+        "appearance_labels": ((b, words[0]), np.float32),
+        "motion_labels": ((b, words[1]), np.float32),
     }
     return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
 

@@ -113,6 +113,7 @@ def _run(
             model.clip_config,
             model.tokenizer,
             training=False,
+            reads_subject=model.reads_subject,
             batch_size=config.samples_per_device * mesh.size,
             hosts=hosts,
             only=missing,

@@ -10,9 +10,8 @@ from flax import nnx
 
 from stvg_jax.config import build
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.losses import LossConfig
-from stvg_jax.grounding.registry import make_model
-from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
+from stvg_jax.grounding.registry import get_family, make_model
+from stvg_jax.grounding.task import CommonLearningRates, GroundingTask, learning_rate_rules
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.loading import DTYPES
 from stvg_jax.inference.step_sizes import fit_backend
@@ -41,7 +40,7 @@ class Experiment:
     task: GroundingTask
     groups: dict[str, str]
     clip: ClipConfig
-    learning_rates: LearningRates
+    learning_rates: CommonLearningRates
     schedule: ScheduleConfig
     optim: OptimConfig
     train: TrainConfig
@@ -58,6 +57,7 @@ class Experiment:
         def section(kind: type, name: str) -> Any:
             return build(kind, config.get(name, {}), f"config.{name}")
 
+        family = get_family(config["name"])
         train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
         fitted = fit_backend(config["model"], clip.resolution, training=True)
         model = make_model(config["name"], fitted, DTYPES[train.dtype])
@@ -66,10 +66,10 @@ class Experiment:
             config=config,
             model=model,
             module=module,
-            task=GroundingTask(module, section(LossConfig, "loss")),
+            task=GroundingTask(module, section(family.losses, "loss")),
             groups=assign_groups(module.declarations, learning_rate_rules(model.config)),
             clip=clip,
-            learning_rates=section(LearningRates, "learning_rates"),
+            learning_rates=section(family.learning_rates, "learning_rates"),
             schedule=section(ScheduleConfig, "schedule"),
             optim=section(OptimConfig, "optim"),
             train=train,

@@ -89,7 +89,8 @@ class Training:
                 batch_size=settings.batch_size,
                 hosts=(jax.process_index(), jax.process_count()),
                 seed=settings.seed,
-                words=(model.appearance_words, model.motion_words),
+                reads_subject=model.reads_subject,
+                words=model.words,
             )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         self._eval_step = make_step(self.experiment.module, self._mesh)
@@ -232,6 +233,7 @@ class Training:
             read_parameters=read_parameters,
             tokenizer=self._tokenizer,
             vocab_size=experiment.model.config.roberta.vocab_size,
+            reads_subject=experiment.model.config.reads_subject,
             clip_config=experiment.clip,
             identity=json.dumps([experiment.config["name"], experiment.config["model"], what], sort_keys=True),
         )
@@ -276,8 +278,10 @@ class Training:
         settings = self.experiment.train
         if settings.tokenizer == "words":
             sampling = self.experiment.clip.sampling
-            texts = (model_text(s.subject, s.sentence, sampling) for s in self._inputs.annotations.samples)
-            most = self.experiment.model.config.roberta.vocab_size
+            model = self.experiment.model.config
+            samples = self._inputs.annotations.samples
+            texts = (model_text(s.subject if model.reads_subject else None, s.sentence, sampling) for s in samples)
+            most = model.roberta.vocab_size
             write_word_tokenizer(folder, (form for text in texts for form in (text, swap_directions(text))), most)
             return
         places = [Path(settings.tokenizer)] if settings.tokenizer else []

@@ -1,201 +1,71 @@
-"""The two query decoders: a temporal one for when, a spatial one for where; one query per frame in each."""
+"""What both query decoders share: what they read, and how a context guides them."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.grounding.encoder import EncodedVideo, TransformerConfig, token_mask
-from stvg_jax.nn.attention import MultiHeadAttention, attention_weights, mix_values, split_heads
-from stvg_jax.nn.declare import LayerNorm, Linear
-from stvg_jax.nn.layers import MLP, FeedForward, dropout
-from stvg_jax.nn.positions import anchor_positions, time_positions
-from stvg_jax.nn.remat import run_layer
+from stvg_jax.grounding.encoder import EncodedVideo, join_masks
+from stvg_jax.nn.attention import CrossAttentionBlock
+from stvg_jax.nn.positions import time_positions
 
 
-class TemporalDecoderLayer(nnx.Module):
-    """Self-attention over time, then each frame's query reads that frame's tokens."""
+@dataclasses.dataclass(frozen=True)
+class Reads:
+    """What a decoder looks at.
 
-    def __init__(self, config: TransformerConfig, *, dtype):
-        width, rate = config.width, config.dropout_rate
-        self.self_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.self_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.cross_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.cross_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.ffn = FeedForward(width, config.hidden, dropout_rate=rate, dtype=dtype)
-        self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.dropout_rate = rate
-
-    def __call__(self, x, time, tokens, positions, token_valid, frames_valid, rngs):
-        """x [b, t, d], time [t, d], tokens [b, t, n, d], positions [b or 1, n, d] -> [b, t, d]."""
-        placed = x + time
-        attended, _ = self.self_attn(placed, placed, x, key_valid=frames_valid, rngs=rngs)
-        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        valid = None if token_valid is None else token_valid[:, None]
-        read, _ = self.cross_attn(x[:, :, None], tokens + positions[:, None], tokens, key_valid=valid, rngs=rngs)
-        x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
-        return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
-
-
-class TemporalDecoder(nnx.Module):
-    """Reference: `TimeDecoder` in `models/grounding_model/query_decoder.py`."""
-
-    def __init__(self, config: TransformerConfig, *, dtype):
-        self.layers = nnx.List([TemporalDecoderLayer(config, dtype=dtype) for _ in range(config.decoder_layers)])
-        self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
-
-    def __call__(self, queries: jax.Array, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        """queries [b, t, d] -> the normed state after every layer [k, b, t, d]; reads text and motion tokens."""
-        tokens = jnp.concatenate([encoded.text, encoded.motion], axis=2)
-        no_position = jnp.zeros((len(encoded.positions), encoded.text.shape[2], tokens.shape[-1]), tokens.dtype)
-        positions = jnp.concatenate([no_position, encoded.positions], axis=1)
-        valid = token_mask(encoded, "text", "grid")
-        time = jnp.asarray(time_positions(queries.shape[1], queries.shape[2]), queries.dtype)
-        states = []
-        for layer in self.layers:
-            queries = run_layer(layer, queries, time, tokens, positions, valid, encoded.frames_valid, rngs=rngs)
-            states.append(self.norm(queries))
-        return jnp.stack(states)
-
-
-class SpatialDecoderLayer(nnx.Module):
-    """A Conditional DETR decoder layer along time (Meng et al. 2021, section 3.3); projections keep its names.
-
-    Args:
-        first: only the first layer adds the anchor's position to the content part of the cross-attention.
+    Attributes:
+        streams: of "appearance", "text" and "motion", those whose tokens it reads.
+        placed: the one among them whose tokens keep their positions; the others get zeros.
+        context: whether all layers but the first also attend to a Context.
     """
 
-    def __init__(self, config: TransformerConfig, first: bool, *, dtype):
-        width, rate = config.width, config.dropout_rate
-
-        def projection():
-            return Linear(width, width, dtype=dtype)
-
-        self.sa_qcontent_proj = projection()
-        self.sa_qpos_proj = projection()
-        self.sa_qtime_proj = projection()
-        self.sa_kcontent_proj = projection()
-        self.sa_kpos_proj = projection()
-        self.sa_ktime_proj = projection()
-        self.sa_v_proj = projection()
-        self.self_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.self_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.ca_qcontent_proj = projection()
-        self.ca_qpos_proj = projection() if first else None
-        self.ca_qpos_sine_proj = projection()
-        self.ca_kcontent_proj = projection()
-        self.ca_kpos_proj = projection()
-        self.ca_v_proj = projection()
-        self.ca_out_proj = projection()
-        self.cross_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.ffn = FeedForward(width, config.hidden, dropout_rate=rate, dtype=dtype)
-        self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.heads = config.heads
-        self.dropout_rate = rate
-
-    def __call__(self, x, anchor, anchor_sine, time, tokens, positions, token_valid, frames_valid, rngs):
-        """One layer.
-
-        Args:
-            x: content of the queries [b, t, d].
-            anchor: projected position of each query's anchor box [b, t, d].
-            anchor_sine: sine embedding of the anchor's centre, already scaled [b, t, d].
-            time: [t, d].
-            tokens: [b, t, n, d].
-            positions: [b or 1, n, d].
-            token_valid: bool [b, n] or None.
-            frames_valid: bool [b, t] or None.
-            rngs: stream `dropout`, to train.
-
-        Returns:
-            [b, t, d].
-        """
-        q = self.sa_qcontent_proj(x) + self.sa_qtime_proj(time) + self.sa_qpos_proj(anchor)
-        k = self.sa_kcontent_proj(x) + self.sa_ktime_proj(time) + self.sa_kpos_proj(anchor)
-        attended, _ = self.self_attn(q, k, self.sa_v_proj(x), key_valid=frames_valid, rngs=rngs)
-        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        read = self._cross_attend(x, anchor, anchor_sine, tokens, positions, token_valid, rngs)
-        x = self.cross_norm(x + dropout(read, self.dropout_rate, rngs))
-        return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
-
-    def _cross_attend(self, x, anchor, anchor_sine, tokens, positions, token_valid, rngs):
-        # Content and position halves stand side by side in each head: q and k have 2d channels, v has d. The score is
-        # the sum of two products, and the position half of the keys is the same for every frame.
-        q_content = self.ca_qcontent_proj(x)
-        k_position = self.ca_kpos_proj(positions)[:, None]
-        k_content = self.ca_kcontent_proj(tokens)
-        if self.ca_qpos_proj is not None:
-            q_content = q_content + self.ca_qpos_proj(anchor)
-            k_content = k_content + k_position
-        q_position = self.ca_qpos_sine_proj(anchor_sine)
-        q_content, q_position, k_content, k_position, v = (
-            split_heads(a, self.heads) for a in (q_content, q_position, k_content, k_position, self.ca_v_proj(tokens))
-        )
-        scale = (2 * q_content.shape[-1]) ** -0.5
-        scores = jnp.einsum("bthc,btnhc->bthn", q_content * scale, k_content)
-        k_position = jnp.broadcast_to(k_position[:, 0], (x.shape[0], *k_position.shape[2:]))
-        scores = scores + jnp.einsum("bthc,bnhc->bthn", q_position * scale, k_position)
-        valid = None if token_valid is None else token_valid[:, None]
-        weights = dropout(attention_weights(scores[..., None, :], valid), self.dropout_rate, rngs)
-        return self.ca_out_proj(mix_values(weights, v)[:, :, 0])
+    streams: tuple[str, ...]
+    placed: str
+    context: bool = False
 
 
-class SpatialDecoder(nnx.Module):
-    """Refines one box per frame, layer by layer (reference: `PosDecoder`)."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Tokens of a whole video that guide the queries of all its frames.
 
-    def __init__(self, config: TransformerConfig, *, dtype):
-        width = config.width
-        self.layers = nnx.List([SpatialDecoderLayer(config, i == 0, dtype=dtype) for i in range(config.decoder_layers)])
-        self.query_scale = MLP((width, width, width), dtype=dtype)
-        self.ref_point_head = MLP((2 * width, width, width), dtype=dtype)
+    Attributes:
+        tokens: [b, c, d].
+        valid: bool [b, c]; a video without any gets no guidance.
+    """
 
-    def __call__(
-        self, queries: jax.Array, anchors: jax.Array, encoded: EncodedVideo, box_head: MLP, *, rngs=None
-    ) -> jax.Array:
-        """Decodes boxes; reads appearance and text tokens.
-
-        Args:
-            queries: [b, t, d].
-            anchors: boxes (cx, cy, w, h) to start from, [b, t, 4] in [0, 1].
-            encoded: from the encoder.
-            box_head: d -> 4 logits. Passed in, so that its parameters have one owner.
-            rngs: stream `dropout`, to train.
-
-        Returns:
-            boxes (cx, cy, w, h) after every layer, float32 [k, b, t, 4].
-        """
-        tokens = jnp.concatenate([encoded.appearance, encoded.text], axis=2)
-        no_position = jnp.zeros((len(encoded.positions), encoded.text.shape[2], tokens.shape[-1]), tokens.dtype)
-        positions = jnp.concatenate([encoded.positions, no_position], axis=1)
-        valid = token_mask(encoded, "grid", "text")
-        width = queries.shape[-1]
-        time = jnp.asarray(time_positions(queries.shape[1], width), queries.dtype)
-        boxes = []
-        for i, layer in enumerate(self.layers):
-            sine = anchor_positions(anchors, width // 2).astype(queries.dtype)
-            anchor = self.ref_point_head(sine)
-            centre = sine[..., :width]
-            if i > 0:
-                centre = centre * self.query_scale(queries)
-            context = (time, tokens, positions, valid, encoded.frames_valid)
-            queries = run_layer(layer, queries, anchor, centre, *context, rngs=rngs)
-            boxes.append(jax.nn.sigmoid(box_head(queries).astype(jnp.float32)))
-            anchors = jax.lax.stop_gradient(boxes[-1])
-        return jnp.stack(boxes)
+    tokens: jax.Array
+    valid: jax.Array
 
 
-class AnchorHead(nnx.Module):
-    """First guess of each frame's box from the frame's mean token (reference: `pos_fc`)."""
+def attend_to_context(
+    attention: CrossAttentionBlock, queries: jax.Array, context: Context | None, rngs: nnx.Rngs | None
+) -> jax.Array:
+    """queries [b, t, d] -> [b, t, d]; those of a video without context stay as they are (CG-STVG's `ca2`)."""
+    if context is None:
+        return queries
+    guided, _ = attention(queries, context.tokens, key_valid=context.valid, rngs=rngs)
+    return jnp.where(context.valid.any(1)[:, None, None], guided, queries)
 
-    def __init__(self, config: TransformerConfig, *, dtype):
-        self.norm = LayerNorm(config.width, epsilon=1e-12, dtype=dtype)
-        self.dense = Linear(config.width, 4, dtype=dtype)
-        # Four channels leave no room for rounding in the variance, so this norm is float32 whatever the model is.
-        self.box_norm = LayerNorm(4, epsilon=1e-12, dtype=jnp.float32)
-        self.dropout_rate = config.dropout_rate
 
-    def __call__(self, frame_means: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        """[b, t, d] -> float32 [b, t, 4] boxes (cx, cy, w, h) in [0, 1]."""
-        hidden = self.dense(dropout(self.norm(frame_means), self.dropout_rate, rngs))
-        return jax.nn.sigmoid(self.box_norm(jax.nn.relu(hidden)))
+def decoder_inputs(encoded: EncodedVideo, reads: Reads) -> tuple:
+    """What every layer of a decoder takes besides its queries.
+
+    Returns:
+        positions of the frames [t, d]; tokens [b, t, n, d]; their positions [b or 1, n, d]; which tokens are real,
+        bool [b, n] or None; which frames are, bool [b, t] or None.
+    """
+    parts = [getattr(encoded, stream) for stream in reads.streams]
+    places, (*_, t, _, d) = len(encoded.positions), parts[0].shape
+    positions = [
+        encoded.positions if stream == reads.placed else jnp.zeros((places, part.shape[2], d), part.dtype)
+        for stream, part in zip(reads.streams, parts, strict=True)
+    ]
+    masks = [encoded.text_valid if stream == "text" else encoded.grid_valid for stream in reads.streams]
+    valid = join_masks(len(parts[0]), *((mask, part.shape[2]) for mask, part in zip(masks, parts, strict=True)))
+    time = jnp.asarray(time_positions(t, d), parts[0].dtype)
+    return time, jnp.concatenate(parts, axis=2), jnp.concatenate(positions, axis=1), valid, encoded.frames_valid

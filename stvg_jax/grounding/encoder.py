@@ -124,7 +124,7 @@ class CrossModalEncoder(nnx.Module):
         all_positions = jnp.concatenate([positions, jnp.zeros((len(positions), l, d), text.dtype), positions], axis=1)
         if self.placed_tokens:
             tokens = tokens + all_positions[:, None]
-        valid = _join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
+        valid = join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
         encoded = self._encode(tokens, all_positions, valid, rngs)
         return EncodedVideo(
             appearance=encoded[:, :, :n],
@@ -162,16 +162,9 @@ class CrossModalEncoder(nnx.Module):
         return encoded.reshape(tokens.shape)
 
 
-def _join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:
+def join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:
     """Concatenates masks [b, length] given as (mask or None for all real, length); None when all are."""
     if all(mask is None for mask, _ in parts):
         return None
     filled = [jnp.ones((batch, length), bool) if mask is None else mask for mask, length in parts]
     return jnp.concatenate(filled, axis=1)
-
-
-def token_mask(encoded: EncodedVideo, *streams: str) -> jax.Array | None:
-    """bool [b, tokens] for a concatenation of streams ("text", "grid"), or None when everything is real."""
-    sizes = {"text": encoded.text.shape[2], "grid": encoded.appearance.shape[2]}
-    masks = {"text": encoded.text_valid, "grid": encoded.grid_valid}
-    return _join_masks(encoded.text.shape[0], *((masks[s], sizes[s]) for s in streams))

@@ -1,4 +1,4 @@
-"""What a grounding model is trained to make small (TA-STVG section 3.5; reference: `models/criterion.py`).
+"""What a grounding model is trained to make small (TA-STVG section 3.5; references: `models/criterion.py`).
 
 The terms, by the names that `grounding_losses` gives them. Layered terms hold one value per decoder layer, [k], the
 answer's last; the paper's auxiliary losses are the layers before it, weighted alike.
@@ -11,6 +11,7 @@ answer's last; the paper's auxiliary losses are the layers before it, weighted a
     appearance_sampling    scalar    likewise, judged by appearance
     motion_attributes      scalar    multi-label cross-entropy of action words (ASA)
     appearance_attributes  scalar    likewise, of appearance words
+    confidence             layered   cross-entropy of the confidence in a box against its IoU with the truth (CG-STVG)
 
 A batch gives what the released system gives on as many devices with one video each: the mean over videos of each
 video's mean over its frames or words; box terms, summed over the frames of all tubes, are divided by the mean number of
@@ -25,7 +26,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.boxes import cxcywh_to_xyxy, giou
+from stvg_jax.boxes import cxcywh_to_xyxy, giou, iou
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.nn.masking import masked_mean
@@ -35,12 +36,11 @@ _EPSILON = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class LossConfig:
-    """Weights of the terms in the total, and what shapes them; the defaults are the released HC-STVG v1.
+class CommonLossConfig:
+    """Weights of the terms in the total that every model has, and what shapes them.
 
     Attributes:
-        box_l1, box_giou, start_end, actioness, motion_sampling, appearance_sampling, motion_attributes,
-            appearance_attributes: weight of the term of this name.
+        box_l1, box_giou, start_end, actioness: weight of the term of this name.
         outside_weight: weight of a frame outside the tube in `actioness`; inside it is 1 (reference: `EOS_COEF`).
         sigma: standard deviation of the Gaussians of `start_end`, in sampled frames.
     """
@@ -49,10 +49,6 @@ class LossConfig:
     box_giou: float = 4.0
     start_end: float = 12.0
     actioness: float = 2.0
-    motion_sampling: float = 1.0
-    appearance_sampling: float = 1.0
-    motion_attributes: float = 1.0
-    appearance_attributes: float = 1.0
     outside_weight: float = 0.3
     sigma: float = 2.0
 
@@ -61,18 +57,32 @@ class LossConfig:
             raise ValueError(f"sigma is {self.sigma}; it must be positive")
 
 
+@dataclasses.dataclass(frozen=True)
+class LossConfig(CommonLossConfig):
+    """Those of a model with target-aware queries; the defaults are the released HC-STVG v1.
+
+    Attributes:
+        motion_sampling, appearance_sampling, motion_attributes, appearance_attributes: weight of the term of this name.
+    """
+
+    motion_sampling: float = 1.0
+    appearance_sampling: float = 1.0
+    motion_attributes: float = 1.0
+    appearance_attributes: float = 1.0
+
+
 def grounding_losses(
     output: GroundingOutput,
     targets: GroundingTargets,
-    config: LossConfig = LossConfig(),
+    config: CommonLossConfig = LossConfig(),
     counts: TargetCounts | None = None,
 ) -> dict[str, jax.Array]:
     """Every term apart and unweighted, float32; see the top of this module.
 
     Args:
-        output: of the model, without its second pass.
+        output: of the model's `predict_to_train`.
         targets: of the same batch.
-        config: see LossConfig.
+        config: of the model's kind.
         counts: of the whole batch that this one is a part of; None when it is the whole.
 
     Returns:
@@ -97,11 +107,13 @@ def grounding_losses(
     ):
         if logits is not None:
             sums[name] = _video_sums(cross_entropy(logits, labels).mean(-1), targets)
+    if output.confidences is not None:
+        sums["confidence"] = _video_sums(_confidence(output, targets), targets)
     divisors = dict.fromkeys(("box_l1", "box_giou"), jnp.maximum(counts.boxes, counts.videos))
     return {name: value / divisors.get(name, counts.videos) for name, value in sums.items()}
 
 
-def total_loss(terms: dict[str, jax.Array], config: LossConfig) -> jax.Array:
+def total_loss(terms: dict[str, jax.Array], config: CommonLossConfig) -> jax.Array:
     """The weighted sum of all terms and all their layers, a scalar."""
     return sum(getattr(config, name) * value.sum() for name, value in terms.items())
 
@@ -153,3 +165,16 @@ def _actioness(logits: jax.Array, targets: GroundingTargets, outside_weight: flo
     """logits [k, b, t] -> weighted cross-entropy, mean over frames, [k, b]."""
     weight = jnp.where(targets.in_tube, 1.0, outside_weight)
     return masked_mean(weight * cross_entropy(logits, targets.in_tube), targets.frames_valid, axis=-1)
+
+
+def _confidence(output: GroundingOutput, targets: GroundingTargets) -> jax.Array:
+    """[k, b], mean over the frames of each tube.
+
+    As released, the confidence, a sum of two probabilities, is taken for a logit, and the IoU that it should tell has a
+    gradient too, by which boxes grow better where the confidence is high.
+    """
+    whole_frame = jnp.array([0.5, 0.5, 1.0, 1.0])
+    inside = targets.in_tube[..., None]
+    predicted, true = (jnp.where(inside, b, whole_frame) for b in (output.boxes_cxcywh, targets.boxes_cxcywh))
+    overlap = iou(cxcywh_to_xyxy(predicted), cxcywh_to_xyxy(true))
+    return masked_mean(cross_entropy(output.confidences, overlap), targets.in_tube, axis=-1)

@@ -6,18 +6,46 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from flax import nnx
-
 from stvg_jax.config import build
 from stvg_jax.errors import InputError
+from stvg_jax.grounding.base import GroundingConfig, GroundingModel
+from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
+from stvg_jax.grounding.losses import CommonLossConfig, LossConfig
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
+from stvg_jax.grounding.task import CommonLearningRates, LearningRates
 
-MODELS: dict[str, tuple[type, type]] = {
-    "ta_stvg": (TASTVGConfig, TASTVG),
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """What an experiment needs to know of a kind of model.
+
+    Attributes:
+        config: of section `model`.
+        model: made of it.
+        losses: of section `loss`.
+        learning_rates: of section `learning_rates`.
+    """
+
+    config: type[GroundingConfig]
+    model: type[GroundingModel]
+    losses: type[CommonLossConfig]
+    learning_rates: type[CommonLearningRates]
+
+
+MODELS: dict[str, Family] = {
+    "ta_stvg": Family(TASTVGConfig, TASTVG, LossConfig, LearningRates),
+    "cg_stvg": Family(CGSTVGConfig, CGSTVG, CGSTVGLossConfig, CGSTVGLearningRates),
 }
 
 
-def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> nnx.Module:
+def get_family(name: str) -> Family:
+    """The family called `name`; InputError with the known names otherwise."""
+    if name not in MODELS:
+        raise InputError(f"model {name!r} is unknown; this version has {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> GroundingModel:
     """Builds a model whose parameters are declared, not drawn.
 
     Args:
@@ -28,12 +56,10 @@ def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> nnx.Module:
     Raises:
         InputError: for an unknown name or a configuration the model does not have.
     """
-    if name not in MODELS:
-        raise InputError(f"model {name!r} is unknown; this version has {', '.join(MODELS)}")
-    config_kind, model_kind = MODELS[name]
-    return model_kind(build(config_kind, config, "config.model"), dtype=dtype)
+    family = get_family(name)
+    return family.model(build(family.config, config, "config.model"), dtype=dtype)
 
 
 def default_config(name: str) -> dict[str, Any]:
     """The whole default configuration of a model as nested dictionaries."""
-    return dataclasses.asdict(MODELS[name][0]())
+    return dataclasses.asdict(get_family(name).config())

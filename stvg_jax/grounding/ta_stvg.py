@@ -1,7 +1,4 @@
-"""TA-STVG (Gu et al., ICLR 2025): a grounding model whose decoders start from queries made for the target.
-
-The forward pass sees arrays only and handles many padded videos at once; padding never changes a result.
-"""
+"""TA-STVG (Gu et al., ICLR 2025): a grounding model whose decoders start from queries made for the target."""
 
 from __future__ import annotations
 
@@ -12,11 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.backbones.resnet import ResNet, ResNetConfig
-from stvg_jax.backbones.roberta import Roberta, RobertaConfig
-from stvg_jax.backbones.video_swin import VideoSwin, VideoSwinConfig
-from stvg_jax.grounding.decoder import AnchorHead, SpatialDecoder, TemporalDecoder
-from stvg_jax.grounding.encoder import CrossModalEncoder, EncodedVideo, TransformerConfig
+from stvg_jax.grounding.base import GroundingConfig, GroundingModel
+from stvg_jax.grounding.decoder import Reads
+from stvg_jax.grounding.encoder import EncodedVideo
+from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.target_queries import (
     SpatialActivation,
     TemporalSampling,
@@ -24,20 +20,18 @@ from stvg_jax.grounding.target_queries import (
     mean_over_chosen,
     pool_query,
 )
-from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, VideoFeatures
-from stvg_jax.nn.declare import LayerNorm, Linear
-from stvg_jax.nn.layers import MLP, dropout
+from stvg_jax.grounding.temporal_decoder import TemporalDecoder
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube, VideoFeatures
 from stvg_jax.nn.masking import masked_mean
 
 QUERY_KINDS = ("zero", "sampling", "activation", "both")
 
 
 @dataclasses.dataclass(frozen=True)
-class TASTVGConfig:
+class TASTVGConfig(GroundingConfig):
     """Every hyper-parameter of the model; the defaults are the released HC-STVG model.
 
     Attributes:
-        resnet, swin, roberta, transformer: the parts.
         queries: how object queries start (table 4 of the paper): "zero"; the mean of the frames that text-guided
             temporal "sampling" keeps; the mean over all frames weighted by attribute-aware spatial "activation"; or
             "both".
@@ -46,30 +40,19 @@ class TASTVGConfig:
         second_pass: at inference, decode again with queries from the frames whose first actioness exceeds
             `actioness_threshold`.
         actioness_threshold: see above.
-        frozen_backbones: whether the motion backbone, the first part of the image backbone and its batch norms stay as
-            pre-trained, as the paper has it; False to train from scratch.
     """
 
-    resnet: ResNetConfig = ResNetConfig()
-    swin: VideoSwinConfig = VideoSwinConfig()
-    roberta: RobertaConfig = RobertaConfig()
-    transformer: TransformerConfig = TransformerConfig()
     queries: str = "both"
     appearance_words: int = 15
     motion_words: int = 60
     sampling_threshold: float = 0.7
     second_pass: bool = True
     actioness_threshold: float = 0.5
-    frozen_backbones: bool = True
 
     def __post_init__(self):
+        super().__post_init__()
         if self.queries not in QUERY_KINDS:
             raise ValueError(f"queries is {self.queries!r}; it must be one of {', '.join(QUERY_KINDS)}")
-        if self.resnet.stride != self.swin.stride:
-            raise ValueError(
-                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; blocks, "
-                "patch and depths must give the same"
-            )
         if self.queries == "zero" and self.second_pass:
             raise ValueError('queries="zero" leaves a second pass nothing to renew; set second_pass=False')
 
@@ -83,17 +66,13 @@ class TASTVGConfig:
         """Whether the model has attribute-aware spatial activation."""
         return self.queries in ("activation", "both")
 
+    @property
+    def words(self) -> tuple[int, int]:
+        return self.appearance_words, self.motion_words
 
-class TextProjection(nnx.Module):
-    """Linear, norm, dropout (reference: `FeatureResizer`)."""
-
-    def __init__(self, features_in: int, width: int, *, dropout_rate: float, dtype):
-        self.fc = Linear(features_in, width, dtype=dtype)
-        self.norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
-        self.dropout_rate = dropout_rate
-
-    def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        return dropout(self.norm(self.fc(x)), self.dropout_rate, rngs)
+    @property
+    def own_groups(self) -> tuple[tuple[str, str], ...]:
+        return ((r"target_queries/.*", "target_queries"),) if self.samples or self.activates else ()
 
 
 class TargetQueries(nnx.Module):
@@ -137,9 +116,8 @@ def _mean_text(encoded: EncodedVideo) -> jax.Array:
     return masked_mean(encoded.text, frames, axis=1)
 
 
-class TASTVG(nnx.Module):
-    """The whole model. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for callers who
-    ask several sentences of one video.
+class TASTVG(GroundingModel):
+    """The whole model.
 
     Args:
         config: see TASTVGConfig.
@@ -147,71 +125,15 @@ class TASTVG(nnx.Module):
     """
 
     def __init__(self, config: TASTVGConfig = TASTVGConfig(), *, dtype: Any = jnp.float32):
-        transformer = config.transformer
-        width = transformer.width
-        part = {"dtype": dtype}
-        self.config = config
-        self.dtype = dtype
-        self.resnet = ResNet(config.resnet, **part)
-        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
-        self.swin = VideoSwin(config.swin, **part)
-        self.motion_projection = Linear(config.swin.out_channels, width, **part)
-        self.roberta = Roberta(config.roberta, **part)
-        self.text_projection = TextProjection(
-            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
-        )
-        self.encoder = CrossModalEncoder(transformer, **part)
-        self.target_queries = TargetQueries(config, **part)
-        self.anchor_head = AnchorHead(transformer, **part)
-        self.temporal_decoder = TemporalDecoder(transformer, **part)
-        self.spatial_decoder = SpatialDecoder(transformer, **part)
-        rate = transformer.head_dropout_rate
-        self.box_head = MLP((width, width, width, 4), **part)
-        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
-        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
+        super().__init__(config, dtype=dtype)
+        self.target_queries = TargetQueries(config, dtype=dtype)
+        reads = Reads(("text", "motion"), placed="motion"), Reads(("appearance", "text"), placed="appearance")
+        self.temporal_decoder = TemporalDecoder(config.transformer, reads[0], dtype=dtype)
+        self.spatial_decoder = SpatialDecoder(config.transformer, reads[1], dtype=dtype)
 
-    def __call__(
-        self, batch: GroundingBatch, *, second_pass: bool | None = None, rngs: nnx.Rngs | None = None
-    ) -> GroundingOutput:
-        """Grounds each sentence in its video.
-
-        Args:
-            batch: see GroundingBatch.
-            second_pass: overrides the config's switch; training uses False.
-            rngs: stream `dropout`, to train; None at inference.
-        """
-        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
-        return self.ground(video, batch.text_ids, batch.text_valid, second_pass=second_pass, rngs=rngs)
-
-    def encode_video(
-        self,
-        frames: jax.Array,
-        frames_valid: jax.Array | None = None,
-        sizes: jax.Array | None = None,
-        *,
-        rngs: nnx.Rngs | None = None,
-    ) -> VideoFeatures:
-        """Runs both visual backbones; arguments as in GroundingBatch."""
-        b, t, h, w, _ = frames.shape
-        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
-        appearance = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
-        appearance = appearance.reshape(b, t, *appearance.shape[1:])
-        motion = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
-        if self.config.frozen_backbones:
-            # Reference: `torch.no_grad()` around it.
-            motion = jax.lax.stop_gradient(motion)
-        return VideoFeatures(
-            appearance=self.appearance_projection(appearance),
-            motion=self.motion_projection(motion),
-            frames_valid=frames_valid,
-            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
-        )
-
-    def encode_text(
-        self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
-        """ids int32 [b, l] -> projected tokens [b, l, d]."""
-        return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
+        """See GroundingModel; the truth is not needed."""
+        return self(batch, second_pass=False, rngs=rngs)
 
     def ground(
         self,
@@ -222,7 +144,14 @@ class TASTVG(nnx.Module):
         second_pass: bool | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> GroundingOutput:
-        """Grounds sentences in videos whose features are known; arguments as in `__call__`."""
+        """Grounds sentences in videos whose features are known.
+
+        Args:
+            video: of `encode_video`.
+            text_ids, text_valid: as in GroundingBatch.
+            second_pass: overrides the config's switch; training uses False.
+            rngs: stream `dropout`, to train; None at inference.
+        """
         config = self.config
         second_pass = config.second_pass if second_pass is None else second_pass
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
@@ -257,9 +186,6 @@ class TASTVG(nnx.Module):
             **parts,
         )
 
-    def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
-
     def _decode(self, encoded: EncodedVideo, anchors, activated, chosen, rngs) -> tuple[jax.Array, jax.Array]:
         """States of the temporal decoder [k, b, t, d] and boxes [k, b, t, 4], from queries of the chosen frames."""
         spatial, temporal = self._queries(encoded, activated, chosen)
@@ -277,13 +203,3 @@ class TASTVG(nnx.Module):
         temporal = pool_query(encoded.motion, motion, chosen, encoded.grid_valid)
         shape = encoded.frame_means.shape
         return jnp.broadcast_to(spatial[:, None], shape), jnp.broadcast_to(temporal[:, None], shape)
-
-
-def _sizes_3d(shape, frames_valid: jax.Array | None, sizes: jax.Array | None) -> jax.Array | None:
-    """int [b, 3], real (t, h, w) of each video, or None when nothing is padded."""
-    if frames_valid is None and sizes is None:
-        return None
-    b, t, h, w, _ = shape
-    lengths = jnp.full((b,), t) if frames_valid is None else frames_valid.sum(1)
-    sizes = jnp.broadcast_to(jnp.array([h, w]), (b, 2)) if sizes is None else sizes
-    return jnp.concatenate([lengths[:, None], sizes], axis=1)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from stvg_jax.grounding.types import TrueTube
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,11 @@ class GroundingTargets:
         """The targets in a training batch of `data_pipeline.loading`, whose filling rows have a negative `sample`."""
         names = [field.name for field in dataclasses.fields(cls) if field.name != "rows_valid"]
         return cls(**{name: batch[name] for name in names}, rows_valid=batch["sample"] >= 0)
+
+    @property
+    def tube(self) -> TrueTube:
+        """What a model may see of it while it is trained."""
+        return TrueTube(self.in_tube, self.boxes_cxcywh)
 
 
 @jax.tree_util.register_dataclass

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import jax
 
-from stvg_jax.grounding.losses import LossConfig, grounding_losses, total_loss
-from stvg_jax.grounding.ta_stvg import TASTVGConfig
+from stvg_jax.grounding.base import GroundingConfig
+from stvg_jax.grounding.losses import CommonLossConfig, LossConfig, grounding_losses, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.nn.functional import PureModule
@@ -16,28 +16,36 @@ from stvg_jax.nn.keys import DropoutKeys
 
 
 @dataclasses.dataclass(frozen=True)
-class LearningRates:
-    """The full learning rate of each group (`learning_rate_rules`); the defaults are the released HC-STVG v1.
+class CommonLearningRates:
+    """The full learning rate of each group that every model has (`learning_rate_rules`).
 
     Attributes:
         base: encoder, spatial decoder, projections of the visual features, prediction heads.
         image_backbone: ResNet from its second stage on; what is before stays as pre-trained.
         text: RoBERTa and the projection of its tokens.
         temporal_decoder: the temporal decoder.
-        target_queries: the classifiers of temporal sampling and spatial activation.
     """
 
     base: float = 2e-4
     image_backbone: float = 1e-6
     text: float = 5e-5
     temporal_decoder: float = 2e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningRates(CommonLearningRates):
+    """Those of a model with target-aware queries; the defaults are the released HC-STVG v1.
+
+    Attributes:
+        target_queries: the classifiers of temporal sampling and spatial activation.
+    """
+
     target_queries: float = 5e-4
 
 
-def learning_rate_rules(config: TASTVGConfig) -> tuple[tuple[str, str], ...]:
+def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
     """Rules (regular expression over a parameter's path, group), the first that matches decides; "frozen" is not
     trained (reference: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
-    has_queries = config.samples or config.activates
     frozen = (
         (r"swin/.*", "frozen"),
         (r"resnet/stem/.*", "frozen"),
@@ -54,7 +62,7 @@ def learning_rate_rules(config: TASTVGConfig) -> tuple[tuple[str, str], ...]:
         (r"resnet/.*", "image_backbone"),
         (r"(roberta|text_projection)/.*", "text"),
         (r"temporal_decoder/.*", "temporal_decoder"),
-        *(((r"target_queries/.*", "target_queries"),) if has_queries else ()),
+        *config.own_groups,
         (r".*", "base"),
     )
 
@@ -69,7 +77,7 @@ class GroundingTask:
     """
 
     module: PureModule
-    losses: LossConfig = LossConfig()
+    losses: CommonLossConfig = LossConfig()
 
     def count(self, batch: Mapping[str, jax.Array]) -> TargetCounts:
         """What the losses of this whole training batch are divided by (`data_pipeline.loading`)."""
@@ -98,6 +106,6 @@ class GroundingTask:
             key: for dropout; None to train without.
         """
         rngs = None if key is None else DropoutKeys(key)
-        output = self.module.apply(parameters, lambda model: model(inputs, second_pass=False, rngs=rngs))
+        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
         terms = grounding_losses(output, targets, self.losses, counts)
         return total_loss(terms, self.losses), terms

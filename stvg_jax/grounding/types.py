@@ -30,7 +30,7 @@ class GroundingBatch:
 
     Attributes:
         frames: float [b, t, h, w, 3], normalised pixels; padded at the end of t, h and w with anything finite.
-        text_ids: int32 [b, l], token ids of "subject sentence", padded at the end.
+        text_ids: int32 [b, l], token ids of subject and sentence or of the sentence alone, padded at the end.
         text_valid: bool [b, l] or None.
         frames_valid: bool [b, t] or None. Real frames come first.
         sizes: int32 [b, 2], real height and width in pixels, or None.
@@ -47,6 +47,20 @@ class GroundingBatch:
         """The inputs in a batch of `data_pipeline.loading`, whose uint8 frames are normalised here, on the device."""
         inputs = {field.name: batch[field.name] for field in dataclasses.fields(cls)}
         return cls(**inputs | {"frames": normalize(batch["frames"].astype(jnp.float32) / 255)})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrueTube:
+    """When and where the target really is, for a model that looks at it while it is trained.
+
+    Attributes:
+        in_tube: bool [b, t], frames in which the described event goes on.
+        boxes_cxcywh: float32 [b, t, 4], the target's box in [0, 1]; meaningless outside the tube.
+    """
+
+    in_tube: jax.Array
+    boxes_cxcywh: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -82,6 +96,8 @@ class GroundingOutput:
         appearance_attribute_logits: [b, words], attribute words of the target; None for a model without spatial
             activation.
         motion_attribute_logits: [b, words], action words, likewise.
+        confidences: [k, b, t], in [0, 2], how sure the model is of each frame's box, from each spatial decoder layer;
+            None for a model that does not judge its boxes.
     """
 
     boxes_cxcywh: jax.Array
@@ -92,6 +108,7 @@ class GroundingOutput:
     sampling_score: jax.Array | None = None
     appearance_attribute_logits: jax.Array | None = None
     motion_attribute_logits: jax.Array | None = None
+    confidences: jax.Array | None = None
 
     def row(self, index: int) -> GroundingOutput:
         """The predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]."""
@@ -103,4 +120,4 @@ class GroundingOutput:
         return GroundingOutput(**{field.name: pick(field) for field in dataclasses.fields(self)})
 
 
-_LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits")
+_LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "confidences")

@@ -58,6 +58,7 @@ class Grounder:
         self.clip_config = model.clip_config
         self.tokenizer = model.tokenizer
         self._vocab_size = model.vocab_size
+        self._reads_subject = model.reads_subject
         self._declared = unflatten(module.declarations)
         self._read_parameters = model.read_parameters
         self._encode = Program(
@@ -106,7 +107,7 @@ class Grounder:
 
         Args:
             frames: float [t, h, w, 3], normalised (`data_pipeline.frames`).
-            input_ids: [l], token ids of "subject sentence" with start and end tokens.
+            input_ids: [l], token ids of the text (`Question.ids`) with start and end tokens.
 
         Returns:
             Numpy arrays as in GroundingOutput, without the batch axis: boxes [k, t, 4] and so on.
@@ -133,15 +134,19 @@ class Grounder:
         """Prepares sentences; a subject that is None is found in its sentence.
 
         Raises:
-            InputError: for a sentence that is empty or longer than the text encoder takes.
+            InputError: for a sentence that is empty or longer than the text encoder takes, or a subject for a model
+                that reads none.
         """
         from data_pipeline.subject import find_subject
         from data_pipeline.text import model_text
 
         questions = []
         for sentence, given in zip(sentences, subjects or [None] * len(sentences), strict=True):
+            if given is not None and not self._reads_subject:
+                raise InputError(f"subject {given!r}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
-            ids = self.tokenizer(model_text(subject, sentence, self.clip_config.sampling))
+            read = subject if self._reads_subject else None
+            ids = self.tokenizer(model_text(read, sentence, self.clip_config.sampling))
             questions.append(Question(sentence, subject, ids))
         return questions
 

@@ -38,6 +38,7 @@ class LoadedModel:
         read_parameters: gives the parameters, path -> array; they are being read in the background.
         tokenizer: of the checkpoint.
         vocab_size: rows of the model's token table.
+        reads_subject: whether the model's texts begin with the words that name the target.
         clip_config: how the model wants its clips.
         identity: all that distinguishes this model's programs from those of another, parameters apart.
     """
@@ -47,6 +48,7 @@ class LoadedModel:
     read_parameters: Callable[[], dict[str, np.ndarray]]
     tokenizer: Tokenizer
     vocab_size: int
+    reads_subject: bool
     clip_config: ClipConfig
     identity: str
 
@@ -92,6 +94,7 @@ def load_model(
         read_parameters=parameters,
         tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
         vocab_size=text.vocab_size,
+        reads_subject=built.config.reads_subject,
         clip_config=clip_config,
         identity=json.dumps([description.model, config, dtype], sort_keys=True),
     )

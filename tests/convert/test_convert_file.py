@@ -241,7 +241,7 @@ def test_misfits_are_listed(ema, command, tmp_path):
     [
         ({"fc.weight": ONES}, (), "is of no known format: it holds fc.weight, ... Known formats: ta_stvg (a released"),
         ({"fc.weight": ONES}, ("--format", "ta_stvg"), "is not of format ta_stvg"),
-        ({"fc.weight": ONES}, ("--format", "onnx"), "format 'onnx' is unknown; known formats: ta_stvg, mdetr"),
+        ({"fc.weight": ONES}, ("--format", "onnx"), "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, mdetr"),
         ({"model": {"w": ONES}}, ("--weights", "ema"), "no tensors under model_ema; there are: model"),
         ({"epoch": 3}, (), "no tensors under model_ema or model or state_dict or (top level); there are: none at all"),
     ],

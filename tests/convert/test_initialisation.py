@@ -238,7 +238,9 @@ def test_a_wrong_format_is_refused(name, asked, tensors, config, tmp_path):
         return
     with pytest.raises(InputError) as caught:
         convert_file(as_file(name, tensors[name], tmp_path), tmp_path / "out", format=asked, config=config)
-    assert str(caught.value).endswith(f"is not of format {asked}; it looks like {name}")
+    message = str(caught.value)
+    assert f"is not of format {asked}: it has no tensor named " in message
+    assert message.endswith(f"; it looks like {name}, {FORMATS[name].describes}")
     assert not (tmp_path / "out").exists()
 
 

@@ -48,7 +48,7 @@ def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     # Older versions of transformers kept this table in the state dict.
     released["module.text_encoder.body.embeddings.position_ids"] = np.arange(514)[None]
     parameters = convert_state_dict(released, format="ta_stvg")
-    declared = declared_parameters(published_config(strip_module(released)))
+    declared = declared_parameters(published_config(strip_module(released), FORMATS["ta_stvg"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
     assert all(value.dtype == np.float32 for value in parameters.values())
 
@@ -57,8 +57,8 @@ def test_the_head_of_the_vocabulary_tells_the_release():
     hcstvg = blank_state_dict()
     words = (20, 34)
     vidstg = hcstvg | {name: np.zeros((words[i], *hcstvg[name].shape[1:]), np.float32) for name, i in HEADS.items()}
-    assert published_config(hcstvg)["model"]["sampling_threshold"] == 0.7
-    config = published_config(vidstg)
+    assert published_config(hcstvg, FORMATS["ta_stvg"])["model"]["sampling_threshold"] == 0.7
+    config = published_config(vidstg, FORMATS["ta_stvg"])
     assert config["model"]["sampling_threshold"] == 0.45
     assert config["clip"]["sampling"] == "vidstg"
     declared = declared_parameters(config)
@@ -139,7 +139,7 @@ def test_all_offenders_are_listed_by_the_names_of_the_file(tensors, config):
 
 
 def test_every_parameter_has_one_source_among_the_released_names():
-    declared = declared_parameters(published_config({}))
+    declared = declared_parameters(published_config({}, FORMATS["ta_stvg"]))
     rules = FORMATS["ta_stvg"].rules
     named = {path: [n for rule in rules if (n := rule.source_of(path))] for path in declared}
     released = manifest()
@@ -161,9 +161,11 @@ def test_configurations_of_no_model(wrong, message, tensors):
 
 
 def test_formats_by_name():
-    with pytest.raises(InputError, match="known formats: ta_stvg, mdetr, video_swin, roberta"):
+    with pytest.raises(InputError, match="known formats: ta_stvg, cg_stvg, mdetr, video_swin, roberta"):
         convert_state_dict({}, format="pytorch")
-    with pytest.raises(InputError, match="the state dict is not of format mdetr; it looks like ta_stvg"):
+    with pytest.raises(
+        InputError, match="is not of format mdetr: .* transformer.resizer.*; it looks like ta_stvg, a rel"
+    ):
         convert_state_dict(blank_state_dict(), format="mdetr")
-    with pytest.raises(InputError, match="the state dict is not of format ta_stvg$"):
+    with pytest.raises(InputError, match=r"is not of format ta_stvg: it has no tensor named \[st\]_.*_clas\.\*$"):
         convert_state_dict({})

@@ -1,4 +1,4 @@
-"""The golden cases of TA-STVG: inputs drawn as documented, and comparison with what the released system computed."""
+"""The golden cases: inputs drawn as documented, and comparison with what the released systems computed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
+from stvg_jax.grounding.registry import default_config, make_model
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import unflatten
@@ -41,37 +41,70 @@ def load(name: str) -> Case:
     return Case(video.transpose(0, 2, 3, 1), np.array(meta["input_ids"], np.int32), golden, meta)
 
 
+def padded_batch(loaded: list[Case], t: int, h: int, w: int, l: int) -> GroundingBatch:
+    """Cases of different sizes in one bucket; the padding is loud noise, so that a leak shows."""
+    rng = np.random.default_rng(0)
+    frames = 3 * rng.standard_normal((len(loaded), t, h, w, 3)).astype(np.float32)
+    ids = rng.integers(4, 1000, (len(loaded), l)).astype(np.int32)
+    lengths = np.array([len(case.frames) for case in loaded])
+    words = np.array([len(case.ids) for case in loaded])
+    for i, case in enumerate(loaded):
+        ct, ch, cw, _ = case.frames.shape
+        frames[i, :ct, :ch, :cw] = case.frames
+        ids[i, : len(case.ids)] = case.ids
+    return GroundingBatch(
+        frames=frames,
+        text_ids=ids,
+        text_valid=np.arange(l) < words[:, None],
+        frames_valid=np.arange(t) < lengths[:, None],
+        sizes=np.array([case.frames.shape[1:3] for case in loaded], np.int32),
+    )
+
+
+# What a case's description calls the offsets of these biases.
+_OFFSETS = {
+    "temporal_head_bias_offset": [f"target_queries/{s}_sampling/head/decoder/bias" for s in ("appearance", "motion")],
+    "conf_bias_offset": [f"instance_context/{s}_confidence/layers/1/bias" for s in ("appearance", "motion")],
+    "action_bias_offset": ["actioness_head/layers/1/bias"],
+}
+
+
 def with_offsets(parameters: dict[str, np.ndarray], meta: dict[str, Any]) -> dict[str, np.ndarray]:
     """Parameters with the biases moved as a selective case asks, so that thresholds split the frames."""
-    sampling = ("appearance_sampling", "motion_sampling")
-    offsets = {f"target_queries/{s}/head/decoder/bias": meta["temporal_head_bias_offset"] for s in sampling}
-    offsets["actioness_head/layers/1/bias"] = meta["action_bias_offset"]
+    offsets = {path: meta[name] for name, paths in _OFFSETS.items() if name in meta for path in paths}
     return parameters | {path: parameters[path] + np.float32(offset) for path, offset in offsets.items()}
 
 
-def run(parameters: dict[str, np.ndarray], call, *args: Any, dtype=np.float32) -> Any:
-    """`call(model, *args)` under jit, on the full-size model with these flat parameters."""
-    module = PureModule(TASTVG(TASTVGConfig(), dtype=dtype))
+def run(
+    parameters: dict[str, np.ndarray], call, *args: Any, system: str = "ta_stvg", dtype=np.float32, **changes: Any
+) -> Any:
+    """`call(model, *args)` under jit, on the full-size model with these flat parameters; `changes` are to its
+    configuration."""
+    module = PureModule(make_model(system, default_config(system) | changes, dtype))
     return jax.jit(lambda p, *a: module.apply(p, lambda m: call(m, *a)))(unflatten(parameters), *args)
 
 
 def differences(output: GroundingOutput, golden: dict[str, np.ndarray], row: int = 0) -> dict[str, float]:
     """Largest absolute difference of every output, each decoder layer apart; frames beyond the golden are padding."""
     out = output.row(row)
-    t = len(golden["logits_f_m"])
+    t = len(golden["pred_boxes"])
     layers = len(out.boxes_cxcywh)
-    pairs = {
-        "sampling/motion": (out.motion_sampling_logits[:t], golden["logits_f_m"]),
-        "sampling/appearance": (out.appearance_sampling_logits[:t], golden["logits_f_a"]),
-        "sampling/score": (out.sampling_score[:t], golden["att_sequences"][0]),
-        "attributes/appearance": (out.appearance_attribute_logits, golden["logits_r_a"][0]),
-        "attributes/motion": (out.motion_attribute_logits, golden["logits_r_m"][0]),
-    }
+    pairs = {}
+    if "logits_f_m" in golden:
+        pairs |= {
+            "sampling/motion": (out.motion_sampling_logits[:t], golden["logits_f_m"]),
+            "sampling/appearance": (out.appearance_sampling_logits[:t], golden["logits_f_a"]),
+            "sampling/score": (out.sampling_score[:t], golden["att_sequences"][0]),
+            "attributes/appearance": (out.appearance_attribute_logits, golden["logits_r_a"][0]),
+            "attributes/motion": (out.motion_attribute_logits, golden["logits_r_m"][0]),
+        }
     for k in range(layers):
         name = "" if k == layers - 1 else f"aux{k}."
         pairs[f"boxes/{k}"] = (out.boxes_cxcywh[k, :t], golden[f"{name}pred_boxes"])
         pairs[f"start_end/{k}"] = (out.start_end_logits[k, :t], golden[f"{name}pred_sted"][0])
         pairs[f"actioness/{k}"] = (out.actioness_logits[k, :t], golden[f"{name}pred_actioness"][0, :, 0])
+        if "boxes_conf" in golden:
+            pairs[f"confidence/{k}"] = (out.confidences[k, :t], golden[f"{name}boxes_conf"])
     for name, (ours, theirs) in pairs.items():
         assert ours.shape == theirs.shape, name
     return {name: float(np.abs(ours - theirs).max()) for name, (ours, theirs) in pairs.items()}

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.types import GroundingBatch
 from tests.grounding import cases
 from tests.released import GOLDENS
 
@@ -65,26 +64,6 @@ def test_training_forward(released_parameters):
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def padded_batch(loaded: list[cases.Case], t: int, h: int, w: int, l: int) -> GroundingBatch:
-    """Cases of different sizes in one bucket; the padding is loud noise, so that a leak shows."""
-    rng = np.random.default_rng(0)
-    frames = 3 * rng.standard_normal((len(loaded), t, h, w, 3)).astype(np.float32)
-    ids = rng.integers(4, 1000, (len(loaded), l)).astype(np.int32)
-    lengths = np.array([len(case.frames) for case in loaded])
-    words = np.array([len(case.ids) for case in loaded])
-    for i, case in enumerate(loaded):
-        ct, ch, cw, _ = case.frames.shape
-        frames[i, :ct, :ch, :cw] = case.frames
-        ids[i, : len(case.ids)] = case.ids
-    return GroundingBatch(
-        frames=frames,
-        text_ids=ids,
-        text_valid=np.arange(l) < words[:, None],
-        frames_valid=np.arange(t) < lengths[:, None],
-        sizes=np.array([case.frames.shape[1:3] for case in loaded], np.int32),
-    )
-
-
 @pytest.mark.parametrize(
     ("names", "second_pass", "bucket"),
     [
@@ -98,7 +77,7 @@ def test_padding_changes_nothing(released_parameters, names, second_pass, bucket
     released system on that case alone and unpadded."""
     loaded = [cases.load(name) for name in names]
     parameters = cases.with_offsets(released_parameters, loaded[0].meta)
-    batch = padded_batch(loaded, *bucket)
+    batch = cases.padded_batch(loaded, *bucket)
     output = cases.run(parameters, lambda model, batch: model(batch, second_pass=second_pass), batch)
     for i, case in enumerate(loaded):
         differences = cases.differences(output, case.golden, row=i)

@@ -19,6 +19,7 @@ from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
 from stvg_jax.inference import Grounder
 from stvg_jax.inference.compilation import Program
+from stvg_jax.inference.loading import load_model
 from tests.videos import cut_without_encoding, damage_frame, write_rotated, write_video
 
 # With its subject 41 tokens of the byte tokenizer, padded to 64, as all sentences here that the model sees.
@@ -436,6 +437,16 @@ def test_the_subject_is_found_or_given(grounder):
     assert decode(found.ids) == "the man in red the man in red sits down"
     assert decode(given.ids) == "a red man the man in red sits down"
     assert found.sentence == given.sentence == "The man in RED sits down"
+
+
+def test_a_model_that_reads_no_subject(checkpoint):
+    model = dataclasses.replace(load_model(checkpoint), reads_subject=False)
+    grounder = Grounder(model)
+    (question,) = grounder.ask(["The man in RED sits down"])
+    assert question.subject == "The man in RED"
+    assert decode(question.ids) == "the man in red sits down"
+    with pytest.raises(InputError, match="subject 'the man': this model reads the sentence alone"):
+        grounder.ask([SENTENCE], ["the man"])
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ def targets(meta: dict[str, Any], boxes: np.ndarray) -> GroundingTargets:
     return GroundingTargets(
         in_tube=in_tube[None],
         boxes_cxcywh=boxes_cxcywh[None],
-        appearance_labels=multi_hot(meta["attr_labels"], 15),
-        motion_labels=multi_hot(meta["verb_labels"], 60),
+        appearance_labels=multi_hot(meta.get("attr_labels", []), 15),
+        motion_labels=multi_hot(meta.get("verb_labels", []), 60),
     )
 
 

@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from convert.formats.ta_stvg import FORMAT
+from convert.formats import FORMATS
+from convert.rules import Format
+from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
 from stvg_jax.nn.functional import PureModule
@@ -23,13 +25,11 @@ NAMES = {
 }
 
 
-def paths_of(name: str) -> list[str]:
+def paths_of(name: str, fmt: Format = FORMATS["ta_stvg"]) -> list[str]:
     """What the converter makes of a released tensor."""
-    for pattern, replacement in FORMAT.aliases:
+    for pattern, replacement in fmt.aliases:
         name = re.sub(f"^{pattern}$", replacement, name)
-    return [
-        match.expand(t) for rule in FORMAT.rules if (match := re.fullmatch(rule.source, name)) for t in rule.targets
-    ]
+    return [match.expand(t) for rule in fmt.rules if (match := re.fullmatch(rule.source, name)) for t in rule.targets]
 
 
 def test_groups_are_those_of_the_released_optimizer():
@@ -50,3 +50,26 @@ def test_rules_fit_every_kind_of_query(queries):
     config = TASTVGConfig(queries=queries, second_pass=False)
     groups = assign_groups(PureModule(TASTVG(config)).declarations, learning_rate_rules(config))
     assert ("target_queries" in groups.values()) == (queries != "zero")
+
+
+def cg_group(name: str) -> str:
+    """As `engine/optimizer.py` of CG-STVG tells groups by names."""
+    for part, group in (
+        ("vis_encoder", "image_backbone"),
+        ("text_encoder", "text"),
+        ("ground_decoder.time_decoder", "temporal_decoder"),
+    ):
+        if part in name:
+            return group
+    return "base"
+
+
+def test_groups_of_cg_stvg():
+    config, fmt = CGSTVGConfig(), FORMATS["cg_stvg"]
+    ours = assign_groups(PureModule(CGSTVG(config)).declarations, learning_rate_rules(config))
+    trainable = json.loads((GOLDENS / "cgstvg_manifest.json").read_text())["trainable"]
+    names = [name for name in manifest("cgstvg") if trainable.get(name)]
+    expected = {path: cg_group(name) for name in names for path in paths_of(name, fmt)}
+    assert ours == {path: expected.get(path, FROZEN) for path in ours}
+    assert set(expected) <= set(ours)
+    assert {*ours.values()} == {"base", "image_backbone", "text", "temporal_decoder", FROZEN}

@@ -71,8 +71,7 @@ def test_flops_are_those_of_the_products():
 
 
 def test_a_batch_has_the_shapes_that_the_loader_makes():
-    config = {"clip": {"resolution": 96}, "model": {"appearance_words": 3, "motion_words": 4}}
-    batch = inspect.batch_shapes(config, 2, frames=5, width=128, tokens=7)
+    batch = inspect.batch_shapes(2, frames=5, resolution=96, width=128, tokens=7, words=(3, 4))
     assert {name: leaf.shape for name, leaf in batch.items()} == {
         "frames": (2, 5, 96, 128, 3),
         "frames_valid": (2, 5),

@@ -1,16 +1,18 @@
-"""What the TA-STVG experiments share."""
+"""What the experiments of the released systems share."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
 from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.losses import LossConfig
+from stvg_jax.grounding.losses import CommonLossConfig
 from stvg_jax.grounding.registry import default_config
-from stvg_jax.grounding.task import LearningRates
+from stvg_jax.grounding.task import CommonLearningRates
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import DataConfig, LoaderSettings
 from stvg_jax.train.config import TrainConfig
@@ -24,25 +26,24 @@ HCSTVG_SCHEDULE = ScheduleConfig(epochs=90, drop_epochs=(50, 90), linear_groups=
 def experiment(
     arg: str,
     *,
+    name: str,
+    model: Mapping[str, Any],
     dataset: str,
     folder: str,
     benchmark: str,
-    appearance_words: int,
-    motion_words: int,
-    sampling_threshold: float,
-    losses: LossConfig,
-    learning_rates: LearningRates,
+    losses: CommonLossConfig,
+    learning_rates: CommonLearningRates,
     schedule: ScheduleConfig,
 ) -> ml_collections.ConfigDict:
     """A locked configuration of the full-size model.
 
     Args:
         arg: of `get_config`; must be empty.
+        name: of the system.
+        model: where its model differs from the default.
         dataset: "hcstvg" or "vidstg": what the annotations are, and the rules by which frames are sampled.
         folder: of the dataset within data/, and of its frames within frames/.
         benchmark: whose published figures to compare with.
-        appearance_words, motion_words: attribute vocabularies of the dataset.
-        sampling_threshold: theta of text-guided temporal sampling.
         losses, learning_rates, schedule: of the dataset.
 
     Raises:
@@ -50,15 +51,10 @@ def experiment(
     """
     if arg:
         raise InputError(f"this configuration takes no argument, got {arg!r}")
-    model = default_config("ta_stvg") | {
-        "appearance_words": appearance_words,
-        "motion_words": motion_words,
-        "sampling_threshold": sampling_threshold,
-    }
     config = ml_collections.ConfigDict(
         {
-            "name": "ta_stvg",
-            "model": model,
+            "name": name,
+            "model": default_config(name) | dict(model),
             "clip": dataclasses.asdict(ClipConfig(sampling=dataset)),
             "data": dataclasses.asdict(
                 DataConfig(dataset=dataset, annotations=f"data/{folder}", frames=f"frames/{folder}")

@@ -1,0 +1,40 @@
+"""CG-STVG on the generated videos of moving shapes: data, sizes and phases of `configs/shapes.py`.
+
+    stvg-jax train --config configs/shapes_cg.py:alone --workdir runs/shapes_cg_alone
+    stvg-jax train --config configs/shapes_cg.py:few --workdir runs/shapes_cg_few
+    stvg-jax train --config configs/shapes_cg.py --workdir runs/shapes_cg
+    stvg-jax eval --config configs/shapes_cg.py --checkpoint runs/shapes_cg/best --out eval/shapes_cg \\
+        --config.eval.split=test
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from configs import shapes
+from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
+from stvg_jax.grounding.instance_context import ContextConfig
+from stvg_jax.grounding.registry import default_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The last phase, or the one named by `arg`, as in `configs/shapes.py`."""
+    config = shapes.get_config(arg).to_dict()
+    model = default_config("cg_stvg")
+    model |= {name: value for name, value in config["model"].items() if name in model}
+    # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.
+    model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=0.5))
+    full = config["learning_rates"]["base"]
+    groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
+    config |= {
+        "name": "cg_stvg",
+        "model": model,
+        "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=config["loss"]["sigma"])),
+        "learning_rates": dict.fromkeys(groups, full),
+    }
+    config["schedule"]["linear_groups"] = tuple(groups)
+    starts = config["train"]["initialise"]
+    config["train"]["initialise"] = tuple(start.replace("runs/shapes_", "runs/shapes_cg_") for start in starts)
+    return ml_collections.ConfigDict(config).lock()

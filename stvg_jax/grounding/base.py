@@ -1,0 +1,180 @@
+"""What the grounding models share: two visual backbones, a text encoder, a cross-modal encoder, prediction heads.
+
+The forward pass sees arrays only and handles many padded videos at once; padding never changes a result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.backbones.resnet import ResNet, ResNetConfig
+from stvg_jax.backbones.roberta import Roberta, RobertaConfig
+from stvg_jax.backbones.video_swin import VideoSwin, VideoSwinConfig
+from stvg_jax.grounding.encoder import CrossModalEncoder, TransformerConfig
+from stvg_jax.grounding.spatial_decoder import AnchorHead
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube, VideoFeatures
+from stvg_jax.nn.declare import LayerNorm, Linear
+from stvg_jax.nn.layers import MLP, dropout
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundingConfig:
+    """Hyper-parameters that every model has.
+
+    Attributes:
+        resnet, swin, roberta, transformer: the parts.
+        frozen_backbones: whether the motion backbone, the first part of the image backbone and its batch norms stay as
+            pre-trained, as the papers have it; False to train from scratch.
+    """
+
+    resnet: ResNetConfig = ResNetConfig()
+    swin: VideoSwinConfig = VideoSwinConfig()
+    roberta: RobertaConfig = RobertaConfig()
+    transformer: TransformerConfig = TransformerConfig()
+    frozen_backbones: bool = True
+
+    def __post_init__(self):
+        if self.resnet.stride != self.swin.stride:
+            raise ValueError(
+                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; blocks, "
+                "patch and depths must give the same"
+            )
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """Sizes of the appearance and the motion vocabulary that the model is trained with; 0 for none."""
+        return 0, 0
+
+    @property
+    def reads_subject(self) -> bool:
+        """Whether the text that the model reads begins with the words that name the target."""
+        return True
+
+    @property
+    def own_groups(self) -> tuple[tuple[str, str], ...]:
+        """Rules for the learning rates of parts that other models lack (`stvg_jax.grounding.task`)."""
+        return ()
+
+
+class TextProjection(nnx.Module):
+    """Linear, norm, dropout (reference: `FeatureResizer`)."""
+
+    def __init__(self, features_in: int, width: int, *, dropout_rate: float, dtype):
+        self.fc = Linear(features_in, width, dtype=dtype)
+        self.norm = LayerNorm(width, epsilon=1e-12, dtype=dtype)
+        self.dropout_rate = dropout_rate
+
+    def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        return dropout(self.norm(self.fc(x)), self.dropout_rate, rngs)
+
+
+class GroundingModel(nnx.Module):
+    """A model without its decoders. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for
+    callers who ask several sentences of one video.
+
+    Args:
+        config: see GroundingConfig.
+        dtype: of the computation, for example bfloat16; parameters are float32 always.
+    """
+
+    def __init__(self, config: GroundingConfig, *, dtype: Any):
+        transformer = config.transformer
+        width = transformer.width
+        part = {"dtype": dtype}
+        self.config = config
+        self.dtype = dtype
+        self.resnet = ResNet(config.resnet, **part)
+        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
+        self.swin = VideoSwin(config.swin, **part)
+        self.motion_projection = Linear(config.swin.out_channels, width, **part)
+        self.roberta = Roberta(config.roberta, **part)
+        self.text_projection = TextProjection(
+            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
+        )
+        self.encoder = CrossModalEncoder(transformer, **part)
+        self.anchor_head = AnchorHead(transformer, **part)
+        rate = transformer.head_dropout_rate
+        self.box_head = MLP((width, width, width, 4), **part)
+        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
+        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
+
+    def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None, **options: Any) -> GroundingOutput:
+        """Grounds each sentence in its video.
+
+        Args:
+            batch: see GroundingBatch.
+            rngs: stream `dropout`, to train; None at inference.
+            options: of the model's `ground`.
+        """
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
+
+    def encode_video(
+        self,
+        frames: jax.Array,
+        frames_valid: jax.Array | None = None,
+        sizes: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> VideoFeatures:
+        """Runs both visual backbones; arguments as in GroundingBatch."""
+        b, t, h, w, _ = frames.shape
+        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
+        appearance = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
+        appearance = appearance.reshape(b, t, *appearance.shape[1:])
+        motion = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
+        if self.config.frozen_backbones:
+            # Reference: `torch.no_grad()` around it.
+            motion = jax.lax.stop_gradient(motion)
+        return VideoFeatures(
+            appearance=self.appearance_projection(appearance),
+            motion=self.motion_projection(motion),
+            frames_valid=frames_valid,
+            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
+        )
+
+    def encode_text(
+        self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """ids int32 [b, l] -> projected tokens [b, l, d]."""
+        return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+
+    def ground(
+        self,
+        video: VideoFeatures,
+        text_ids: jax.Array,
+        text_valid: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> GroundingOutput:
+        """Grounds sentences in videos whose features are known; arguments as in `__call__`."""
+        raise NotImplementedError
+
+    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
+        """What the losses are computed of.
+
+        Args:
+            batch: see GroundingBatch.
+            truth: of the same videos, for a model that needs it on its way.
+            rngs: stream `dropout`; None to train without.
+        """
+        raise NotImplementedError
+
+    def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """[..., d] -> logits, float32 [...]."""
+        return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
+
+
+def _sizes_3d(shape, frames_valid: jax.Array | None, sizes: jax.Array | None) -> jax.Array | None:
+    """int [b, 3], real (t, h, w) of each video, or None when nothing is padded."""
+    if frames_valid is None and sizes is None:
+        return None
+    b, t, h, w, _ = shape
+    lengths = jnp.full((b,), t) if frames_valid is None else frames_valid.sum(1)
+    sizes = jnp.broadcast_to(jnp.array([h, w]), (b, 2)) if sizes is None else sizes
+    return jnp.concatenate([lengths[:, None], sizes], axis=1)

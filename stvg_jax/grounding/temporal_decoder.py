@@ -1,0 +1,74 @@
+"""The query decoder that finds when; one query per frame."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.grounding.decoder import Context, Reads, attend_to_context, decoder_inputs
+from stvg_jax.grounding.encoder import EncodedVideo, TransformerConfig
+from stvg_jax.nn.attention import CrossAttentionBlock, MultiHeadAttention
+from stvg_jax.nn.declare import LayerNorm
+from stvg_jax.nn.layers import FeedForward, dropout
+from stvg_jax.nn.remat import run_layer
+
+
+class TemporalDecoderLayer(nnx.Module):
+    """Self-attention over time, then each frame's query reads that frame's tokens.
+
+    Args:
+        guided: whether the queries attend to a Context between the two.
+    """
+
+    def __init__(self, config: TransformerConfig, *, guided: bool, dtype):
+        width, rate = config.width, config.dropout_rate
+        self.self_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
+        self.self_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        if guided:
+            self.context_attn = CrossAttentionBlock(width, config.heads, dropout_rate=rate, dtype=dtype)
+        self.cross_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
+        self.cross_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.ffn = FeedForward(width, config.hidden, dropout_rate=rate, dtype=dtype)
+        self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        self.guided = guided
+        self.dropout_rate = rate
+
+    def __call__(self, x, time, tokens, positions, token_valid, frames_valid, context, rngs):
+        """x [b, t, d], time [t, d], tokens [b, t, n, d], positions [b or 1, n, d] -> [b, t, d]."""
+        placed = x + time
+        attended, _ = self.self_attn(placed, placed, x, key_valid=frames_valid, rngs=rngs)
+        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
+        if self.guided:
+            x = attend_to_context(self.context_attn, x, context, rngs)
+        valid = None if token_valid is None else token_valid[:, None]
+        read, _ = self.cross_attn(x[:, :, None], tokens + positions[:, None], tokens, key_valid=valid, rngs=rngs)
+        x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
+        return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
+
+
+class TemporalDecoder(nnx.Module):
+    """Reference: `TimeDecoder` in `models/grounding_model/query_decoder.py`."""
+
+    def __init__(self, config: TransformerConfig, reads: Reads, *, dtype):
+        self.layers = nnx.List(
+            [
+                TemporalDecoderLayer(config, guided=reads.context and i > 0, dtype=dtype)
+                for i in range(config.decoder_layers)
+            ]
+        )
+        self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+        self.reads = reads
+
+    def __call__(self, queries: jax.Array, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        """queries [b, t, d] -> the normed state after every layer [k, b, t, d], without any Context."""
+        inputs = decoder_inputs(encoded, self.reads)
+        states = []
+        for i in range(len(self.layers)):
+            queries = self.step(i, queries, inputs, rngs=rngs)
+            states.append(self.norm(queries))
+        return jnp.stack(states)
+
+    def step(self, i: int, queries: jax.Array, inputs: tuple, context: Context | None = None, *, rngs=None):
+        """Layer i: queries [b, t, d] and `decoder_inputs` -> [b, t, d], not normed."""
+        return run_layer(self.layers[i], queries, *inputs, context, rngs=rngs)

@@ -1,0 +1,151 @@
+"""CG-STVG against what the released PyTorch system computes, through the converter, in float32."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from stvg_jax.grounding.cg_stvg import CGSTVGLossConfig
+from stvg_jax.grounding.instance_context import ContextConfig
+from stvg_jax.grounding.losses import grounding_losses, total_loss
+from stvg_jax.grounding.types import GroundingOutput
+from tests.grounding import cases
+from tests.released import GOLDENS, is_computed, manifest, state_dict
+from tests.train import golden
+
+TOLERANCE = 2e-5
+# Reference name of each term; `_0` and so on is appended for the layers before the last.
+TERMS = {
+    "box_l1": "loss_bbox",
+    "box_giou": "loss_giou",
+    "start_end": "loss_sted",
+    "actioness": "loss_actioness",
+    "confidence": "loss_conf",
+}
+compute = jax.jit(grounding_losses, static_argnames="config")
+
+
+@pytest.fixture(scope="module")
+def released_parameters():
+    """The stand-in for a released CG-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
+    from convert import convert_state_dict
+
+    return convert_state_dict(state_dict("cgstvg"), format="cg_stvg")
+
+
+def run(parameters, call, *args, **context):
+    changes = {"context": dataclasses.asdict(ContextConfig(**context))}
+    return cases.run(parameters, call, *args, system="cg_stvg", **changes)
+
+
+def assert_close(differences):
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+def assert_terms(terms, case, tolerance):
+    assert set(terms) == set(TERMS)
+    for name, reference in TERMS.items():
+        expected = [case.golden[f"loss.{reference}{suffix}"] for suffix in ("_0", "_1", "_2", "_3", "_4", "")]
+        np.testing.assert_allclose(terms[name], expected, rtol=0, atol=tolerance, err_msg=name)
+    np.testing.assert_allclose(total_loss(terms, CGSTVGLossConfig()), case.golden["total_loss"], rtol=1e-6)
+
+
+def test_every_term_of_the_loss_from_the_released_outputs():
+    case = cases.load("cgstvg_losses_t12_96x160")
+
+    def layers(name: str) -> np.ndarray:
+        return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
+
+    output = GroundingOutput(
+        boxes_cxcywh=layers("pred_boxes")[:, None],
+        start_end_logits=layers("pred_sted"),
+        actioness_logits=layers("pred_actioness")[..., 0],
+        confidences=layers("boxes_conf")[:, None],
+    )
+    assert_terms(compute(output, golden.targets(case.meta, case.golden["target_boxes"])), case, 1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cgstvg_eval_t8_96x128", "cgstvg_eval_selective_t16_96x128"])
+def test_evaluation(released_parameters, name):
+    case = cases.load(name)
+    parameters = cases.with_offsets(released_parameters, case.meta)
+    assert_close(cases.differences(run(parameters, lambda model, batch: model(batch), case.batch), case.golden))
+
+
+@pytest.mark.slow
+def test_training_forward_and_losses(released_parameters):
+    case = cases.load("cgstvg_losses_t12_96x160")
+    targets = golden.targets(case.meta, case.golden["target_boxes"])
+
+    def forward(model, batch, targets):
+        return model.predict_to_train(batch, targets.tube, rngs=None)
+
+    output = run(released_parameters, forward, case.batch, targets)
+    assert_close(cases.differences(output, case.golden))
+    assert_terms(compute(output, targets), case, TOLERANCE)
+
+
+@pytest.mark.slow
+def test_frames_that_the_truth_chooses(released_parameters):
+    """At the released threshold the truth chooses no frame of the case above. At a lower one it chooses 2 or 3 in each
+    layer but one; these numbers are the released decoder's, on the encoder's output of this library."""
+    case = cases.load("cgstvg_losses_t12_96x160")
+    with np.load(GOLDENS / "cgstvg_truth_t12_96x160.npz") as file:
+        chosen = {name: file[name] for name in file.files}
+    tube = golden.targets(case.meta, case.golden["target_boxes"]).tube
+
+    def forward(model, batch, tube):
+        return model.predict_to_train(batch, tube, rngs=None)
+
+    threshold = float(chosen["truth_threshold"])
+    output = run(released_parameters, forward, case.batch, tube, truth_threshold=threshold).row(0)
+    for name in ("boxes_cxcywh", "confidences"):
+        np.testing.assert_allclose(getattr(output, name), chosen[name], rtol=0, atol=TOLERANCE, err_msg=name)
+    assert np.abs(output.boxes_cxcywh[-1] - case.golden["pred_boxes"]).max() > 1000 * TOLERANCE
+
+
+@pytest.mark.slow
+def test_the_selective_case_depends_on_both_thresholds(released_parameters):
+    """Guards the golden itself: with another selection it would not be met."""
+    case = cases.load("cgstvg_eval_selective_t16_96x128")
+    parameters = cases.with_offsets(released_parameters, case.meta)
+    for refine in ("none", "temporal", "spatial"):
+        output = run(parameters, lambda model, batch: model(batch), case.batch, refine="both", **_loosened(refine))
+        differences = cases.differences(output, case.golden)
+        assert max(v for k, v in differences.items() if k.startswith("boxes")) > 10 * TOLERANCE, refine
+
+
+def _loosened(refine: str) -> dict[str, float]:
+    """Thresholds of which only those of this refinement stop anything."""
+    thresholds = {"temporal": "temporal_threshold", "spatial": "spatial_threshold"}
+    return {name: -100.0 for kind, name in thresholds.items() if kind != refine}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("names", "bucket"),
+    [
+        (["cgstvg_eval_selective_t16_96x128"], (19, 120, 170, 12)),
+        (["cgstvg_eval_t8_96x128", "cgstvg_eval_t8_96x128"], (11, 128, 192, 16)),
+    ],
+)
+def test_padding_changes_nothing(released_parameters, names, bucket):
+    loaded = [cases.load(name) for name in names]
+    parameters = cases.with_offsets(released_parameters, loaded[0].meta)
+    output = run(parameters, lambda model, batch: model(batch), cases.padded_batch(loaded, *bucket))
+    for i, case in enumerate(loaded):
+        assert_close(cases.differences(output, case.golden, row=i))
+
+
+def test_dropped_tensors_are_those_that_never_act():
+    from convert.formats.cg_stvg import FORMAT
+
+    unused = set(json.loads((GOLDENS / "cgstvg_unused_parameters.json").read_text()))
+    dropped = {n for n in manifest("cgstvg") if any(re.fullmatch(pattern, n) for pattern, _ in FORMAT.dropped)}
+    assert {name for name in dropped if not is_computed(name)} == unused

@@ -3,7 +3,8 @@
 WORKDIR/checkpoints/   to continue from (`stvg_jax.train.checkpoints`); `stvg_jax.train.workdir` has the other files
 WORKDIR/tokenizer/     tokenizer.json
 WORKDIR/metrics.jsonl, WORKDIR/tensorboard/
-WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps
+WORKDIR/parameters.txt     every parameter: group, shape, number
+WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps, and examples/ in pictures
 WORKDIR/best/, WORKDIR/last/   the moving average as checkpoints for `ground` and `eval`
 """
 
@@ -21,16 +22,17 @@ import numpy as np
 
 from stvg_jax import checkpoint
 from stvg_jax.errors import InputError
-from stvg_jax.eval.runner import evaluate
-from stvg_jax.eval.scoring import Score
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
+from stvg_jax.experiment.validation import run_validation
+from stvg_jax.files import whole_file
 from stvg_jax.inference.loading import LoadedModel
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inputs import Inputs
 from stvg_jax.parallel.feed import ahead, to_mesh
 from stvg_jax.parallel.mesh import REPLICATED, make_mesh
+from stvg_jax.train import inspection
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.initialise import initial_parameters
 from stvg_jax.train.interruption import Interruption
@@ -44,9 +46,10 @@ from stvg_jax.train.tokenizers import write_word_tokenizer
 from stvg_jax.train.workdir import Workdir, from_first_host
 
 # Settings that decide how often something is written, or where things lie, and not what is trained.
+_HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
 _MAY_CHANGE = (
     *("eval", "data.frames", "data.annotations", "data.trajectories", "loader.threads", "loader.prefetch"),
-    *(f"train.{name}" for name in ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every")),
+    *(f"train.{name}" for name in _HOW),
 )
 
 
@@ -117,6 +120,7 @@ class Training:
                     )
                 self._say(*origins)
                 state = place_state(parameters, experiment.groups, optimizer, shardings)
+            self._show_parameters(shapes, shardings)
             self._say(*self._overview(int(state.step)))
             step = make_train_step(
                 experiment.task,
@@ -208,15 +212,18 @@ class Training:
             self.experiment.eval, split=self.experiment.train.validate_split, dtype=self.experiment.train.dtype
         )
         out = self._workdir.path / "validation" / f"{step:08d}"
-        finished = evaluate(
-            model, self._validation, config, out, mesh=self._mesh, progress=self._progress, step=self._eval_step
+        value = run_validation(
+            model,
+            self._validation,
+            config,
+            out,
+            examples=self.experiment.train.examples,
+            mesh=self._mesh,
+            eval_step=self._eval_step,
+            progress=self._progress,
+            monitor=monitor,
+            step=step,
         )
-        value = None
-        if finished is not None:
-            score, table = finished
-            self._say(table)
-            monitor.write(step, _scalars(score))
-            value = _mean_viou(score)
         checkpoints.score(step, value)
         if checkpoints.best() == step:
             self._export(state, "best", f"trained, step {step:,}, the best in validation")
@@ -281,6 +288,17 @@ class Training:
         folder.mkdir(parents=True)
         shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
 
+    def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:
+        """A table of the model's parts for the terminal, and one of all parameters in a file."""
+        if jax.process_index():
+            return
+        groups = self.experiment.groups
+        rows = inspection.parameters_by_part(shapes, shardings, groups, levels=2)
+        self._say(*inspection.parameter_lines(("part", "group"), rows))
+        with whole_file(self._workdir.path / "parameters.txt") as file:
+            for line in inspection.every_parameter(self.experiment.module.declarations, groups):
+                print(line.rstrip(), file=file)
+
     def _overview(self, step: int) -> list[str]:
         """Lines about what will be trained."""
         sizes: dict[str, int] = {}
@@ -299,13 +317,3 @@ class Training:
     def _say(self, *lines: str) -> None:
         if jax.process_index() == 0:
             print(*lines, sep="\n", flush=True)
-
-
-def _mean_viou(score: Score) -> float:
-    """m_vIoU over all samples, whatever their kind."""
-    groups = score.groups.values()
-    return sum(g.samples * g.measures["m_vIoU"] for g in groups) / sum(g.samples for g in groups)
-
-
-def _scalars(score: Score) -> dict[str, float]:
-    return {f"validation/{kind}/{name}": v for kind, g in score.groups.items() for name, v in g.measures.items()}

@@ -95,6 +95,8 @@ class Training:
             )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         self._eval_step = make_step(self.experiment.module, self._mesh)
+        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
+        self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
 
     def run(self) -> int:
         """Trains to the end, or until a signal asks to stop.
@@ -243,8 +245,7 @@ class Training:
 
     def _averaged(self, state: TrainState) -> dict[str, jax.Array]:
         """Path -> the parameters that evaluation uses, whole on every device."""
-        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
-        return jax.jit(lambda a, f: {**a, **f}, out_shardings=whole)(state.average, state.frozen)
+        return self._gather(state.average, state.frozen)
 
     def _export(self, state: TrainState, name: str, note: str) -> None:
         """Writes WORKDIR/name, a checkpoint that grounds."""

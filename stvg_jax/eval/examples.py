@@ -53,7 +53,8 @@ def draw_examples(
 
 def spread(length: int, count: int) -> list[int]:
     """Up to `count` indices into a sequence of this length, evenly spaced, the same for the same arguments."""
-    return sorted({(2 * k + 1) * length // (2 * count) for k in range(min(count, length))})
+    count = min(count, length)
+    return [(2 * k + 1) * length // (2 * count) for k in range(count)]
 
 
 def _tube(record: Record, fps: float) -> Tube:

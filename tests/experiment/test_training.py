@@ -227,12 +227,12 @@ def wait_for(process: subprocess.Popen, beginning: str) -> None:
     raise AssertionError(process.stderr.read())
 
 
-def assert_close_averages(workdir: Path, expected: Path) -> None:
-    """For other numbers of devices, which add in another order."""
+def assert_close_parameters(workdir: Path, expected: Path) -> None:
+    """For other numbers of devices, which add in another order; eight steps move a parameter by 1.6e-3 and more."""
     ours, theirs = read_state(workdir)[0], read_state(expected)[0]
     assert int(ours.step) == int(theirs.step)
-    for path, average in ours.average.items():
-        np.testing.assert_allclose(average, theirs.average[path], atol=1e-4, err_msg=path)
+    for path, parameter in ours.trained.items():
+        np.testing.assert_allclose(parameter, theirs.trained[path], atol=2e-4, err_msg=path)
 
 
 def assert_same_state(workdir: Path, expected: Path) -> None:
@@ -278,7 +278,7 @@ def test_stopped_by_a_signal_it_goes_on_to_the_same_bits_and_on_another_mesh(dat
 
     told = finish(start(programs, data, tmp_path / "spread", UNSEEN, "--config.train.fsdp=2", JAX_NUM_CPU_DEVICES="4"))
     assert "devices: 4 (2 share one copy)" in told
-    assert_close_averages(tmp_path / "spread", whole)
+    assert_close_parameters(tmp_path / "spread", whole)
 
 
 @pytest.mark.slow
@@ -295,8 +295,8 @@ def test_two_hosts_stop_together_and_go_on_under_slurm(data, programs, whole, tm
     job |= {"SLURM_LOCALID": "0", "JAX_LOCAL_DEVICE_IDS": "0"}
     tasks = [start(programs, data, tmp_path, UNSEEN, "--distributed", **job, SLURM_PROCID=str(n)) for n in range(2)]
     assert "devices: 2 (1 share one copy)" in finish(tasks[0])
-    assert finish(tasks[1]) == ""
-    assert_close_averages(tmp_path, whole)
+    assert "step 8" not in finish(tasks[1])
+    assert_close_parameters(tmp_path, whole)
 
 
 @pytest.mark.slow

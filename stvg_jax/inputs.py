@@ -50,9 +50,9 @@ class LoaderSettings:
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
     flip: float = 0.7
-    swap_words: bool = True
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
+    reference: bool = False
     threads: int = 0
     prefetch: int = 1
 

@@ -18,14 +18,19 @@ def environment(devices: int = 1) -> dict[str, str]:
     return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 
+def free_address() -> str:
+    """Of this machine, with a port that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 def run_hosts(arguments: Sequence[str], *, hosts: int = 1, devices: int = 1) -> list:
     """Runs `python ARGUMENTS` once per host and returns the finished processes, in the hosts' order.
 
     With several hosts each command line ends in the options of `stvg_jax.parallel.hosts`.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     running = []
     for host in range(hosts):
         joining = ["--coordinator", address, "--hosts", str(hosts), "--host", str(host)] if hosts > 1 else []

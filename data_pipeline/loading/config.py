@@ -22,12 +22,15 @@ class LoaderConfig:
             one window of the video backbone's first stage, and at resolution 420 most videos are 560 or 588 wide.
         text_lengths: tokens of a batch are padded to one of these, ascending.
         temporal_crop: probability of a temporal crop around the tube.
-        flip: probability of a horizontal flip of pictures and boxes.
-        swap_words: whether "left" and "right" change places in the sentence of a flipped clip. The reference's do not.
-        scales: rows of a frame, one of which is drawn for each clip; none means `resolution`. The reference is
-            configured with (420, 388, 356, 324) but never uses them.
-        size_crop: probability of cutting out a random part of the picture (the reference is configured with one half,
-            and never does).
+        flip: probability of a horizontal flip of pictures, boxes, and "left" and "right" in the sentence.
+        scales: rows of a frame, one of which is drawn for each clip; none means `resolution`.
+        size_crop: probability of cutting out a random part of the picture.
+        reference: whether clips are augmented as the released training really does it. That is another thing in one
+            point: the sentence of a flipped clip stays as it is (`__getitem__` in datasets/hcstvg.py and vidstg.py of
+            TA-STVG and CG-STVG returns the one from before the transforms). Released training is also configured to
+            resize to (420, 388, 356, 324) rows and to cut every other clip, and never does (datasets/transforms.py:
+            `RandomSelect` always takes its first choice, `RandomResize` keeps the size): the defaults leave this out,
+            and with `reference` it is refused. Temporal crop, sampled frames, sizes and flipped boxes are the same.
         reads_subject: whether texts begin with the words that name the target.
         appearance_words, motion_words: sizes of the attribute vocabularies.
         threads: that read and decode; 0 for one per core.
@@ -42,9 +45,9 @@ class LoaderConfig:
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
     flip: float = 0.7
-    swap_words: bool = True
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
+    reference: bool = False
     reads_subject: bool = True
     appearance_words: int = 0
     motion_words: int = 0
@@ -68,6 +71,12 @@ class LoaderConfig:
             raise InputError(f"text_lengths={lengths} must be positive and ascending")
         if any(not 1 <= scale <= self.resolution for scale in self.scales):
             raise InputError(f"scales={self.scales} must lie between 1 and the resolution, {self.resolution}")
+
+        if self.reference and (self.scales or self.size_crop):
+            raise InputError(
+                f"scales={self.scales}, size_crop={self.size_crop} with reference=True: the released training never "
+                "resizes or cuts; leave them at () and 0, or set reference=False"
+            )
 
     @property
     def thread_count(self) -> int:

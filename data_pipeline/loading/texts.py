@@ -34,7 +34,7 @@ class Texts:
         self._config = config
         self._ids: dict[tuple[int, bool], np.ndarray] = {}
         self.refused: list[tuple[int, str]] = []
-        mirrored = training and config.flip > 0 and config.swap_words
+        mirrored = training and config.flip > 0 and not config.reference
         for index, sample in enumerate(samples):
             try:
                 for key, text in _texts(sample, config, mirrored=mirrored):

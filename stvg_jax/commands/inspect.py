@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import jax
 
-    from stvg_jax.train.inspection import Flops, ParameterRow
+    from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
 Show what training a configuration takes, before anything runs: parameters by part and group, how they are
@@ -80,8 +80,10 @@ def run(args: argparse.Namespace) -> None:
     words, sizes = experiment.model.config.words, {"frames": args.frames, "width": args.width, "tokens": args.tokens}
     batch = batch_shapes(videos, resolution=experiment.clip.resolution, words=words, **sizes)
     print(f"{config['name']}, {train.dtype}, on {args.devices} devices: data {args.devices // fsdp} x fsdp {fsdp}\n")
-    _print_parameters(("part", "group"), inspection.parameters_by_part(shapes, shardings, groups))
-    _print_parameters(("how they lie", ""), inspection.parameters_by_sharding(shapes, shardings, groups))
+    by_part = inspection.parameters_by_part(shapes, shardings, groups)
+    by_sharding = inspection.parameters_by_sharding(shapes, shardings, groups)
+    print(*inspection.parameter_lines(("part", "group"), by_part), "", sep="\n")
+    print(*inspection.parameter_lines(("how they lie", ""), by_sharding), "", sep="\n")
     _print_batch(batch, args.devices)
     _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
     whole = make_model(config["name"], without_steps(config["model"]), experiment.model.dtype)
@@ -152,17 +154,6 @@ def _check_counts(args: argparse.Namespace, fsdp: int, videos: int, parts: int) 
         raise InputError(f"--devices {args.devices} cannot be divided into groups of fsdp={fsdp}")
     if videos < 1 or videos % (args.devices * parts):
         raise InputError(f"a batch of {videos} cannot be divided over {args.devices} devices in parts={parts}")
-
-
-def _print_parameters(titles: tuple[str, str], rows: Sequence[ParameterRow]) -> None:
-    line = "{:<24} {:<16} {:>8} {:>14} {:>14}"
-    print(line.format(*titles, "arrays", "parameters", "MB per device"))
-    for row in rows:
-        name = (*row.name, "")[:2]
-        print(line.format(*name, f"{row.arrays:,}", f"{row.elements:,}", f"{row.bytes_per_device / 1e6:,.1f}"))
-    arrays, elements = sum(row.arrays for row in rows), sum(row.elements for row in rows)
-    size = sum(row.bytes_per_device for row in rows)
-    print(line.format("all", "", f"{arrays:,}", f"{elements:,}", f"{size / 1e6:,.1f}") + "\n")
 
 
 def _print_batch(batch: Mapping[str, jax.ShapeDtypeStruct], devices: int) -> None:

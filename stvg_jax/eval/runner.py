@@ -6,6 +6,7 @@ OUT/predictions.json the same in the released systems' format
 OUT/metrics.json     the measures
 OUT/table.md         beside the published ones
 OUT/index.html       with the best, median and worst cases in pictures
+OUT/examples/        pictures of fixed samples, where they are asked for
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jax.sharding import Mesh
 
 from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
+from stvg_jax.eval.examples import draw_examples
 from stvg_jax.eval.page import write_page
 from stvg_jax.eval.records import Record, RecordWriter, check_identity, read_records, write_records
 from stvg_jax.eval.result_files import write_results
@@ -54,6 +56,7 @@ def evaluate(
     mesh: Mesh,
     progress: Progress,
     step: EvalStep | None = None,
+    examples: int = 0,
 ) -> tuple[Score, str] | None:
     """Evaluates, writes the files above, and returns the score and its tables as text; None on hosts but the first.
 
@@ -67,6 +70,7 @@ def evaluate(
         mesh: all devices.
         progress: told what is going on.
         step: of `make_step` for this module and mesh, to spare compiling it again.
+        examples: how many samples, the same ones each time, to draw in OUT/examples.
 
     Raises:
         InputError: the folder holds another evaluation, the hosts do not share it, or data is damaged.
@@ -93,7 +97,18 @@ def evaluate(
         # The order of the annotations, whatever order they were evaluated in.
         by_id = {record.id: record for record in read_records(folder)}
         records = [by_id[sample.id] for sample in samples]
-        return _report(records, model, inputs, config, out)
+        report = _report(records, model, inputs, config, out)
+    if examples:
+        with progress.stage("drawing examples"):
+            draw_examples(
+                out / "examples",
+                records,
+                {sample.id: sample for sample in samples},
+                lambda video, ids: _pictures(inputs, video, ids),
+                lambda video: inputs.store.videos[video].fps,
+                examples,
+            )
+    return report
 
 
 def _run(

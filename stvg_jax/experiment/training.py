@@ -3,7 +3,8 @@
 WORKDIR/checkpoints/   to continue from (`stvg_jax.train.checkpoints`); `stvg_jax.train.workdir` has the other files
 WORKDIR/tokenizer/     tokenizer.json
 WORKDIR/metrics.jsonl, WORKDIR/tensorboard/
-WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps
+WORKDIR/parameters.txt     every parameter: group, shape, number
+WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps, and examples/ in pictures
 WORKDIR/best/, WORKDIR/last/   the moving average as checkpoints for `ground` and `eval`
 """
 
@@ -21,17 +22,18 @@ import numpy as np
 
 from stvg_jax import checkpoint
 from stvg_jax.errors import InputError
-from stvg_jax.eval.runner import evaluate
-from stvg_jax.eval.scoring import Score
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.card import write_card
+from stvg_jax.experiment.validation import OVERALL, run_validation
+from stvg_jax.files import whole_file
 from stvg_jax.inference.loading import LoadedModel
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inputs import Inputs
 from stvg_jax.parallel.feed import ahead, to_mesh
 from stvg_jax.parallel.mesh import REPLICATED, make_mesh
+from stvg_jax.train import inspection
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.initialise import initial_parameters
 from stvg_jax.train.interruption import Interruption
@@ -45,9 +47,10 @@ from stvg_jax.train.tokenizers import write_word_tokenizer
 from stvg_jax.train.workdir import Workdir, from_first_host
 
 # Settings that decide how often something is written, or where things lie, and not what is trained.
+_HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
 _MAY_CHANGE = (
     *("eval", "data.frames", "data.annotations", "data.trajectories", "loader.threads", "loader.prefetch"),
-    *(f"train.{name}" for name in ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every")),
+    *(f"train.{name}" for name in _HOW),
 )
 
 
@@ -94,6 +97,8 @@ class Training:
             )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         self._eval_step = make_step(self.experiment.module, self._mesh)
+        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
+        self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
 
     def run(self) -> int:
         """Trains to the end, or until a signal asks to stop.
@@ -119,6 +124,7 @@ class Training:
                     )
                 self._say(*origins)
                 state = place_state(parameters, experiment.groups, optimizer, shardings)
+            self._show_parameters(shapes, shardings)
             self._say(*self._overview(int(state.step)))
             step = make_train_step(
                 experiment.task,
@@ -210,17 +216,19 @@ class Training:
             self.experiment.eval, split=self.experiment.train.validate_split, dtype=self.experiment.train.dtype
         )
         out = self._workdir.path / "validation" / f"{step:08d}"
-        finished = evaluate(
-            model, self._validation, config, out, mesh=self._mesh, progress=self._progress, step=self._eval_step
+        measures = run_validation(
+            model,
+            self._validation,
+            config,
+            out,
+            examples=self.experiment.train.examples,
+            mesh=self._mesh,
+            eval_step=self._eval_step,
+            progress=self._progress,
+            monitor=monitor,
+            step=step,
         )
-        value, measures = None, {}
-        if finished is not None:
-            score, table = finished
-            self._say(table)
-            measures = _scalars(score)
-            monitor.write(step, measures)
-            value = _mean_viou(score)
-        checkpoints.score(step, value)
+        checkpoints.score(step, None if measures is None else measures[OVERALL])
         if checkpoints.best() == step:
             self._export(state, "best", f"trained, step {step:,}, the best in validation", measures)
 
@@ -240,8 +248,7 @@ class Training:
 
     def _averaged(self, state: TrainState) -> dict[str, jax.Array]:
         """Path -> the parameters that evaluation uses, whole on every device."""
-        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
-        return jax.jit(lambda a, f: {**a, **f}, out_shardings=whole)(state.average, state.frozen)
+        return self._gather(state.average, state.frozen)
 
     def _export(self, state: TrainState, name: str, note: str, measures: Mapping[str, float] | None = None) -> None:
         """Writes WORKDIR/name, a checkpoint that grounds, with its card."""
@@ -295,6 +302,17 @@ class Training:
         folder.mkdir(parents=True)
         shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
 
+    def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:
+        """A table of the model's parts for the terminal, and one of all parameters in a file."""
+        if jax.process_index():
+            return
+        groups = self.experiment.groups
+        rows = inspection.parameters_by_part(shapes, shardings, groups, levels=2)
+        self._say(*inspection.parameter_lines(("part", "group"), rows))
+        with whole_file(self._workdir.path / "parameters.txt") as file:
+            for line in inspection.every_parameter(self.experiment.module.declarations, groups):
+                print(line.rstrip(), file=file)
+
     def _overview(self, step: int) -> list[str]:
         """Lines about what will be trained."""
         sizes: dict[str, int] = {}
@@ -313,13 +331,3 @@ class Training:
     def _say(self, *lines: str) -> None:
         if jax.process_index() == 0:
             print(*lines, sep="\n", flush=True)
-
-
-def _mean_viou(score: Score) -> float:
-    """m_vIoU over all samples, whatever their kind."""
-    groups = score.groups.values()
-    return sum(g.samples * g.measures["m_vIoU"] for g in groups) / sum(g.samples for g in groups)
-
-
-def _scalars(score: Score) -> dict[str, float]:
-    return {f"validation/{kind}/{name}": v for kind, g in score.groups.items() for name, v in g.measures.items()}

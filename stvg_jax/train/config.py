@@ -28,6 +28,7 @@ class TrainConfig:
         keep: how many of the latest checkpoints are kept, beside the best.
         validate_every: steps between two validations; 0 for one at the end only.
         validate_split: to validate on; "" for no validation at all.
+        examples: how many samples of it, the same ones at every validation, are drawn with their tubes.
         max_steps: end after so many steps, with schedules as if this were the whole training; 0 for
             `config.schedule.epochs` passes over the data.
     """
@@ -47,6 +48,7 @@ class TrainConfig:
     keep: int = 3
     validate_every: int = 500
     validate_split: str = "test"
+    examples: int = 4
     max_steps: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +57,6 @@ class TrainConfig:
         for name, number in least.items():
             if getattr(self, name) < number:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {number}")
-        for name in ("seed", "validate_every", "max_steps"):
+        for name in ("seed", "validate_every", "examples", "max_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")

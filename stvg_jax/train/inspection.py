@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,15 +49,19 @@ class Flops:
     computed: float
 
 
-def parameters_by_part(state: TrainState, shardings: TrainState, groups: Mapping[str, str]) -> list[ParameterRow]:
-    """Rows named (first part of the path, group), in the model's order.
+def parameters_by_part(
+    state: TrainState, shardings: TrainState, groups: Mapping[str, str], levels: int = 1
+) -> list[ParameterRow]:
+    """Rows named (beginning of the path, group), in the model's order.
 
     Args:
         state: shapes (`stvg_jax.train.state.state_shapes`).
         shardings: of the state.
         groups: path -> group, in the model's order.
+        levels: parts of a path that are told apart.
     """
-    return _rows(state, shardings, {path: (path.split("/")[0], group) for path, group in groups.items()})
+    names = {path: ("/".join(path.split("/")[:levels]), group) for path, group in groups.items()}
+    return _rows(state, shardings, names)
 
 
 def parameters_by_sharding(state: TrainState, shardings: TrainState, groups: Mapping[str, str]) -> list[ParameterRow]:
@@ -85,6 +89,38 @@ def _rows(state: TrainState, shardings: TrainState, names: Mapping[str, tuple[st
         )
         for name, paths in members.items()
     ]
+
+
+def parameter_lines(titles: tuple[str, str], rows: Sequence[ParameterRow]) -> list[str]:
+    """Rows named by one or two texts as a table for people, with the sum of all."""
+    names = [(*row.name, "")[:2] for row in rows]
+    width = max(24, *(len(name) for name, _ in names))
+    line = f"{{:<{width}}} {{:<16}} {{:>8}} {{:>14}} {{:>14}}"
+    lines = [line.format(*titles, "arrays", "parameters", "MB per device")]
+    for name, row in zip(names, rows, strict=True):
+        lines.append(line.format(*name, f"{row.arrays:,}", f"{row.elements:,}", f"{row.bytes_per_device / 1e6:,.1f}"))
+    arrays, elements = sum(row.arrays for row in rows), sum(row.elements for row in rows)
+    size = sum(row.bytes_per_device for row in rows)
+    return [*lines, line.format("all", "", f"{arrays:,}", f"{elements:,}", f"{size / 1e6:,.1f}")]
+
+
+def every_parameter(shapes: Mapping[str, jax.ShapeDtypeStruct], groups: Mapping[str, str]) -> list[str]:
+    """A table of all parameters for people: path, group, shape and number, then the sum of each group and of all.
+
+    Args:
+        shapes: path -> shape.
+        groups: path -> group, in the model's order.
+    """
+    sizes = {path: math.prod(shapes[path].shape) for path in groups}
+    sums: dict[str, int] = defaultdict(int)
+    for path, group in groups.items():
+        sums[group] += sizes[path]
+    width = max(map(len, groups))
+    line = f"{{:<{width}}} {{:<16}} {{:<20}} {{:>14}}"
+    rows = [(path, group, str(list(shapes[path].shape)), f"{sizes[path]:,}") for path, group in groups.items()]
+    rows += [("all", group, "", f"{number:,}") for group, number in sums.items()]
+    total = ("all", "", "", f"{sum(sums.values()):,}")
+    return [line.format(*row) for row in (("path", "group", "shape", "parameters"), *rows, total)]
 
 
 def state_bytes(state: TrainState, shardings: TrainState) -> dict[str, int]:

@@ -75,6 +75,11 @@ class Monitor:
             self._lines.write(json.dumps({"step": step, **scalars}) + "\n")
             self._lines.flush()
 
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Shows pictures, uint8 [h, w, 3] by name, in TensorBoard."""
+        if self._writer is not None:
+            self._writer.write_images(step, {name: image[None] for name, image in images.items()})
+
     def pause(self) -> None:
         """Begins a new window: what happened since the last one, such as a validation, is not training."""
         self._window_start, self._waited = time.monotonic(), 0.0

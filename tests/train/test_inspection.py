@@ -53,6 +53,27 @@ def test_parameters_by_part_and_by_sharding():
     assert [(row.name, row.elements) for row in rows] == [(("on every device",), 2048), (("axis 1 over fsdp",), 1024)]
 
 
+def test_tables_of_parameters():
+    rows = inspection.parameters_by_part(STATE, LYING, GROUPS, levels=2)
+    lines = inspection.parameter_lines(("part", "group"), rows)
+    assert [line.split()[:4] for line in lines[1:]] == [
+        ["body/up", "base", "1", "1,024"],
+        ["body/down", "base", "1", "1,024"],
+        ["stem/kernel", "frozen", "1", "1,024"],
+        ["all", "3", "3,072", "0.0"],
+    ]
+    lines = inspection.every_parameter(SHAPES, GROUPS)
+    assert [line.split() for line in lines] == [
+        ["path", "group", "shape", "parameters"],
+        ["body/up", "base", "[32,", "32]", "1,024"],
+        ["body/down", "base", "[32,", "32]", "1,024"],
+        ["stem/kernel", "frozen", "[32,", "32]", "1,024"],
+        ["all", "base", "2,048"],
+        ["all", "frozen", "1,024"],
+        ["all", "3,072"],
+    ]
+
+
 def test_bytes_of_the_state():
     # The optimiser counts its steps twice, in 4 bytes each.
     expected = {"trained": 2 * MB, "frozen": MB // 4, "optimizer": 4 * MB + 8, "average": 2 * MB, "gradients": 2 * MB}

@@ -56,6 +56,7 @@ def draw_picture(
     frames: Mapping[int, np.ndarray],
     path: str | os.PathLike[str],
     truth_xyxy: Mapping[int, np.ndarray] | None = None,
+    true_interval: tuple[int, int] | None = None,
 ) -> None:
     """Writes a PNG, 1400 pixels wide: the sentence, some frames with their boxes, and the scores over time.
 
@@ -64,6 +65,7 @@ def draw_picture(
         frames: what to show, uint8 [height, width, 3] RGB by frame number, for instance of `picture_frame_ids`.
         path: the PNG to write, whole or not at all.
         truth_xyxy: boxes known to be right, float [4] pixels by frame number, drawn dashed in green.
+        true_interval: (first, one past the last) frame, drawn as a bar in green below that of the answer.
 
     Raises:
         ValueError: `frames` is empty.
@@ -87,7 +89,8 @@ def draw_picture(
     cell_height = cell_width * tube.height / tube.width
     strip_top = 24 + header.shape[0] + 46
     scores_top = strip_top + rows * (cell_height + 30) + 20
-    height = math.ceil(scores_top + 380)
+    bars_height = 0 if true_interval is None else 64
+    height = math.ceil(scores_top + bars_height + 380)
 
     figure = Figure(figsize=(_PAGE_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
@@ -109,8 +112,10 @@ def draw_picture(
         truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
         _show_frame(axes, tube, frame_id, frames[frame_id], cell_width, truth)
     plot_width = _PAGE_WIDTH - 2 * margin - 150
-    upper = place(margin, scores_top + 10, plot_width, 180)
-    lower = place(margin, scores_top + 215, plot_width, 110)
+    if true_interval is not None:
+        _plot_intervals(place(margin, scores_top + 10, plot_width, bars_height - 24), tube, true_interval)
+    upper = place(margin, scores_top + bars_height + 10, plot_width, 180)
+    lower = place(margin, scores_top + bars_height + 215, plot_width, 110)
     _plot_scores(upper, tube, shown)
     _plot_boundaries(lower, tube)
 
@@ -166,13 +171,29 @@ def _add_box(axes: Axes, box: np.ndarray, colour, style: str, width: float) -> N
     )
 
 
+def _time_limits(tube: Tube) -> tuple[float, float]:
+    return tube.clip[0] / tube.fps, max(tube.clip[1], tube.clip[0] + 1) / tube.fps
+
+
 def _prepare_time_axis(axes: Axes, tube: Tube) -> None:
     """The clip in seconds, the chosen interval shaded. Seconds are frames over the average rate, as for the curves."""
     axes.axvspan(tube.start_frame / tube.fps, tube.end_frame / tube.fps, color=_rgb(BOX_COLOUR), alpha=0.13, lw=0)
-    axes.set_xlim(tube.clip[0] / tube.fps, max(tube.clip[1], tube.clip[0] + 1) / tube.fps)
+    axes.set_xlim(*_time_limits(tube))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
+
+
+def _plot_intervals(axes: Axes, tube: Tube, true_interval: tuple[int, int]) -> None:
+    intervals = (("predicted", (tube.start_frame, tube.end_frame), BOX_COLOUR), ("true", true_interval, TRUTH_COLOUR))
+    for row, (name, interval, colour) in enumerate(intervals):
+        start, end = (frame / tube.fps for frame in interval)
+        axes.barh(row, end - start, left=start, height=0.7, color=_rgb(colour))
+        label = f"{name} {start:.2f} to {end:.2f} s"
+        axes.text(1.008, row, label, transform=axes.get_yaxis_transform(), fontsize=9, va="center")
+    axes.set(xlim=_time_limits(tube), ylim=(1.5, -0.5), yticks=[])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelbottom=False)
 
 
 def _plot_scores(axes: Axes, tube: Tube, shown: list[int]) -> None:

@@ -5,10 +5,28 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_pipeline.loading.config import LoaderConfig
 from data_pipeline.loading.geometry import View, training_view
+from stvg_jax.errors import InputError
 from tests.data_pipeline.loading.cases import CONFIG
 
 STORED, ORIGINAL = (64, 80), (128, 160)
+
+# What the released training transforms (TA-STVG and CG-STVG alike, 420 rows, four scales and cuts configured) made of
+# 1000 clips of 420 x 588 pictures of a video of 1280 x 720: 706 were mirrored, and not one was resized or cut.
+RELEASED_XYXY = [[100, 50, 400, 700], [0, 0, 1280, 720], [3, 5, 640.5, 99]]
+RELEASED_CXCYWH = {
+    False: [
+        [0.1953125, 0.5208333134651184, 0.234375, 0.9027777314186096],
+        [0.5, 0.5, 1.0, 1.0],
+        [0.2513671815395355, 0.07222221791744232, 0.4980468451976776, 0.13055554032325745],
+    ],
+    True: [
+        [0.8046875, 0.5208333134651184, 0.234375, 0.9027777314186096],
+        [0.5, 0.5, 1.0, 1.0],
+        [0.7486327886581421, 0.07222221791744232, 0.4980469346046448, 0.13055554032325745],
+    ],
+}
 
 
 def draw(boxes=((0.4, 0.4, 0.6, 0.6),), seed=0, **changes):
@@ -27,6 +45,25 @@ def test_a_box_is_moved_with_the_part_and_cut_off_at_its_edges():
     np.testing.assert_allclose(view.show(boxes), [[0, 0, 1, 1], [0.5, 0.5, 1, 1]])
     flipped = dataclasses.replace(view, flip=True)
     np.testing.assert_allclose(flipped.show(boxes), [[0, 0, 1, 1], [0, 0.5, 0.5, 1]])
+
+
+def test_views_are_those_of_the_released_training():
+    boxes = np.array(RELEASED_XYXY) / [1280, 720, 1280, 720]
+    config = LoaderConfig(reference=True)
+    views = [training_view((420, 588), (720, 1280), boxes, config, np.random.default_rng(seed)) for seed in range(1000)]
+    assert abs(sum(view.flip for view in views) - 706) < 60
+    for view in views:
+        assert (view.part, view.size) == ((0, 0, 420, 588), (420, 588))
+        corners = view.show(boxes)
+        centres = (corners[:, :2] + corners[:, 2:]) / 2
+        shown = np.concatenate([centres, corners[:, 2:] - corners[:, :2]], axis=1)
+        np.testing.assert_allclose(shown, RELEASED_CXCYWH[view.flip], atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"scales": (388, 420)}, {"size_crop": 0.5}])
+def test_released_training_never_resizes_or_cuts(changes):
+    with pytest.raises(InputError, match="leave them at"):
+        LoaderConfig(reference=True, **changes)
 
 
 def test_flip_happens_as_often_as_asked():

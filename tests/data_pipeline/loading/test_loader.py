@@ -162,7 +162,7 @@ def test_flip_moves_pictures_boxes_and_words_together():
     for name, config in {
         "as it is": dataclasses.replace(CONFIG, flip=0.0),
         "flipped": FLIPPED,
-        "words stay": dataclasses.replace(FLIPPED, swap_words=False),
+        "as released": dataclasses.replace(FLIPPED, reference=True),
     }.items():
         (batches[name],) = make_loader(4, config=config, batch_size=4, seed=1).batches(0, 1)
     plain, flipped = batches["as it is"], batches["flipped"]
@@ -179,7 +179,7 @@ def test_flip_moves_pictures_boxes_and_words_together():
     sentences = {
         "as it is": {0: 1001, 2: 1001, 3: 1002},
         "flipped": {0: 1002, 2: 1001, 3: 1001},
-        "words stay": {0: 1001, 2: 1001, 3: 1002},
+        "as released": {0: 1001, 2: 1001, 3: 1002},
     }
     for name, expected in sentences.items():
         ids = dict(zip(batches[name]["sample"].tolist(), batches[name]["text_ids"].tolist(), strict=True))

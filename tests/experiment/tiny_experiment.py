@@ -1,0 +1,44 @@
+"""A configuration for `stvg-jax train` whose step compiles in seconds; the command line gives the paths of the data.
+
+`frozen_backbones` is off so that every parameter moves, and some dropout is left so that steps draw random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from configs import ta_stvg_hcstvg1
+from stvg_jax.inference.clip import ClipConfig
+from stvg_jax.inputs import LoaderSettings
+from stvg_jax.train.config import TrainConfig
+from tests.tiny import tiny_model_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    config = ta_stvg_hcstvg1.get_config(arg)
+    model = tiny_model_config() | {"appearance_words": 5, "motion_words": 5, "frozen_backbones": False}
+    model["resnet"] |= {"blocks": (1,)}
+    model["swin"] |= {"depths": (1,), "heads": (1,), "drop_path": 0.0}
+    model["roberta"] |= {"dropout_rate": 0.0}
+    model["transformer"] |= {"decoder_layers": 1, "dropout_rate": 0.0}
+    train = TrainConfig(
+        batch_size=4,
+        dtype="float32",
+        remat="none",
+        tokenizer="words",
+        log_every=1,
+        save_every=2,
+        validate_every=0,
+        max_steps=8,
+        examples=2,
+    )
+    with config.unlocked():
+        config.model = model
+        config.clip = dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=32, sample_fps=0.4))
+        config.loader = dataclasses.asdict(LoaderSettings(width_multiple=48, text_lengths=(32,), threads=1))
+        config.eval.samples_per_device = 1
+        config.eval.pictures = 1
+        config.train = dataclasses.asdict(train)
+    return config.lock()

@@ -29,9 +29,9 @@ class TransformerConfig:
         encoder_layers, decoder_layers: blocks; each of the two decoders has `decoder_layers`.
         dropout_rate: while training.
         head_dropout_rate: in the start/end and actioness heads, while training.
-        placed_tokens: whether positions enter the tokens of both grids themselves, not queries and keys alone. The
-            released models do without, and have learned where things are before, from detection; a model that is
-            trained from scratch has a hard time to find out.
+        placed_tokens: whether the tokens of both grids are normed and carry their positions, which else enter queries
+            and keys alone. The released models do without: their backbones have learned elsewhere where things are, and
+            how loud to be beside words. A model that is trained from scratch would take long to find out.
         frames_per_step: how many frames one step of the encoder handles, to bound memory; None for all at once.
     """
 
@@ -95,6 +95,9 @@ class CrossModalEncoder(nnx.Module):
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+        if config.placed_tokens:
+            self.appearance_norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
+            self.motion_norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
         self.placed_tokens = config.placed_tokens
         self.frames_per_step = config.frames_per_step
 
@@ -113,17 +116,19 @@ class CrossModalEncoder(nnx.Module):
         n, l = h * w, text.shape[1]
         grid_valid = None if video.sizes is None else within(video.sizes, h, w).reshape(b, n)
         positions = image_positions(h, w, d, video.sizes).reshape(-1, n, d).astype(text.dtype)
+        appearance, motion = video.appearance.reshape(b, t, n, d), video.motion.reshape(b, t, n, d)
+        if self.placed_tokens:
+            appearance = self.appearance_norm(appearance) + positions[:, None]
+            motion = self.motion_norm(motion) + positions[:, None]
         tokens = jnp.concatenate(
             [
-                video.appearance.reshape(b, t, n, d),
+                appearance,
                 jnp.broadcast_to(text[:, None], (b, t, l, d)),
-                video.motion.reshape(b, t, n, d),
+                motion,
             ],
             axis=2,
         )
         all_positions = jnp.concatenate([positions, jnp.zeros((len(positions), l, d), text.dtype), positions], axis=1)
-        if self.placed_tokens:
-            tokens = tokens + all_positions[:, None]
         valid = join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
         encoded = self._encode(tokens, all_positions, valid, rngs)
         return EncodedVideo(

@@ -118,6 +118,6 @@ def LayerNorm(features: int, *, epsilon: float, dtype):
     )
 
 
-def Embed(rows: int, features: int, *, dtype):
-    """`nnx.Embed` with a declared table, drawn as BERT's are."""
-    return nnx.Embed(rows, features, embedding_init=_declare(normal(0.02)), dtype=dtype, rngs=_NoRngs())
+def Embed(rows: int, features: int, *, std: float = 0.02, dtype):
+    """`nnx.Embed` with a declared table, drawn as BERT's are or with another standard deviation."""
+    return nnx.Embed(rows, features, embedding_init=_declare(normal(std)), dtype=dtype, rngs=_NoRngs())

@@ -52,7 +52,7 @@ class Embeddings(nnx.Module):
 
     def __init__(self, config: RobertaConfig, *, dtype):
         self.word_embeddings = Embed(config.vocab_size, config.width, dtype=dtype)
-        # BERT draws all three tables alike, and has billions of words to learn from; here words stand out from the start.
+        # BERT draws all tables alike and has billions of words to learn from; here words stand out from the start.
         self.position_embeddings = Embed(config.positions, config.width, std=0.005, dtype=dtype)
         self.token_type_embeddings = Embed(1, config.width, std=0.005, dtype=dtype)
         self.norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)

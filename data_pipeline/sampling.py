@@ -101,6 +101,22 @@ def training_frame_ids(
     return ids
 
 
+def cut_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `length` consecutive ones of a training clip's frames, at a random place that shows some of the tube.
+
+    Args:
+        ids: of `training_frame_ids`.
+        tube: as for it.
+        length: at least 1; 1 makes a picture of the clip.
+        rng: where the draw comes from; one if the clip is longer, else none.
+    """
+    if len(ids) <= length:
+        return ids
+    inside = np.flatnonzero((ids >= tube[0]) & (ids < tube[1]))
+    start = rng.integers(max(0, inside[0] - length + 1), min(inside[-1], len(ids) - length) + 1)
+    return ids[start : start + length]
+
+
 def candidate_frame_ids(
     frame_count: int,
     rule: str,

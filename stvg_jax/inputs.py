@@ -49,6 +49,7 @@ class LoaderSettings:
     width_multiple: int = 28
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
+    window: int = 0
     flip: float = 0.7
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0

@@ -26,7 +26,8 @@ def text_bucket(length: int, config: LoaderConfig) -> int:
 
 def most_frames(samples: Sequence[Sample], config: LoaderConfig, *, training: bool) -> int:
     """Frames of the longest row that any of these samples can make; 65 or 64 unless all clips are shorter."""
-    return max((len(longest_row(sample, config, training=training)) for sample in samples), default=0)
+    most = max((len(longest_row(sample, config, training=training)) for sample in samples), default=0)
+    return min(most, config.window) if training and config.window else most
 
 
 def longest_row(sample: Sample, config: LoaderConfig, *, training: bool) -> np.ndarray:

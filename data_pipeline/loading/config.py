@@ -22,6 +22,8 @@ class LoaderConfig:
             one window of the video backbone's first stage, and at resolution 420 most videos are 560 or 588 wide.
         text_lengths: tokens of a batch are padded to one of these, ascending.
         temporal_crop: probability of a temporal crop around the tube.
+        window: in training, show at most so many consecutive ones of a clip's frames, at a random place with some of
+            the tube; 0 for all. 1 trains on single pictures, which shows many more sentences in the same time.
         flip: probability of a horizontal flip of pictures, boxes, and "left" and "right" in the sentence.
         scales: rows of a frame, one of which is drawn for each clip; none means `resolution`.
         size_crop: probability of cutting out a random part of the picture.
@@ -44,6 +46,7 @@ class LoaderConfig:
     width_multiple: int = 28
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
+    window: int = 0
     flip: float = 0.7
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
@@ -60,7 +63,7 @@ class LoaderConfig:
         for name in ("sample_fps", "frames_per_pass", "resolution", "width_multiple"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name}={getattr(self, name)} must be positive")
-        for name in ("appearance_words", "motion_words", "threads", "prefetch"):
+        for name in ("window", "appearance_words", "motion_words", "threads", "prefetch"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}={getattr(self, name)} must not be negative")
         for name in ("temporal_crop", "flip", "size_crop"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.shapes.encode import write_video
-from data_pipeline.shapes.example import Example, Settings, make_example
+from data_pipeline.shapes.example import Example, Settings, check_kind, make_example
 from data_pipeline.shapes.journal import JOURNAL, MANIFEST, Journal, read_journal, read_manifest, write_text
 from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS, VERSION
 from data_pipeline.shapes.wording import WORDS
@@ -31,10 +31,10 @@ class Plan:
         train, val, test: how many videos.
         seed: another one gives other videos.
         settings: of every video.
-        alone: whether a video shows its target and nothing else, which is far easier to learn from to begin with.
+        kind: of all scenes and sentences, a key of `plots.PLOTS`; None for all kinds.
 
     Raises:
-        InputError: a negative count or seed, or none at all.
+        InputError: a negative count or seed, none at all, or an unknown kind.
     """
 
     train: int = 4000
@@ -42,7 +42,7 @@ class Plan:
     test: int = 400
     seed: int = 0
     settings: Settings = dataclasses.field(default_factory=Settings)
-    alone: bool = False
+    kind: str | None = None
 
     def __post_init__(self):
         counts = self.counts()
@@ -50,6 +50,7 @@ class Plan:
             raise InputError(f"{counts}: the splits need zero or more videos, and one in all at least")
         if self.seed < 0:
             raise InputError(f"seed {self.seed}: must be zero or more")
+        check_kind(self.kind)
 
     def counts(self) -> dict[str, int]:
         return {split: getattr(self, split) for split in SPLITS}
@@ -57,7 +58,7 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """What makes two datasets the same, for JSON."""
         settings = dataclasses.asdict(self.settings)
-        return {"version": VERSION, "seed": self.seed, **settings, "alone": self.alone, "videos": self.counts()}
+        return {"version": VERSION, "seed": self.seed, **settings, "kind": self.kind, "videos": self.counts()}
 
 
 def prepare_shapes(
@@ -132,9 +133,8 @@ def annotation(example: Example) -> dict[str, Any]:
 def _make(job: tuple[str, Plan, str, int], progress: Callable[[int, int], None]) -> tuple[str, dict]:
     """Writes one video and returns its name and record."""
     out, plan, split, index = job
-    example, name = make_example(plan.seed, plan.settings, split=split, index=index), video_name(split, index)
-    if plan.alone:
-        example = example.alone()
+    example = make_example(plan.seed, plan.settings, split=split, index=index, kind=plan.kind)
+    name = video_name(split, index)
     frames = example.frames()
     write_video(Path(out) / VIDEOS / name, frames, example.fps)
     digests = {"scene": example.scene.digest(), "frames": hashlib.sha256(frames.tobytes()).hexdigest()}

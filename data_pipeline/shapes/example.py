@@ -90,12 +90,6 @@ class Example:
     fps: int
     groundings: tuple[Grounding, ...]
 
-    def alone(self) -> Example:
-        """The same video without anything but the first sentence's target, and that sentence."""
-        first = self.groundings[0]
-        scene = dataclasses.replace(self.scene, things=(self.scene.things[first.thing],))
-        return Example(scene, self.fps, (dataclasses.replace(first, thing=0),))
-
     def frames(self) -> np.ndarray:
         """The pictures, uint8 [frames, height, width, 3]; drawn at every call."""
         return draw_frames(self.scene)
@@ -125,8 +119,7 @@ def make_example(
         InputError: `kind` is not one.
     """
     settings = settings or Settings()
-    if kind is not None and kind not in PLOTS:
-        raise InputError(f"unknown kind of sentence {kind!r}; choose one of {', '.join(PLOTS)}")
+    check_kind(kind)
     draws = Draws(VERSION, seed, split, index)
     width = 2 * round(settings.height * draws.choice(ASPECTS) / 2)
     stage = Stage(width, settings.height, settings.frames)
@@ -139,6 +132,12 @@ def make_example(
             others = _further(scene, first, Draws(VERSION, seed, split, index, "further"), sentences - 1)
             return Example(scene, settings.fps, (first, *others))
     raise RuntimeError(f"no scene of kind {name} fits {width}x{settings.height} with {settings.frames} frames")
+
+
+def check_kind(kind: str | None) -> None:
+    """Raises an InputError unless it is None or a key of `plots.PLOTS`."""
+    if kind is not None and kind not in PLOTS:
+        raise InputError(f"unknown kind of sentence {kind!r}; choose one of {', '.join(PLOTS)}")
 
 
 def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--height", type=int, default=96, metavar="PIXELS", help="even, 48 or more (%(default)s)")
     look.add_argument("--frames", type=int, default=64, metavar="N", help="32 or more (%(default)s)")
     look.add_argument("--fps", type=int, default=16, metavar="N", help="frames per second (%(default)s)")
-    look.add_argument("--alone", action="store_true", help="show the target only, to begin learning with")
+    look.add_argument("--kind", metavar="KIND", help='of all scenes, such as "looks" (default: a mixture)')
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another dataset (%(default)s)")
     parser.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         test=args.test,
         seed=args.seed,
         settings=Settings(height=args.height, frames=args.frames, fps=args.fps),
-        alone=args.alone,
+        kind=args.kind,
     )
     with Meter("shapes") as meter:
         manifest = prepare_shapes(args.out, plan, processes=args.processes or os.cpu_count() or 1, meter=meter)

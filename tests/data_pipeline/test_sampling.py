@@ -6,7 +6,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline.sampling import candidate_frame_ids, evaluation_frame_ids, interleave, training_frame_ids
+from data_pipeline.sampling import (
+    candidate_frame_ids,
+    cut_window,
+    evaluation_frame_ids,
+    interleave,
+    training_frame_ids,
+)
 from stvg_jax.errors import InputError
 
 GOLDENS = json.loads((pathlib.Path(__file__).parents[1] / "goldens" / "sampling.json").read_text())
@@ -153,6 +159,30 @@ def test_half_of_the_training_clips_are_cropped():
     rng = np.random.default_rng(0)
     whole = sum(len(training_frame_ids(1000, "hcstvg", tube=(400, 600), rng=rng)) == 65 for _ in range(1000))
     assert 440 < whole < 570
+
+
+@pytest.mark.parametrize("length", [1, 2, 8, 19, 20])
+@pytest.mark.parametrize("tube", [(0, 3), (40, 61), (97, 100), (0, 100)])
+def test_windows_are_runs_of_the_clip_with_some_of_the_tube(length, tube):
+    ids, rng = np.arange(0, 100, 5), np.random.default_rng(0)
+    tube = (tube[0], max(tube[1], tube[0] + 1))
+    ids = np.union1d(ids, [tube[0]])
+    starts = set()
+    for _ in range(300):
+        window = cut_window(ids, tube, length, rng)
+        start = int(np.flatnonzero(ids == window[0])[0])
+        assert len(window) == length
+        np.testing.assert_array_equal(window, ids[start : start + length])
+        assert np.any((window >= tube[0]) & (window < tube[1]))
+        starts.add(start)
+    holding = [np.any((w >= tube[0]) & (w < tube[1])) for w in np.lib.stride_tricks.sliding_window_view(ids, length)]
+    assert starts == set(np.flatnonzero(holding)), "every window that shows some of the tube is drawn"
+
+
+def test_a_window_as_long_as_the_clip_is_the_clip():
+    ids = np.arange(10)
+    np.testing.assert_array_equal(cut_window(ids, (3, 4), 10, np.random.default_rng(0)), ids)
+    np.testing.assert_array_equal(cut_window(ids, (3, 4), 50, np.random.default_rng(0)), ids)
 
 
 @pytest.mark.parametrize("tube", [(0, 10), (50, 60), (20, 20)])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from data_pipeline.shapes.casting import Cast, Plot
 from data_pipeline.shapes.plots import relation, time
-from data_pipeline.shapes.plots.appearance import appearance
+from data_pipeline.shapes.plots.appearance import appearance, looks
 from data_pipeline.shapes.plots.motion import motion
 
 PLOTS: dict[str, Callable[[Cast], Plot]] = {
@@ -22,6 +22,7 @@ PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "towards": relation.towards,
     "passing": relation.passing,
     "following": relation.following,
+    "looks": looks,
 }
 # How many of a hundred sentences are of which kind.
 SHARES = {
@@ -37,5 +38,7 @@ SHARES = {
     "towards": 3,
     "passing": 2,
     "following": 2,
+    # For a dataset of its own, to begin learning with.
+    "looks": 0,
 }
 assert SHARES.keys() == PLOTS.keys() and sum(SHARES.values()) == 100

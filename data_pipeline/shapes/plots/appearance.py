@@ -27,3 +27,14 @@ def appearance(cast: Cast) -> Plot:
     if draws.chance(0.5):
         parts.append(cast.busy(Part(cast.stranger(look)), draws.integer(0, 1), other_than=()))
     return Plot("appearance", Query(cast.noun(look, said), Event(EXIST)), parts, 0, interval)
+
+
+def looks(cast: Cast) -> Plot:
+    """From none to three near misses, and strangers: for whom sizes, colours and shapes are new, the strangers are what
+    can be told apart first."""
+    draws, said, look = cast.draws, cast.said(), cast.look()
+    interval = cast.presence(12, 46)
+    others = cast.near_misses(look, said, draws.integer(0, 3))
+    others += [cast.stranger(look) for _ in range(max(1, draws.integer(2, 4) - len(others)))]
+    parts = [Part(look, interval), *(Part(other, cast.presence(32, 64)) for other in others)]
+    return Plot("appearance", Query(cast.noun(look, said), Event(EXIST)), parts, 0, interval)

@@ -157,6 +157,19 @@ def test_in_tube_and_boxes_belong_to_the_frames():
             np.testing.assert_allclose(box, real if is_inside else [0] * 4, atol=1e-6)
 
 
+def test_a_window_shows_a_run_of_each_clip_with_some_of_its_tube():
+    config = dataclasses.replace(CONFIG, flip=0.0, temporal_crop=0.0, window=3)
+    shown = {}
+    for batch in make_loader(4, config=config, batch_size=4).batches(0, 12):
+        assert batch["frames"].shape[1] == 3 and batch["frames_valid"].all()
+        assert (np.diff(batch["frame_ids"]) == 1).all() and batch["in_tube"].any(axis=1).all()
+        for index, ids in zip(batch["sample"], batch["frame_ids"], strict=True):
+            shown.setdefault(int(index), set()).add(int(ids[0]))
+    assert all(len(starts) > 3 for starts in shown.values()), "each epoch draws another"
+    (whole, *_) = make_loader(4, config=config, batch_size=4, training=False).batches()
+    assert whole["frames"].shape[1] > 3, "evaluation sees whole clips"
+
+
 def test_flip_moves_pictures_boxes_and_words_together():
     batches = {}
     for name, config in {

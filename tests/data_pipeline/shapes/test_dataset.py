@@ -130,20 +130,17 @@ def test_a_larger_dataset_contains_the_smaller(dataset, tmp_path):
     assert few.items() < more.items()
 
 
-def test_targets_alone(dataset, tmp_path):
-    """The same answers, in videos where nothing else is to be seen."""
-    out, _ = dataset
-    plan = Plan(train=2, val=0, test=0, settings=PLAN.settings, alone=True)
-    assert prepare_shapes(tmp_path / "d", plan)["alone"]
-    many, one = (json.loads((folder / "annos" / "train.json").read_text()) for folder in (out, tmp_path / "d"))
-    assert one.items() < many.items()
-    with open_video(tmp_path / "d" / "v1_video" / "train_000000.mp4") as video:
-        frames = np.stack([frame for _, frame in video.iter_frames()])
-    example = make_example(0, PLAN.settings, split="train", index=0)
-    assert len(example.scene.things) > len(example.alone().scene.things) == 1
-    assert np.abs(frames.astype(int) - example.alone().frames()).mean() < 6
+def test_one_kind_only(tmp_path):
+    plan = Plan(train=3, val=0, test=0, settings=PLAN.settings, kind="looks")
+    assert prepare_shapes(tmp_path / "d", plan)["kind"] == "looks"
+    entries = json.loads((tmp_path / "d" / "annos" / "train.json").read_text())
+    for index, entry in enumerate(entries.values()):
+        truth = make_example(0, PLAN.settings, split="train", index=index, kind="looks").groundings[0]
+        assert (entry["caption"], entry["kind"]) == (truth.sentence, "appearance")
     with pytest.raises(InputError, match="holds another dataset"):
-        prepare_shapes(tmp_path / "d", Plan(train=2, val=0, test=0, settings=PLAN.settings))
+        prepare_shapes(tmp_path / "d", Plan(train=3, val=0, test=0, settings=PLAN.settings))
+    with pytest.raises(InputError, match="unknown kind of sentence 'dance'"):
+        Plan(kind="dance")
 
 
 @pytest.mark.parametrize("counts", [{"train": -1}, {"train": 0, "val": 0, "test": 0}, {"seed": -1}])

@@ -8,7 +8,7 @@ from data_pipeline.shapes.answers import the_answer
 from data_pipeline.shapes.draws import Draws
 from data_pipeline.shapes.facts import observe
 from data_pipeline.shapes.parsing import parse
-from data_pipeline.shapes.plots import PLOTS
+from data_pipeline.shapes.plots import PLOTS, SHARES
 from data_pipeline.shapes.tracks import track
 from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS
 from stvg_jax.errors import InputError
@@ -87,6 +87,7 @@ def test_things_stay_in_the_picture_and_apart(examples):
                 assert (distance > (a.reach() + b.reach())[both]).all()
 
 
+@pytest.mark.parametrize("examples", [kind for kind, share in SHARES.items() if share], indirect=True)
 def test_a_single_attribute_never_suffices(examples):
     """Every attribute that is said of the target is denied by something that is otherwise like it, or the sentence says
     more than attributes."""
@@ -103,6 +104,20 @@ def test_a_single_attribute_never_suffices(examples):
                 assert sum(all(getattr(look, k) == v for k, v in rest.items()) for look in looks) > 1
         elif not grounding.kind.startswith(("time/after", "time/before", "time/while")):
             assert sum(alike) > 1  # the words for its look fit something else too
+
+
+def test_looks_range_from_strangers_to_near_misses():
+    """How many of the things around a target share a said attribute with it."""
+    numbers = set()
+    for index in range(20):
+        example = make_example(0, split="check", index=index, kind="looks")
+        grounding = example.groundings[0]
+        noun = parse(grounding.sentence).noun
+        said = {name: value for name in ("colour", "shape") if (value := getattr(noun, name))}
+        looks = [thing.look for thing in example.scene.things]
+        others = [look for i, look in enumerate(looks) if i != grounding.thing]
+        numbers.add(sum(any(getattr(look, k) == v for k, v in said.items()) for look in others))
+    assert numbers >= {0, 1, 2}
 
 
 def test_labels_say_what_the_sentence_says(examples):

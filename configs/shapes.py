@@ -1,20 +1,25 @@
-"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in three phases.
+"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in four phases.
 
+    stvg-jax prepare shapes data/shapes_looks --kind looks --train 5000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes_appearance --kind appearance --train 4000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes --train 12000
-    stvg-jax prepare shapes data/shapes_alone --alone --train 3000 --val 0 --test 0
+    for NAME in shapes_looks shapes_appearance; do
+        stvg-jax prepare frames --dataset hcstvg --annotations data/$NAME --split train --out frames/$NAME --frames all
+    done
     stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
         --frames all
-    stvg-jax prepare frames --dataset hcstvg --annotations data/shapes_alone --split train --out frames/shapes_alone \\
-        --frames all
-    stvg-jax train --config configs/shapes.py:alone --workdir runs/shapes_alone
-    stvg-jax train --config configs/shapes.py:few --workdir runs/shapes_few
+    stvg-jax train --config configs/shapes.py:looks --workdir runs/shapes_looks
+    stvg-jax train --config configs/shapes.py:appearance --workdir runs/shapes_appearance
+    stvg-jax train --config configs/shapes.py:half --workdir runs/shapes_half
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
     stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
 
-The released models start from backbones that know what things are and where. This one learns that first, from videos of
-one thing: on videos of several, boxes do not improve in 15,000 samples, since finding things is worth nothing until the
-right one is chosen, and choosing nothing until things are found. Then it learns to choose, from four frames of a clip
-and so from four times as many clips in the same time; then times, from all frames.
+The released models start from backbones that know what things are and what words mean. This one learns that first. On
+whole clips of things that are much alike its boxes do not improve in 15,000 samples: finding the right one is worth
+nothing until words have a meaning, and words get none until things are found. So it begins with single pictures, which
+show eight times as many sentences in the same time, of a thing among strangers (`looks`) and then among things that
+differ in one word (`appearance`). Movements come next, in runs of half a clip, and last the whole clips, whose
+beginning and end count.
 """
 
 from __future__ import annotations
@@ -39,26 +44,43 @@ _GROUPS = ("base", "image_backbone", "text", "temporal_decoder", "target_queries
 
 
 class _Phase(NamedTuple):
-    """What differs between the phases; `data` is the name of the folders, `start` the checkpoint to start from."""
+    """What differs between the phases.
+
+    Attributes:
+        data: name of the folders.
+        window: `LoaderSettings.window`; in single pictures nothing begins, ends or moves.
+        batch_size, epochs, rate: of the training; a linear fall of the rate at the end is for the last phase.
+        start: the checkpoint to start from.
+    """
 
     data: str
-    sample_fps: float
+    window: int
     batch_size: int
     epochs: int
+    rate: float
     start: tuple[str, ...]
 
 
 _PHASES = {
-    "alone": _Phase("shapes_alone", 0.2, 32, epochs=6, start=()),
-    "few": _Phase("shapes", 0.2, 32, epochs=10, start=("runs/shapes_alone/last",)),
-    "": _Phase("shapes", 0.8, 16, epochs=3, start=("runs/shapes_few/last",)),
+    "looks": _Phase("shapes_looks", 1, 128, epochs=26, rate=7e-4, start=()),
+    "appearance": _Phase("shapes_appearance", 1, 128, epochs=48, rate=7e-4, start=("runs/shapes_looks/last",)),
+    "half": _Phase("shapes", 8, 32, epochs=4, rate=5e-4, start=("runs/shapes_appearance/last",)),
+    "": _Phase("shapes", 0, 16, epochs=3, rate=5e-4, start=("runs/shapes_half/last",)),
+}
+_PICTURES = {
+    "actioness": 0.0,
+    "start_end": 0.0,
+    "motion_sampling": 0.0,
+    "appearance_sampling": 0.0,
+    "motion_attributes": 0.0,
 }
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """The experiment's last phase, or the one named by `arg`: "alone" or "few"."""
+    """The experiment's last phase, or the one named by `arg`: "looks", "appearance" or "half"."""
     if arg not in _PHASES:
-        raise InputError(f"shapes:{arg} is unknown; the phases are shapes:alone, shapes:few and shapes")
+        named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
+        raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
     phase = _PHASES[arg]
     model = default_config("ta_stvg")
     model |= {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5, "frozen_backbones": False}
@@ -69,24 +91,31 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0}
     model["transformer"] |= {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
     model["transformer"] |= {"dropout_rate": 0.0, "head_dropout_rate": 0.0, "placed_tokens": True}
-    full = 1e-3
     return ml_collections.ConfigDict(
         {
             "name": "ta_stvg",
             "model": model,
-            "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=64, sample_fps=phase.sample_fps)),
+            "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=64, sample_fps=0.8)),
             "data": dataclasses.asdict(
                 DataConfig(dataset="hcstvg", annotations=f"data/{phase.data}", frames=f"frames/{phase.data}")
             ),
             # A temporal crop would cut off what "first" or "after the square stops" refer to.
             "loader": dataclasses.asdict(
-                LoaderSettings(width_multiple=32, text_lengths=(24, 32), temporal_crop=0.0, flip=0.5)
+                LoaderSettings(
+                    width_multiple=32, text_lengths=(24, 32), temporal_crop=0.0, window=phase.window, flip=0.5
+                )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(LossConfig(sigma=1.0)),
-            "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, full))),
+            "loss": dataclasses.asdict(LossConfig(sigma=1.0, **(_PICTURES if phase.window == 1 else {}))),
+            "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, phase.rate))),
             "schedule": dataclasses.asdict(
-                ScheduleConfig(epochs=phase.epochs, drop_epochs=(), warmup=0.05, linear_groups=_GROUPS)
+                ScheduleConfig(
+                    epochs=phase.epochs,
+                    drop_epochs=(),
+                    warmup=0.05,
+                    linear_groups=() if arg else _GROUPS,
+                    warm_up_all=True,
+                )
             ),
             "optim": dataclasses.asdict(OptimConfig(max_gradient_norm=1.0, ema_decay=0.998)),
             "train": dataclasses.asdict(
@@ -95,7 +124,8 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     dtype="float32",
                     remat="none",
                     initialise=phase.start,
-                    tokenizer="" if phase.start else "words",
+                    # Later phases need more words than the sentences of the first have.
+                    tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
                     validate_every=750,
                     validate_split="val" if phase.data == "shapes" else "",

@@ -1,7 +1,8 @@
 """CG-STVG on the generated videos of moving shapes: data, sizes and phases of `configs/shapes.py`.
 
-    stvg-jax train --config configs/shapes_cg.py:alone --workdir runs/shapes_cg_alone
-    stvg-jax train --config configs/shapes_cg.py:few --workdir runs/shapes_cg_few
+    stvg-jax train --config configs/shapes_cg.py:looks --workdir runs/shapes_cg_looks
+    stvg-jax train --config configs/shapes_cg.py:appearance --workdir runs/shapes_cg_appearance
+    stvg-jax train --config configs/shapes_cg.py:half --workdir runs/shapes_cg_half
     stvg-jax train --config configs/shapes_cg.py --workdir runs/shapes_cg
     stvg-jax eval --config configs/shapes_cg.py --checkpoint runs/shapes_cg/best --out eval/shapes_cg \\
         --config.eval.split=test
@@ -18,6 +19,8 @@ from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.registry import default_config
 
+_PICTURES = {"actioness": 0.0, "start_end": 0.0}
+
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The last phase, or the one named by `arg`, as in `configs/shapes.py`."""
@@ -27,11 +30,12 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.
     model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=0.5))
     full = config["learning_rates"]["base"]
+    pictures = config["loader"]["window"] == 1
     groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
     config |= {
         "name": "cg_stvg",
         "model": model,
-        "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=config["loss"]["sigma"])),
+        "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=1.0, **(_PICTURES if pictures else {}))),
         "learning_rates": dict.fromkeys(groups, full),
     }
     config["schedule"]["linear_groups"] = tuple(groups)

@@ -192,8 +192,8 @@ def test_interruption(monkeypatch, video, model, tmp_path, capsys):
     [
         ([], "COMMAND"),
         (["play"], "invalid choice: 'play'"),
-        (["ground"], "VIDEO, SENTENCE, --checkpoint"),
-        (["ground", "a.mp4", SENTENCE], "--checkpoint"),
+        (["ground"], "VIDEO, SENTENCE"),
+        (["ground", "a.mp4", "--checkpoint", "c"], "SENTENCE"),
         (["ground", "a.mp4", SENTENCE, "--checkpoint", "c", "--frames", "5"], "'5' is not a range of frames"),
         (["ground", "a.mp4", SENTENCE, "--checkpoint", "c", "--frames", "a:b"], "such as 0:200 or 50:"),
         (["ground", "a.mp4", SENTENCE, "--checkpoint", "c", "--frames", "1:2:3"], "'1:2:3' is not a range"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mesh.add_argument("--compile", action="store_true", help="add XLA's plan of memory; see below")
     batch = parser.add_argument_group("a batch")
     batch.add_argument("--batch-size", type=int, metavar="B", help="on all devices (config.train.batch_size)")
-    batch.add_argument("--frames", type=int, default=64, metavar="T", help="of a video (%(default)s)")
-    batch.add_argument("--width", type=int, default=588, metavar="W", help="columns of a frame (%(default)s)")
+    batch.add_argument("--frames", type=int, metavar="T", help="of a video (as many as training shows of 20 seconds)")
+    batch.add_argument("--width", type=int, metavar="W", help="columns of a frame (7 for 5 rows, as of most videos)")
     batch.add_argument("--tokens", type=int, default=32, metavar="L", help="of a text (%(default)s)")
 
 
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> None:
     train, groups = experiment.train, experiment.groups
     fsdp = train.fsdp if args.fsdp is None else args.fsdp
     videos = train.batch_size if args.batch_size is None else args.batch_size
+    args.frames = _usual_frames(config) if args.frames is None else args.frames
+    args.width = _usual_width(config) if args.width is None else args.width
     _check_counts(args, fsdp, videos, train.parts)
     check_policy(train.remat)
     if args.compile and len(jax.devices()) != args.devices:
@@ -134,6 +137,18 @@ def batch_shapes(
         "motion_labels": ((b, words[1]), np.float32),
     }
     return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
+
+
+def _usual_frames(config: Mapping[str, Any]) -> int:
+    """Frames that training shows of a clip of 20 seconds, HC-STVG's length."""
+    clip, window = config["clip"], config["loader"]["window"]
+    frames = clip["frames_per_pass"] if clip["sampling"] == "vidstg" else round(20 * clip["sample_fps"])
+    return min(frames, window) if window else frames
+
+
+def _usual_width(config: Mapping[str, Any]) -> int:
+    multiple = config["loader"]["width_multiple"]
+    return math.ceil(1.4 * config["clip"]["resolution"] / multiple) * multiple
 
 
 def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:

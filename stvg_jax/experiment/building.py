@@ -10,7 +10,7 @@ from flax import nnx
 
 from stvg_jax.config import build
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.registry import get_family, make_model
+from stvg_jax.grounding.registry import get_family, make_model, whole_config
 from stvg_jax.grounding.task import CommonLearningRates, GroundingTask, learning_rate_rules
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.loading import DTYPES
@@ -59,7 +59,7 @@ class Experiment:
 
         family = get_family(config["name"])
         train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
-        fitted = fit_backend(config["model"], clip.resolution, training=True)
+        fitted = fit_backend(whole_config(config["name"], config["model"]), clip.resolution, training=True)
         model = make_model(config["name"], fitted, DTYPES[train.dtype])
         module = PureModule(model)
         return cls(

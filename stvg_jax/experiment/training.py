@@ -43,7 +43,7 @@ from stvg_jax.train.optim import FROZEN, make_optimizer
 from stvg_jax.train.replay import check_finite
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
 from stvg_jax.train.step import make_train_step
-from stvg_jax.train.tokenizers import write_word_tokenizer
+from stvg_jax.train.tokenizers import read_words, write_word_tokenizer
 from stvg_jax.train.workdir import Workdir, from_first_host
 
 # Settings that decide how often something is written, or where things lie, and not what is trained.
@@ -282,22 +282,23 @@ class Training:
         from data_pipeline.loading.directions import swap_directions
         from data_pipeline.text import model_text
 
-        settings = self.experiment.train
+        settings, model = self.experiment.train, self.experiment.model.config
         if settings.tokenizer == "words":
             sampling = self.experiment.clip.sampling
-            model = self.experiment.model.config
             samples = self._inputs.annotations.samples
-            texts = (model_text(s.subject if model.reads_subject else None, s.sentence, sampling) for s in samples)
-            most = model.roberta.vocab_size
-            write_word_tokenizer(folder, (form for text in texts for form in (text, swap_directions(text))), most)
+            texts = [model_text(s.subject if model.reads_subject else None, s.sentence, sampling) for s in samples]
+            write_word_tokenizer(folder, texts + [swap_directions(text) for text in texts], model.roberta.vocab_size)
+            return
+        if settings.tokenizer.endswith(".json"):
+            write_word_tokenizer(folder, read_words(Path(settings.tokenizer)), model.roberta.vocab_size)
             return
         places = [Path(settings.tokenizer)] if settings.tokenizer else []
         places += [Path(source) / checkpoint.TOKENIZER for source in settings.initialise]
         source = next((place for place in places if (place / "tokenizer.json").is_file()), None)
         if source is None:
             raise InputError(
-                "there is no tokenizer: config.train.tokenizer must be a folder with tokenizer.json or 'words', or a "
-                "checkpoint in config.train.initialise must have one"
+                "there is no tokenizer: config.train.tokenizer must be a folder with tokenizer.json, 'words' or a JSON "
+                "file with a list `words`, or a checkpoint in config.train.initialise must have one"
             )
         folder.mkdir(parents=True)
         shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")

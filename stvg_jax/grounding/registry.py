@@ -60,6 +60,15 @@ def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> GroundingMod
     return family.model(build(family.config, config, "config.model"), dtype=dtype)
 
 
+def whole_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's configuration as nested dictionaries, with the defaults of what `config` leaves out.
+
+    Raises:
+        InputError: as `make_model`.
+    """
+    return dataclasses.asdict(build(get_family(name).config, config, "config.model"))
+
+
 def default_config(name: str) -> dict[str, Any]:
     """The whole default configuration of a model as nested dictionaries."""
-    return dataclasses.asdict(get_family(name).config())
+    return whole_config(name, {})

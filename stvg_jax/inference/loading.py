@@ -17,7 +17,7 @@ import numpy as np
 from stvg_jax import checkpoint
 from stvg_jax.config import build
 from stvg_jax.errors import InputError
-from stvg_jax.grounding.registry import make_model
+from stvg_jax.grounding.registry import make_model, whole_config
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.inference.tokenizer import Tokenizer
@@ -83,7 +83,8 @@ def load_model(
         raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
     parameters = in_background(lambda: checkpoint.read(directory, description))
     clip_config = build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip")
-    config = fit_backend(_updated(description.config["model"], model or {}), clip_config.resolution)
+    config = whole_config(description.model, _updated(description.config["model"], model or {}))
+    config = fit_backend(config, clip_config.resolution)
     built = make_model(description.model, config, DTYPES[dtype])
     module = PureModule(built)
     checkpoint.check(directory, description, module.declarations)

@@ -29,7 +29,7 @@ def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = 
     """A model's configuration with the step sizes that suit this process's backend.
 
     Args:
-        config: of a grounding model, as nested mappings.
+        config: the whole one of a grounding model, as nested mappings.
         resolution: rows of its frames.
         training: whether gradients are taken.
 

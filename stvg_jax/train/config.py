@@ -21,8 +21,9 @@ class TrainConfig:
             the same parameter. Parameters that none of them has are drawn.
         leave_out: regular expressions over paths of parameters that are not taken from those checkpoints, such as
             "target_queries/.*words.*" for other attribute vocabularies.
-        tokenizer: a folder with tokenizer.json; "words" for one token for each word of the training sentences; "" for
-            that of the first checkpoint in `initialise` that has one.
+        tokenizer: a folder with tokenizer.json; "words" for one token for each word of the training sentences; a JSON
+            file for one token for each entry of its list `words`, where a later training will need more words than
+            the sentences of this one have; "" for that of the first checkpoint in `initialise` that has one.
         log_every: steps between two lines of metrics.
         save_every: steps between two checkpoints.
         keep: how many of the latest checkpoints are kept, beside the best.

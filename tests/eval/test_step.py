@@ -54,6 +54,6 @@ def test_four_devices_give_what_one_gives(tmp_path):
     for name, shape in SHAPES.items():
         one, four = results["0" + name], results["1" + name]
         assert one.shape == four.shape == shape
-        np.testing.assert_allclose(four[real], one[real], atol=2e-6, rtol=0)
+        np.testing.assert_allclose(four[real], one[real], atol=2e-6, rtol=2e-6)
         # Otherwise rows could be exchanged unnoticed.
         assert np.abs(np.diff(one[:, 0], axis=0)).max() > 1e-4

@@ -30,11 +30,10 @@ def appearance(cast: Cast) -> Plot:
 
 
 def looks(cast: Cast) -> Plot:
-    """From none to three near misses, and strangers: for whom sizes, colours and shapes are new, the strangers are what
-    can be told apart first."""
-    draws, said, look = cast.draws, cast.said(), cast.look()
+    """Strangers around the target: whoever does not know yet what words mean learns that here, since every word that is
+    said of the target tells it from almost everything else."""
+    look = cast.look()
     interval = cast.presence(12, 46)
-    others = cast.near_misses(look, said, draws.integer(0, 3))
-    others += [cast.stranger(look) for _ in range(max(1, draws.integer(2, 4) - len(others)))]
-    parts = [Part(look, interval), *(Part(other, cast.presence(32, 64)) for other in others)]
-    return Plot("appearance", Query(cast.noun(look, said), Event(EXIST)), parts, 0, interval)
+    parts = [Part(look, interval)]
+    parts += [Part(cast.stranger(look), cast.presence(32, 64)) for _ in range(cast.draws.integer(1, 3))]
+    return Plot("appearance", Query(cast.noun(look, cast.said()), Event(EXIST)), parts, 0, interval)

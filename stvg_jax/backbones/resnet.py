@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from stvg_jax.nn.affine import add_bias, affine
@@ -125,16 +124,22 @@ class Bottleneck(nnx.Module):
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """3x3 maximum, stride 2. The input is never negative, so zeros beyond the border are as good as -inf."""
-    return jax.lax.reduce_window(
-        x,
-        # A concrete value: only then does JAX recognise a maximum, which it can differentiate.
-        np.array(-np.inf, x.dtype),
-        jax.lax.max,
-        window_dimensions=(1, 3, 3, 1),
-        window_strides=(1, 2, 2, 1),
-        padding=((0, 0), (1, 1), (1, 1), (0, 0)),
-    )
+    """3x3 maximum, stride 2. The input is never negative, so zeros beyond the border are as good as -inf.
+
+    By columns, then by rows: the gradient of `reduce_window` takes three times as long.
+    """
+    return _max_of_three(_max_of_three(x, axis=2), axis=1)
+
+
+def _max_of_three(x: jax.Array, axis: int) -> jax.Array:
+    """The maximum around every other place along an axis; the gradient goes to the first of equals."""
+    count = strided(x.shape[axis], 2)
+    border = [(0, 0)] * x.ndim
+    border[axis] = (1, 2 * count - x.shape[axis])
+    padded = jnp.pad(x, border)
+    first, second, third = (jax.lax.slice_in_dim(padded, i, i + 2 * count - 1, 2, axis) for i in range(3))
+    best = jnp.where(first >= second, first, second)
+    return jnp.where(best >= third, best, third)
 
 
 class ResNet(nnx.Module):

@@ -48,7 +48,7 @@ class _Phase(NamedTuple):
 
     Attributes:
         data: name of the folders.
-        window: `LoaderSettings.window`; in single pictures nothing begins, ends or moves.
+        window: `LoaderSettings.window`.
         batch_size, epochs, rate: of the training; a linear fall of the rate at the end is for the last phase.
         start: the checkpoint to start from.
     """
@@ -66,13 +66,6 @@ _PHASES = {
     "appearance": _Phase("shapes_appearance", 1, 128, epochs=48, rate=7e-4, start=("runs/shapes_looks/last",)),
     "half": _Phase("shapes", 8, 32, epochs=4, rate=5e-4, start=("runs/shapes_appearance/last",)),
     "": _Phase("shapes", 0, 16, epochs=3, rate=5e-4, start=("runs/shapes_half/last",)),
-}
-_PICTURES = {
-    "actioness": 0.0,
-    "start_end": 0.0,
-    "motion_sampling": 0.0,
-    "appearance_sampling": 0.0,
-    "motion_attributes": 0.0,
 }
 
 
@@ -106,7 +99,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                 )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(LossConfig(sigma=1.0, **(_PICTURES if phase.window == 1 else {}))),
+            "loss": dataclasses.asdict(LossConfig(sigma=1.0)),
             "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, phase.rate))),
             "schedule": dataclasses.asdict(
                 ScheduleConfig(

@@ -19,8 +19,6 @@ from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.registry import default_config
 
-_PICTURES = {"actioness": 0.0, "start_end": 0.0}
-
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The last phase, or the one named by `arg`, as in `configs/shapes.py`."""
@@ -30,12 +28,11 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.
     model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=0.5))
     full = config["learning_rates"]["base"]
-    pictures = config["loader"]["window"] == 1
     groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
     config |= {
         "name": "cg_stvg",
         "model": model,
-        "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=1.0, **(_PICTURES if pictures else {}))),
+        "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=config["loss"]["sigma"])),
         "learning_rates": dict.fromkeys(groups, full),
     }
     config["schedule"]["linear_groups"] = tuple(groups)

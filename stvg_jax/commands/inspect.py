@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jax
 
+    from stvg_jax.inference.clip import ClipConfig
+    from stvg_jax.inputs import LoaderSettings
     from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
@@ -48,11 +50,12 @@ def run(args: argparse.Namespace) -> None:
     import jax
     from jax.sharding import AbstractMesh
 
-    from stvg_jax.config import load_config_file
+    from stvg_jax.config import build, load_config_file
     from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
     from stvg_jax.grounding.task import GroundingTask
+    from stvg_jax.inputs import LoaderSettings
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.nn.remat import check_policy
     from stvg_jax.parallel.mesh import make_mesh
@@ -66,8 +69,9 @@ def run(args: argparse.Namespace) -> None:
     train, groups = experiment.train, experiment.groups
     fsdp = train.fsdp if args.fsdp is None else args.fsdp
     videos = train.batch_size if args.batch_size is None else args.batch_size
-    args.frames = _usual_frames(config) if args.frames is None else args.frames
-    args.width = _usual_width(config) if args.width is None else args.width
+    loader = build(LoaderSettings, config.get("loader", {}), "config.loader")
+    args.frames = _usual_frames(experiment.clip, loader) if args.frames is None else args.frames
+    args.width = _usual_width(experiment.clip, loader) if args.width is None else args.width
     _check_counts(args, fsdp, videos, train.parts)
     check_policy(train.remat)
     if args.compile and len(jax.devices()) != args.devices:
@@ -139,16 +143,14 @@ def batch_shapes(
     return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
 
 
-def _usual_frames(config: Mapping[str, Any]) -> int:
+def _usual_frames(clip: ClipConfig, loader: LoaderSettings) -> int:
     """Frames that training shows of a clip of 20 seconds, HC-STVG's length."""
-    clip, window = config["clip"], config["loader"]["window"]
-    frames = clip["frames_per_pass"] if clip["sampling"] == "vidstg" else round(20 * clip["sample_fps"])
-    return min(frames, window) if window else frames
+    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(20 * clip.sample_fps)
+    return min(frames, loader.window) if loader.window else frames
 
 
-def _usual_width(config: Mapping[str, Any]) -> int:
-    multiple = config["loader"]["width_multiple"]
-    return math.ceil(1.4 * config["clip"]["resolution"] / multiple) * multiple
+def _usual_width(clip: ClipConfig, loader: LoaderSettings) -> int:
+    return math.ceil(1.4 * clip.resolution / loader.width_multiple) * loader.width_multiple
 
 
 def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:

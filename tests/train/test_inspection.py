@@ -121,13 +121,26 @@ def get_config(arg=""):
 """
 
 
-def run(tmp_path, *options: str) -> None:
-    (tmp_path / "tiny.py").write_text(CONFIG)
+def run(tmp_path, *options: str, config: str = CONFIG) -> None:
+    (tmp_path / "tiny.py").write_text(config)
     parser = argparse.ArgumentParser()
     inspect.add_arguments(parser)
     args = parser.parse_args([str(tmp_path / "tiny.py"), *options])
     args.overrides = []
     inspect.run(args)
+
+
+@pytest.mark.parametrize(("window", "frames"), [(0, 64), (1, 1)])
+def test_without_options_a_batch_is_the_usual_one(window, frames, tmp_path, capsys):
+    """64 frames of 20 seconds, or the window; 90 columns for 64 rows, in multiples of 28."""
+    run(
+        tmp_path,
+        "--batch-size",
+        "1",
+        config=CONFIG.replace('"train": train', f'"train": train, "loader": {{"window": {window}}}'),
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["frames", "uint8[1,", f"{frames},", "64,", "112,", "3]"] in [line[:-1] for line in lines]
 
 
 def test_the_command_prints_every_table(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in four phases.
+"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in three phases.
 
     stvg-jax prepare shapes data/shapes_looks --kind looks --train 5000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes_appearance --kind appearance --train 4000 --val 0 --test 0
@@ -10,7 +10,6 @@
         --frames all
     stvg-jax train --config configs/shapes.py:looks --workdir runs/shapes_looks
     stvg-jax train --config configs/shapes.py:appearance --workdir runs/shapes_appearance
-    stvg-jax train --config configs/shapes.py:half --workdir runs/shapes_half
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
     stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
 
@@ -18,8 +17,8 @@ The released models start from backbones that know what things are and what word
 whole clips of things that are much alike its boxes do not improve in 15,000 samples: finding the right one is worth
 nothing until words have a meaning, and words get none until things are found. So it begins with single pictures, which
 show eight times as many sentences in the same time, of a thing among strangers (`looks`) and then among things that
-differ in one word (`appearance`). Movements come next, in runs of half a clip, and last the whole clips, whose
-beginning and end count.
+differ in one word (`appearance`). The whole clips come last, at lower rates: a step shows few of them, and at the rates
+of the pictures looks were forgotten before movements were learned.
 """
 
 from __future__ import annotations
@@ -49,7 +48,8 @@ class _Phase(NamedTuple):
     Attributes:
         data: name of the folders.
         window: `LoaderSettings.window`.
-        batch_size, epochs, rate: of the training; a linear fall of the rate at the end is for the last phase.
+        batch_size, epochs: of the training.
+        rates: full learning rates of the groups in `_GROUPS`.
         start: the checkpoint to start from.
     """
 
@@ -57,20 +57,19 @@ class _Phase(NamedTuple):
     window: int
     batch_size: int
     epochs: int
-    rate: float
+    rates: tuple[float, ...]
     start: tuple[str, ...]
 
 
 _PHASES = {
-    "looks": _Phase("shapes_looks", 1, 128, epochs=26, rate=7e-4, start=()),
-    "appearance": _Phase("shapes_appearance", 1, 128, epochs=48, rate=7e-4, start=("runs/shapes_looks/last",)),
-    "half": _Phase("shapes", 8, 32, epochs=4, rate=5e-4, start=("runs/shapes_appearance/last",)),
-    "": _Phase("shapes", 0, 16, epochs=3, rate=5e-4, start=("runs/shapes_half/last",)),
+    "looks": _Phase("shapes_looks", 1, 128, 26, (7e-4,) * 5, start=()),
+    "appearance": _Phase("shapes_appearance", 1, 128, 48, (7e-4,) * 5, start=("runs/shapes_looks/last",)),
+    "": _Phase("shapes", 0, 16, 3, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), start=("runs/shapes_appearance/last",)),
 }
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """The experiment's last phase, or the one named by `arg`: "looks", "appearance" or "half"."""
+    """The experiment's last phase, or the one named by `arg`: "looks" or "appearance"."""
     if arg not in _PHASES:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
@@ -100,7 +99,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
             "loss": dataclasses.asdict(LossConfig(sigma=1.0)),
-            "learning_rates": dataclasses.asdict(LearningRates(**dict.fromkeys(_GROUPS, phase.rate))),
+            "learning_rates": dataclasses.asdict(LearningRates(**dict(zip(_GROUPS, phase.rates, strict=True)))),
             "schedule": dataclasses.asdict(
                 ScheduleConfig(
                     epochs=phase.epochs,

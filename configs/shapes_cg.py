@@ -2,7 +2,6 @@
 
     stvg-jax train --config configs/shapes_cg.py:looks --workdir runs/shapes_cg_looks
     stvg-jax train --config configs/shapes_cg.py:appearance --workdir runs/shapes_cg_appearance
-    stvg-jax train --config configs/shapes_cg.py:half --workdir runs/shapes_cg_half
     stvg-jax train --config configs/shapes_cg.py --workdir runs/shapes_cg
     stvg-jax eval --config configs/shapes_cg.py --checkpoint runs/shapes_cg/best --out eval/shapes_cg \\
         --config.eval.split=test
@@ -27,15 +26,15 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     model |= {name: value for name, value in config["model"].items() if name in model}
     # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.
     model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=0.5))
-    full = config["learning_rates"]["base"]
     groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
     config |= {
         "name": "cg_stvg",
         "model": model,
         "loss": dataclasses.asdict(CGSTVGLossConfig(sigma=config["loss"]["sigma"])),
-        "learning_rates": dict.fromkeys(groups, full),
+        "learning_rates": {group: config["learning_rates"][group] for group in groups},
     }
-    config["schedule"]["linear_groups"] = tuple(groups)
+    linear = config["schedule"]["linear_groups"]
+    config["schedule"]["linear_groups"] = tuple(group for group in groups if group in linear)
     starts = config["train"]["initialise"]
     config["train"]["initialise"] = tuple(start.replace("runs/shapes_", "runs/shapes_cg_") for start in starts)
     return ml_collections.ConfigDict(config).lock()

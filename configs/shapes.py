@@ -64,7 +64,8 @@ class _Phase(NamedTuple):
 _PHASES = {
     "looks": _Phase("shapes_looks", 1, 128, 26, (7e-4,) * 5, start=()),
     "appearance": _Phase("shapes_appearance", 1, 128, 48, (7e-4,) * 5, start=("runs/shapes_looks/last",)),
-    "": _Phase("shapes", 0, 16, 3, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), start=("runs/shapes_appearance/last",)),
+    # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
+    "": _Phase("shapes", 16, 16, 3, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), start=("runs/shapes_appearance/last",)),
 }
 
 

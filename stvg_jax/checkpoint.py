@@ -134,6 +134,9 @@ def write(
     description = dataclasses.replace(description, parameters=table, files=files)
     record = {"format": FORMAT, **dataclasses.asdict(description)}
     (directory / _DESCRIPTION).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if one_file:
+        # safetensors lets nobody but the owner read.
+        shutil.copymode(directory / _DESCRIPTION, path)
 
 
 def describe(directory: Path) -> Description:

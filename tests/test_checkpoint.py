@@ -125,6 +125,11 @@ def test_every_file_is_missed(copy):
     refused(lambda: checkpoint.read(copy, description), "is missing")
 
 
+def test_a_single_file_may_be_read_by_whom_the_rest_may(one_file):
+    modes = {path.stat().st_mode for path in one_file.iterdir() if path.is_file()}
+    assert len(modes) == 1
+
+
 def test_a_damaged_single_file_is_found(one_file, tmp_path):
     directory = tmp_path / "copy"
     shutil.copytree(one_file, directory)

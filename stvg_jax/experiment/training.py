@@ -140,6 +140,10 @@ class Training:
             return self._run(state, step, checkpoints)
 
     def _run(self, state: TrainState, step, checkpoints: Checkpoints) -> int:
+        from data_pipeline.loading.tf_import import import_tensorflow
+
+        # The writer of TensorBoard's files loads TensorFlow too; whoever comes first decides what it says and takes.
+        import_tensorflow()
         settings = self.experiment.train
         plan = Plan(self._total_steps, settings.log_every, settings.save_every, settings.validate_every)
         monitor = Monitor(

@@ -91,10 +91,6 @@ class Monitor:
 
 
 def _tensorboard(folder: Path):
-    from data_pipeline.loading.tf_import import import_tensorflow
-
-    # Whoever comes first decides what TensorFlow says and takes.
-    import_tensorflow()
     from clu.metric_writers import SummaryWriter
 
     return SummaryWriter(str(folder / "tensorboard"))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from stvg_jax import checkpoint
 from stvg_jax.errors import InputError
-from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.nn.declare import Declared
 from stvg_jax.train.initialise import initial_parameters
-from stvg_jax.train.tokenizers import write_word_tokenizer
 
 
 def draw(rng, shape):
@@ -64,24 +60,3 @@ def test_what_does_not_fit_is_listed_unless_left_out(tmp_path):
     np.testing.assert_array_equal(found["a/y"], [7, 7, 7])
     with pytest.raises(InputError, match=r"leave_out: d/\.\* match no parameter"):
         initial_parameters(DECLARED, [source], ("a/x", "c/.*", "d/.*"), seed=0)
-
-
-def test_words_are_tokens(tmp_path):
-    count = write_word_tokenizer(tmp_path, ["the red square stops", "the square, then"], most=20)
-    tokenizer = Tokenizer(tmp_path, 16)
-    ids = tokenizer("the red square, elephant")
-    vocabulary = json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"]
-    words = {number: word for word, number in vocabulary.items()}
-    assert [words[i] for i in ids] == ["<s>", "the", "red", "square", ",", "<unk>", "</s>"]
-    assert count == len(vocabulary) == 10
-
-
-def test_the_order_of_sentences_changes_nothing(tmp_path):
-    for name, texts in (("a", ["b a", "c"]), ("b", ["c a", "b"])):
-        write_word_tokenizer(tmp_path / name, texts, most=20)
-    assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (tmp_path / "b" / "tokenizer.json").read_bytes()
-
-
-def test_too_many_words(tmp_path):
-    with pytest.raises(InputError, match="have 3 words, the model's token table has room for 2"):
-        write_word_tokenizer(tmp_path, ["a b c"], most=6)

@@ -9,17 +9,25 @@ from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.train.tokenizers import read_words, write_word_tokenizer
 
 
-def test_one_token_per_word(tmp_path):
-    assert write_word_tokenizer(tmp_path, ["the red square, left of it", "it"], most=16) == 11
-    tokenizer = Tokenizer(tmp_path, max_tokens=16)
-    start, *words, end = tokenizer("it left the blue square")
-    assert (start, end) == (0, 2)
-    assert len(set(words)) == 5 and words[3] == 3  # "blue" was not among them
+def test_words_are_tokens(tmp_path):
+    count = write_word_tokenizer(tmp_path, ["the red square stops", "the square, then"], most=20)
+    tokenizer = Tokenizer(tmp_path, 16)
+    ids = tokenizer("the red square, elephant")
+    vocabulary = json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"]
+    words = {number: word for word, number in vocabulary.items()}
+    assert [words[i] for i in ids] == ["<s>", "the", "red", "square", ",", "<unk>", "</s>"]
+    assert count == len(vocabulary) == 10
 
 
-def test_more_words_than_rows_of_the_table(tmp_path):
-    with pytest.raises(InputError, match="there are 2 different words, the model's token table has room for 1"):
-        write_word_tokenizer(tmp_path, ["red square"], most=5)
+def test_the_order_of_sentences_changes_nothing(tmp_path):
+    for name, texts in (("a", ["b a", "c"]), ("b", ["c a", "b"])):
+        write_word_tokenizer(tmp_path / name, texts, most=20)
+    assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (tmp_path / "b" / "tokenizer.json").read_bytes()
+
+
+def test_too_many_words(tmp_path):
+    with pytest.raises(InputError, match="there are 3 different words, the model's token table has room for 2"):
+        write_word_tokenizer(tmp_path, ["a b c"], most=6)
 
 
 def test_words_of_a_file(tmp_path):

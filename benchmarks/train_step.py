@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from benchmarks.forward import Other, matmul_rate, peak_memory_mb
-from stvg_jax.commands.inspect import batch_shapes, without_steps
+from stvg_jax.commands.inspect import batch_shapes, usual_size, without_steps
 from stvg_jax.config import load_config_file
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.registry import make_model
@@ -80,21 +80,28 @@ def stored_batches(experiment: Experiment, tokenizer: Path, rows: int) -> Iterat
             yield {name: value for name, value in batch.items() if name != "frame_ids"}
 
 
-def main() -> None:
+def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and the overrides of the configuration."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="experiment, see configs/; can be overridden")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="of the experiment, to read its own data")
     parser.add_argument("--batch-size", type=int, help="videos in a step (one for each device)")
-    parser.add_argument("--frames", type=int, default=64, help="of a drawn video (%(default)s)")
-    parser.add_argument("--width", type=int, default=588, help="columns of a drawn frame (%(default)s)")
+    parser.add_argument("--frames", type=int, help="of a drawn video (as `stvg-jax inspect` shows)")
+    parser.add_argument("--width", type=int, help="columns of a drawn frame (likewise)")
     parser.add_argument("--tokens", type=int, default=32, help="of a drawn text (%(default)s)")
     parser.add_argument("--steps", type=int, default=5, help="timed (%(default)s)")
     parser.add_argument("--warmup", type=int, default=1, help="steps before them (%(default)s)")
     parser.add_argument("--peak", type=float, metavar="TFLOPS", help="of a device; else a large product's rate")
     parser.add_argument("--against", metavar="COMMAND", help="another implementation to alternate with; see above")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result here")
-    args, overrides = parser.parse_known_args()
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    args, overrides = parse_arguments()
     experiment = Experiment.build(load_config_file(args.config, overrides=overrides))
+    frames, width = usual_size(experiment.config, experiment.clip)
+    args.frames, args.width = args.frames or frames, args.width or width
     train, mesh = experiment.train, make_mesh(experiment.train.fsdp)
     rows = args.batch_size or mesh.size * train.parts
     rates = experiment.rates(total_steps=1000)

@@ -8,7 +8,7 @@ from stvg_jax.errors import InputError
 
 RULES = ("hcstvg", "vidstg")
 # HC-STVG clips are treated as this long whatever their real length (TA-STVG, datasets/data_utils.py).
-_HCSTVG_CLIP_SEC = 20
+HCSTVG_CLIP_SEC = 20
 _PASSES = 2
 
 
@@ -180,7 +180,7 @@ def _with_tube(ids: np.ndarray, tube: tuple[int, int], end: int) -> np.ndarray:
 
 def _at_rate(frame_count: int, fps: float) -> np.ndarray:
     # The same operations in the same order as the reference: the products decide, to the last bit, where a step falls.
-    rate = fps / (frame_count / _HCSTVG_CLIP_SEC)
+    rate = fps / (frame_count / HCSTVG_CLIP_SEC)
     candidates = np.arange(max(frame_count - 1, 1), dtype=np.int64)
     steps = (candidates * rate).astype(np.int64)
     chosen = np.diff(steps, prepend=-1) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import jax
 
     from stvg_jax.inference.clip import ClipConfig
-    from stvg_jax.inputs import LoaderSettings
     from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
@@ -41,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mesh.add_argument("--compile", action="store_true", help="add XLA's plan of memory; see below")
     batch = parser.add_argument_group("a batch")
     batch.add_argument("--batch-size", type=int, metavar="B", help="on all devices (config.train.batch_size)")
-    batch.add_argument("--frames", type=int, metavar="T", help="of a video (as many as training shows of 20 seconds)")
-    batch.add_argument("--width", type=int, metavar="W", help="columns of a frame (7 for 5 rows, as of most videos)")
+    batch.add_argument("--frames", type=int, metavar="T", help="of a video (of one pass, or config.loader.window)")
+    batch.add_argument("--width", type=int, metavar="W", help="columns of a frame (those of a wide video)")
     batch.add_argument("--tokens", type=int, default=32, metavar="L", help="of a text (%(default)s)")
 
 
@@ -50,12 +49,11 @@ def run(args: argparse.Namespace) -> None:
     import jax
     from jax.sharding import AbstractMesh
 
-    from stvg_jax.config import build, load_config_file
+    from stvg_jax.config import load_config_file
     from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
     from stvg_jax.grounding.task import GroundingTask
-    from stvg_jax.inputs import LoaderSettings
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.nn.remat import check_policy
     from stvg_jax.parallel.mesh import make_mesh
@@ -69,9 +67,9 @@ def run(args: argparse.Namespace) -> None:
     train, groups = experiment.train, experiment.groups
     fsdp = train.fsdp if args.fsdp is None else args.fsdp
     videos = train.batch_size if args.batch_size is None else args.batch_size
-    loader = build(LoaderSettings, config.get("loader", {}), "config.loader")
-    args.frames = _usual_frames(experiment.clip, loader) if args.frames is None else args.frames
-    args.width = _usual_width(experiment.clip, loader) if args.width is None else args.width
+    frames, width = usual_size(config, experiment.clip)
+    args.frames = frames if args.frames is None else args.frames
+    args.width = width if args.width is None else args.width
     _check_counts(args, fsdp, videos, train.parts)
     check_policy(train.remat)
     if args.compile and len(jax.devices()) != args.devices:
@@ -143,14 +141,25 @@ def batch_shapes(
     return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
 
 
-def _usual_frames(clip: ClipConfig, loader: LoaderSettings) -> int:
-    """Frames that training shows of a clip of 20 seconds, HC-STVG's length."""
-    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(20 * clip.sample_fps)
-    return min(frames, loader.window) if loader.window else frames
+def usual_size(config: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
+    """(frames, columns) of most rows of a training batch: one pass of a clip of a wide video.
 
+    Args:
+        config: of the experiment.
+        clip: its section `clip`.
+    """
+    from data_pipeline.frames import model_size
+    from data_pipeline.loading import LoaderConfig
+    from data_pipeline.loading.buckets import bucket_width
+    from data_pipeline.sampling import HCSTVG_CLIP_SEC
+    from stvg_jax.config import build
+    from stvg_jax.inputs import LoaderSettings
 
-def _usual_width(clip: ClipConfig, loader: LoaderSettings) -> int:
-    return math.ceil(1.4 * clip.resolution / loader.width_multiple) * loader.width_multiple
+    settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
+    loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))
+    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(HCSTVG_CLIP_SEC * clip.sample_fps)
+    _, width = model_size(9, 16, clip.resolution)
+    return min(frames, loader.window or frames), bucket_width(width, loader)
 
 
 def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from stvg_jax.errors import InputError
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.card import write_card
+from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
 from stvg_jax.files import whole_file
 from stvg_jax.inference.loading import LoadedModel
@@ -43,7 +44,6 @@ from stvg_jax.train.optim import FROZEN, make_optimizer
 from stvg_jax.train.replay import check_finite
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
 from stvg_jax.train.step import make_train_step
-from stvg_jax.train.tokenizers import read_words, write_word_tokenizer
 from stvg_jax.train.workdir import Workdir, from_first_host
 
 # Settings that decide how often something is written, or where things lie, and not what is trained.
@@ -279,33 +279,9 @@ class Training:
 
     def _make_tokenizer(self) -> Tokenizer:
         folder = self._workdir.path / checkpoint.TOKENIZER
-        from_first_host(lambda: None if folder.exists() else self._write_tokenizer(folder))
+        samples = self._inputs.annotations.samples
+        from_first_host(lambda: None if folder.exists() else write_tokenizer(folder, self.experiment, samples))
         return Tokenizer(folder, self.experiment.model.config.roberta.max_tokens)
-
-    def _write_tokenizer(self, folder: Path) -> None:
-        from data_pipeline.loading.directions import swap_directions
-        from data_pipeline.text import model_text
-
-        settings, model = self.experiment.train, self.experiment.model.config
-        if settings.tokenizer == "words":
-            sampling = self.experiment.clip.sampling
-            samples = self._inputs.annotations.samples
-            texts = [model_text(s.subject if model.reads_subject else None, s.sentence, sampling) for s in samples]
-            write_word_tokenizer(folder, texts + [swap_directions(text) for text in texts], model.roberta.vocab_size)
-            return
-        if settings.tokenizer.endswith(".json"):
-            write_word_tokenizer(folder, read_words(Path(settings.tokenizer)), model.roberta.vocab_size)
-            return
-        places = [Path(settings.tokenizer)] if settings.tokenizer else []
-        places += [Path(source) / checkpoint.TOKENIZER for source in settings.initialise]
-        source = next((place for place in places if (place / "tokenizer.json").is_file()), None)
-        if source is None:
-            raise InputError(
-                "there is no tokenizer: config.train.tokenizer must be a folder with tokenizer.json, 'words' or a JSON "
-                "file with a list `words`, or a checkpoint in config.train.initialise must have one"
-            )
-        folder.mkdir(parents=True)
-        shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
 
     def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:
         """A table of the model's parts for the terminal, and one of all parameters in a file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,18 +43,3 @@ def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> in
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(directory / "tokenizer.json"))
     return len(vocabulary)
-
-
-def read_words(path: Path) -> list[str]:
-    """The list `words` of a JSON file, such as shapes' vocabulary.json.
-
-    Raises:
-        InputError: it is missing, or not a list of words.
-    """
-    try:
-        words = json.loads(path.read_text())["words"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"config.train.tokenizer: {path} has no list `words` ({error!r})") from error
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise InputError(f"config.train.tokenizer: `words` in {path} must be a list of words")
-    return words

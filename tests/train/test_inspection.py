@@ -132,7 +132,7 @@ def run(tmp_path, *options: str, config: str = CONFIG) -> None:
 
 @pytest.mark.parametrize(("window", "frames"), [(0, 64), (1, 1)])
 def test_without_options_a_batch_is_the_usual_one(window, frames, tmp_path, capsys):
-    """64 frames of 20 seconds, or the window; 90 columns for 64 rows, in multiples of 28."""
+    """64 frames of 20 seconds, or the window; as many columns as the loader makes of 64 rows of a wide video."""
     run(
         tmp_path,
         "--batch-size",
@@ -140,7 +140,7 @@ def test_without_options_a_batch_is_the_usual_one(window, frames, tmp_path, caps
         config=CONFIG.replace('"train": train', f'"train": train, "loader": {{"window": {window}}}'),
     )
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["frames", "uint8[1,", f"{frames},", "64,", "112,", "3]"] in [line[:-1] for line in lines]
+    assert ["frames", "uint8[1,", f"{frames},", "64,", "89,", "3]"] in [line[:-1] for line in lines]
 
 
 def test_the_command_prints_every_table(tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from stvg_jax.errors import InputError
 from stvg_jax.inference.tokenizer import Tokenizer
-from stvg_jax.train.tokenizers import read_words, write_word_tokenizer
+from stvg_jax.train.tokenizers import write_word_tokenizer
 
 
 def test_words_are_tokens(tmp_path):
@@ -28,18 +28,3 @@ def test_the_order_of_sentences_changes_nothing(tmp_path):
 def test_too_many_words(tmp_path):
     with pytest.raises(InputError, match="there are 3 different words, the model's token table has room for 2"):
         write_word_tokenizer(tmp_path, ["a b c"], most=6)
-
-
-def test_words_of_a_file(tmp_path):
-    path = tmp_path / "vocabulary.json"
-    path.write_text(json.dumps({"words": ["red", "square"]}))
-    assert read_words(path) == ["red", "square"]
-
-
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"words": []}', '{"words": "red"}', '{"words": [1]}'])
-def test_files_without_words(text, tmp_path):
-    path = tmp_path / "vocabulary.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(InputError, match="config.train.tokenizer: .*vocabulary.json"):
-        read_words(path)

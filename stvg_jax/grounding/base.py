@@ -165,8 +165,15 @@ class GroundingModel(nnx.Module):
         """
         raise NotImplementedError
 
-    def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        """[..., d] -> logits, float32 [...]."""
+    def _predict_times(self, states: jax.Array, rngs: nnx.Rngs | None) -> dict[str, jax.Array]:
+        """States of the temporal decoder [k, b, t, d] -> those outputs that are made of them."""
+        rows = states.swapaxes(0, 1)  # that dropout may have a key for each
+        start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
+        actioness = self._actioness(rows, rngs).swapaxes(0, 1)
+        return {"start_end_logits": start_end, "actioness_logits": actioness}
+
+    def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None = None) -> jax.Array:
+        """[b, ..., d] -> logits, float32 [b, ...]."""
         return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
 
 

@@ -113,9 +113,8 @@ class CGSTVG(GroundingModel):
         states, boxes, confidences = self._decode(video, encoded, anchors, truth, rngs)
         return GroundingOutput(
             boxes_cxcywh=boxes,
-            start_end_logits=self.start_end_head(states, rngs=rngs).astype(jnp.float32),
-            actioness_logits=self._actioness(states, rngs),
             confidences=confidences,
+            **self._predict_times(states, rngs),
         )
 
     def _decode(self, video: VideoFeatures, encoded: EncodedVideo, anchors, truth, rngs):
@@ -152,6 +151,6 @@ class CGSTVG(GroundingModel):
         if truth is not None:
             chosen = choose_true_frames(config, boxes, truth, encoded.frames_valid)
         else:
-            actioness = self._actioness(states, None)
+            actioness = self._actioness(states)
             chosen = choose_context_frames(config, actioness, confidence, encoded.frames_valid)
         return self.instance_context(*regions, chosen), confidence

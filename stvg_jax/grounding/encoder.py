@@ -11,7 +11,7 @@ from flax import nnx
 from stvg_jax.grounding.types import VideoFeatures
 from stvg_jax.nn.attention import MultiHeadAttention
 from stvg_jax.nn.declare import LayerNorm
-from stvg_jax.nn.keys import DropoutKeys
+from stvg_jax.nn.keys import DropoutKeys, split_keys
 from stvg_jax.nn.layers import FeedForward, dropout
 from stvg_jax.nn.masking import masked_mean, within
 from stvg_jax.nn.positions import image_positions
@@ -158,7 +158,7 @@ class CrossModalEncoder(nnx.Module):
             jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
             None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n),
             # A key for each frame, so that dropout does not depend on how many are handled at once.
-            None if rngs is None else jax.random.split(rngs.dropout(), b * t),
+            None if rngs is None else split_keys(rngs.dropout(), b * t),
         )
         if self.frames_per_step is None or b * t <= self.frames_per_step:
             encoded = jax.vmap(run)(frames)

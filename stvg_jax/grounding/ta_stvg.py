@@ -172,7 +172,7 @@ class TASTVG(GroundingModel):
         chosen = choose_frames(score, threshold, encoded.frames_valid)
         states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
         if second_pass:
-            actioness = jax.nn.sigmoid(self._actioness(states[-1], None))
+            actioness = jax.nn.sigmoid(self._actioness(states[-1]))
             chosen = choose_frames(actioness, config.actioness_threshold, encoded.frames_valid)
             states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
         if activated is not None:
@@ -181,8 +181,7 @@ class TASTVG(GroundingModel):
             parts["motion_attribute_logits"] = mean_over_chosen(motion_words, chosen)
         return GroundingOutput(
             boxes_cxcywh=boxes,
-            start_end_logits=self.start_end_head(states, rngs=rngs).astype(jnp.float32),
-            actioness_logits=self._actioness(states, rngs),
+            **self._predict_times(states, rngs),
             **parts,
         )
 

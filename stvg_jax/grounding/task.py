@@ -103,7 +103,7 @@ class GroundingTask:
             parameters: nested, as `PureModule.apply` takes them.
             inputs, targets: rows of a batch.
             counts: of the whole batch; None when these rows are the whole.
-            key: for dropout; None to train without.
+            key: for dropout, one for all rows or one for each [b]; None to train without.
         """
         rngs = None if key is None else DropoutKeys(key)
         output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.nn.declare import Linear
+from stvg_jax.nn.keys import draw_kept
 
 gelu = partial(jax.nn.gelu, approximate=False)
 
@@ -18,7 +19,7 @@ def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
     """Inverted dropout on `x`; the identity when `rngs` is None (inference) or `rate` is 0."""
     if rngs is None or rate == 0.0:
         return x
-    keep = jax.random.bernoulli(rngs.dropout(), 1.0 - rate, x.shape)
+    keep = draw_kept(rngs.dropout(), 1.0 - rate, x.shape)
     return jnp.where(keep, x / (1.0 - rate), 0.0).astype(x.dtype)
 
 

@@ -12,21 +12,18 @@ from stvg_jax.errors import InputError
 
 P = TypeVar("P")
 
-Loss = Callable[[Any, Any, jax.Array | None], tuple[jax.Array, Any]]
+Loss = Callable[[Any, Any], tuple[jax.Array, Any]]
 
 
-def accumulate_gradients(
-    loss: Loss, parameters: P, batch: Any, key: jax.Array | None, *, parts: int = 1
-) -> tuple[P, jax.Array, Any]:
+def accumulate_gradients(loss: Loss, parameters: P, batch: Any, *, parts: int = 1) -> tuple[P, jax.Array, Any]:
     """Gradient, value and metrics of a loss, computed over one part of the batch after the other.
 
     Args:
-        loss: (parameters, rows, key) -> (scalar, metrics). It must be additive: its values for the parts of a batch
+        loss: (parameters, rows) -> (scalar, metrics). It must be additive: its values for the parts of a batch
             add up to that for the whole, so a mean divides by counts of the whole batch. So must the metrics, any
             tree of arrays.
         parameters: any tree.
         batch: tree of arrays [b, ...].
-        key: for dropout, another for every part; None for a loss without.
         parts: how many; memory for activations shrinks by this factor.
 
     Returns:
@@ -37,17 +34,16 @@ def accumulate_gradients(
     """
     gradient = jax.value_and_grad(loss, has_aux=True)
 
-    def of_rows(rows: Any, key: jax.Array | None) -> tuple[P, jax.Array, Any]:
-        (value, metrics), gradients = gradient(parameters, rows, key)
+    def of_rows(rows: Any) -> tuple[P, jax.Array, Any]:
+        (value, metrics), gradients = gradient(parameters, rows)
         return gradients, value, metrics
 
     if parts == 1:
-        return of_rows(batch, key)
+        return of_rows(batch)
     split = jax.tree.map(lambda array: _split_rows(array, parts), batch)
-    keys = None if key is None else jax.random.split(key, parts)
-    shapes = jax.eval_shape(lambda: jax.tree.map(lambda array: array[0], (split, keys)))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of_rows, *shapes))
-    return jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, of_rows(*part)), None), zeros, (split, keys))[0]
+    shapes = jax.eval_shape(lambda: jax.tree.map(lambda array: array[0], split))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(of_rows, shapes))
+    return jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, of_rows(part)), None), zeros, split)[0]
 
 
 def _split_rows(array: jax.Array, parts: int) -> jax.Array:

@@ -12,9 +12,8 @@ video. Here each device runs its own rows and nothing else, and what it exchange
 The optimiser and the moving average are elementwise but for the norm of the gradient; those the partitioner splits as
 the state is split.
 
-A row's dropout depends on the seed, the step and its number in the batch. To that end the loss is a function of one
-row, mapped over a device's rows: neither the number of devices and hosts nor that of parts changes what a step
-computes, rounding apart.
+A row's dropout depends on the seed, the step and its number in the batch, for each row has a key of its own: neither
+the number of devices and hosts nor that of parts changes what a step computes, rounding apart.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Task(Protocol):
     def loss(
         self, parameters: dict, inputs: Any, targets: Any, counts: Any, key: jax.Array | None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The total and its terms, all of which add up over the parts of a batch."""
+        """The total and its terms, all of which add up over the parts of a batch; `key`, of dropout: one per row."""
 
 
 def make_train_step(
@@ -98,17 +97,14 @@ def make_train_step(
         """Gradients, loss and terms of the whole batch, from this device's rows and parts of parameters."""
         trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
 
-        def row_loss(trained, row, number):
-            inputs, targets = task.prepare({name: value[None] for name, value in row.items()})
-            row_key = None if key is None else jax.random.fold_in(key, number)
-            return task.loss(unflatten(frozen | trained), inputs, targets, counts, row_key)
+        keys = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
-        def loss(trained, rows, _):
-            values, terms = jax.vmap(row_loss, in_axes=(None, 0, 0))(trained, *rows)
-            return values.sum(0), jax.tree.map(lambda term: term.sum(0), terms)
+        def loss(trained, rows):
+            batch, keys = rows
+            return task.loss(unflatten(frozen | trained), *task.prepare(batch), counts, keys)
 
         with rematerialize(remat):
-            gradients, value, terms = accumulate_gradients(loss, trained, (batch, numbers), None, parts=parts)
+            gradients, value, terms = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
         return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, terms), mesh.axis_names)
 
     specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)

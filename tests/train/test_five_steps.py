@@ -63,10 +63,10 @@ def test_five_steps(released_parameters):
     optimizer = make_optimizer(optim, groups, make_released_rates(meta["max_iter"]))
 
     def step(trained, average, state, frozen, batch):
-        def loss(trained, batch, key):
-            return task.loss(unflatten(frozen | trained), *batch, key=key)
+        def loss(trained, batch):
+            return task.loss(unflatten(frozen | trained), *batch)
 
-        gradients, value, _ = accumulate_gradients(loss, trained, batch, None)
+        gradients, value, _ = accumulate_gradients(loss, trained, batch)
         updates, state = optimizer.update(gradients, state, trained)
         trained = optax.apply_updates(trained, updates)
         average = update_average(average, trained, optim.ema_decay)

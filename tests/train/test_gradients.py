@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from stvg_jax.errors import InputError
+from stvg_jax.grounding.registry import get_family
 from stvg_jax.grounding.task import GroundingTask
+from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.tree import flatten, unflatten
 from tests.tiny import tiny
 
 
-def rows_loss(weights, rows, key):
-    noise = 0.0 if key is None else jax.random.normal(key, ())
-    each = (rows["x"] @ weights - rows["y"]) ** 2 + noise
+def rows_loss(weights, rows):
+    each = (rows["x"] @ weights - rows["y"]) ** 2
     return each.sum() / 8, {"each": each.sum()}
 
 
@@ -31,23 +32,15 @@ def rows(count: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("parts", [2, 4, 8])
 def test_parts_add_up(parts):
     weights = jnp.arange(3.0)
-    whole = accumulate_gradients(rows_loss, weights, rows(8), None)
-    np.testing.assert_allclose(whole[0], jax.grad(lambda w: rows_loss(w, rows(8), None)[0])(weights))
-    split = jax.jit(functools.partial(accumulate_gradients, rows_loss, parts=parts))(weights, rows(8), None)
+    whole = accumulate_gradients(rows_loss, weights, rows(8))
+    np.testing.assert_allclose(whole[0], jax.grad(lambda w: rows_loss(w, rows(8))[0])(weights))
+    split = jax.jit(functools.partial(accumulate_gradients, rows_loss, parts=parts))(weights, rows(8))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), split, whole)
-
-
-def test_each_part_has_noise_of_its_own():
-    plain = accumulate_gradients(rows_loss, jnp.zeros(3), rows(4), None, parts=4)
-    noisy = accumulate_gradients(rows_loss, jnp.zeros(3), rows(4), jax.random.key(0), parts=4)
-    noise = [float(jax.random.normal(key, ())) for key in jax.random.split(jax.random.key(0), 4)]
-    assert len({round(value, 6) for value in noise}) == 4
-    np.testing.assert_allclose(noisy[2]["each"] - plain[2]["each"], sum(noise), rtol=1e-4)
 
 
 def test_parts_must_be_equal():
     with pytest.raises(InputError, match="a batch of 8 rows cannot be divided into 3 parts"):
-        accumulate_gradients(rows_loss, jnp.zeros(3), rows(8), None, parts=3)
+        accumulate_gradients(rows_loss, jnp.zeros(3), rows(8), parts=3)
 
 
 def training_batch(lengths: list[int], t: int, words: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -86,10 +79,10 @@ def test_the_model_in_parts_equals_the_whole_batch():
     def run(trained, parameters, batch, parts):
         counts = task.count(batch)
 
-        def loss(trained, rows, key):
-            return task.loss(unflatten(flatten(parameters) | trained), *task.prepare(rows), counts, key)
+        def loss(trained, rows):
+            return task.loss(unflatten(flatten(parameters) | trained), *task.prepare(rows), counts)
 
-        return accumulate_gradients(loss, trained, batch, None, parts=parts)
+        return accumulate_gradients(loss, trained, batch, parts=parts)
 
     whole, in_parts = (run(trained, parameters, batch, parts) for parts in (1, 2))
     largest = max(np.abs(value).max() for value in whole[0].values())
@@ -99,3 +92,26 @@ def test_the_model_in_parts_equals_the_whole_batch():
     np.testing.assert_allclose(in_parts[1], whole[1], rtol=1e-5)
     for name, value in whole[2].items():
         np.testing.assert_allclose(in_parts[2][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg"])
+def test_a_row_has_dropout_of_its_own(system):
+    """With a key for each row, a row's predictions do not depend on the rows beside it; another key changes them."""
+    module, parameters = tiny(system=system, frozen_backbones=False)
+    task = GroundingTask(module, get_family(system).losses())
+    batch = training_batch([4, 4, 4], t=4, words=(15, 60))
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    def boxes(batch, keys):
+        inputs, targets = task.prepare(batch)
+        rngs = DropoutKeys(keys)
+        return module.apply(parameters, lambda m: m.predict_to_train(inputs, targets.tube, rngs=rngs)).boxes_cxcywh
+
+    together = boxes(batch, keys)
+    for row in range(3):
+        alone = boxes({name: value[row : row + 1] for name, value in batch.items()}, keys[row : row + 1])
+        np.testing.assert_allclose(together[:, row], alone[:, 0], atol=1e-5)
+    swapped = boxes(batch, keys[::-1])
+    np.testing.assert_allclose(swapped[:, 1], together[:, 1], atol=1e-5)
+    assert np.abs(swapped[:, 0] - together[:, 0]).max() > 1e-3

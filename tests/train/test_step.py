@@ -12,6 +12,8 @@ import pytest
 from jax.sharding import Mesh
 
 from stvg_jax.errors import InputError
+from stvg_jax.nn.keys import DropoutKeys
+from stvg_jax.nn.layers import dropout
 from stvg_jax.parallel.feed import to_mesh
 from stvg_jax.parallel.mesh import make_mesh
 from stvg_jax.train.optim import OptimConfig, make_optimizer
@@ -37,7 +39,7 @@ class Regression:
         y, real = targets
         hidden = jnp.tanh(inputs @ parameters["up"]["kernel"] + parameters["up"]["bias"])
         if key is not None:
-            hidden = jnp.where(jax.random.bernoulli(key, 0.5, hidden.shape), 2 * hidden, 0)
+            hidden = dropout(hidden, 0.5, DropoutKeys(key))
         error = jnp.where(real[:, None], (hidden @ parameters["down"]["kernel"]) * parameters["scale"] - y, 0)
         terms = {"square": (error**2).sum() / counts, "columns": jnp.abs(error).sum(0) / counts}
         return terms["square"] + 0.1 * terms["columns"].sum(), terms

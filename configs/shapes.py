@@ -1,24 +1,26 @@
-"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in three phases.
+"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in five phases.
 
-    stvg-jax prepare shapes data/shapes_looks --kind looks --train 5000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes_appearance --kind appearance --train 4000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes --train 12000
-    for NAME in shapes_looks shapes_appearance; do
+    stvg-jax prepare shapes data/shapes_looks --kind looks --height 64 --train 3000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes_appearance --kind appearance --height 64 --train 4000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes_motion --kind motion --height 64 --train 5000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes --train 8000
+    for NAME in shapes_looks shapes_appearance shapes_motion; do
         stvg-jax prepare frames --dataset hcstvg --annotations data/$NAME --split train --out frames/$NAME --frames all
     done
     stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
         --frames all
-    stvg-jax train --config configs/shapes.py:looks --workdir runs/shapes_looks
-    stvg-jax train --config configs/shapes.py:appearance --workdir runs/shapes_appearance
+    for PHASE in looks appearance motion halves; do
+        stvg-jax train --config configs/shapes.py:$PHASE --workdir runs/shapes_$PHASE
+    done
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
     stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
 
 The released models start from backbones that know what things are and what words mean. This one learns that first. On
 whole clips of things that are much alike its boxes do not improve in 15,000 samples: finding the right one is worth
 nothing until words have a meaning, and words get none until things are found. So it begins with single pictures, which
-show eight times as many sentences in the same time, of a thing among strangers (`looks`) and then among things that
-differ in one word (`appearance`). The whole clips come last, at lower rates: a step shows few of them, and at the rates
-of the pictures looks were forgotten before movements were learned.
+show many more sentences in the same time, of a thing among strangers (`looks`) and then among things that differ in one
+word (`appearance`). Movements follow in the same way, in runs of four frames (`motion`); then come half clips and whole
+clips of all kinds, at lower rates: a step shows few of them, and at the rates of the pictures looks would be forgotten.
 """
 
 from __future__ import annotations
@@ -62,15 +64,17 @@ class _Phase(NamedTuple):
 
 
 _PHASES = {
-    "looks": _Phase("shapes_looks", 1, 128, 26, (7e-4,) * 5, start=()),
-    "appearance": _Phase("shapes_appearance", 1, 128, 48, (7e-4,) * 5, start=("runs/shapes_looks/last",)),
+    "looks": _Phase("shapes_looks", 1, 128, 45, (7e-4,) * 5, ()),
+    "appearance": _Phase("shapes_appearance", 1, 128, 40, (1e-3,) * 5, ("runs/shapes_looks/last",)),
+    "motion": _Phase("shapes_motion", 4, 64, 12, (4e-4, 1e-4, 4e-4, 7e-4, 4e-4), ("runs/shapes_appearance/last",)),
+    "halves": _Phase("shapes", 8, 32, 3, (4e-4, 1e-4, 4e-4, 7e-4, 4e-4), ("runs/shapes_motion/last",)),
     # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
-    "": _Phase("shapes", 16, 16, 3, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), start=("runs/shapes_appearance/last",)),
+    "": _Phase("shapes", 16, 16, 4, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), ("runs/shapes_halves/last",)),
 }
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """The experiment's last phase, or the one named by `arg`: "looks" or "appearance"."""
+    """The experiment's last phase, or the one named by `arg`, a key of `_PHASES`."""
     if arg not in _PHASES:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
@@ -99,7 +103,8 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                 )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(LossConfig(sigma=1.0)),
+            # A text encoder that begins with nothing needs more than a hint of what words are about.
+            "loss": dataclasses.asdict(LossConfig(sigma=1.0, motion_attributes=10.0, appearance_attributes=10.0)),
             "learning_rates": dataclasses.asdict(LearningRates(**dict(zip(_GROUPS, phase.rates, strict=True)))),
             "schedule": dataclasses.asdict(
                 ScheduleConfig(
@@ -120,7 +125,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     # Later phases need more words than the sentences of the first have.
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
-                    validate_every=750,
+                    validate_every=500,
                     validate_split="val" if phase.data == "shapes" else "",
                 )
             ),

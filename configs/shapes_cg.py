@@ -1,7 +1,8 @@
 """CG-STVG on the generated videos of moving shapes: data, sizes and phases of `configs/shapes.py`.
 
-    stvg-jax train --config configs/shapes_cg.py:looks --workdir runs/shapes_cg_looks
-    stvg-jax train --config configs/shapes_cg.py:appearance --workdir runs/shapes_cg_appearance
+    for PHASE in looks appearance motion halves; do
+        stvg-jax train --config configs/shapes_cg.py:$PHASE --workdir runs/shapes_cg_$PHASE
+    done
     stvg-jax train --config configs/shapes_cg.py --workdir runs/shapes_cg
     stvg-jax eval --config configs/shapes_cg.py --checkpoint runs/shapes_cg/best --out eval/shapes_cg \\
         --config.eval.split=test

@@ -12,14 +12,14 @@ from data_pipeline.shapes.tracks import Track
 from data_pipeline.shapes.vocabulary import COLOURS, DEEDS, MOVES, SHAPES, SIZES, TURNS
 
 # Lengths of deeds in units of time, 64 to a clip.
-LENGTHS = (10, 26)
+LENGTHS = (14, 32)
 _EDGE = 2  # units at the clip's ends in which nothing begins or ends
-_PAUSE = 7  # units between two unconnected deeds of a thing
+_PAUSE = 6  # units between two unconnected deeds of a thing
 _SETTLE = 3  # units that a thing is there before its first deed and after its last
 _JITTER = 0.06  # of a radius
 _SPIN = 10.0  # degrees per unit, about: far from every symmetry of the shapes at the usual sampling steps
 _SYMMETRY = {"square": 90.0, "triangle": 120.0, "star": 72.0}
-_BLINK = 6.0  # units from one blink to the next
+_BLINK = 8.0  # units from one blink to the next
 _WEIGHTS = {deed: 0.25 if deed in TURNS else 1.5 if deed in MOVES else 1.2 for deed in DEEDS}
 _SAID = {("size", "colour", "shape"): 0.4, ("colour", "shape"): 0.4, ("size", "shape"): 0.1, ("size", "colour"): 0.1}
 

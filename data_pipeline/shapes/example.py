@@ -22,7 +22,7 @@ from stvg_jax.errors import InputError
 
 # Width over height, each as frequent.
 ASPECTS = (1.0, 4 / 3, 1.5)
-_ATTEMPTS = 5000
+_ATTEMPTS = 20000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:
 
 def _add_bystander(plot: Plot, cast: Cast) -> None:
     """Something that has nothing to do with the sentence, in every other scene; always where there are just two."""
-    if len(plot.parts) < 3 or (len(plot.parts) < 5 and cast.draws.chance(0.4)):
+    if len(plot.parts) < 3 or (len(plot.parts) < 4 and cast.draws.chance(0.4)):
         part = Part(cast.look(), cast.presence(24, 64) if cast.draws.chance(0.5) else None)
         plot.parts.append(cast.busy(part, cast.draws.integer(0, 2), other_than=()))
 

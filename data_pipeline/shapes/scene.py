@@ -11,7 +11,7 @@ from data_pipeline.shapes.vocabulary import SHAPES
 # Times are drawn in units of which a clip has this many, whatever its number of frames.
 UNITS = 64
 # Radius over the height of the picture.
-RADII = {"small": 0.095, "big": 0.155}
+RADII = {"small": 0.12, "big": 0.19}
 # Of the square's half side, of the triangle's and the star's corners, over the radius: about equally large to the eye.
 STRETCH = {"circle": 1.0, "square": 0.89, "triangle": 1.25, "star": 1.25}
 # Radius of the circle around a shape in any rotation, over its radius.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = "shapes/1"
+VERSION = "shapes/2"
 
 COLOURS = {
     "red": (222, 44, 40),

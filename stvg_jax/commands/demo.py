@@ -20,7 +20,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to fill (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the video (%(default)s)")
+    parser.add_argument("--seed", type=int, default=9, help="of the video (%(default)s)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="another one for shapes (the built-in one)")
 
 

@@ -24,7 +24,7 @@ def appearance(cast: Cast) -> Plot:
             parts.append(Part(near, cast.presence(12, 46)))
         else:
             parts.append(cast.busy(Part(near), 1, other_than=()))
-    if draws.chance(0.5):
+    if len(parts) < 4 and draws.chance(0.5):
         parts.append(cast.busy(Part(cast.stranger(look)), draws.integer(0, 1), other_than=()))
     return Plot("appearance", Query(cast.noun(look, said), Event(EXIST)), parts, 0, interval)
 
@@ -35,5 +35,5 @@ def looks(cast: Cast) -> Plot:
     look = cast.look()
     interval = cast.presence(12, 46)
     parts = [Part(look, interval)]
-    parts += [Part(cast.stranger(look), cast.presence(32, 64)) for _ in range(cast.draws.integer(1, 3))]
+    parts += [Part(cast.stranger(look), cast.presence(16, 48)) for _ in range(cast.draws.integer(1, 2))]
     return Plot("appearance", Query(cast.noun(look, cast.said()), Event(EXIST)), parts, 0, interval)

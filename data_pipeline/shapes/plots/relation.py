@@ -123,7 +123,7 @@ def passing(cast: Cast) -> Plot:
     draws, said, look = cast.draws, cast.said(), cast.look()
     side_word = draws.choice(("above", "below"))
     mark = Part(cast.stranger(look), (0, cast.stage.frame_count))
-    deed, interval = draws.choice(MOVES[:2]), cast.slot(lengths=(14, 28))
+    deed, interval = draws.choice(MOVES[:2]), cast.slot(lengths=(18, 32))
     width, sign = cast.stage.width, _DIRECTIONS[deed][1]
     target = Part(look, deeds=[(deed, interval)], by=(sign * draws.uniform(0.45, 0.62) * width, 0.0))
     twin = Part(cast.twin(look, said), deeds=[(draws.choice(MOVES[:2]), cast.slot())])

@@ -7,9 +7,9 @@ from data_pipeline.shapes.queries import Event, Query, When
 from data_pipeline.shapes.scene import Look
 from data_pipeline.shapes.vocabulary import EXIST, MOVES, STOP
 
-_SHORT = (8, 15)  # units, of deeds of which there are two in a row
-_MIDDLE = (9, 17)  # units, of deeds that are done twice
-_REST = (10, 22)  # units that a thing rests after it has stopped
+_SHORT = (11, 18)  # units, of deeds of which there are two in a row
+_MIDDLE = (12, 20)  # units, of deeds that are done twice
+_REST = (12, 22)  # units that a thing rests after it has stopped
 _LEAD = 8  # units between the first of several and the next
 
 

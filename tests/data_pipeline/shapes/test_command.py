@@ -18,7 +18,7 @@ def test_a_small_dataset(tmp_path, capsys):
     counts = ["--train", 2, "--val", 0, "--test", 1, "--height", 48, "--frames", 32, "--seed", 5, "--fps", 10]
     prepare_shapes.run(parse([out, *counts, "--processes", 1]))
     output = capsys.readouterr()
-    assert output.out == f"shapes/1: 2 train, 0 val, 1 test videos in {out}\n"
+    assert output.out == f"shapes/2: 2 train, 0 val, 1 test videos in {out}\n"
     assert output.err == "shapes: 3/3 videos\n"
     manifest = json.loads((out / "shapes.json").read_text())
     assert (manifest["seed"], manifest["height"], manifest["frames"], manifest["fps"]) == (5, 48, 32, 10)

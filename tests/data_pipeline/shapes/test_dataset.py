@@ -29,7 +29,7 @@ def contents(folder):
 
 def test_it_is_read_as_hcstvg(dataset):
     out, manifest = dataset
-    assert manifest["version"] == "shapes/1" and manifest["videos"] == {"train": 5, "val": 1, "test": 2}
+    assert manifest["version"] == "shapes/2" and manifest["videos"] == {"train": 5, "val": 1, "test": 2}
     for split, count in PLAN.counts().items():
         annotations = read_annotations("hcstvg", out, split=split, videos=out / "v1_video")
         assert len(annotations.samples) == count and not annotations.problems and not annotations.excluded

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.shapes.drawing import draw_frames
-from data_pipeline.shapes.scene import Background
+from data_pipeline.shapes.scene import RADII, Background
 from data_pipeline.shapes.tracks import track
 from data_pipeline.shapes.vocabulary import COLOURS, SHAPES
 from tests.data_pipeline.shapes.scenes import PLAIN, STAGE, scene, thing
@@ -41,7 +41,7 @@ def test_areas_tell_the_shapes_apart():
         frame = draw_frames(scene(thing(f"big white {shape}", 80, 50)))[0]
         return (frame[..., 0] - 50.0).sum() / (RGB["white"][0] - 50.0)
 
-    radius = 15.5
+    radius = 100 * RADII["big"]
     np.testing.assert_allclose(area("circle"), np.pi * radius**2, rtol=0.01)
     np.testing.assert_allclose(area("square"), (2 * 0.89 * radius) ** 2, rtol=0.01)
     np.testing.assert_allclose(area("triangle"), 0.75 * 3**0.5 * (1.25 * radius) ** 2, rtol=0.01)

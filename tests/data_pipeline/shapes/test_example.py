@@ -15,7 +15,7 @@ from stvg_jax.errors import InputError
 
 FROZEN_DRAWS = [0.976082, 173, "c"]
 FROZEN_UNIFORMS = [0.915374, 0.889166]
-FROZEN = ("d4c1ef94d152ef93", "7f8e0b2dc23e7e68", "f29f0a68378c5ceb")
+FROZEN = ("ad08bbb94d8ad3aa", "e97b2f38e199c671", "527c1376f0d6a496")
 
 SMALL = Settings(height=64, frames=40, fps=8)
 

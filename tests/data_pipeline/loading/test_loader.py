@@ -170,6 +170,15 @@ def test_a_window_shows_a_run_of_each_clip_with_some_of_its_tube():
     assert whole["frames"].shape[1] > 3, "evaluation sees whole clips"
 
 
+def test_a_scattered_window_shows_frames_of_the_tube_and_others():
+    config = dataclasses.replace(CONFIG, flip=0.0, temporal_crop=0.0, window=2, scattered=True)
+    apart = set()
+    for batch in make_loader(4, config=config, batch_size=4).batches(0, 12):
+        assert batch["frames"].shape[1] == 2 and (batch["in_tube"].sum(axis=1) == 1).all()
+        apart.update(np.diff(batch["frame_ids"])[:, 0].tolist())
+    assert len(apart) > 2
+
+
 def test_flip_moves_pictures_boxes_and_words_together():
     batches = {}
     for name, config in {

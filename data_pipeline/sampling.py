@@ -112,7 +112,7 @@ def cut_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.rand
     """
     if len(ids) <= length:
         return ids
-    inside = np.flatnonzero((ids >= tube[0]) & (ids < tube[1]))
+    inside = np.flatnonzero(_within(ids, tube))
     start = rng.integers(max(0, inside[0] - length + 1), min(inside[-1], len(ids) - length) + 1)
     return ids[start : start + length]
 
@@ -130,7 +130,7 @@ def scatter_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.
     """
     if len(ids) <= length:
         return ids
-    held = (ids >= tube[0]) & (ids < tube[1])
+    held = _within(ids, tube)
     inside, outside = ids[held], ids[~held]
     count = min(max(-(-length // 2), length - len(outside)), len(inside))
     chosen = rng.choice(inside, count, replace=False), rng.choice(outside, length - count, replace=False)
@@ -188,9 +188,14 @@ def _crop_around(ids: np.ndarray, tube: tuple[int, int], rng: np.random.Generato
     return ids[start : last + 1]
 
 
+def _within(ids: np.ndarray, tube: tuple[int, int]) -> np.ndarray:
+    """bool [n]: which of `ids` lie in the tube."""
+    return (ids >= tube[0]) & (ids < tube[1])
+
+
 def _with_tube(ids: np.ndarray, tube: tuple[int, int], end: int) -> np.ndarray:
     """`ids`, with the nearest one moved into the tube if none is there. `end` is one past the clip's last frame."""
-    if np.any((ids >= tube[0]) & (ids < tube[1])):
+    if _within(ids, tube).any():
         return ids
     middle = (max(tube[0], int(ids[0])) + min(tube[1], end) - 1) // 2
     moved = ids.copy()

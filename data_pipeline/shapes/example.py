@@ -161,7 +161,7 @@ def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:
 
 
 def _add_bystander(plot: Plot, cast: Cast) -> None:
-    """Something that has nothing to do with the sentence, in every other scene; always where there are just two."""
+    """Something that has nothing to do with the sentence: always where there are just two things, often where three."""
     if len(plot.parts) < 3 or (len(plot.parts) < 4 and cast.draws.chance(0.4)):
         part = Part(cast.look(), cast.presence(24, 64) if cast.draws.chance(0.5) else None)
         plot.parts.append(cast.busy(part, cast.draws.integer(0, 2), other_than=()))

@@ -89,28 +89,7 @@ def make_train_step(
         InputError: for an unknown policy; and when the step is traced, if a device's rows cannot be divided into parts.
     """
     check_policy(remat)
-    trained_specs, frozen_specs = (
-        {path: sharding.spec for path, sharding in part.items()} for part in (shardings.trained, shardings.frozen)
-    )
-
-    def device_gradients(trained, frozen, batch, numbers, counts, key):
-        """Gradients, loss and terms of the whole batch, from this device's rows and parts of parameters."""
-        trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
-
-        keys = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
-
-        def loss(trained, rows):
-            batch, keys = rows
-            return task.loss(unflatten(frozen | trained), *task.prepare(batch), counts, keys)
-
-        with rematerialize(remat):
-            gradients, value, terms = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
-        return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, terms), mesh.axis_names)
-
-    specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)
-    all_gradients = jax.shard_map(
-        device_gradients, mesh=mesh, in_specs=specs, out_specs=(trained_specs, REPLICATED, REPLICATED), check_vma=False
-    )
+    all_gradients = _make_gradients(task, mesh, shardings, parts, remat)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         rows = len(next(iter(batch.values())))
@@ -138,6 +117,34 @@ def make_train_step(
         out_shardings=(shardings, NamedSharding(mesh, REPLICATED)),
         donate_argnums=0,
         compiler_options=compiler_options(),
+    )
+
+
+def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, remat: str) -> Callable:
+    """(trained, frozen, batch, numbers of its rows, counts, key) -> gradients, loss and terms of the whole batch.
+
+    Arguments as for `make_train_step`.
+    """
+    trained_specs, frozen_specs = (
+        {path: sharding.spec for path, sharding in part.items()} for part in (shardings.trained, shardings.frozen)
+    )
+
+    def device_gradients(trained, frozen, batch, numbers, counts, key):
+        """The same from this device's rows and parts of parameters."""
+        trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
+        keys = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+
+        def loss(trained, rows):
+            batch, keys = rows
+            return task.loss(unflatten(frozen | trained), *task.prepare(batch), counts, keys)
+
+        with rematerialize(remat):
+            gradients, value, terms = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
+        return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, terms), mesh.axis_names)
+
+    specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)
+    return jax.shard_map(
+        device_gradients, mesh=mesh, in_specs=specs, out_specs=(trained_specs, REPLICATED, REPLICATED), check_vma=False
     )
 
 

@@ -11,6 +11,7 @@ from data_pipeline.loading.buckets import bucket_width, most_frames, needed_fram
 from data_pipeline.loading.draws import CLIP, generator
 from data_pipeline.sampling import evaluation_frame_ids, interleave, training_frame_ids
 from data_pipeline.shards.jpeg import decode
+from stvg_jax.errors import InputError
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
 from tests.videos import numbers_in
 
@@ -177,6 +178,8 @@ def test_a_scattered_window_shows_frames_of_the_tube_and_others():
         assert batch["frames"].shape[1] == 2 and (batch["in_tube"].sum(axis=1) == 1).all()
         apart.update(np.diff(batch["frame_ids"])[:, 0].tolist())
     assert len(apart) > 2
+    with pytest.raises(InputError, match="scattered=True needs a window"):
+        dataclasses.replace(config, window=0)
 
 
 def test_flip_moves_pictures_boxes_and_words_together():

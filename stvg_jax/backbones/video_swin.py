@@ -33,7 +33,10 @@ class VideoSwinConfig:
         depths: blocks per stage.
         heads: attention heads per stage.
         window: tokens of a window along (time, height, width).
-        patch: pixels of a patch side; time is not patched.
+        patch: pixels of a patch side; time is not downsampled.
+        patch_frames: frames that a patch shows, an odd number: its own and as many before as after. The released model
+            sees one, and finds out in its many blocks what has changed; a shallow one that is trained from scratch
+            hardly does.
         mlp_ratio: hidden over outer channels in the feed-forward parts.
         drop_path: stochastic depth of the last block while training, growing linearly from 0.
         windows_per_step: how many windows' tokens are handled at once, to bound memory and to stay in a CPU's caches:
@@ -45,9 +48,14 @@ class VideoSwinConfig:
     heads: tuple[int, ...] = (3, 6, 12, 24)
     window: tuple[int, int, int] = (8, 7, 7)
     patch: int = 4
+    patch_frames: int = 1
     mlp_ratio: int = 4
     drop_path: float = 0.2
     windows_per_step: int | None = None
+
+    def __post_init__(self):
+        if self.patch_frames < 1 or self.patch_frames % 2 == 0:
+            raise ValueError(f"patch_frames is {self.patch_frames}; it must be an odd number, 1 or more")
 
     @property
     def out_channels(self) -> int:
@@ -153,18 +161,30 @@ class PatchEmbed(nnx.Module):
     """Non-overlapping patches to channels, then a norm."""
 
     def __init__(self, config: VideoSwinConfig, *, dtype):
-        self.proj = Linear(3 * config.patch**2, config.width, dtype=dtype)
+        self.proj = Linear(config.patch_frames * 3 * config.patch**2, config.width, dtype=dtype)
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
         self.patch = config.patch
+        self.reach = config.patch_frames // 2
 
-    def __call__(self, frames: jax.Array) -> jax.Array:
-        """frames [b, t, h, w, 3] -> [b, t, ceil(h / patch), ceil(w / patch), width]."""
+    def __call__(self, frames: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+        """frames [b, t, h, w, 3], real ones of each int [b] or None -> [b, t, ceil(h / patch), ceil(w / patch), width].
+
+        Beyond the ends of a video its first and its last frame go on.
+        """
         b, t, h, w, _ = frames.shape
         p = self.patch
         x = jnp.pad(frames, ((0, 0), (0, 0), (0, -h % p), (0, -w % p), (0, 0)))
         rows, columns = x.shape[2] // p, x.shape[3] // p
         x = x.reshape(b, t, rows, p, columns, p, 3).transpose(0, 1, 2, 4, 3, 5, 6)
-        return self.norm(self.proj(x.reshape(b, t, rows, columns, p * p * 3)))
+        x = x.reshape(b, t, rows, columns, p * p * 3)
+        if self.reach:
+            last = jnp.full((b, 1), t - 1) if lengths is None else lengths[:, None] - 1
+            shown = [
+                jnp.take_along_axis(x, jnp.clip(jnp.arange(t) + step, 0, last)[:, :, None, None, None], axis=1)
+                for step in range(-self.reach, self.reach + 1)
+            ]
+            x = jnp.concatenate(shown, axis=-1)
+        return self.norm(self.proj(x))
 
 
 class PatchMerging(nnx.Module):
@@ -210,7 +230,8 @@ class VideoSwin(nnx.Module):
         Returns:
             [b, t, ceil(h / stride), ceil(w / stride), out_channels]; real within t and ceil(sizes / stride).
         """
-        x = self.patch_embed(zero_outside(frames.astype(self.dtype), _image_sizes(sizes)))
+        lengths = None if sizes is None else sizes[:, 0]
+        x = self.patch_embed(zero_outside(frames.astype(self.dtype), _image_sizes(sizes)), lengths)
         if sizes is not None:
             sizes = jnp.maximum(-(-sizes // jnp.array([1, self.config.patch, self.config.patch])), 1)
         for i, stage in enumerate(self.stages):

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from stvg_jax.backbones.video_swin import VideoSwin, VideoSwinConfig, relative_position_index
+from stvg_jax.backbones.video_swin import PatchEmbed, VideoSwin, VideoSwinConfig, relative_position_index
 from stvg_jax.backbones.windows import DensePlan, GatherPlan
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
@@ -24,10 +24,11 @@ def make(config=CONFIG):
     return jax.jit(lambda frames, sizes=None: module.apply(parameters, lambda m: m(frames, sizes)))
 
 
-def test_padded_equals_alone():
+@pytest.mark.parametrize("patch_frames", [1, 5])
+def test_padded_equals_alone(patch_frames):
     """Sizes around every edge: grids smaller than, equal to and larger than a window, odd and even, with and
-    without a shift along each axis."""
-    swin = make()
+    without a shift along each axis; videos shorter and longer than a patch."""
+    swin = make(dataclasses.replace(CONFIG, patch_frames=patch_frames))
     sizes = [(1, 4, 4), (7, 28, 28), (8, 28, 29), (9, 29, 57), (16, 56, 60), (17, 61, 33), (3, 84, 8), (12, 12, 84)]
     rng = np.random.default_rng(0)
     videos = [rng.standard_normal((*size, 3)).astype(np.float32) for size in sizes]
@@ -72,6 +73,24 @@ def test_windows_in_steps_equal_all_at_once():
     video = np.random.default_rng(0).standard_normal((2, 9, 60, 64, 3)).astype(np.float32)
     stepped = make(dataclasses.replace(CONFIG, windows_per_step=5))
     np.testing.assert_allclose(stepped(video), make()(video), atol=1e-5)
+
+
+def test_a_patch_shows_its_neighbours_in_time():
+    """Frame by frame, what a patch of three frames makes of a video is what it makes of these three alone, and at the
+    ends of the video the frame itself stands in for the one that is missing."""
+    patch = PureModule(PatchEmbed(dataclasses.replace(CONFIG, patch_frames=3), dtype=np.float32))
+    parameters = initialize(unflatten(patch.declarations), seed=0)
+    embed = lambda frames: np.asarray(patch.apply(parameters, lambda m: m(frames)))  # noqa: E731
+    video = np.random.default_rng(0).standard_normal((1, 4, 8, 8, 3)).astype(np.float32)
+    whole = embed(video)
+    for t, shown in enumerate(([0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3])):
+        np.testing.assert_allclose(whole[:, t], embed(video[:, shown])[:, 1], atol=1e-6)
+    assert np.abs(whole[:, 1] - embed(video[:, [1, 1, 1]])[:, 1]).max() > 0.1
+
+
+def test_a_patch_has_a_middle_frame():
+    with pytest.raises(ValueError, match="patch_frames is 2; it must be an odd number"):
+        VideoSwinConfig(patch_frames=2)
 
 
 def test_stochastic_depth_drops_whole_videos():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from data_pipeline.shapes.casting import Cast, Plot
 from data_pipeline.shapes.plots import relation, time
 from data_pipeline.shapes.plots.appearance import appearance, looks
-from data_pipeline.shapes.plots.motion import motion
+from data_pipeline.shapes.plots.motion import deeds, motion
 
 PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "appearance": appearance,
@@ -23,6 +23,7 @@ PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "passing": relation.passing,
     "following": relation.following,
     "looks": looks,
+    "deeds": deeds,
 }
 # How many of a hundred sentences are of which kind.
 SHARES = {
@@ -38,7 +39,8 @@ SHARES = {
     "towards": 3,
     "passing": 2,
     "following": 2,
-    # For a dataset of its own, to begin learning with.
+    # For datasets of their own, to begin learning with.
     "looks": 0,
+    "deeds": 0,
 }
 assert SHARES.keys() == PLOTS.keys() and sum(SHARES.values()) == 100

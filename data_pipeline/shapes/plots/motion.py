@@ -18,3 +18,18 @@ def motion(cast: Cast) -> Plot:
         else:
             parts.append(cast.busy(Part(near), 1, other_than={deed}))
     return Plot("motion", Query(cast.noun(look, said), Event(deed)), parts, 0, interval)
+
+
+def deeds(cast: Cast) -> Plot:
+    """Strangers around the target that do other things, at the same time or at their own. Half of the sentences say no
+    more than what it does: whoever does not know yet what verbs mean learns that here."""
+    draws, look = cast.draws, cast.look()
+    deed, interval = cast.deed(look), cast.slot()
+    parts, done = [Part(look, deeds=[(deed, interval)])], {deed}
+    for _ in range(draws.integer(1, 2)):
+        stranger = cast.stranger(look)
+        other = cast.deed(stranger, other_than=done)
+        parts.append(Part(stranger, deeds=[(other, interval if draws.chance(0.5) else cast.slot())]))
+        done.add(other)
+    said = cast.said() if draws.chance(0.5) else ()
+    return Plot("motion", Query(cast.noun(look, said), Event(deed)), parts, 0, interval)

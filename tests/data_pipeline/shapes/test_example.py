@@ -9,6 +9,7 @@ from data_pipeline.shapes.draws import Draws
 from data_pipeline.shapes.facts import observe
 from data_pipeline.shapes.parsing import parse
 from data_pipeline.shapes.plots import PLOTS, SHARES
+from data_pipeline.shapes.queries import Noun
 from data_pipeline.shapes.tracks import track
 from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS
 from stvg_jax.errors import InputError
@@ -119,6 +120,19 @@ def test_looks_shows_strangers():
         alike += sum(any(getattr(look, k) == v for k, v in said.items()) for look in rest)
         others += len(rest)
     assert alike < 0.25 * others
+
+
+def test_deeds_are_told_by_the_verb():
+    """Nothing but the target does what the sentence says, and about half of the sentences say nothing else."""
+    bare = 0
+    for index in range(20):
+        example = make_example(0, split="check", index=index, kind="deeds")
+        grounding = example.groundings[0]
+        query = parse(grounding.sentence)
+        rest = [thing for i, thing in enumerate(example.scene.things) if i != grounding.thing]
+        assert rest and all(action.deed != query.event.deed for thing in rest for action in thing.actions)
+        bare += query.noun == Noun()
+    assert 5 <= bare <= 15
 
 
 def test_labels_say_what_the_sentence_says(examples):

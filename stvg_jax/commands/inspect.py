@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
-    from stvg_jax.grounding.task import GroundingTask
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.nn.remat import check_policy
     from stvg_jax.parallel.mesh import make_mesh
@@ -92,7 +91,8 @@ def run(args: argparse.Namespace) -> None:
     _print_batch(batch, args.devices)
     _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
     whole = make_model(config["name"], without_steps(config["model"]), experiment.model.dtype)
-    flops = inspection.step_flops(GroundingTask(PureModule(whole), experiment.task.losses), shapes, batch, train.remat)
+    task = dataclasses.replace(experiment.task, module=PureModule(whole))
+    flops = inspection.step_flops(task, shapes, batch, train.remat)
     _print_flops(flops, args.devices, train.remat)
     if args.compile:
         mesh = make_mesh(fsdp)

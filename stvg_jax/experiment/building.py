@@ -9,9 +9,10 @@ from typing import Any
 from flax import nnx
 
 from stvg_jax.config import build
+from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.registry import get_family, make_model, whole_config
-from stvg_jax.grounding.task import CommonLearningRates, GroundingTask, learning_rate_rules
+from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.loading import DTYPES
 from stvg_jax.inference.step_sizes import fit_backend
@@ -31,6 +32,7 @@ class Experiment:
         module: the same as a pure function.
         task: losses on it.
         groups: parameter path -> group of learning rates.
+        grounds: whether the model gives tubes, and so can be evaluated.
         clip, learning_rates, schedule, optim, train, eval: sections of the configuration.
     """
 
@@ -39,8 +41,9 @@ class Experiment:
     module: PureModule
     task: GroundingTask
     groups: dict[str, str]
+    grounds: bool
     clip: ClipConfig
-    learning_rates: CommonLearningRates
+    learning_rates: Any
     schedule: ScheduleConfig
     optim: OptimConfig
     train: TrainConfig
@@ -59,6 +62,11 @@ class Experiment:
 
         family = get_family(config["name"])
         train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
+        if train.validate_split and not family.grounds:
+            raise InputError(
+                f"config.train.validate_split={train.validate_split}: a {config['name']} gives no tubes that could be "
+                "measured; set it to ''"
+            )
         fitted = fit_backend(whole_config(config["name"], config["model"]), clip.resolution, training=True)
         model = make_model(config["name"], fitted, DTYPES[train.dtype])
         module = PureModule(model)
@@ -66,8 +74,9 @@ class Experiment:
             config=config,
             model=model,
             module=module,
-            task=GroundingTask(module, section(family.losses, "loss")),
-            groups=assign_groups(module.declarations, learning_rate_rules(model.config)),
+            task=family.task(module, section(family.losses, "loss")),
+            groups=assign_groups(module.declarations, family.rules(model.config)),
+            grounds=family.grounds,
             clip=clip,
             learning_rates=section(family.learning_rates, "learning_rates"),
             schedule=section(ScheduleConfig, "schedule"),

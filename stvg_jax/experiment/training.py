@@ -260,7 +260,12 @@ class Training:
         if jax.process_index():
             return
         parameters = {path: np.asarray(average[path]) for path in self.experiment.module.declarations}
-        description = checkpoint.Description(self.experiment.config["name"], self._exported_config(), note=note)
+        description = checkpoint.Description(
+            self.experiment.config["name"],
+            self._exported_config(),
+            kind="model" if self.experiment.grounds else "initialisation",
+            note=note,
+        )
         with checkpoint.new_directory(self._workdir.path / name, force=True) as directory:
             shutil.copytree(self._workdir.path / checkpoint.TOKENIZER, directory / checkpoint.TOKENIZER)
             checkpoint.write(directory, parameters, description, one_file=True)

@@ -73,9 +73,8 @@ class TextProjection(nnx.Module):
         return dropout(self.norm(self.fc(x)), self.dropout_rate, rngs)
 
 
-class GroundingModel(nnx.Module):
-    """A model without its decoders. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for
-    callers who ask several sentences of one video.
+class VideoEncoder(nnx.Module):
+    """Both visual backbones and the projections of their features.
 
     Args:
         config: see GroundingConfig.
@@ -83,36 +82,13 @@ class GroundingModel(nnx.Module):
     """
 
     def __init__(self, config: GroundingConfig, *, dtype: Any):
-        transformer = config.transformer
-        width = transformer.width
-        part = {"dtype": dtype}
+        width = config.transformer.width
         self.config = config
         self.dtype = dtype
-        self.resnet = ResNet(config.resnet, **part)
-        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
-        self.swin = VideoSwin(config.swin, **part)
-        self.motion_projection = Linear(config.swin.out_channels, width, **part)
-        self.roberta = Roberta(config.roberta, **part)
-        self.text_projection = TextProjection(
-            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
-        )
-        self.encoder = CrossModalEncoder(transformer, **part)
-        self.anchor_head = AnchorHead(transformer, **part)
-        rate = transformer.head_dropout_rate
-        self.box_head = MLP((width, width, width, 4), **part)
-        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
-        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
-
-    def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None, **options: Any) -> GroundingOutput:
-        """Grounds each sentence in its video.
-
-        Args:
-            batch: see GroundingBatch.
-            rngs: stream `dropout`, to train; None at inference.
-            options: of the model's `ground`.
-        """
-        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
-        return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
+        self.resnet = ResNet(config.resnet, dtype=dtype)
+        self.appearance_projection = Linear(config.resnet.out_channels, width, dtype=dtype)
+        self.swin = VideoSwin(config.swin, dtype=dtype)
+        self.motion_projection = Linear(config.swin.out_channels, width, dtype=dtype)
 
     def encode_video(
         self,
@@ -137,6 +113,42 @@ class GroundingModel(nnx.Module):
             frames_valid=frames_valid,
             sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
         )
+
+
+class GroundingModel(VideoEncoder):
+    """A model without its decoders. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for
+    callers who ask several sentences of one video.
+
+    Args:
+        config, dtype: as for VideoEncoder.
+    """
+
+    def __init__(self, config: GroundingConfig, *, dtype: Any):
+        super().__init__(config, dtype=dtype)
+        transformer = config.transformer
+        width = transformer.width
+        part = {"dtype": dtype}
+        self.roberta = Roberta(config.roberta, **part)
+        self.text_projection = TextProjection(
+            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
+        )
+        self.encoder = CrossModalEncoder(transformer, **part)
+        self.anchor_head = AnchorHead(transformer, **part)
+        rate = transformer.head_dropout_rate
+        self.box_head = MLP((width, width, width, 4), **part)
+        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
+        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
+
+    def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None, **options: Any) -> GroundingOutput:
+        """Grounds each sentence in its video.
+
+        Args:
+            batch: see GroundingBatch.
+            rngs: stream `dropout`, to train; None at inference.
+            options: of the model's `ground`.
+        """
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
 
     def encode_text(
         self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None

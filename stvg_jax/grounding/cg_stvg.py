@@ -17,9 +17,9 @@ from stvg_jax.grounding.instance_context import (
     InstanceContext,
     choose_context_frames,
     choose_true_frames,
-    pool_regions,
 )
 from stvg_jax.grounding.losses import CommonLossConfig
+from stvg_jax.grounding.regions import pool_regions
 from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.task import CommonLearningRates
 from stvg_jax.grounding.temporal_decoder import TemporalDecoder

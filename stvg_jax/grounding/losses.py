@@ -22,6 +22,7 @@ terms of a batch's parts, divided by the counts of the whole, add up to those of
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -91,8 +92,8 @@ def grounding_losses(
     counts = TargetCounts.of(targets) if counts is None else counts
     sums = {
         **_box_sums(output.boxes_cxcywh, targets),
-        "start_end": _video_sums(_start_end(output.start_end_logits, targets, config.sigma), targets),
-        "actioness": _video_sums(_actioness(output.actioness_logits, targets, config.outside_weight), targets),
+        "start_end": sum_over_videos(_start_end(output.start_end_logits, targets, config.sigma), targets),
+        "actioness": sum_over_videos(_actioness(output.actioness_logits, targets, config.outside_weight), targets),
     }
     for name, logits in {
         "motion_sampling": output.motion_sampling_logits,
@@ -100,22 +101,22 @@ def grounding_losses(
     }.items():
         if logits is not None:
             frames = cross_entropy(logits, targets.in_tube)
-            sums[name] = _video_sums(masked_mean(frames, targets.frames_valid, axis=-1), targets)
+            sums[name] = sum_over_videos(masked_mean(frames, targets.frames_valid, axis=-1), targets)
     for name, logits, labels in (
         ("motion_attributes", output.motion_attribute_logits, targets.motion_labels),
         ("appearance_attributes", output.appearance_attribute_logits, targets.appearance_labels),
     ):
         if logits is not None:
-            sums[name] = _video_sums(cross_entropy(logits, labels).mean(-1), targets)
+            sums[name] = sum_over_videos(cross_entropy(logits, labels).mean(-1), targets)
     if output.confidences is not None:
-        sums["confidence"] = _video_sums(_confidence(output, targets), targets)
+        sums["confidence"] = sum_over_videos(_confidence(output, targets), targets)
     divisors = dict.fromkeys(("box_l1", "box_giou"), jnp.maximum(counts.boxes, counts.videos))
     return {name: value / divisors.get(name, counts.videos) for name, value in sums.items()}
 
 
-def total_loss(terms: dict[str, jax.Array], config: CommonLossConfig) -> jax.Array:
-    """The weighted sum of all terms and all their layers, a scalar."""
-    return sum(getattr(config, name) * value.sum() for name, value in terms.items())
+def total_loss(terms: dict[str, jax.Array], weights: Any) -> jax.Array:
+    """The weighted sum of all terms and all their layers, a scalar; `weights` has an attribute for each term."""
+    return sum(getattr(weights, name) * value.sum() for name, value in terms.items())
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -123,7 +124,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jax.nn.softplus(logits) - logits * labels
 
 
-def _video_sums(per_video: jax.Array, targets: GroundingTargets) -> jax.Array:
+def sum_over_videos(per_video: jax.Array, targets: GroundingTargets) -> jax.Array:
     """Sums over the real rows of a batch, [..., b] -> [...]."""
     if targets.rows_valid is not None:
         per_video = jnp.where(targets.rows_valid, per_video, 0)

@@ -1,18 +1,28 @@
-"""The grounding models by name: one line each."""
+"""The models by name: one line each."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from flax import nnx
 
 from stvg_jax.config import build
 from stvg_jax.errors import InputError
-from stvg_jax.grounding.base import GroundingConfig, GroundingModel
+from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
-from stvg_jax.grounding.losses import CommonLossConfig, LossConfig
+from stvg_jax.grounding.losses import LossConfig
+from stvg_jax.grounding.region_recognition import (
+    RegionLearningRates,
+    RegionLossConfig,
+    RegionRecognition,
+    RegionRecognitionConfig,
+    RegionTask,
+    region_learning_rate_rules,
+)
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
-from stvg_jax.grounding.task import CommonLearningRates, LearningRates
+from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +34,32 @@ class Family:
         model: made of it.
         losses: of section `loss`.
         learning_rates: of section `learning_rates`.
+        task: training of it.
+        rules: of a model's configuration, the rules that put its parameters into groups of learning rates.
+        grounds: whether it gives tubes; otherwise it is a start for those that do.
     """
 
     config: type[GroundingConfig]
-    model: type[GroundingModel]
-    losses: type[CommonLossConfig]
-    learning_rates: type[CommonLearningRates]
+    model: type[nnx.Module]
+    losses: type
+    learning_rates: type
+    task: type[GroundingTask] = GroundingTask
+    rules: Callable[[Any], tuple[tuple[str, str], ...]] = learning_rate_rules
+    grounds: bool = True
 
 
 MODELS: dict[str, Family] = {
     "ta_stvg": Family(TASTVGConfig, TASTVG, LossConfig, LearningRates),
     "cg_stvg": Family(CGSTVGConfig, CGSTVG, CGSTVGLossConfig, CGSTVGLearningRates),
+    "region_recognition": Family(
+        RegionRecognitionConfig,
+        RegionRecognition,
+        RegionLossConfig,
+        RegionLearningRates,
+        RegionTask,
+        region_learning_rate_rules,
+        grounds=False,
+    ),
 }
 
 
@@ -45,7 +70,7 @@ def get_family(name: str) -> Family:
     return MODELS[name]
 
 
-def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> GroundingModel:
+def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> nnx.Module:
     """Builds a model whose parameters are declared, not drawn.
 
     Args:

@@ -48,9 +48,9 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def arguments(data: Path, workdir: Path, *overrides: str) -> list[str]:
+def arguments(data: Path, workdir: Path, *overrides: str, config: Path | str = CONFIG) -> list[str]:
     paths = [f"--config.data.annotations={data / 'data'}", f"--config.data.frames={data / 'frames'}"]
-    return ["train", "--config", str(CONFIG), "--workdir", str(workdir), *paths, *overrides]
+    return ["train", "--config", str(config), "--workdir", str(workdir), *paths, *overrides]
 
 
 def read_state(workdir: Path) -> tuple[TrainState, dict[str, np.ndarray]]:
@@ -102,10 +102,10 @@ def steps(monkeypatch):
     return steps
 
 
-def train(*given: str | Path) -> int:
+def train(*given: str | Path, **options: str) -> int:
     """Runs the command here and returns its exit code."""
     try:
-        return main(arguments(*given))
+        return main(arguments(*given, **options))
     except SystemExit as left:
         return left.code
 
@@ -184,6 +184,37 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_samples_kept(data, steps, tm
     assert (replay.step, replay.checkpoint, replay.config) == (3, 2, str(tmp_path / "config.json"))
     assert len(set(replay.samples)) == 2
     assert set(replay.samples) <= {"0", "1", "2", "3"}
+
+
+def test_backbones_alone_are_a_start_and_cannot_ground(data, steps, tmp_path, capsys):
+    regions, whole = tmp_path / "regions", tmp_path / "whole"
+    options = ["--config.train.max_steps=2"]
+    assert train(data, regions, *options, config=f"{CONFIG}:regions") == 0
+    description = checkpoint.describe(regions / "last")
+    assert (description.model, description.kind) == ("region_recognition", "initialisation")
+    learned = checkpoint.read(regions / "last", description)
+
+    grounding = ["ground", str(data / "data"), "the man", "--checkpoint", str(regions / "last")]
+    assert main(grounding) == 2
+    assert "holds a part of a model to start training from (trained, 2 steps)" in capsys.readouterr().err
+
+    start = ["--config.train.validate_split=", f"--config.train.initialise=('{regions / 'last'}',)"]
+    assert train(data, tmp_path / "strict", *options, *start) == 2
+    assert "+ motion_head/decoder/kernel (32, 5) is not a parameter of the model" in capsys.readouterr().err
+    leave_out = "--config.train.leave_out=('(appearance|motion)_head/.*',)"
+    assert train(data, whole, *options, *start, leave_out) == 0
+    grounds = checkpoint.read(whole / "last", checkpoint.describe(whole / "last"))
+    shared = set(learned) & set(grounds)
+    assert {path.split("/")[0] for path in shared} == {"resnet", "appearance_projection", "swin", "motion_projection"}
+    for path in shared:
+        # The steps here add 1 to all that is trained, and to its average.
+        moved = 0 if path.rsplit("/", 1)[1] in ("mean", "var") else 2
+        np.testing.assert_allclose(grounds[path], learned[path] + moved, atol=1e-5, err_msg=path)
+
+
+def test_backbones_alone_are_not_validated(data, steps, tmp_path, capsys):
+    assert train(data, tmp_path, "--config.train.validate_split=test", config=f"{CONFIG}:regions") == 2
+    assert "validate_split=test: a region_recognition gives no tubes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

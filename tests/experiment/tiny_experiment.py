@@ -1,6 +1,7 @@
 """A configuration for `stvg-jax train` whose step compiles in seconds; the command line gives the paths of the data.
 
 `frozen_backbones` is off so that every parameter moves, and some dropout is left so that steps draw random numbers.
+With the argument `regions` it is the backbones of the same model that are trained.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import dataclasses
 import ml_collections
 
 from configs import ta_stvg_hcstvg1
+from stvg_jax.grounding.region_recognition import RegionLearningRates, RegionLossConfig
+from stvg_jax.grounding.registry import default_config
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import LoaderSettings
 from stvg_jax.train.config import TrainConfig
@@ -17,7 +20,7 @@ from tests.tiny import tiny_model_config
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    config = ta_stvg_hcstvg1.get_config(arg)
+    config = ta_stvg_hcstvg1.get_config()
     model = tiny_model_config() | {"appearance_words": 5, "motion_words": 5, "frozen_backbones": False}
     model["resnet"] |= {"blocks": (1,)}
     model["swin"] |= {"depths": (1,), "heads": (1,), "drop_path": 0.0}
@@ -41,4 +44,11 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         config.eval.samples_per_device = 1
         config.eval.pictures = 1
         config.train = dataclasses.asdict(train)
+        if arg == "regions":
+            config.name = "region_recognition"
+            config.model = {name: model[name] for name in default_config(config.name)}
+            config.loss = dataclasses.asdict(RegionLossConfig())
+            config.learning_rates = dataclasses.asdict(RegionLearningRates())
+            config.schedule.linear_groups = ()
+            config.train.validate_split = ""
     return config.lock()

@@ -6,13 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.instance_context import (
-    POOLINGS,
-    ContextConfig,
-    choose_context_frames,
-    choose_true_frames,
-    pool_regions,
-)
+from stvg_jax.grounding.instance_context import ContextConfig, choose_context_frames, choose_true_frames
+from stvg_jax.grounding.regions import POOLINGS, pool_regions
 from stvg_jax.grounding.types import TrueTube
 
 GRID = (5, 7)

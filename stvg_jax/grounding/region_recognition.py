@@ -1,0 +1,172 @@
+"""Region recognition: both visual backbones learn to see, before anything is to be grounded.
+
+The released systems start from backbones that know things and actions: ResNet-101 from phrase grounding, Video Swin
+from Kinetics. Where there are none such, grounding has to teach them, and does so slowly: a box that is wrong says
+little about why. Here the true box is given, and what it holds has to be named from the features in it: how the target
+looks, from the image backbone, and what it does, from the video backbone. The words are the attribute labels that
+TA-STVG is trained with. What is learned is a start for any model (`config.train.initialise`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from stvg_jax.grounding.base import GroundingConfig, VideoEncoder
+from stvg_jax.grounding.losses import cross_entropy, sum_over_videos, total_loss
+from stvg_jax.grounding.regions import pool_regions
+from stvg_jax.grounding.target_queries import ClassifierHead
+from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
+from stvg_jax.grounding.task import GroundingTask
+from stvg_jax.grounding.types import GroundingBatch, TrueTube
+from stvg_jax.nn.keys import DropoutKeys
+from stvg_jax.nn.masking import masked_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionRecognitionConfig(GroundingConfig):
+    """Of a grounding model, those parts that are used: the backbones, the width that their features are projected to,
+    and of the text encoder what decides about the tokenizer.
+
+    Attributes:
+        appearance_words, motion_words: sizes of the attribute vocabularies.
+    """
+
+    frozen_backbones: bool = False
+    appearance_words: int = 15
+    motion_words: int = 60
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.frozen_backbones:
+            raise ValueError("frozen_backbones is True; here the backbones are what is trained")
+
+    @property
+    def words(self) -> tuple[int, int]:
+        return self.appearance_words, self.motion_words
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionLossConfig:
+    """Weights of the terms of `region_losses`."""
+
+    appearance_words: float = 10.0
+    motion_words: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionLearningRates:
+    """The full learning rate of each group.
+
+    Attributes:
+        base: the video backbone, projections, heads.
+        image_backbone: ResNet.
+    """
+
+    base: float = 1e-3
+    image_backbone: float = 1e-3
+
+
+def region_learning_rate_rules(config: RegionRecognitionConfig) -> tuple[tuple[str, str], ...]:
+    """As `stvg_jax.grounding.task.learning_rate_rules`."""
+    return (
+        (r"resnet/.*/(mean|var)", "frozen"),
+        (r"resnet/.*", "image_backbone"),
+        (r".*", "base"),
+    )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RegionOutput:
+    """What is told of the true boxes, float32.
+
+    Attributes:
+        appearance_logits: [b, words], of the words for how the target looks.
+        motion_logits: [b, words], of those for what it does.
+    """
+
+    appearance_logits: jax.Array
+    motion_logits: jax.Array
+
+
+class RegionRecognition(VideoEncoder):
+    """The backbones of a grounding model, under the same names, with heads of their own.
+
+    Args:
+        config: see RegionRecognitionConfig.
+        dtype: of the computation; parameters are float32 always.
+    """
+
+    def __init__(self, config: RegionRecognitionConfig, *, dtype: Any):
+        super().__init__(config, dtype=dtype)
+        width = config.transformer.width
+        self.appearance_head = ClassifierHead(width, config.appearance_words, dtype=dtype)
+        self.motion_head = ClassifierHead(width, config.motion_words, dtype=dtype)
+
+    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs=None) -> RegionOutput:
+        """What the losses are computed of; arguments as for `GroundingModel.predict_to_train`."""
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        b, t, h, w, d = video.appearance.shape
+        maps = (stream.reshape(b, t, h * w, d) for stream in (video.appearance, video.motion))
+        # Boxes outside the tube are anything, even not finite.
+        boxes = jnp.where(truth.in_tube[..., None], truth.boxes_cxcywh, 0.5)
+        appearance, motion = pool_regions("roi_align", boxes, (h, w), video.sizes, *maps)
+        inside = truth.in_tube[..., None]
+        return RegionOutput(
+            appearance_logits=masked_mean(self.appearance_head(appearance), inside, axis=1),
+            motion_logits=masked_mean(self.motion_head(motion), inside, axis=1),
+        )
+
+
+def region_losses(
+    output: RegionOutput, targets: GroundingTargets, counts: TargetCounts | None = None
+) -> dict[str, jax.Array]:
+    """Every term apart and unweighted, float32 scalars: sums over videos divided by the number of videos.
+
+    `appearance_words` and `motion_words` are the cross-entropy of the attribute labels, mean over the vocabulary, of
+    those videos that have any: a sentence without a verb does not say that nothing is done.
+
+    Args:
+        output: of `RegionRecognition.predict_to_train`.
+        targets: of the same batch.
+        counts: of the whole batch that this one is a part of; None when it is the whole.
+    """
+    counts = TargetCounts.of(targets) if counts is None else counts
+    terms = {}
+    for name, logits, labels in (
+        ("appearance_words", output.appearance_logits, targets.appearance_labels),
+        ("motion_words", output.motion_logits, targets.motion_labels),
+    ):
+        per_video = jnp.where(labels.any(-1), cross_entropy(logits, labels).mean(-1), 0)
+        terms[name] = sum_over_videos(per_video, targets) / counts.videos
+    return terms
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionTask(GroundingTask):
+    """Training of a RegionRecognition.
+
+    Attributes:
+        module: the model.
+        losses: weights of the terms of the loss.
+    """
+
+    losses: RegionLossConfig = RegionLossConfig()
+
+    def loss(
+        self,
+        parameters: dict,
+        inputs: GroundingBatch,
+        targets: GroundingTargets,
+        counts: TargetCounts | None = None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The total loss and its unweighted terms; arguments as for `GroundingTask.loss`."""
+        rngs = None if key is None else DropoutKeys(key)
+        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
+        terms = region_losses(output, targets, counts)
+        return total_loss(terms, self.losses), terms

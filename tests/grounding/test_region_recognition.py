@@ -1,0 +1,125 @@
+"""Backbones that learn to name what true boxes hold: what they are asked, batching, and that they learn it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from stvg_jax.grounding.region_recognition import (
+    RegionOutput,
+    RegionRecognitionConfig,
+    RegionTask,
+    region_learning_rate_rules,
+    region_losses,
+)
+from stvg_jax.grounding.registry import get_family
+from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
+from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.train.optim import FROZEN, assign_groups
+from tests.tiny import tiny
+
+WORDS = (3, 4)
+TERMS = {"appearance_words", "motion_words"}
+
+
+def tiny_regions():
+    words = {"appearance_words": WORDS[0], "motion_words": WORDS[1]}
+    return tiny(system="region_recognition", frozen_backbones=False, **words)
+
+
+def make_rows(t: int, h: int, w: int, b: int = 2, seed: int = 0) -> tuple[GroundingBatch, GroundingTargets]:
+    """Rows of which nothing is padded; the tube leaves out a frame at both ends."""
+    rng = np.random.default_rng(seed)
+    inside = np.zeros((b, t), bool)
+    inside[:, 1:-1] = True
+    boxes = np.concatenate([rng.uniform(0.3, 0.7, (b, t, 2)), rng.uniform(0.1, 0.5, (b, t, 2))], -1).astype(np.float32)
+    frames = rng.standard_normal((b, t, h, w, 3)).astype(np.float32)
+    labels = [np.eye(n, dtype=np.float32)[rng.integers(0, n, b)] for n in WORDS]
+    batch = GroundingBatch(frames=frames, text_ids=np.zeros((b, 2), np.int32))
+    return batch, GroundingTargets(inside, boxes, *labels)
+
+
+def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTargets]:
+    """Single rows in one bucket, and a row that only fills it up; boxes outside the tubes are not even finite."""
+    n = len(rows)
+    frames = np.random.default_rng(9).standard_normal((n + 1, t, h, w, 3)).astype(np.float32)
+    inside, boxes = np.zeros((n + 1, t), bool), np.full((n + 1, t, 4), np.nan, np.float32)
+    lengths, sizes = np.zeros(n + 1, int), np.zeros((n + 1, 2), np.int32)
+    labels = [np.ones((n + 1, words), np.float32) for words in WORDS]
+    for i, (batch, targets) in enumerate(rows):
+        _, ct, ch, cw, _ = batch.frames.shape
+        frames[i, :ct, :ch, :cw], inside[i, :ct] = batch.frames[0], targets.in_tube[0]
+        boxes[i, :ct][targets.in_tube[0]] = targets.boxes_cxcywh[0][targets.in_tube[0]]
+        lengths[i], sizes[i] = ct, (ch, cw)
+        labels[0][i], labels[1][i] = targets.appearance_labels[0], targets.motion_labels[0]
+    valid = np.arange(t) < lengths[:, None]
+    batch = GroundingBatch(frames, np.zeros((n + 1, 2), np.int32), frames_valid=valid, sizes=sizes)
+    return batch, GroundingTargets(inside, boxes, *labels, frames_valid=valid, rows_valid=lengths > 0)
+
+
+def test_a_sentence_without_words_of_a_kind_tells_nothing_about_them():
+    _, targets = make_rows(t=5, h=32, w=32)
+    targets = dataclasses.replace(targets, motion_labels=targets.motion_labels * np.array([[1.0], [0.0]], np.float32))
+    motion = jnp.asarray(np.random.default_rng(1).standard_normal((2, WORDS[1])), jnp.float32)
+    output = RegionOutput(jnp.zeros((2, WORDS[0])), motion)
+    terms = region_losses(output, targets)
+    probability, labels = 1 / (1 + np.exp(-motion[0])), targets.motion_labels[0]
+    first = -np.mean(labels * np.log(probability) + (1 - labels) * np.log(1 - probability))
+    np.testing.assert_allclose(terms["motion_words"], first / 2, rtol=1e-5)
+    np.testing.assert_allclose(terms["appearance_words"], np.log(2), rtol=1e-5)
+
+
+def test_padding_and_parts_change_no_loss_and_no_gradient():
+    module, parameters = tiny_regions()
+    task = RegionTask(module)
+    rows = [make_rows(5, 70, 100, b=1, seed=1), make_rows(9, 96, 64, b=1, seed=2)]
+    run = jax.jit(
+        jax.value_and_grad(lambda p, *a: task.loss(p, *a), has_aux=True),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
+    together = run(parameters, *padded(rows, t=12, h=128, w=128))
+    counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
+    alone = [run(parameters, *row, counts) for row in rows]
+    assert set(together[0][1]) == TERMS
+    summed = jax.tree.map(lambda *parts: sum(parts), *alone)
+    for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):
+        np.testing.assert_allclose(whole, parts, atol=2e-5, rtol=1e-4)
+
+
+def test_it_learns_a_batch_by_heart():
+    module, parameters = tiny_regions()
+    batch, targets = make_rows(t=6, h=64, w=64, b=4)
+    task = RegionTask(module)
+    optimizer = optax.adam(3e-3)
+
+    @jax.jit
+    def step(parameters, state):
+        gradients, terms = jax.grad(lambda p: task.loss(p, batch, targets), has_aux=True)(parameters)
+        updates, state = optimizer.update(gradients, state)
+        return optax.apply_updates(parameters, updates), state, terms
+
+    state, history = optimizer.init(parameters), []
+    for _ in range(60):
+        parameters, state, terms = step(parameters, state)
+        history.append(terms)
+    for name in TERMS:
+        assert history[-1][name] < 0.5 * history[0][name], name
+
+
+def test_every_part_has_its_learning_rate_and_nothing_stays_frozen_but_statistics():
+    module, _ = tiny_regions()
+    groups = assign_groups(module.declarations, region_learning_rate_rules(RegionRecognitionConfig()))
+    assert {path.rsplit("/", 1)[1] for path, group in groups.items() if group == FROZEN} == {"mean", "var"}
+    assert {group for path, group in groups.items() if path.startswith("swin/")} == {"base"}
+    rates = {field.name for field in dataclasses.fields(get_family("region_recognition").learning_rates)}
+    assert rates == set(groups.values()) - {FROZEN}
+
+
+def test_frozen_backbones_have_nothing_to_learn():
+    with pytest.raises(ValueError, match="frozen_backbones is True; here the backbones are what is trained"):
+        RegionRecognitionConfig(frozen_backbones=True)

@@ -1,40 +1,43 @@
-"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in five phases.
+"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in six phases.
 
     stvg-jax prepare shapes data/shapes_looks --kind looks --height 64 --train 3000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes_appearance --kind appearance --height 64 --train 4000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes_motion --kind motion --height 64 --train 5000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes_deeds --kind deeds --height 64 --train 4000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes --train 8000
-    for NAME in shapes_looks shapes_appearance shapes_motion; do
+    for NAME in shapes_looks shapes_appearance shapes_motion shapes_deeds; do
         stvg-jax prepare frames --dataset hcstvg --annotations data/$NAME --split train --out frames/$NAME --frames all
     done
     stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
         --frames all
-    for PHASE in looks appearance motion halves; do
+    for PHASE in backbones looks appearance presence deeds; do
         stvg-jax train --config configs/shapes.py:$PHASE --workdir runs/shapes_$PHASE
     done
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
     stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
 
-The released models start from backbones that know what things are and what words mean. This one learns that first. On
-whole clips of things that are much alike its boxes do not improve in 15,000 samples: finding the right one is worth
-nothing until words have a meaning, and words get none until things are found. So it begins with single pictures, which
-show many more sentences in the same time, of a thing among strangers (`looks`) and then among things that differ in one
-word (`appearance`). Movements follow in the same way, in runs of four frames (`motion`); then come half clips and whole
-clips of all kinds, at lower rates: a step shows few of them, and at the rates of the pictures looks would be forgotten.
+The released models start from backbones that know things and actions, and from words that mean something. This one
+learns that first. Its backbones learn to name what is in true boxes (`backbones`) and then stay as they are, the later
+stages of ResNet apart, as the papers have it. On whole clips of things that are much alike boxes would then not improve
+for long: finding the right one is worth nothing until words have a meaning, and words get none until things are found.
+So grounding begins with single pictures, which show many more sentences in the same time, of a thing among strangers
+(`looks`) and then among things that differ in one word (`appearance`). From four pictures of a clip, half of them
+without the target, it learns to tell when it is there (`presence`), and from runs of four frames what deeds look like
+(`deeds`). Whole clips of all kinds come last.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_collections
 
 from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.losses import LossConfig
-from stvg_jax.grounding.registry import default_config
-from stvg_jax.grounding.task import LearningRates
+from stvg_jax.grounding.region_recognition import RegionLossConfig
+from stvg_jax.grounding.registry import default_config, get_family
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import DataConfig, LoaderSettings
 from stvg_jax.train.config import TrainConfig
@@ -49,27 +52,29 @@ class _Phase(NamedTuple):
 
     Attributes:
         data: name of the folders.
-        window: `LoaderSettings.window`.
+        window, scattered: `LoaderSettings.window` and `LoaderSettings.scattered`.
         batch_size, epochs: of the training.
         rates: full learning rates of the groups in `_GROUPS`.
-        start: the checkpoint to start from.
+        start: the phase to start from.
     """
 
     data: str
     window: int
+    scattered: bool
     batch_size: int
     epochs: int
     rates: tuple[float, ...]
-    start: tuple[str, ...]
+    start: str
 
 
 _PHASES = {
-    "looks": _Phase("shapes_looks", 1, 128, 45, (7e-4,) * 5, ()),
-    "appearance": _Phase("shapes_appearance", 1, 128, 40, (1e-3,) * 5, ("runs/shapes_looks/last",)),
-    "motion": _Phase("shapes_motion", 4, 64, 12, (4e-4, 1e-4, 4e-4, 7e-4, 4e-4), ("runs/shapes_appearance/last",)),
-    "halves": _Phase("shapes", 8, 32, 3, (4e-4, 1e-4, 4e-4, 7e-4, 4e-4), ("runs/shapes_motion/last",)),
+    "backbones": _Phase("shapes_motion", 8, False, 32, 6, (2e-3,) * 5, ""),
+    "looks": _Phase("shapes_looks", 1, False, 128, 45, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "backbones"),
+    "appearance": _Phase("shapes_appearance", 1, False, 128, 40, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "looks"),
+    "presence": _Phase("shapes_appearance", 4, True, 64, 2, (7e-4, 2e-4, 3e-4, 1e-3, 5e-4), "appearance"),
+    "deeds": _Phase("shapes_deeds", 4, False, 64, 8, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "presence"),
     # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
-    "": _Phase("shapes", 16, 16, 4, (3e-4, 1e-4, 3e-4, 5e-4, 3e-4), ("runs/shapes_halves/last",)),
+    "": _Phase("shapes", 16, False, 16, 5, (7e-4, 1e-4, 4e-4, 1e-3, 7e-4), "deeds"),
 }
 
 
@@ -79,19 +84,14 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
     phase = _PHASES[arg]
-    model = default_config("ta_stvg")
-    model |= {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5, "frozen_backbones": False}
-    # Features 16 pixels apart: about one thing in each.
-    model["resnet"] |= {"blocks": (1, 1, 1), "width": 16}
-    model["swin"] |= {"width": 32, "depths": (1, 1), "heads": (2, 4), "window": (8, 4, 4), "patch": 8}
-    model["swin"] |= {"mlp_ratio": 2, "drop_path": 0.0}
-    model["roberta"] |= {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0}
-    model["transformer"] |= {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
-    model["transformer"] |= {"dropout_rate": 0.0, "head_dropout_rate": 0.0, "placed_tokens": True}
+    name = "region_recognition" if arg == "backbones" else "ta_stvg"
+    family = get_family(name)
+    rates = dict(zip(_GROUPS, phase.rates, strict=True))
+    groups = [field.name for field in dataclasses.fields(family.learning_rates)]
     return ml_collections.ConfigDict(
         {
-            "name": "ta_stvg",
-            "model": model,
+            "name": name,
+            "model": _model(name),
             "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=64, sample_fps=0.8)),
             "data": dataclasses.asdict(
                 DataConfig(dataset="hcstvg", annotations=f"data/{phase.data}", frames=f"frames/{phase.data}")
@@ -99,19 +99,23 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
             # A temporal crop would cut off what "first" or "after the square stops" refer to.
             "loader": dataclasses.asdict(
                 LoaderSettings(
-                    width_multiple=32, text_lengths=(24, 32), temporal_crop=0.0, window=phase.window, flip=0.5
+                    width_multiple=32,
+                    text_lengths=(16, 24, 32),
+                    temporal_crop=0.0,
+                    window=phase.window,
+                    scattered=phase.scattered,
+                    flip=0.5,
                 )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            # A text encoder that begins with nothing needs more than a hint of what words are about.
-            "loss": dataclasses.asdict(LossConfig(sigma=1.0, motion_attributes=10.0, appearance_attributes=10.0)),
-            "learning_rates": dataclasses.asdict(LearningRates(**dict(zip(_GROUPS, phase.rates, strict=True)))),
+            "loss": dataclasses.asdict(RegionLossConfig() if arg == "backbones" else _LOSS),
+            "learning_rates": {group: rates[group] for group in groups},
             "schedule": dataclasses.asdict(
                 ScheduleConfig(
                     epochs=phase.epochs,
                     drop_epochs=(),
                     warmup=0.05,
-                    linear_groups=() if arg else _GROUPS,
+                    linear_groups=tuple(groups) if arg in ("backbones", "") else (),
                     warm_up_all=True,
                 )
             ),
@@ -121,13 +125,64 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     batch_size=phase.batch_size,
                     dtype="float32",
                     remat="none",
-                    initialise=phase.start,
+                    initialise=(f"runs/shapes_{phase.start}/last",) if phase.start else (),
+                    # The heads by which the backbones have learned to see.
+                    leave_out=("(appearance|motion)_head/.*",) if phase.start == "backbones" else (),
                     # Later phases need more words than the sentences of the first have.
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
-                    validate_every=500,
+                    validate_every=1250,
                     validate_split="val" if phase.data == "shapes" else "",
                 )
             ),
         }
     ).lock()
+
+
+# A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is
+# learned best from every frame alike.
+_LOSS = LossConfig(sigma=1.0, actioness=10.0, outside_weight=1.0, motion_attributes=10.0, appearance_attributes=10.0)
+
+
+def _model(name: str) -> dict[str, Any]:
+    """The configuration of the small model: what `name` has of it."""
+    model = default_config(name)
+    small: dict[str, Any] = {
+        # Features 16 pixels apart: about one thing in each.
+        "resnet": {"blocks": (1, 1, 1), "width": 16},
+        # One block at each scale does not find out what has changed between frames, unless patches show it.
+        "swin": {
+            "width": 32,
+            "depths": (1, 1),
+            "heads": (2, 4),
+            "window": (8, 4, 4),
+            "patch": 8,
+            "patch_frames": 3,
+            "mlp_ratio": 2,
+            "drop_path": 0.0,
+        },
+        "roberta": {
+            "vocab_size": 128,
+            "width": 96,
+            "layers": 2,
+            "heads": 4,
+            "hidden": 192,
+            "dropout_rate": 0.0,
+        },
+        "transformer": {
+            "width": 96,
+            "heads": 4,
+            "hidden": 192,
+            "encoder_layers": 2,
+            "decoder_layers": 3,
+            "dropout_rate": 0.0,
+            "head_dropout_rate": 0.0,
+            "placed_tokens": True,
+        },
+    }
+    model |= {part: model[part] | changes for part, changes in small.items()}
+    return model | {
+        key: value
+        for key, value in {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}.items()
+        if key in model
+    }

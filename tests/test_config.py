@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import ml_collections
@@ -12,6 +13,7 @@ import pytest
 
 from stvg_jax.config import build, load_config_file
 from stvg_jax.errors import InputError
+from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.registry import MODELS, default_config, make_model
 from stvg_jax.nn.functional import PureModule
 
@@ -91,6 +93,29 @@ def test_every_file_of_the_project(path):
     assert 1e6 < size < 5e6 if path.stem.startswith("shapes") else size > 100e6
     with pytest.raises(InputError, match="takes no argument, got 'fast'|shapes:fast is unknown; the phases are"):
         load_config_file(Path(f"{path}:fast"))
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
+def test_phases_of_shapes_follow_one_another(name):
+    """Backwards from the last: each starts from one whose parameters it has, those apart that it leaves out."""
+    steps, phase = [], ""
+    while True:
+        file = "shapes" if phase == "backbones" else name
+        experiment = Experiment.build(load_config_file(Path(f"{CONFIGS / file}.py:{phase}")))
+        if steps:
+            _, leave_out, later = steps[-1]
+            kept = {
+                path: leaf.shape
+                for path, leaf in experiment.module.declarations.items()
+                if not any(re.fullmatch(pattern, path) for pattern in leave_out)
+            }
+            assert kept and kept.items() <= {path: leaf.shape for path, leaf in later.items()}.items()
+        steps.append((phase, experiment.train.leave_out, experiment.module.declarations))
+        if not experiment.train.initialise:
+            break
+        (start,) = experiment.train.initialise
+        phase = re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2]
+    assert [phase for phase, *_ in steps] == ["", "deeds", "presence", "appearance", "looks", "backbones"]
 
 
 def test_there_are_files():

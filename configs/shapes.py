@@ -77,6 +77,10 @@ _PHASES = {
     "": _Phase("shapes", 16, False, 16, 5, (7e-4, 1e-4, 4e-4, 1e-3, 7e-4), "deeds"),
 }
 
+# A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is
+# learned best from every frame alike.
+_LOSS = LossConfig(sigma=1.0, actioness=10.0, outside_weight=1.0, motion_attributes=10.0, appearance_attributes=10.0)
+
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment's last phase, or the one named by `arg`, a key of `_PHASES`."""
@@ -139,11 +143,6 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     ).lock()
 
 
-# A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is
-# learned best from every frame alike.
-_LOSS = LossConfig(sigma=1.0, actioness=10.0, outside_weight=1.0, motion_attributes=10.0, appearance_attributes=10.0)
-
-
 def _model(name: str) -> dict[str, Any]:
     """The configuration of the small model: what `name` has of it."""
     model = default_config(name)
@@ -151,38 +150,12 @@ def _model(name: str) -> dict[str, Any]:
         # Features 16 pixels apart: about one thing in each.
         "resnet": {"blocks": (1, 1, 1), "width": 16},
         # One block at each scale does not find out what has changed between frames, unless patches show it.
-        "swin": {
-            "width": 32,
-            "depths": (1, 1),
-            "heads": (2, 4),
-            "window": (8, 4, 4),
-            "patch": 8,
-            "patch_frames": 3,
-            "mlp_ratio": 2,
-            "drop_path": 0.0,
-        },
-        "roberta": {
-            "vocab_size": 128,
-            "width": 96,
-            "layers": 2,
-            "heads": 4,
-            "hidden": 192,
-            "dropout_rate": 0.0,
-        },
-        "transformer": {
-            "width": 96,
-            "heads": 4,
-            "hidden": 192,
-            "encoder_layers": 2,
-            "decoder_layers": 3,
-            "dropout_rate": 0.0,
-            "head_dropout_rate": 0.0,
-            "placed_tokens": True,
-        },
+        "swin": {"width": 32, "depths": (1, 1), "heads": (2, 4), "window": (8, 4, 4), "patch": 8, "patch_frames": 3}
+        | {"mlp_ratio": 2, "drop_path": 0.0},
+        "roberta": {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0},
+        "transformer": {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
+        | {"dropout_rate": 0.0, "head_dropout_rate": 0.0, "placed_tokens": True},
     }
+    queries = {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}
     model |= {part: model[part] | changes for part, changes in small.items()}
-    return model | {
-        key: value
-        for key, value in {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}.items()
-        if key in model
-    }
+    return model | {key: value for key, value in queries.items() if key in model}

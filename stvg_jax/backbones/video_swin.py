@@ -179,11 +179,8 @@ class PatchEmbed(nnx.Module):
         x = x.reshape(b, t, rows, columns, p * p * 3)
         if self.reach:
             last = jnp.full((b, 1), t - 1) if lengths is None else lengths[:, None] - 1
-            shown = [
-                jnp.take_along_axis(x, jnp.clip(jnp.arange(t) + step, 0, last)[:, :, None, None, None], axis=1)
-                for step in range(-self.reach, self.reach + 1)
-            ]
-            x = jnp.concatenate(shown, axis=-1)
+            at = [jnp.clip(jnp.arange(t) + step, 0, last) for step in range(-self.reach, self.reach + 1)]
+            x = jnp.concatenate([jnp.take_along_axis(x, i[:, :, None, None, None], axis=1) for i in at], axis=-1)
         return self.norm(self.proj(x))
 
 

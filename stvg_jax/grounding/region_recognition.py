@@ -16,13 +16,12 @@ import jax
 import jax.numpy as jnp
 
 from stvg_jax.grounding.base import GroundingConfig, VideoEncoder
-from stvg_jax.grounding.losses import cross_entropy, sum_over_videos, total_loss
+from stvg_jax.grounding.losses import cross_entropy, sum_over_videos
 from stvg_jax.grounding.regions import pool_regions
 from stvg_jax.grounding.target_queries import ClassifierHead
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch, TrueTube
-from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.masking import masked_mean
 
 
@@ -157,16 +156,7 @@ class RegionTask(GroundingTask):
 
     losses: RegionLossConfig = RegionLossConfig()
 
-    def loss(
-        self,
-        parameters: dict,
-        inputs: GroundingBatch,
-        targets: GroundingTargets,
-        counts: TargetCounts | None = None,
-        key: jax.Array | None = None,
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The total loss and its unweighted terms; arguments as for `GroundingTask.loss`."""
-        rngs = None if key is None else DropoutKeys(key)
-        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
-        terms = region_losses(output, targets, counts)
-        return total_loss(terms, self.losses), terms
+    def terms(
+        self, output: RegionOutput, targets: GroundingTargets, counts: TargetCounts | None
+    ) -> dict[str, jax.Array]:
+        return region_losses(output, targets, counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -107,5 +108,9 @@ class GroundingTask:
         """
         rngs = None if key is None else DropoutKeys(key)
         output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
-        terms = grounding_losses(output, targets, self.losses, counts)
+        terms = self.terms(output, targets, counts)
         return total_loss(terms, self.losses), terms
+
+    def terms(self, output: Any, targets: GroundingTargets, counts: TargetCounts | None) -> dict[str, jax.Array]:
+        """The unweighted terms of the loss of what the model's `predict_to_train` gave."""
+        return grounding_losses(output, targets, self.losses, counts)

@@ -24,6 +24,9 @@ So grounding begins with single pictures, which show many more sentences in the 
 (`looks`) and then among things that differ in one word (`appearance`). From four pictures of a clip, half of them
 without the target, it learns to tell when it is there (`presence`), and from runs of four frames what deeds look like
 (`deeds`). Whole clips of all kinds come last.
+
+Boxes do not learn verbs that way. `shapes:pointing` does: an encoder without decoders says in which cell the target is.
+It needs no looks and no appearance before it, and no whole model has been trained from it yet.
 """
 
 from __future__ import annotations
@@ -36,7 +39,6 @@ import ml_collections
 from stvg_jax.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.losses import LossConfig
-from stvg_jax.grounding.region_recognition import RegionLossConfig
 from stvg_jax.grounding.registry import default_config, get_family
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import DataConfig, LoaderSettings
@@ -56,6 +58,7 @@ class _Phase(NamedTuple):
         batch_size, epochs: of the training.
         rates: full learning rates of the groups in `_GROUPS`.
         start: the phase to start from.
+        name: of the model.
     """
 
     data: str
@@ -65,14 +68,16 @@ class _Phase(NamedTuple):
     epochs: int
     rates: tuple[float, ...]
     start: str
+    name: str = "ta_stvg"
 
 
 _PHASES = {
-    "backbones": _Phase("shapes_motion", 8, False, 32, 6, (2e-3,) * 5, ""),
+    "backbones": _Phase("shapes_motion", 8, False, 32, 6, (2e-3,) * 5, "", "region_recognition"),
     "looks": _Phase("shapes_looks", 1, False, 128, 45, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "backbones"),
     "appearance": _Phase("shapes_appearance", 1, False, 128, 40, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "looks"),
     "presence": _Phase("shapes_appearance", 4, True, 64, 2, (7e-4, 2e-4, 3e-4, 1e-3, 5e-4), "appearance"),
     "deeds": _Phase("shapes_deeds", 4, False, 64, 8, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "presence"),
+    "pointing": _Phase("shapes", 4, False, 128, 15, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
     # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
     "": _Phase("shapes", 16, False, 16, 5, (7e-4, 1e-4, 4e-4, 1e-3, 7e-4), "deeds"),
 }
@@ -88,14 +93,13 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
     phase = _PHASES[arg]
-    name = "region_recognition" if arg == "backbones" else "ta_stvg"
-    family = get_family(name)
+    family = get_family(phase.name)
     rates = dict(zip(_GROUPS, phase.rates, strict=True))
     groups = [field.name for field in dataclasses.fields(family.learning_rates)]
     return ml_collections.ConfigDict(
         {
-            "name": name,
-            "model": _model(name),
+            "name": phase.name,
+            "model": _model(phase.name),
             "clip": dataclasses.asdict(ClipConfig(sampling="hcstvg", resolution=64, sample_fps=0.8)),
             "data": dataclasses.asdict(
                 DataConfig(dataset="hcstvg", annotations=f"data/{phase.data}", frames=f"frames/{phase.data}")
@@ -112,14 +116,14 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                 )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(RegionLossConfig() if arg == "backbones" else _LOSS),
+            "loss": dataclasses.asdict(_LOSS if family.grounds else family.losses()),
             "learning_rates": {group: rates[group] for group in groups},
             "schedule": dataclasses.asdict(
                 ScheduleConfig(
                     epochs=phase.epochs,
                     drop_epochs=(),
                     warmup=0.05,
-                    linear_groups=tuple(groups) if arg in ("backbones", "") else (),
+                    linear_groups=tuple(groups) if arg in ("backbones", "pointing", "") else (),
                     warm_up_all=True,
                 )
             ),
@@ -136,7 +140,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
                     validate_every=1250,
-                    validate_split="val" if phase.data == "shapes" else "",
+                    validate_split="val" if arg == "" else "",
                 )
             ),
         }

@@ -25,8 +25,11 @@ from stvg_jax.grounding.registry import default_config
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The last phase, or the one named by `arg`, as in `configs/shapes.py`, whose backbones it shares."""
     config = shapes.get_config(arg).to_dict()
-    if config["name"] != "ta_stvg":
+    if config["name"] == "region_recognition":
         raise InputError(f"shapes_cg:{arg} is unknown; both models begin with shapes:{arg}")
+    if config["name"] == "pointing":
+        config["model"]["subject"] = False  # as this model reads
+        return ml_collections.ConfigDict(config).lock()
     model = default_config("cg_stvg")
     model |= {name: value for name, value in config["model"].items() if name in model}
     # Boxes of a model that starts from nothing are rarely as good as those of a pre-trained one.

@@ -95,27 +95,40 @@ def test_every_file_of_the_project(path):
         load_config_file(Path(f"{path}:fast"))
 
 
+def shapes_phase(name: str, phase: str) -> Experiment:
+    return Experiment.build(
+        load_config_file(Path(f"{CONFIGS / ('shapes' if phase == 'backbones' else name)}.py:{phase}"))
+    )
+
+
+def fits(start: Experiment, leave_out: tuple[str, ...], follower: Experiment) -> bool:
+    """Whether all parameters of `start` but those left out are some of the follower's."""
+    declared, wanted = (
+        {path: leaf.shape for path, leaf in experiment.module.declarations.items()} for experiment in (start, follower)
+    )
+    kept = {k: v for k, v in declared.items() if not any(re.fullmatch(pattern, k) for pattern in leave_out)}
+    return kept != {} and kept.items() <= wanted.items()
+
+
 @pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
 def test_phases_of_shapes_follow_one_another(name):
     """Backwards from the last: each starts from one whose parameters it has, those apart that it leaves out."""
-    steps, phase = [], ""
-    while True:
-        file = "shapes" if phase == "backbones" else name
-        experiment = Experiment.build(load_config_file(Path(f"{CONFIGS / file}.py:{phase}")))
-        if steps:
-            _, leave_out, later = steps[-1]
-            kept = {
-                path: leaf.shape
-                for path, leaf in experiment.module.declarations.items()
-                if not any(re.fullmatch(pattern, path) for pattern in leave_out)
-            }
-            assert kept and kept.items() <= {path: leaf.shape for path, leaf in later.items()}.items()
-        steps.append((phase, experiment.train.leave_out, experiment.module.declarations))
-        if not experiment.train.initialise:
-            break
-        (start,) = experiment.train.initialise
-        phase = re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2]
-    assert [phase for phase, *_ in steps] == ["", "deeds", "presence", "appearance", "looks", "backbones"]
+    phases, follower = [""], shapes_phase(name, "")
+    while follower.train.initialise:
+        (start,) = follower.train.initialise
+        phases.append(re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2])
+        experiment = shapes_phase(name, phases[-1])
+        assert fits(experiment, follower.train.leave_out, follower), phases[-1]
+        follower = experiment
+    assert phases == ["", "deeds", "presence", "appearance", "looks", "backbones"]
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
+def test_pointing_is_between_backbones_and_the_whole(name):
+    pointing, whole = shapes_phase(name, "pointing"), shapes_phase(name, "")
+    assert fits(shapes_phase(name, "backbones"), pointing.train.leave_out, pointing)
+    assert fits(pointing, ("(appearance|motion)_head/.*",), whole)
+    assert pointing.model.config.reads_subject == whole.model.config.reads_subject
 
 
 def test_there_are_files():

@@ -99,23 +99,66 @@ class VideoEncoder(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> VideoFeatures:
         """Runs both visual backbones; arguments as in GroundingBatch."""
-        b, t, h, w, _ = frames.shape
-        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
-        appearance = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
-        appearance = appearance.reshape(b, t, *appearance.shape[1:])
-        motion = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
-        if self.config.frozen_backbones:
-            # Reference: `torch.no_grad()` around it.
-            motion = jax.lax.stop_gradient(motion)
         return VideoFeatures(
-            appearance=self.appearance_projection(appearance),
-            motion=self.motion_projection(motion),
+            appearance=self.encode_appearance(frames, sizes),
+            motion=self.encode_motion(frames, frames_valid, sizes, rngs=rngs),
             frames_valid=frames_valid,
-            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
+            sizes=self.grid_sizes(sizes),
         )
 
+    def encode_appearance(self, frames: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
+        """Projected features of the image backbone [b, t, h, w, d]; arguments as in GroundingBatch."""
+        b, t, h, w, _ = frames.shape
+        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
+        features = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
+        return self.appearance_projection(features.reshape(b, t, *features.shape[1:]))
 
-class GroundingModel(VideoEncoder):
+    def encode_motion(
+        self,
+        frames: jax.Array,
+        frames_valid: jax.Array | None = None,
+        sizes: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """Projected features of the video backbone [b, t, h, w, d]; arguments as in GroundingBatch."""
+        features = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
+        if self.config.frozen_backbones:
+            # Reference: `torch.no_grad()` around it.
+            features = jax.lax.stop_gradient(features)
+        return self.motion_projection(features)
+
+    def grid_sizes(self, sizes: jax.Array | None) -> jax.Array | None:
+        """Real height and width in pixels, int [b, 2] or None -> on the feature grid."""
+        return None if sizes is None else -(-sizes // self.config.resnet.stride)
+
+
+class CrossModalModel(VideoEncoder):
+    """What any model that relates a video to a sentence begins with: both backbones, the text encoder, and the encoder
+    in which they meet.
+
+    Args:
+        config, dtype: as for VideoEncoder.
+    """
+
+    def __init__(self, config: GroundingConfig, *, dtype: Any):
+        super().__init__(config, dtype=dtype)
+        transformer = config.transformer
+        part = {"dtype": dtype}
+        self.roberta = Roberta(config.roberta, **part)
+        self.text_projection = TextProjection(
+            config.roberta.width, transformer.width, dropout_rate=transformer.dropout_rate, **part
+        )
+        self.encoder = CrossModalEncoder(transformer, **part)
+
+    def encode_text(
+        self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
+    ) -> jax.Array:
+        """ids int32 [b, l] -> projected tokens [b, l, d]."""
+        return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+
+
+class GroundingModel(CrossModalModel):
     """A model without its decoders. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for
     callers who ask several sentences of one video.
 
@@ -128,11 +171,6 @@ class GroundingModel(VideoEncoder):
         transformer = config.transformer
         width = transformer.width
         part = {"dtype": dtype}
-        self.roberta = Roberta(config.roberta, **part)
-        self.text_projection = TextProjection(
-            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
-        )
-        self.encoder = CrossModalEncoder(transformer, **part)
         self.anchor_head = AnchorHead(transformer, **part)
         rate = transformer.head_dropout_rate
         self.box_head = MLP((width, width, width, 4), **part)
@@ -149,12 +187,6 @@ class GroundingModel(VideoEncoder):
         """
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
-
-    def encode_text(
-        self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
-        """ids int32 [b, l] -> projected tokens [b, l, d]."""
-        return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
 
     def ground(
         self,

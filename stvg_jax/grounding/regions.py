@@ -20,14 +20,34 @@ def pool_regions(
     """Mean features inside boxes.
 
     Args:
-        pooling: one of POOLINGS.
-        boxes_cxcywh: float32 [b, t, 4] in [0, 1] of the real frame.
-        grid: rows and columns of the maps, padding included.
-        sizes: int32 [b, 2], real rows and columns, or None.
+        pooling, boxes_cxcywh, grid, sizes: as for `region_weights`.
         maps: [b, t, n, d] each, with n = rows * columns.
 
     Returns:
         [b, t, d] of each map; 0 where a row is nothing but padding.
+    """
+    weights = region_weights(pooling, boxes_cxcywh, grid, sizes)
+    count = jnp.maximum(weights.sum(-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
+
+    def pool(features: jax.Array) -> jax.Array:
+        weighed = weights.astype(features.dtype)
+        total = jnp.einsum("btn,btnd->btd", weighed, features, preferred_element_type=jnp.float32)
+        return (total / count).astype(features.dtype)
+
+    return [pool(features) for features in maps]
+
+
+def region_weights(pooling: str, boxes_cxcywh: jax.Array, grid: tuple[int, int], sizes: jax.Array | None) -> jax.Array:
+    """How much each cell of a grid counts in the mean inside a box, up to a factor.
+
+    Args:
+        pooling: one of POOLINGS.
+        boxes_cxcywh: float32 [b, t, 4] in [0, 1] of the real frame.
+        grid: rows and columns, padding included.
+        sizes: int32 [b, 2], real rows and columns, or None.
+
+    Returns:
+        float32 [b, t, n], with n = rows * columns; 0 at padding.
     """
     if pooling == "cells":
         # The released system rounds the right border up and the others to the nearest cell.
@@ -39,15 +59,7 @@ def pool_regions(
     real = jnp.array(grid)[None] if sizes is None else sizes
     rows = down(corners[..., 1], corners[..., 3], real[:, 0, None], grid[0])
     columns = across(corners[..., 0], corners[..., 2], real[:, 1, None], grid[1])
-    weights = (rows[..., :, None] * columns[..., None, :]).reshape(*rows.shape[:2], -1)
-    count = jnp.maximum(weights.sum(-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
-
-    def pool(features: jax.Array) -> jax.Array:
-        weighed = weights.astype(features.dtype)
-        total = jnp.einsum("btn,btnd->btd", weighed, features, preferred_element_type=jnp.float32)
-        return (total / count).astype(features.dtype)
-
-    return [pool(features) for features in maps]
+    return (rows[..., :, None] * columns[..., None, :]).reshape(*rows.shape[:2], -1)
 
 
 def _cell_weights(low: jax.Array, high: jax.Array, size: jax.Array, length: int, *, round_high) -> jax.Array:

@@ -13,6 +13,14 @@ from stvg_jax.errors import InputError
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.losses import LossConfig
+from stvg_jax.grounding.pointing import (
+    Pointing,
+    PointingConfig,
+    PointingLearningRates,
+    PointingLossConfig,
+    PointingTask,
+    pointing_learning_rate_rules,
+)
 from stvg_jax.grounding.region_recognition import (
     RegionLearningRates,
     RegionLossConfig,
@@ -58,6 +66,15 @@ MODELS: dict[str, Family] = {
         RegionLearningRates,
         RegionTask,
         region_learning_rate_rules,
+        grounds=False,
+    ),
+    "pointing": Family(
+        PointingConfig,
+        Pointing,
+        PointingLossConfig,
+        PointingLearningRates,
+        PointingTask,
+        pointing_learning_rate_rules,
         grounds=False,
     ),
 }

@@ -47,6 +47,16 @@ class LearningRates(CommonLearningRates):
 def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
     """Rules (regular expression over a parameter's path, group), the first that matches decides; "frozen" is not
     trained (reference: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
+    return (
+        *encoder_rules(config),
+        (r"temporal_decoder/.*", "temporal_decoder"),
+        *config.own_groups,
+        (r".*", "base"),
+    )
+
+
+def encoder_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
+    """Those of the backbones and the text encoder, which any model has."""
     frozen = (
         (r"swin/.*", "frozen"),
         (r"resnet/stem/.*", "frozen"),
@@ -62,9 +72,6 @@ def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
         *(frozen if config.frozen_backbones else from_scratch),
         (r"resnet/.*", "image_backbone"),
         (r"(roberta|text_projection)/.*", "text"),
-        (r"temporal_decoder/.*", "temporal_decoder"),
-        *config.own_groups,
-        (r".*", "base"),
     )
 
 

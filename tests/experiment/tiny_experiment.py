@@ -1,7 +1,7 @@
 """A configuration for `stvg-jax train` whose step compiles in seconds; the command line gives the paths of the data.
 
 `frozen_backbones` is off so that every parameter moves, and some dropout is left so that steps draw random numbers.
-With the argument `regions` it is the backbones of the same model that are trained.
+With the argument `region_recognition` or `pointing` it is a start for the same model that is trained.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import dataclasses
 import ml_collections
 
 from configs import ta_stvg_hcstvg1
-from stvg_jax.grounding.region_recognition import RegionLearningRates, RegionLossConfig
-from stvg_jax.grounding.registry import default_config
+from stvg_jax.grounding.registry import default_config, get_family
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import LoaderSettings
 from stvg_jax.train.config import TrainConfig
@@ -44,11 +43,12 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         config.eval.samples_per_device = 1
         config.eval.pictures = 1
         config.train = dataclasses.asdict(train)
-        if arg == "regions":
-            config.name = "region_recognition"
-            config.model = {name: model[name] for name in default_config(config.name)}
-            config.loss = dataclasses.asdict(RegionLossConfig())
-            config.learning_rates = dataclasses.asdict(RegionLearningRates())
+        if arg:
+            family = get_family(arg)
+            config.name = arg
+            config.model = {name: value for name, value in model.items() if name in default_config(arg)}
+            config.loss = dataclasses.asdict(family.losses())
+            config.learning_rates = dataclasses.asdict(family.learning_rates())
             config.schedule.linear_groups = ()
             config.train.validate_split = ""
     return config.lock()

@@ -18,48 +18,17 @@ from stvg_jax.grounding.region_recognition import (
     region_losses,
 )
 from stvg_jax.grounding.registry import get_family
-from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
-from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.grounding.targets import TargetCounts
 from stvg_jax.train.optim import FROZEN, assign_groups
+from tests.grounding.rows import WORDS, make_rows, padded
 from tests.tiny import tiny
 
-WORDS = (3, 4)
 TERMS = {"appearance_words", "motion_words"}
 
 
 def tiny_regions():
     words = {"appearance_words": WORDS[0], "motion_words": WORDS[1]}
     return tiny(system="region_recognition", frozen_backbones=False, **words)
-
-
-def make_rows(t: int, h: int, w: int, b: int = 2, seed: int = 0) -> tuple[GroundingBatch, GroundingTargets]:
-    """Rows of which nothing is padded; the tube leaves out a frame at both ends."""
-    rng = np.random.default_rng(seed)
-    inside = np.zeros((b, t), bool)
-    inside[:, 1:-1] = True
-    boxes = np.concatenate([rng.uniform(0.3, 0.7, (b, t, 2)), rng.uniform(0.1, 0.5, (b, t, 2))], -1).astype(np.float32)
-    frames = rng.standard_normal((b, t, h, w, 3)).astype(np.float32)
-    labels = [np.eye(n, dtype=np.float32)[rng.integers(0, n, b)] for n in WORDS]
-    batch = GroundingBatch(frames=frames, text_ids=np.zeros((b, 2), np.int32))
-    return batch, GroundingTargets(inside, boxes, *labels)
-
-
-def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTargets]:
-    """Single rows in one bucket, and a row that only fills it up; boxes outside the tubes are not even finite."""
-    n = len(rows)
-    frames = np.random.default_rng(9).standard_normal((n + 1, t, h, w, 3)).astype(np.float32)
-    inside, boxes = np.zeros((n + 1, t), bool), np.full((n + 1, t, 4), np.nan, np.float32)
-    lengths, sizes = np.zeros(n + 1, int), np.zeros((n + 1, 2), np.int32)
-    labels = [np.ones((n + 1, words), np.float32) for words in WORDS]
-    for i, (batch, targets) in enumerate(rows):
-        _, ct, ch, cw, _ = batch.frames.shape
-        frames[i, :ct, :ch, :cw], inside[i, :ct] = batch.frames[0], targets.in_tube[0]
-        boxes[i, :ct][targets.in_tube[0]] = targets.boxes_cxcywh[0][targets.in_tube[0]]
-        lengths[i], sizes[i] = ct, (ch, cw)
-        labels[0][i], labels[1][i] = targets.appearance_labels[0], targets.motion_labels[0]
-    valid = np.arange(t) < lengths[:, None]
-    batch = GroundingBatch(frames, np.zeros((n + 1, 2), np.int32), frames_valid=valid, sizes=sizes)
-    return batch, GroundingTargets(inside, boxes, *labels, frames_valid=valid, rows_valid=lengths > 0)
 
 
 def test_a_sentence_without_words_of_a_kind_tells_nothing_about_them():

@@ -1,0 +1,48 @@
+"""Rows of a training batch with random videos and tubes, and the same rows in a padded batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stvg_jax.grounding.targets import GroundingTargets
+from stvg_jax.grounding.types import GroundingBatch
+
+# Sizes of the attribute vocabularies.
+WORDS = (3, 4)
+# Token ids are below this.
+_VOCABULARY = 64
+
+
+def make_rows(t: int, h: int, w: int, b: int = 2, seed: int = 0) -> tuple[GroundingBatch, GroundingTargets]:
+    """Rows of which nothing is padded; the tube leaves out a frame at both ends."""
+    rng = np.random.default_rng(seed)
+    inside = np.zeros((b, t), bool)
+    inside[:, 1:-1] = True
+    boxes = np.concatenate([rng.uniform(0.3, 0.7, (b, t, 2)), rng.uniform(0.1, 0.5, (b, t, 2))], -1).astype(np.float32)
+    frames = rng.standard_normal((b, t, h, w, 3)).astype(np.float32)
+    labels = [np.eye(n, dtype=np.float32)[rng.integers(0, n, b)] for n in WORDS]
+    texts = rng.integers(0, _VOCABULARY, (b, 3 + seed)).astype(np.int32)
+    batch = GroundingBatch(frames=frames, text_ids=texts)
+    return batch, GroundingTargets(inside, boxes, *labels)
+
+
+def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTargets]:
+    """Single rows in one bucket, and a row that only fills it up; boxes outside the tubes are not even finite."""
+    n = len(rows)
+    frames = np.random.default_rng(9).standard_normal((n + 1, t, h, w, 3)).astype(np.float32)
+    inside, boxes = np.zeros((n + 1, t), bool), np.full((n + 1, t, 4), np.nan, np.float32)
+    lengths, sizes = np.zeros(n + 1, int), np.zeros((n + 1, 2), np.int32)
+    texts = np.zeros((n + 1, max(batch.text_ids.shape[1] for batch, _ in rows) + 1), np.int32)
+    text_valid = np.zeros(texts.shape, bool)
+    labels = [np.ones((n + 1, words), np.float32) for words in WORDS]
+    for i, (batch, targets) in enumerate(rows):
+        _, ct, ch, cw, _ = batch.frames.shape
+        frames[i, :ct, :ch, :cw], inside[i, :ct] = batch.frames[0], targets.in_tube[0]
+        boxes[i, :ct][targets.in_tube[0]] = targets.boxes_cxcywh[0][targets.in_tube[0]]
+        lengths[i], sizes[i] = ct, (ch, cw)
+        words = batch.text_ids.shape[1]
+        texts[i, :words], text_valid[i, :words] = batch.text_ids[0], True
+        labels[0][i], labels[1][i] = targets.appearance_labels[0], targets.motion_labels[0]
+    valid = np.arange(t) < lengths[:, None]
+    batch = GroundingBatch(frames, texts, text_valid, frames_valid=valid, sizes=sizes)
+    return batch, GroundingTargets(inside, boxes, *labels, frames_valid=valid, rows_valid=lengths > 0)

@@ -96,9 +96,8 @@ def test_every_file_of_the_project(path):
 
 
 def shapes_phase(name: str, phase: str) -> Experiment:
-    return Experiment.build(
-        load_config_file(Path(f"{CONFIGS / ('shapes' if phase == 'backbones' else name)}.py:{phase}"))
-    )
+    file = "shapes" if phase == "backbones" else name
+    return Experiment.build(load_config_file(Path(f"{CONFIGS / file}.py:{phase}")))
 
 
 def fits(start: Experiment, leave_out: tuple[str, ...], follower: Experiment) -> bool:

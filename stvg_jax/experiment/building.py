@@ -74,7 +74,7 @@ class Experiment:
             config=config,
             model=model,
             module=module,
-            task=family.task(module, section(family.losses, "loss")),
+            task=GroundingTask(module, section(family.losses, "loss")),
             groups=assign_groups(module.declarations, family.rules(model.config)),
             grounds=family.grounds,
             clip=clip,

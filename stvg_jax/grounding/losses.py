@@ -57,6 +57,12 @@ class CommonLossConfig:
         if self.sigma <= 0:
             raise ValueError(f"sigma is {self.sigma}; it must be positive")
 
+    def terms(
+        self, output: GroundingOutput, targets: GroundingTargets, counts: TargetCounts | None = None
+    ) -> dict[str, jax.Array]:
+        """`grounding_losses` of this configuration."""
+        return grounding_losses(output, targets, self, counts)
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig(CommonLossConfig):

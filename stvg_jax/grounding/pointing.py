@@ -15,12 +15,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from stvg_jax.grounding.base import CrossModalModel, GroundingConfig
 from stvg_jax.grounding.losses import sum_over_videos
 from stvg_jax.grounding.regions import region_weights
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
-from stvg_jax.grounding.task import GroundingTask, encoder_rules
+from stvg_jax.grounding.task import encoder_rules
 from stvg_jax.grounding.types import GroundingBatch, TrueTube, VideoFeatures
 from stvg_jax.nn.declare import Linear
 
@@ -46,6 +47,12 @@ class PointingLossConfig:
 
     appearance_pointing: float = 1.0
     motion_pointing: float = 1.0
+
+    def terms(
+        self, output: PointingOutput, targets: GroundingTargets, counts: TargetCounts | None = None
+    ) -> dict[str, jax.Array]:
+        """See `pointing_losses`."""
+        return pointing_losses(output, targets, counts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +81,7 @@ class PointingOutput:
     """Where the target is said to be in one frame of each video, float32.
 
     Attributes:
-        appearance_logits, motion_logits: [b, n], over the cells of the frame's feature grid; -inf at padding.
+        appearance_logits, motion_logits: [b, n], over the cells of the feature grid; padding has the lowest there is.
         share: [b, n], how much of the true box's weight is in each cell, sums to 1; 0 in videos without a tube.
     """
 
@@ -109,14 +116,14 @@ class Pointing(CrossModalModel):
         video = VideoFeatures(self.encode_appearance(pick(batch.frames), batch.sizes), motion, None, sizes)
         text = self.encode_text(batch.text_ids, batch.text_valid, rngs=rngs)
         encoded = self.encoder(video, text, batch.text_valid, rngs=rngs)
-        # Boxes outside the tube are anything, even not finite.
-        boxes = jnp.where(truth.in_tube[..., None], truth.boxes_cxcywh, 0.5)
-        weights = region_weights("cells", pick(boxes), motion.shape[2:4], sizes)[:, 0]
+        weights = region_weights("cells", pick(truth.finite_boxes), motion.shape[2:4], sizes)[:, 0]
         share = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
 
         def point(head: Linear, tokens: jax.Array) -> jax.Array:
             logits = head(tokens)[:, 0, :, 0].astype(jnp.float32)
-            return logits if encoded.grid_valid is None else jnp.where(encoded.grid_valid, logits, -jnp.inf)
+            if encoded.grid_valid is None:
+                return logits
+            return jnp.where(encoded.grid_valid, logits, jnp.finfo(jnp.float32).min)
 
         return PointingOutput(
             appearance_logits=point(self.appearance_head, encoded.appearance),
@@ -147,32 +154,6 @@ def pointing_losses(
     counts = TargetCounts.of(targets) if counts is None else counts
     terms = {"appearance_pointing": output.appearance_logits, "motion_pointing": output.motion_logits}
     return {
-        name: sum_over_videos(_softmax_cross_entropy(logits, output.share), targets) / counts.videos
+        name: sum_over_videos(optax.softmax_cross_entropy(logits, output.share), targets) / counts.videos
         for name, logits in terms.items()
     }
-
-
-def _softmax_cross_entropy(logits: jax.Array, share: jax.Array) -> jax.Array:
-    """logits, some of which may be -inf, and share, 0 there, [b, n] -> [b]."""
-    finite = jnp.isfinite(logits)
-    # Rows that only fill up a batch may have no real cell at all.
-    safe = jnp.where(finite, logits, 0)
-    total = jax.nn.logsumexp(safe, axis=-1, where=finite, keepdims=True)
-    return jnp.where(share > 0, share * (total - safe), 0).sum(-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class PointingTask(GroundingTask):
-    """Training of a Pointing.
-
-    Attributes:
-        module: the model.
-        losses: weights of the terms of the loss.
-    """
-
-    losses: PointingLossConfig = PointingLossConfig()
-
-    def terms(
-        self, output: PointingOutput, targets: GroundingTargets, counts: TargetCounts | None
-    ) -> dict[str, jax.Array]:
-        return pointing_losses(output, targets, counts)

@@ -20,7 +20,6 @@ from stvg_jax.grounding.losses import cross_entropy, sum_over_videos
 from stvg_jax.grounding.regions import pool_regions
 from stvg_jax.grounding.target_queries import ClassifierHead
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
-from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch, TrueTube
 from stvg_jax.nn.masking import masked_mean
 
@@ -54,6 +53,12 @@ class RegionLossConfig:
 
     appearance_words: float = 10.0
     motion_words: float = 10.0
+
+    def terms(
+        self, output: RegionOutput, targets: GroundingTargets, counts: TargetCounts | None = None
+    ) -> dict[str, jax.Array]:
+        """See `region_losses`."""
+        return region_losses(output, targets, counts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +116,7 @@ class RegionRecognition(VideoEncoder):
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         b, t, h, w, d = video.appearance.shape
         maps = (stream.reshape(b, t, h * w, d) for stream in (video.appearance, video.motion))
-        # Boxes outside the tube are anything, even not finite.
-        boxes = jnp.where(truth.in_tube[..., None], truth.boxes_cxcywh, 0.5)
-        appearance, motion = pool_regions("roi_align", boxes, (h, w), video.sizes, *maps)
+        appearance, motion = pool_regions("roi_align", truth.finite_boxes, (h, w), video.sizes, *maps)
         inside = truth.in_tube[..., None]
         return RegionOutput(
             appearance_logits=masked_mean(self.appearance_head(appearance), inside, axis=1),
@@ -143,20 +146,3 @@ def region_losses(
         per_video = jnp.where(labels.any(-1), cross_entropy(logits, labels).mean(-1), 0)
         terms[name] = sum_over_videos(per_video, targets) / counts.videos
     return terms
-
-
-@dataclasses.dataclass(frozen=True)
-class RegionTask(GroundingTask):
-    """Training of a RegionRecognition.
-
-    Attributes:
-        module: the model.
-        losses: weights of the terms of the loss.
-    """
-
-    losses: RegionLossConfig = RegionLossConfig()
-
-    def terms(
-        self, output: RegionOutput, targets: GroundingTargets, counts: TargetCounts | None
-    ) -> dict[str, jax.Array]:
-        return region_losses(output, targets, counts)

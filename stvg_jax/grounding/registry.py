@@ -18,7 +18,6 @@ from stvg_jax.grounding.pointing import (
     PointingConfig,
     PointingLearningRates,
     PointingLossConfig,
-    PointingTask,
     pointing_learning_rate_rules,
 )
 from stvg_jax.grounding.region_recognition import (
@@ -26,11 +25,10 @@ from stvg_jax.grounding.region_recognition import (
     RegionLossConfig,
     RegionRecognition,
     RegionRecognitionConfig,
-    RegionTask,
     region_learning_rate_rules,
 )
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
-from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
+from stvg_jax.grounding.task import LearningRates, Losses, learning_rate_rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +40,14 @@ class Family:
         model: made of it.
         losses: of section `loss`.
         learning_rates: of section `learning_rates`.
-        task: training of it.
         rules: of a model's configuration, the rules that put its parameters into groups of learning rates.
         grounds: whether it gives tubes; otherwise it is a start for those that do.
     """
 
     config: type[GroundingConfig]
     model: type[nnx.Module]
-    losses: type
+    losses: type[Losses]
     learning_rates: type
-    task: type[GroundingTask] = GroundingTask
     rules: Callable[[Any], tuple[tuple[str, str], ...]] = learning_rate_rules
     grounds: bool = True
 
@@ -64,7 +60,6 @@ MODELS: dict[str, Family] = {
         RegionRecognition,
         RegionLossConfig,
         RegionLearningRates,
-        RegionTask,
         region_learning_rate_rules,
         grounds=False,
     ),
@@ -73,7 +68,6 @@ MODELS: dict[str, Family] = {
         Pointing,
         PointingLossConfig,
         PointingLearningRates,
-        PointingTask,
         pointing_learning_rate_rules,
         grounds=False,
     ),

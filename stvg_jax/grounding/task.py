@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
 from stvg_jax.grounding.base import GroundingConfig
-from stvg_jax.grounding.losses import CommonLossConfig, LossConfig, grounding_losses, total_loss
+from stvg_jax.grounding.losses import LossConfig, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.nn.functional import PureModule
@@ -75,17 +75,25 @@ def encoder_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
     )
 
 
+class Losses(Protocol):
+    """Section `loss` of a configuration: a weight for each term of a model's loss, by its name, and the terms."""
+
+    def terms(self, output: Any, targets: GroundingTargets, counts: TargetCounts | None = None) -> dict[str, jax.Array]:
+        """Every term apart and unweighted, of what the model's `predict_to_train` gave (`grounding_losses`)."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class GroundingTask:
-    """Training of a grounding model.
+    """Training of a grounding model, or of a start for one.
 
     Attributes:
         module: the model.
-        losses: weights of the terms of the loss.
+        losses: of its kind.
     """
 
     module: PureModule
-    losses: CommonLossConfig = LossConfig()
+    losses: Losses = LossConfig()
 
     def count(self, batch: Mapping[str, jax.Array]) -> TargetCounts:
         """What the losses of this whole training batch are divided by (`data_pipeline.loading`)."""
@@ -103,7 +111,7 @@ class GroundingTask:
         counts: TargetCounts | None = None,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The total loss and its unweighted terms (`stvg_jax.grounding.losses`).
+        """The total loss and its unweighted terms.
 
         Both add up over the parts of a batch whose `counts` they are given.
 
@@ -115,9 +123,5 @@ class GroundingTask:
         """
         rngs = None if key is None else DropoutKeys(key)
         output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
-        terms = self.terms(output, targets, counts)
+        terms = self.losses.terms(output, targets, counts)
         return total_loss(terms, self.losses), terms
-
-    def terms(self, output: Any, targets: GroundingTargets, counts: TargetCounts | None) -> dict[str, jax.Array]:
-        """The unweighted terms of the loss of what the model's `predict_to_train` gave."""
-        return grounding_losses(output, targets, self.losses, counts)

@@ -62,6 +62,11 @@ class TrueTube:
     in_tube: jax.Array
     boxes_cxcywh: jax.Array
 
+    @property
+    def finite_boxes(self) -> jax.Array:
+        """The boxes, for code that computes with those outside the tube too before it leaves them out."""
+        return jnp.where(self.in_tube[..., None], self.boxes_cxcywh, 0.5)
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

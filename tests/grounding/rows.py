@@ -1,10 +1,14 @@
-"""Rows of a training batch with random videos and tubes, and the same rows in a padded batch."""
+"""Rows of a training batch with random videos and tubes, and what a task makes of them, alone and in a padded batch."""
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
-from stvg_jax.grounding.targets import GroundingTargets
+from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
+from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
 
 # Sizes of the attribute vocabularies.
@@ -46,3 +50,36 @@ def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTarge
     valid = np.arange(t) < lengths[:, None]
     batch = GroundingBatch(frames, texts, text_valid, frames_valid=valid, sizes=sizes)
     return batch, GroundingTargets(inside, boxes, *labels, frames_valid=valid, rows_valid=lengths > 0)
+
+
+def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dict, terms: set[str]) -> None:
+    """Losses and gradients of two videos of other sizes in one padded batch are the sums of those of each alone."""
+    rows = [make_rows(5, 70, 100, b=1, seed=1), make_rows(9, 96, 64, b=1, seed=2)]
+    run = jax.jit(
+        jax.value_and_grad(lambda p, *a: task.loss(p, *a), has_aux=True),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
+    together = run(parameters, *padded(rows, t=12, h=128, w=128))
+    counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
+    alone = [run(parameters, *row, counts) for row in rows]
+    assert set(together[0][1]) == terms
+    summed = jax.tree.map(lambda *parts: sum(parts), *alone)
+    for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):
+        np.testing.assert_allclose(whole, parts, atol=2e-5, rtol=1e-4)
+
+
+def learn(task: GroundingTask, parameters: dict, batch: GroundingBatch, targets: GroundingTargets, steps: int):
+    """Trains on one batch: (loss, terms) before every step, and the gradients of the last."""
+    optimizer = optax.adam(3e-3)
+
+    @jax.jit
+    def step(parameters, state):
+        loss, gradients = jax.value_and_grad(lambda p: task.loss(p, batch, targets), has_aux=True)(parameters)
+        updates, state = optimizer.update(gradients, state)
+        return optax.apply_updates(parameters, updates), state, loss, gradients
+
+    state, losses = optimizer.init(parameters), []
+    for _ in range(steps):
+        parameters, state, loss, gradients = step(parameters, state)
+        losses.append(loss)
+    return losses, gradients

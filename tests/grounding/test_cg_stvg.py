@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from stvg_jax.config import load_config_file
@@ -21,6 +20,7 @@ from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.tree import flatten, unflatten
 from tests.grounding import cases
+from tests.grounding.rows import learn
 from tests.grounding.test_ta_stvg import make_batch
 from tests.tiny import apply, tiny
 
@@ -140,19 +140,8 @@ def test_training_on_one_batch_and_every_parameter_acts():
     parameters["anchor_head"]["dense"]["bias"] += 1
     batch = make_batch(t=8, h=96, w=96, b=2)
     targets = make_targets(batch)
-    task = GroundingTask(module, CGSTVGLossConfig())
-    optimizer = optax.adam(3e-3)
-
-    @jax.jit
-    def step(parameters, state):
-        value, gradients = jax.value_and_grad(lambda p: task.loss(p, batch, targets)[0])(parameters)
-        updates, state = optimizer.update(gradients, state)
-        return optax.apply_updates(parameters, updates), state, value, gradients
-
-    state, losses = optimizer.init(parameters), []
-    for _ in range(30):
-        parameters, state, value, gradients = step(parameters, state)
-        losses.append(float(value))
+    history, gradients = learn(GroundingTask(module, CGSTVGLossConfig()), parameters, batch, targets, steps=30)
+    losses = [float(loss) for loss, _ in history]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.5 * losses[0]
     # Context itself gets a gradient, through what it changed in the boxes after it.

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from stvg_jax.grounding.pointing import (
     PointingConfig,
-    PointingTask,
+    PointingLossConfig,
     middle_frame,
     pointing_learning_rate_rules,
 )
 from stvg_jax.grounding.registry import get_family
-from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
+from stvg_jax.grounding.targets import GroundingTargets
+from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.train.optim import FROZEN, assign_groups
-from tests.grounding.rows import make_rows, padded
+from tests.grounding.rows import assert_padding_and_parts_change_nothing, learn, make_rows
 from tests.tiny import apply, tiny, tiny_model_config
 
 TERMS = {"appearance_pointing", "motion_pointing"}
@@ -54,7 +53,7 @@ def test_only_the_middle_box_is_the_answer():
     targets = dataclasses.replace(targets, boxes_cxcywh=boxes, in_tube=inside)
     output = predict(module, parameters, batch, targets)
     np.testing.assert_allclose(output.share, [[0, 1, 0, 0], [0, 0, 0.5, 0.5], [0, 0, 0, 0]])
-    terms = PointingTask(module).terms(output, targets, None)
+    terms = PointingLossConfig().terms(output, targets)
     logits = np.asarray(output.appearance_logits, np.float64)[:2]
     expected = np.log(np.exp(logits).sum(-1)) - (logits * np.asarray(output.share)[:2]).sum(-1)
     np.testing.assert_allclose(terms["appearance_pointing"], expected.sum() / 3, rtol=1e-5)
@@ -62,19 +61,7 @@ def test_only_the_middle_box_is_the_answer():
 
 def test_padding_and_parts_change_no_loss_and_no_gradient():
     module, parameters = tiny_pointing()
-    task = PointingTask(module)
-    rows = [make_rows(5, 70, 100, b=1, seed=1), make_rows(9, 96, 64, b=1, seed=2)]
-    run = jax.jit(
-        jax.value_and_grad(lambda p, *a: task.loss(p, *a), has_aux=True),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    together = run(parameters, *padded(rows, t=12, h=128, w=128))
-    counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
-    alone = [run(parameters, *row, counts) for row in rows]
-    assert set(together[0][1]) == TERMS
-    summed = jax.tree.map(lambda *parts: sum(parts), *alone)
-    for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):
-        np.testing.assert_allclose(whole, parts, atol=2e-5, rtol=1e-4)
+    assert_padding_and_parts_change_nothing(GroundingTask(module, PointingLossConfig()), parameters, TERMS)
 
 
 def test_it_learns_to_read_where():
@@ -85,21 +72,10 @@ def test_it_learns_to_read_where():
     boxes[:] = np.array([(x, y, 0.4, 0.4) for y in (0.25, 0.75) for x in (0.25, 0.75)])[:, None]
     batch = dataclasses.replace(batch, frames=np.repeat(batch.frames[:1], 4, axis=0))
     targets = dataclasses.replace(targets, boxes_cxcywh=boxes)
-    task = PointingTask(module)
-    optimizer = optax.adam(3e-3)
-
-    @jax.jit
-    def step(parameters, state):
-        gradients, terms = jax.grad(lambda p: task.loss(p, batch, targets), has_aux=True)(parameters)
-        updates, state = optimizer.update(gradients, state)
-        return optax.apply_updates(parameters, updates), state, terms
-
-    state = optimizer.init(parameters)
-    for _ in range(60):
-        parameters, state, terms = step(parameters, state)
+    history, _ = learn(GroundingTask(module, PointingLossConfig()), parameters, batch, targets, steps=60)
     for name in TERMS:
         # Whoever does not read has log(4) at best.
-        assert terms[name] < 0.5 * np.log(4), name
+        assert history[-1][1][name] < 0.5 * np.log(4), name
 
 
 def test_every_part_has_its_learning_rate():

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from stvg_jax.grounding.region_recognition import (
+    RegionLossConfig,
     RegionOutput,
     RegionRecognitionConfig,
-    RegionTask,
     region_learning_rate_rules,
     region_losses,
 )
 from stvg_jax.grounding.registry import get_family
-from stvg_jax.grounding.targets import TargetCounts
+from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.train.optim import FROZEN, assign_groups
-from tests.grounding.rows import WORDS, make_rows, padded
+from tests.grounding.rows import WORDS, assert_padding_and_parts_change_nothing, learn, make_rows
 from tests.tiny import tiny
 
 TERMS = {"appearance_words", "motion_words"}
@@ -45,39 +43,15 @@ def test_a_sentence_without_words_of_a_kind_tells_nothing_about_them():
 
 def test_padding_and_parts_change_no_loss_and_no_gradient():
     module, parameters = tiny_regions()
-    task = RegionTask(module)
-    rows = [make_rows(5, 70, 100, b=1, seed=1), make_rows(9, 96, 64, b=1, seed=2)]
-    run = jax.jit(
-        jax.value_and_grad(lambda p, *a: task.loss(p, *a), has_aux=True),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    together = run(parameters, *padded(rows, t=12, h=128, w=128))
-    counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
-    alone = [run(parameters, *row, counts) for row in rows]
-    assert set(together[0][1]) == TERMS
-    summed = jax.tree.map(lambda *parts: sum(parts), *alone)
-    for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):
-        np.testing.assert_allclose(whole, parts, atol=2e-5, rtol=1e-4)
+    assert_padding_and_parts_change_nothing(GroundingTask(module, RegionLossConfig()), parameters, TERMS)
 
 
 def test_it_learns_a_batch_by_heart():
     module, parameters = tiny_regions()
     batch, targets = make_rows(t=6, h=64, w=64, b=4)
-    task = RegionTask(module)
-    optimizer = optax.adam(3e-3)
-
-    @jax.jit
-    def step(parameters, state):
-        gradients, terms = jax.grad(lambda p: task.loss(p, batch, targets), has_aux=True)(parameters)
-        updates, state = optimizer.update(gradients, state)
-        return optax.apply_updates(parameters, updates), state, terms
-
-    state, history = optimizer.init(parameters), []
-    for _ in range(60):
-        parameters, state, terms = step(parameters, state)
-        history.append(terms)
+    history, _ = learn(GroundingTask(module, RegionLossConfig()), parameters, batch, targets, steps=60)
     for name in TERMS:
-        assert history[-1][name] < 0.5 * history[0][name], name
+        assert history[-1][1][name] < 0.5 * history[0][1][name], name
 
 
 def test_every_part_has_its_learning_rate_and_nothing_stays_frozen_but_statistics():

@@ -1,32 +1,26 @@
-"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in six phases.
+"""A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in five phases.
 
-    stvg-jax prepare shapes data/shapes_looks --kind looks --height 64 --train 3000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes_appearance --kind appearance --height 64 --train 4000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes_motion --kind motion --height 64 --train 5000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes_deeds --kind deeds --height 64 --train 4000 --val 0 --test 0
+    stvg-jax prepare shapes data/shapes_verbs --kind verbs --height 64 --train 3000 --val 0 --test 0
     stvg-jax prepare shapes data/shapes --train 8000
-    for NAME in shapes_looks shapes_appearance shapes_motion shapes_deeds; do
+    for NAME in shapes_motion shapes_verbs; do
         stvg-jax prepare frames --dataset hcstvg --annotations data/$NAME --split train --out frames/$NAME --frames all
     done
     stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
         --frames all
-    for PHASE in backbones looks appearance presence deeds; do
+    for PHASE in backbones pointing verbs boxes; do
         stvg-jax train --config configs/shapes.py:$PHASE --workdir runs/shapes_$PHASE
     done
     stvg-jax train --config configs/shapes.py --workdir runs/shapes
     stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
 
-The released models start from backbones that know things and actions, and from words that mean something. This one
-learns that first. Its backbones learn to name what is in true boxes (`backbones`) and then stay as they are, the later
-stages of ResNet apart, as the papers have it. On whole clips of things that are much alike boxes would then not improve
-for long: finding the right one is worth nothing until words have a meaning, and words get none until things are found.
-So grounding begins with single pictures, which show many more sentences in the same time, of a thing among strangers
-(`looks`) and then among things that differ in one word (`appearance`). From four pictures of a clip, half of them
-without the target, it learns to tell when it is there (`presence`), and from runs of four frames what deeds look like
-(`deeds`). Whole clips of all kinds come last.
-
-Boxes do not learn verbs that way. `shapes:pointing` does: an encoder without decoders says in which cell the target is.
-It needs no looks and no appearance before it, and no whole model has been trained from it yet.
+The released models start from backbones that know things and actions, and from an encoder that has related words to
+regions of images. This one learns both first. Its backbones learn to name what is in true boxes (`backbones`) and then
+stay as they are, the later stages of ResNet apart, as the papers have it. The encoder, without decoders, learns to say
+in which cell of a frame the target is, of runs of four frames of all kinds of sentences (`pointing`) and then of those
+that say nothing but a verb (`verbs`): a wrong box says little about which word was misread, a wrong cell says enough.
+Decoders come last, of runs of four frames first (`boxes`), which show many more sentences in the same time than whole
+clips do.
 """
 
 from __future__ import annotations
@@ -54,7 +48,7 @@ class _Phase(NamedTuple):
 
     Attributes:
         data: name of the folders.
-        window, scattered: `LoaderSettings.window` and `LoaderSettings.scattered`.
+        window: `LoaderSettings.window`.
         batch_size, epochs: of the training.
         rates: full learning rates of the groups in `_GROUPS`.
         start: the phase to start from.
@@ -63,7 +57,6 @@ class _Phase(NamedTuple):
 
     data: str
     window: int
-    scattered: bool
     batch_size: int
     epochs: int
     rates: tuple[float, ...]
@@ -72,14 +65,12 @@ class _Phase(NamedTuple):
 
 
 _PHASES = {
-    "backbones": _Phase("shapes_motion", 8, False, 32, 6, (2e-3,) * 5, "", "region_recognition"),
-    "looks": _Phase("shapes_looks", 1, False, 128, 45, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "backbones"),
-    "appearance": _Phase("shapes_appearance", 1, False, 128, 40, (1e-3, 5e-4, 1e-3, 1e-3, 1e-3), "looks"),
-    "presence": _Phase("shapes_appearance", 4, True, 64, 2, (7e-4, 2e-4, 3e-4, 1e-3, 5e-4), "appearance"),
-    "deeds": _Phase("shapes_deeds", 4, False, 64, 8, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "presence"),
-    "pointing": _Phase("shapes", 4, False, 128, 15, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
+    "backbones": _Phase("shapes_motion", 8, 32, 6, (2e-3,) * 5, "", "region_recognition"),
+    "pointing": _Phase("shapes", 4, 128, 30, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
+    "verbs": _Phase("shapes_verbs", 4, 128, 10, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "pointing", "pointing"),
+    "boxes": _Phase("shapes", 4, 64, 10, (1e-3, 1e-4, 3e-4, 1e-3, 1e-3), "verbs"),
     # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
-    "": _Phase("shapes", 16, False, 16, 5, (7e-4, 1e-4, 4e-4, 1e-3, 7e-4), "deeds"),
+    "": _Phase("shapes", 16, 16, 7, (7e-4, 1e-4, 2e-4, 7e-4, 7e-4), "boxes"),
 }
 
 # A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is
@@ -93,6 +84,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
     phase = _PHASES[arg]
+    start = _PHASES[phase.start] if phase.start else None
     family = get_family(phase.name)
     rates = dict(zip(_GROUPS, phase.rates, strict=True))
     groups = [field.name for field in dataclasses.fields(family.learning_rates)]
@@ -111,7 +103,6 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     text_lengths=(16, 24, 32),
                     temporal_crop=0.0,
                     window=phase.window,
-                    scattered=phase.scattered,
                     flip=0.5,
                 )
             ),
@@ -123,7 +114,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     epochs=phase.epochs,
                     drop_epochs=(),
                     warmup=0.05,
-                    linear_groups=tuple(groups) if arg in ("backbones", "pointing", "") else (),
+                    linear_groups=tuple(groups),
                     warm_up_all=True,
                 )
             ),
@@ -134,8 +125,8 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     dtype="float32",
                     remat="none",
                     initialise=(f"runs/shapes_{phase.start}/last",) if phase.start else (),
-                    # The heads by which the backbones have learned to see.
-                    leave_out=("(appearance|motion)_head/.*",) if phase.start == "backbones" else (),
+                    # The heads by which the start was taught something else.
+                    leave_out=("(appearance|motion)_head/.*",) if start and start.name != phase.name else (),
                     # Later phases need more words than the sentences of the first have.
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
@@ -158,7 +149,9 @@ def _model(name: str) -> dict[str, Any]:
         | {"mlp_ratio": 2, "drop_path": 0.0},
         "roberta": {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0},
         "transformer": {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
-        | {"dropout_rate": 0.0, "head_dropout_rate": 0.0, "placed_tokens": True},
+        | {"head_dropout_rate": 0.0, "placed_tokens": True}
+        # Pointing sees each clip thirty times and would know it by heart.
+        | {"dropout_rate": 0.1 if name == "pointing" else 0.0},
     }
     queries = {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}
     model |= {part: model[part] | changes for part, changes in small.items()}

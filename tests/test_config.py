@@ -96,7 +96,7 @@ def test_every_file_of_the_project(path):
 
 
 def shapes_phase(name: str, phase: str) -> Experiment:
-    file = "shapes" if phase == "backbones" else name
+    file = name if phase in ("", "boxes") else "shapes"
     return Experiment.build(load_config_file(Path(f"{CONFIGS / file}.py:{phase}")))
 
 
@@ -119,15 +119,7 @@ def test_phases_of_shapes_follow_one_another(name):
         experiment = shapes_phase(name, phases[-1])
         assert fits(experiment, follower.train.leave_out, follower), phases[-1]
         follower = experiment
-    assert phases == ["", "deeds", "presence", "appearance", "looks", "backbones"]
-
-
-@pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
-def test_pointing_is_between_backbones_and_the_whole(name):
-    pointing, whole = shapes_phase(name, "pointing"), shapes_phase(name, "")
-    assert fits(shapes_phase(name, "backbones"), pointing.train.leave_out, pointing)
-    assert fits(pointing, ("(appearance|motion)_head/.*",), whole)
-    assert pointing.model.config.reads_subject == whole.model.config.reads_subject
+    assert phases == ["", "boxes", "verbs", "pointing", "backbones"]
 
 
 def test_there_are_files():

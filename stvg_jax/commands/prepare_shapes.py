@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--height", type=int, default=96, metavar="PIXELS", help="even, 48 or more (%(default)s)")
     look.add_argument("--frames", type=int, default=64, metavar="N", help="32 or more (%(default)s)")
     look.add_argument("--fps", type=int, default=16, metavar="N", help="frames per second (%(default)s)")
-    look.add_argument("--kind", metavar="KIND", help='of all scenes, such as "looks" (default: a mixture)')
+    look.add_argument("--kind", metavar="KIND", help='of all scenes, such as "motion" (default: a mixture)')
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another dataset (%(default)s)")
     parser.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from data_pipeline.shapes.casting import Cast, Plot
 from data_pipeline.shapes.plots import relation, time
-from data_pipeline.shapes.plots.appearance import appearance, looks
-from data_pipeline.shapes.plots.motion import deeds, motion
+from data_pipeline.shapes.plots.appearance import appearance
+from data_pipeline.shapes.plots.motion import motion, verbs
 
 PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "appearance": appearance,
@@ -22,8 +22,7 @@ PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "towards": relation.towards,
     "passing": relation.passing,
     "following": relation.following,
-    "looks": looks,
-    "deeds": deeds,
+    "verbs": verbs,
 }
 # How many of a hundred sentences are of which kind.
 SHARES = {
@@ -39,8 +38,7 @@ SHARES = {
     "towards": 3,
     "passing": 2,
     "following": 2,
-    # For datasets of their own, to begin learning with.
-    "looks": 0,
-    "deeds": 0,
+    # For a dataset of its own, to learn with.
+    "verbs": 0,
 }
 assert SHARES.keys() == PLOTS.keys() and sum(SHARES.values()) == 100

@@ -27,13 +27,3 @@ def appearance(cast: Cast) -> Plot:
     if len(parts) < 4 and draws.chance(0.5):
         parts.append(cast.busy(Part(cast.stranger(look)), draws.integer(0, 1), other_than=()))
     return Plot("appearance", Query(cast.noun(look, said), Event(EXIST)), parts, 0, interval)
-
-
-def looks(cast: Cast) -> Plot:
-    """Strangers around the target: whoever does not know yet what words mean learns that here, since every word that is
-    said of the target tells it from almost everything else."""
-    look = cast.look()
-    interval = cast.presence(12, 46)
-    parts = [Part(look, interval)]
-    parts += [Part(cast.stranger(look), cast.presence(16, 48)) for _ in range(cast.draws.integer(1, 2))]
-    return Plot("appearance", Query(cast.noun(look, cast.said()), Event(EXIST)), parts, 0, interval)

@@ -20,16 +20,15 @@ def motion(cast: Cast) -> Plot:
     return Plot("motion", Query(cast.noun(look, said), Event(deed)), parts, 0, interval)
 
 
-def deeds(cast: Cast) -> Plot:
-    """Strangers around the target that do other things, at the same time or at their own. Half of the sentences say no
-    more than what it does: whoever does not know yet what verbs mean learns that here."""
-    draws, look = cast.draws, cast.look()
+def verbs(cast: Cast) -> Plot:
+    """Several things do something at the same time, each something else, and the sentence says nothing but what the
+    target does: whoever does not know yet what verbs mean learns that here, as nothing else tells it apart."""
+    look = cast.look()
     deed, interval = cast.deed(look), cast.slot()
     parts, done = [Part(look, deeds=[(deed, interval)])], {deed}
-    for _ in range(draws.integer(1, 2)):
+    for _ in range(cast.draws.integer(1, 2)):
         stranger = cast.stranger(look)
         other = cast.deed(stranger, other_than=done)
-        parts.append(Part(stranger, deeds=[(other, interval if draws.chance(0.5) else cast.slot())]))
+        parts.append(Part(stranger, deeds=[(other, interval)]))
         done.add(other)
-    said = cast.said() if draws.chance(0.5) else ()
-    return Plot("motion", Query(cast.noun(look, said), Event(deed)), parts, 0, interval)
+    return Plot("motion", Query(cast.noun(look, ()), Event(deed)), parts, 0, interval)

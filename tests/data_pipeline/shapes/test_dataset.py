@@ -131,12 +131,12 @@ def test_a_larger_dataset_contains_the_smaller(dataset, tmp_path):
 
 
 def test_one_kind_only(tmp_path):
-    plan = Plan(train=3, val=0, test=0, settings=PLAN.settings, kind="looks")
-    assert prepare_shapes(tmp_path / "d", plan)["kind"] == "looks"
+    plan = Plan(train=3, val=0, test=0, settings=PLAN.settings, kind="verbs")
+    assert prepare_shapes(tmp_path / "d", plan)["kind"] == "verbs"
     entries = json.loads((tmp_path / "d" / "annos" / "train.json").read_text())
     for index, entry in enumerate(entries.values()):
-        truth = make_example(0, PLAN.settings, split="train", index=index, kind="looks").groundings[0]
-        assert (entry["caption"], entry["kind"]) == (truth.sentence, "appearance")
+        truth = make_example(0, PLAN.settings, split="train", index=index, kind="verbs").groundings[0]
+        assert (entry["caption"], entry["kind"]) == (truth.sentence, "motion")
     with pytest.raises(InputError, match="holds another dataset"):
         prepare_shapes(tmp_path / "d", Plan(train=3, val=0, test=0, settings=PLAN.settings))
     with pytest.raises(InputError, match="unknown kind of sentence 'dance'"):

@@ -117,26 +117,6 @@ def cut_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.rand
     return ids[start : start + length]
 
 
-def scatter_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `length` of a training clip's frames, drawn from all of it: half of them within the tube (rounded up) and
-    half outside, as far as there are so many of each.
-
-    Args:
-        ids, tube, length: as for `cut_window`.
-        rng: where the draws come from.
-
-    Returns:
-        int64 [n], strictly increasing, at least one of them in the tube.
-    """
-    if len(ids) <= length:
-        return ids
-    held = _within(ids, tube)
-    inside, outside = ids[held], ids[~held]
-    count = min(max(-(-length // 2), length - len(outside)), len(inside))
-    chosen = rng.choice(inside, count, replace=False), rng.choice(outside, length - count, replace=False)
-    return np.sort(np.concatenate(chosen))
-
-
 def candidate_frame_ids(
     frame_count: int,
     rule: str,

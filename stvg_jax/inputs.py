@@ -50,7 +50,6 @@ class LoaderSettings:
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
     window: int = 0
-    scattered: bool = False
     flip: float = 0.7
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0

@@ -24,8 +24,6 @@ class LoaderConfig:
         temporal_crop: probability of a temporal crop around the tube.
         window: in training, show at most so many consecutive ones of a clip's frames, at a random place with some of
             the tube; 0 for all. 1 trains on single pictures, which shows many more sentences in the same time.
-        scattered: whether the frames of a window are drawn from all of the clip, half of them outside the tube as far
-            as there are so many, instead of being consecutive. A pair of pictures then asks where and whether.
         flip: probability of a horizontal flip of pictures, boxes, and "left" and "right" in the sentence.
         scales: rows of a frame, one of which is drawn for each clip; none means `resolution`.
         size_crop: probability of cutting out a random part of the picture.
@@ -49,7 +47,6 @@ class LoaderConfig:
     text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
     temporal_crop: float = 0.5
     window: int = 0
-    scattered: bool = False
     flip: float = 0.7
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
@@ -72,8 +69,6 @@ class LoaderConfig:
         for name in ("temporal_crop", "flip", "size_crop"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)} is a probability; it must lie between 0 and 1")
-        if self.scattered and not self.window:
-            raise InputError("scattered=True needs a window, the number of frames to draw; set it, or scattered=False")
         lengths = self.text_lengths
         if not lengths or lengths[0] < 1 or any(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):
             raise InputError(f"text_lengths={lengths} must be positive and ascending")

@@ -13,7 +13,7 @@ from data_pipeline.loading.buckets import clip_arguments, rates
 from data_pipeline.loading.config import LoaderConfig
 from data_pipeline.loading.geometry import View, training_view, whole_view
 from data_pipeline.loading.order import NO_SAMPLE
-from data_pipeline.sampling import cut_window, evaluation_frame_ids, interleave, scatter_window, training_frame_ids
+from data_pipeline.sampling import cut_window, evaluation_frame_ids, interleave, training_frame_ids
 from data_pipeline.shards import StoredVideo
 
 
@@ -51,7 +51,7 @@ def training_plan(
         **rates(config),
     )
     if config.window:
-        ids = (scatter_window if config.scattered else cut_window)(ids, sample.tube, config.window, rng)
+        ids = cut_window(ids, sample.tube, config.window, rng)
     boxes = tube_boxes(sample, ids)[1]
     original = video.height, video.width
     return RowPlan(index, 0, ids, training_view(stored_size(video), original, boxes, config, rng))

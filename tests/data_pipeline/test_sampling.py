@@ -11,7 +11,6 @@ from data_pipeline.sampling import (
     cut_window,
     evaluation_frame_ids,
     interleave,
-    scatter_window,
     training_frame_ids,
 )
 from stvg_jax.errors import InputError
@@ -180,34 +179,10 @@ def test_windows_are_runs_of_the_clip_with_some_of_the_tube(length, tube):
     assert starts == set(np.flatnonzero(holding)), "every window that shows some of the tube is drawn"
 
 
-@pytest.mark.parametrize(
-    ("length", "tube", "inside"),
-    [(1, (40, 60), 1), (2, (40, 60), 1), (5, (40, 60), 3), (8, (40, 50), 2), (8, (10, 90), 4), (8, (0, 75), 4)],
-)
-def test_scattered_frames_are_half_in_the_tube_and_from_all_of_the_clip(length, tube, inside):
-    ids, rng = np.arange(0, 100, 5), np.random.default_rng(0)
-    shown = set()
-    for _ in range(300):
-        window = scatter_window(ids, tube, length, rng)
-        assert len(window) == length and (np.diff(window) > 0).all()
-        assert np.sum((window >= tube[0]) & (window < tube[1])) == inside
-        shown.update(window.tolist())
-    everything = ids if length > 1 else ids[(ids >= tube[0]) & (ids < tube[1])]
-    assert shown == set(everything.tolist())
-
-
-def test_scattered_frames_are_of_the_tube_where_there_are_no_others():
-    ids = np.arange(0, 100, 5)
-    assert len(scatter_window(ids, (0, 100), 8, np.random.default_rng(0))) == 8
-    window = scatter_window(ids, (0, 90), 8, np.random.default_rng(0))
-    assert {90, 95} <= set(window.tolist())
-
-
-@pytest.mark.parametrize("choose", [cut_window, scatter_window])
-def test_a_window_as_long_as_the_clip_is_the_clip(choose):
+def test_a_window_as_long_as_the_clip_is_the_clip():
     ids = np.arange(10)
-    np.testing.assert_array_equal(choose(ids, (3, 4), 10, np.random.default_rng(0)), ids)
-    np.testing.assert_array_equal(choose(ids, (3, 4), 50, np.random.default_rng(0)), ids)
+    np.testing.assert_array_equal(cut_window(ids, (3, 4), 10, np.random.default_rng(0)), ids)
+    np.testing.assert_array_equal(cut_window(ids, (3, 4), 50, np.random.default_rng(0)), ids)
 
 
 @pytest.mark.parametrize("tube", [(0, 10), (50, 60), (20, 20)])

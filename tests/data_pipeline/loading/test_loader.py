@@ -11,7 +11,6 @@ from data_pipeline.loading.buckets import bucket_width, most_frames, needed_fram
 from data_pipeline.loading.draws import CLIP, generator
 from data_pipeline.sampling import evaluation_frame_ids, interleave, training_frame_ids
 from data_pipeline.shards.jpeg import decode
-from stvg_jax.errors import InputError
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
 from tests.videos import numbers_in
 
@@ -169,17 +168,6 @@ def test_a_window_shows_a_run_of_each_clip_with_some_of_its_tube():
     assert all(len(starts) > 3 for starts in shown.values()), "each epoch draws another"
     (whole, *_) = make_loader(4, config=config, batch_size=4, training=False).batches()
     assert whole["frames"].shape[1] > 3, "evaluation sees whole clips"
-
-
-def test_a_scattered_window_shows_frames_of_the_tube_and_others():
-    config = dataclasses.replace(CONFIG, flip=0.0, temporal_crop=0.0, window=2, scattered=True)
-    apart = set()
-    for batch in make_loader(4, config=config, batch_size=4).batches(0, 12):
-        assert batch["frames"].shape[1] == 2 and (batch["in_tube"].sum(axis=1) == 1).all()
-        apart.update(np.diff(batch["frame_ids"])[:, 0].tolist())
-    assert len(apart) > 2
-    with pytest.raises(InputError, match="scattered=True needs a window"):
-        dataclasses.replace(config, window=0)
 
 
 def test_flip_moves_pictures_boxes_and_words_together():

@@ -68,9 +68,9 @@ _PHASES = {
     "backbones": _Phase("shapes_motion", 8, 32, 6, (2e-3,) * 5, "", "region_recognition"),
     "pointing": _Phase("shapes", 4, 128, 30, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
     "verbs": _Phase("shapes_verbs", 4, 128, 10, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "pointing", "pointing"),
-    "boxes": _Phase("shapes", 4, 64, 10, (1e-3, 1e-4, 3e-4, 1e-3, 1e-3), "verbs"),
+    "boxes": _Phase("shapes", 4, 64, 10, (1e-3, 1e-4, 3e-4, 1e-3, 7e-4), "verbs"),
     # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
-    "": _Phase("shapes", 16, 16, 7, (7e-4, 1e-4, 2e-4, 7e-4, 7e-4), "boxes"),
+    "": _Phase("shapes", 16, 16, 7, (7e-4, 1e-4, 2e-4, 1e-3, 7e-4), "boxes"),
 }
 
 # A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is

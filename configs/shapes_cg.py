@@ -29,8 +29,8 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         raise InputError(f"shapes_cg:{arg} is unknown; both models begin with shapes:{arg}")
     model = default_config("cg_stvg")
     model |= {name: value for name, value in config["model"].items() if name in model}
-    # In training all frames of the tube give context, not those alone whose box is right: to a model whose boxes are not
-    # good from the start, these would give away which of several things is meant.
+    # In training all frames of the tube give context, not only those whose box is right: to a model whose boxes are not
+    # good from the start these would give away which of several things is meant.
     model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=-1.0))
     model["subject"] = True  # as the encoder that it starts from
     groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]

@@ -26,13 +26,13 @@ def test_its_card_tells_of_this_file():
 
 @pytest.fixture(scope="module")
 def overlaps(tmp_path_factory):
-    """float64 [16, 2], tIoU and vIoU of the answers to sentences about looks, which are what it knows. The videos, all
-    of one shape, are in no split of the dataset."""
+    """float64 [32, 2], tIoU and vIoU of the answers to sentences of all kinds. The videos, all of one shape, are in no
+    split of the dataset."""
     path = tmp_path_factory.mktemp("shapes") / "shapes.mp4"
     grounder = Grounder.load(default_checkpoint())
-    examples = (make_example(0, split="check", index=index, kind="appearance") for index in itertools.count())
+    examples = (make_example(0, split="check", index=index) for index in itertools.count())
     rows = []
-    for example in itertools.islice((e for e in examples if e.scene.stage.width == 128), 16):
+    for example in itertools.islice((e for e in examples if e.scene.stage.width == 128), 32):
         write_video(path, example.frames(), example.fps)
         truth = example.groundings[0]
         tube = grounder.ground(path, truth.sentence, subject=truth.subject)
@@ -43,6 +43,7 @@ def overlaps(tmp_path_factory):
 
 
 def test_it_finds_what_it_has_not_seen(overlaps):
-    """Beyond what is to be had without understanding: a fixed interval and a box in the centre give 0.48 and 0.04."""
-    assert overlaps[:, 0].mean() > 0.7
-    assert overlaps[:, 1].mean() > 0.5
+    """Beyond what is to be had with half of each sentence: who sees everything and reads only how the target looks, or
+    only what happens, has at most 0.61 and 0.46 (docs/shapes.md)."""
+    assert overlaps[:, 0].mean() > 0.65
+    assert overlaps[:, 1].mean() > 0.46

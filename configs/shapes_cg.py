@@ -42,8 +42,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         ),
         "learning_rates": {group: config["learning_rates"][group] for group in groups},
     }
-    linear = config["schedule"]["linear_groups"]
-    config["schedule"]["linear_groups"] = tuple(group for group in groups if group in linear)
+    config["schedule"]["linear_groups"] = tuple(groups)
     starts = config["train"]["initialise"]
     config["train"]["initialise"] = tuple(start.replace("shapes_boxes", "shapes_cg_boxes") for start in starts)
     return ml_collections.ConfigDict(config).lock()

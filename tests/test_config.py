@@ -111,13 +111,14 @@ def fits(start: Experiment, leave_out: tuple[str, ...], follower: Experiment) ->
 
 @pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
 def test_phases_of_shapes_follow_one_another(name):
-    """Backwards from the last: each starts from one whose parameters it has, those apart that it leaves out."""
+    """Backwards from the last: each starts from one that reads the same and has its parameters but those left out."""
     phases, follower = [""], shapes_phase(name, "")
     while follower.train.initialise:
         (start,) = follower.train.initialise
         phases.append(re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2])
         experiment = shapes_phase(name, phases[-1])
         assert fits(experiment, follower.train.leave_out, follower), phases[-1]
+        assert experiment.model.config.reads_subject == follower.model.config.reads_subject, phases[-1]
         follower = experiment
     assert phases == ["", "boxes", "verbs", "pointing", "backbones"]
 

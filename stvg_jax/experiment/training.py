@@ -11,6 +11,7 @@ WORKDIR/best/, WORKDIR/last/   the moving average as checkpoints for `ground` an
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ from stvg_jax.train.state import TrainState, place_state, state_shapes, state_sh
 from stvg_jax.train.step import make_train_step
 from stvg_jax.train.workdir import Workdir, from_first_host
 
+# What `pip install 'stvg-jax[train]'` adds to a plain installation, as they are imported.
+_PACKAGES = ("array_record", "clu", "tensorboard", "tensorflow")
 # Settings that decide how often something is written, or where things lie, and not what is trained.
 _HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
 _MAY_CHANGE = (
@@ -64,11 +67,13 @@ class Training:
         progress: told about work that takes a while.
 
     Raises:
-        InputError: whatever is wrong with the configuration, the data, the workdir or the checkpoints, before any long
-            work.
+        InputError: whatever is wrong with the installation, the configuration, the data, the workdir or the
+            checkpoints, before any long work.
     """
 
     def __init__(self, config: Mapping[str, Any], workdir: Path, command: Sequence[str], progress: Progress):
+        if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+            raise InputError(f"training needs {', '.join(missing)}; pip install 'stvg-jax[train]'")
         self.experiment = Experiment.build(config)
         self._progress = progress
         settings = self.experiment.train

@@ -110,6 +110,14 @@ def train(*given: str | Path, **options: str) -> int:
         return left.code
 
 
+def test_a_plain_installation_is_told_what_is_missing(data, tmp_path, monkeypatch, capsys):
+    for name in ("clu", "tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert train(data, tmp_path / "run") == 2
+    assert "training needs clu, tensorboard; pip install 'stvg-jax[train]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_training_leaves_what_it_promises_and_no_other_may_go_on_there(data, steps, tmp_path, capsys):
     options = ["--config.train.max_steps=2"]
     assert train(data, tmp_path, *options) == 0

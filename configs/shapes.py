@@ -1,18 +1,6 @@
 """A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in five phases.
 
-    stvg-jax prepare shapes data/shapes_motion --kind motion --height 64 --train 5000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes_verbs --kind verbs --height 64 --train 3000 --val 0 --test 0
-    stvg-jax prepare shapes data/shapes --train 8000
-    for NAME in shapes_motion shapes_verbs; do
-        stvg-jax prepare frames --dataset hcstvg --annotations data/$NAME --split train --out frames/$NAME --frames all
-    done
-    stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes \\
-        --frames all
-    for PHASE in backbones pointing verbs boxes; do
-        stvg-jax train --config configs/shapes.py:$PHASE --workdir runs/shapes_$PHASE
-    done
-    stvg-jax train --config configs/shapes.py --workdir runs/shapes
-    stvg-jax eval --config configs/shapes.py --checkpoint runs/shapes/best --out eval/shapes --config.eval.split=test
+The README, section "Train", has all commands from the making of the data to the evaluation.
 
 The released models start from backbones that know things and actions, and from an encoder that has related words to
 regions of images. This one learns both first. Its backbones learn to name what is in true boxes (`backbones`) and then

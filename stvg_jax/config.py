@@ -73,7 +73,7 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
 
     Args:
         path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1"; what follows a
-            colon, as in "configs/shapes.py:looks", is handed to `get_config`.
+            colon, as in "configs/shapes.py:pointing", is handed to `get_config`.
         overrides: such as "--config.eval.dtype=bfloat16"; values are parsed by the type of what they replace.
 
     Raises:

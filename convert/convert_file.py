@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from convert.formats import check_format, get_format, recognise
-from convert.readers import find_state_dicts, open_checkpoint, sha256
-from convert.rules import Format
-from convert.state_dict import check_model, convert_checked, declared_parameters, published_config, strip_module
+from convert.readers import open_checkpoint, sha256
+from convert.state_dict import (
+    check_model,
+    convert_checked,
+    declared_parameters,
+    describe_nonfinite,
+    published_config,
+)
 from convert.tokenizer import save_tokenizer
+from convert.weights import choose_weights
 from stvg_jax import __version__, checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
-# Where a training checkpoint keeps weights, best first: evaluation uses the moving average.
-_NODES = {"ema": ("model_ema",), "model": ("model", "state_dict", "")}
-_TOP = "(top level)"
 _TOKEN_TABLE = "roberta/embeddings/word_embeddings/embedding"
 
 
@@ -30,21 +32,25 @@ def convert_file(
     *,
     format: str = "auto",
     weights: str = "auto",
+    node: str | None = None,
     config: Mapping[str, Any] | None = None,
     tokenizer: Path | None = None,
+    allow_nonfinite: bool = False,
     verify: bool = False,
     force: bool = False,
 ) -> dict[str, Any]:
     """Converts `source` into the checkpoint directory `out`, which appears whole or not at all.
 
     Args:
-        source: .pth, .pt, .bin or .safetensors file.
+        source: .pth, .pt, .bin or .safetensors file; or the index of one in several files, or their folder.
         out: directory to make.
         format: a name from `convert.formats.FORMATS`, or "auto" to tell by the tensors' names.
         weights: "ema", "model", or "auto" for the moving average where there is one.
+        node: where in the file the weights are, see `convert.weights.choose_weights`; None to find them.
         config: configuration to write and to check against; None for that of the release.
         tokenizer: folder with the tokenizer's files; None looks in the hub cache and on the hub. Unused for
             initialisation sources.
+        allow_nonfinite: take values that are NaN or infinite, too, and list their tensors in the report.
         verify: read the result again and compare every tensor.
         force: replace `out` if it exists.
 
@@ -55,12 +61,12 @@ def convert_file(
         InputError: see `convert.readers.open_checkpoint`, `convert_state_dict`, `convert.tokenizer.save_tokenizer` and
             `stvg_jax.checkpoint.new_directory`.
     """
-    if out.resolve() in source.resolve().parents:
+    if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
-        node, tensors = _choose_weights(find_state_dicts(opened), weights, source)
-        fmt = _choose_format(tensors, format, source)
-        config = published_config(tensors, fmt) if config is None else config
+        chosen = choose_weights(opened.tree, str(source), format=format, weights=weights, node=node)
+        names, fmt = chosen.names, chosen.names.format
+        config = published_config(names.tensors, fmt) if config is None else config
         if "clip" not in config:
             raise InputError("the configuration lacks clip")
         declared = declared_parameters(config)
@@ -69,24 +75,31 @@ def convert_file(
         origin = None
         if not fmt.is_partial:
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, declared[_TOKEN_TABLE].shape[0])
-        with tqdm(total=len(tensors), desc="tensors", unit="tensor") as bar:
-            converted = convert_checked(tensors, fmt, declared, where=str(source), progress=lambda _: bar.update())
-        with tqdm(total=source.stat().st_size, desc="sha-256", unit="B", unit_scale=True) as bar:
-            digest = sha256(source, progress=lambda done, _: bar.update(done - bar.n))
+        with tqdm(total=len(names.tensors), desc="tensors", unit="tensor") as bar:
+            converted = convert_checked(
+                names,
+                declared,
+                where=str(source),
+                allow_nonfinite=allow_nonfinite,
+                progress=lambda _: bar.update(),
+            )
+        digests = _digests(opened.files)
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": config["clip"]},
             kind="initialisation" if fmt.is_partial else "model",
-            note=f"converted from {source.name}, {node or _TOP}",
+            note=f"converted from {source.name}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
         report = {
             "source": str(source),
-            "sha256": digest,
+            "sha256": digests[opened.path],
+            "files": {path.name: digest for path, digest in digests.items()},
             "container": opened.container,
             "format": fmt.name,
-            "weights": node or _TOP,
-            "is_ema": node in _NODES["ema"],
+            "weights": chosen.label,
+            "is_ema": chosen.is_average,
+            "wrapping": names.wrapping,
             "tokenizer": origin,
             "converted_by": f"stvg-jax {__version__}",
             "converted_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -95,6 +108,7 @@ def convert_file(
             "values_written": int(sum(p.size for p in converted.parameters.values())),
             "dropped": converted.dropped,
             "aliases": converted.aliases,
+            "nonfinite": converted.nonfinite,
             "taken": converted.taken,
         }
         if verify:
@@ -104,21 +118,14 @@ def convert_file(
     return report
 
 
-def _choose_weights(nodes: Mapping[str, Mapping], weights: str, source: Path) -> tuple[str, Mapping]:
-    wanted = _NODES["ema"] + _NODES["model"] if weights == "auto" else _NODES[weights]
-    for node in wanted:
-        if node in nodes:
-            return node, strip_module(nodes[node])
-    found = ", ".join(node or _TOP for node in nodes) or "none at all"
-    raise InputError(f"{source} holds no tensors under {' or '.join(n or _TOP for n in wanted)}; there are: {found}")
-
-
-def _choose_format(tensors: Mapping, name: str, source: Path) -> Format:
-    if name == "auto":
-        return recognise(tensors, str(source))
-    fmt = get_format(name)
-    check_format(fmt, tensors, str(source))
-    return fmt
+def _digests(files: Sequence[Path]) -> dict[Path, str]:
+    with tqdm(total=sum(path.stat().st_size for path in files), desc="sha-256", unit="B", unit_scale=True) as bar:
+        before = 0
+        digests = {}
+        for path in files:
+            digests[path] = sha256(path, progress=lambda done, _, before=before: bar.update(before + done - bar.n))
+            before = bar.n
+    return digests
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -128,11 +135,21 @@ def summary(report: Mapping[str, Any]) -> str:
         reasons[reason] = reasons.get(reason, 0) + 1
     lines = [
         f"{report['format']} from {report['weights']} ({'moving average' if report['is_ema'] else 'plain weights'})",
+        *_wrapping_lines(report["wrapping"]),
         f"{report['tensors_taken']} tensors -> {report['parameters_written']} parameters, "
         f"{report['values_written'] / 1e6:.1f} M values",
         *(f"dropped {count:4d}: {reason}" for reason, count in reasons.items()),
         f"{len(report['aliases'])} second names, equal to the first",
     ]
+    if report["nonfinite"]:
+        lines.append(f"warning: it holds {describe_nonfinite(report['nonfinite'])}")
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")
     return "\n".join(lines)
+
+
+def _wrapping_lines(wrapping: Mapping[str, Any]) -> Iterator[str]:
+    if wrapping["prefix"]:
+        yield f"taken off every name: the prefix {quoted(wrapping['prefix'])}"
+    for part, count in wrapping["parts"].items():
+        yield f"taken out of {count} names: {quoted(part)}"

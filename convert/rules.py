@@ -8,11 +8,15 @@ conversion fails with the whole list (`convert.state_dict`).
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from stvg_jax.errors import quoted
 
 Transform = Callable[[np.ndarray], Sequence[np.ndarray]]
 
@@ -45,6 +49,9 @@ class Rule:
 # How the rules' patterns write an optional part, and a capturing group.
 _OPTIONAL = re.compile(r"\(\?:[^()]*\)\?")
 _GROUP = re.compile(r"\((?!\?)(?:[^()]|\([^()]*\))*\)")
+
+# Frames that a video's patch kernel may span.
+_MAX_SUMMED = 8
 
 # Floating-point types that numpy does not know as such.
 _SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
@@ -79,6 +86,12 @@ class Format:
     @property
     def is_partial(self) -> bool:
         return self.fills != (".*",)
+
+    def knows(self, name: str) -> bool:
+        """Whether the format uses a tensor of this name, or leaves it out on purpose."""
+        return bool(
+            _first_match(self.dropped, name) is not None or _alias(self, name) or _claim(self.rules, name) is not None
+        )
 
 
 def _same(array: np.ndarray) -> Sequence[np.ndarray]:
@@ -176,6 +189,8 @@ class Converted:
         dropped: source name -> reason.
         aliases: source name -> the name it repeats.
         problems: what does not fit, one line each.
+        spelled: source name -> name in the file, where they differ.
+        nonfinite: name in the file -> number of values that are not finite.
     """
 
     parameters: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -183,6 +198,12 @@ class Converted:
     dropped: dict[str, str] = dataclasses.field(default_factory=dict)
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
     problems: list[str] = dataclasses.field(default_factory=list)
+    spelled: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    nonfinite: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def shown(self, name: str) -> str:
+        """A source name as it stands in messages: as the file spells it."""
+        return quoted(self.spelled.get(name, name))
 
 
 class _Source:
@@ -195,13 +216,28 @@ class _Source:
         tensor = self._tensors[name]
         return np.asarray(tensor if isinstance(tensor, np.ndarray) else tensor.read())
 
+    def blank(self, name: str) -> np.ndarray:
+        """Zeros of the shape of a tensor, without memory of their own."""
+        tensor = self._tensors[name]
+        return np.broadcast_to(np.zeros((), tensor.dtype), tensor.shape)
 
-def convert(tensors: Mapping, fmt: Format, *, progress: Callable[[str], None] | None = None) -> Converted:
+
+def convert(
+    tensors: Mapping,
+    fmt: Format,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    spelled: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Converted:
     """Applies a format's rules.
 
     Args:
-        tensors: source name -> numpy array, or anything with `.shape`, and `.read()` that gives an array.
+        tensors: source name -> numpy array, or anything with `.shape`, `.dtype` and `.read()` that gives an array.
         fmt: the format.
+        shapes: path -> shape of the model's parameters. A tensor that cannot be made into them is not read, so a file
+            that claims huge or endlessly many tensors costs nothing; its parameters are blank. None reads all.
+        spelled: source name -> name in the file, for messages.
         progress: called with each source name when it is done.
 
     Returns:
@@ -210,16 +246,16 @@ def convert(tensors: Mapping, fmt: Format, *, progress: Callable[[str], None] | 
         caller's to check.
     """
     source = _Source(tensors)
-    result = Converted()
+    result = Converted(spelled=spelled or {})
     for name in tensors:
         if (reason := _first_match(fmt.dropped, name)) is not None:
             result.dropped[name] = reason
         elif (original := _alias(fmt, name)) is not None:
-            _add_alias(result, source, tensors, name, original)
+            _add_alias(result, source, tensors, fmt, shapes, name, original)
         elif (found := _claim(fmt.rules, name)) is not None:
-            _write(result, name, *found, source[name])
+            _write(result, name, *found, source, _is_readable(tensors[name], *found, shapes))
         else:
-            result.problems.append(f"+ unexpected {name} {tuple(tensors[name].shape)}")
+            result.problems.append(f"+ unexpected {result.shown(name)} {tuple(tensors[name].shape)}")
         if progress is not None:
             progress(name)
     return result
@@ -243,25 +279,60 @@ def _claim(rules: Sequence[Rule], name: str) -> tuple[Rule, re.Match] | None:
     return claims[0] if claims else None
 
 
-def _add_alias(result: Converted, source: _Source, tensors: Mapping, name: str, original: str) -> None:
+def _is_readable(tensor: Any, rule: Rule, match: re.Match, shapes: Mapping[str, tuple[int, ...]] | None) -> bool:
+    """Whether the tensor has as many values as the parameters made of it; a patch kernel may span a few frames."""
+    if shapes is None:
+        return True
+    paths = [match.expand(target) for target in rule.targets]
+    if not all(path in shapes for path in paths):
+        return False
+    wanted, found = sum(math.prod(shapes[path]) for path in paths), math.prod(tensor.shape)
+    most = _MAX_SUMMED * wanted if rule.transform is _patch_kernel else wanted
+    return wanted <= found <= most
+
+
+def _add_alias(
+    result: Converted,
+    source: _Source,
+    tensors: Mapping,
+    fmt: Format,
+    shapes: Mapping[str, tuple[int, ...]] | None,
+    name: str,
+    original: str,
+) -> None:
     result.aliases[name] = original
     if original not in tensors:
-        result.problems.append(f"- missing {original}, whose second name is {name}")
-    elif not np.array_equal(source[name], source[original]):
-        result.problems.append(f"! {name} differs from {original}; they are two names of one parameter")
+        result.problems.append(f"- missing {quoted(original)}, whose second name is {result.shown(name)}")
+        return
+    found = _claim(fmt.rules, original)
+    alike = tuple(tensors[name].shape) == tuple(tensors[original].shape)
+    if alike and found is not None and not _is_readable(tensors[original], *found, shapes):
+        return  # the original is a problem of its own
+    if not alike or not _are_equal(source[name], source[original]):
+        result.problems.append(
+            f"! {result.shown(name)} differs from {result.shown(original)}; they are two names of one parameter"
+        )
 
 
-def _write(result: Converted, name: str, rule: Rule, match: re.Match, value: np.ndarray) -> None:
+def _are_equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether all values are equal; NaN equals itself."""
+    return bool(np.all((first == second) | ((first != first) & (second != second))))
+
+
+def _write(result: Converted, name: str, rule: Rule, match: re.Match, source: _Source, readable: bool) -> None:
     targets = [match.expand(target) for target in rule.targets]
     result.taken[name] = targets
+    value = source[name] if readable else source.blank(name)
     if value.dtype.kind != "f" and value.dtype not in _SMALL_FLOATS:
-        result.problems.append(f"! {name} holds {value.dtype} values; a parameter is floating point")
+        result.problems.append(f"! {result.shown(name)} holds {value.dtype} values; a parameter is floating point")
     try:
         arrays = rule.transform(value)
     except (ValueError, IndexError, TypeError):  # what numpy says to an array with too few or too many axes
-        result.problems.append(f"! {name} has shape {value.shape}, which {' and '.join(targets)} cannot be made of")
+        result.problems.append(
+            f"! {result.shown(name)} has shape {value.shape}, which {' and '.join(targets)} cannot be made of"
+        )
         return
     for target, part in zip(targets, arrays, strict=True):
         if target in result.parameters:
-            result.problems.append(f"! {name} gives {target}, which another tensor gave already")
-        result.parameters[target] = np.ascontiguousarray(part)
+            result.problems.append(f"! {result.shown(name)} gives {target}, which another tensor gave already")
+        result.parameters[target] = np.ascontiguousarray(part) if readable else part

@@ -10,36 +10,50 @@ import numpy as np
 
 from convert import rules
 from convert.formats import check_format, get_format
-from stvg_jax.errors import InputError
+from convert.names import NameSet, find_name_sets
+from stvg_jax.errors import InputError, quoted
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
+_MAX_PROBLEMS = 2_000  # lines of a refusal; the configuration of another size gives 1,500
+_MAX_NAMED = 5
+_CHUNK = 2**22
 
 
 def convert_state_dict(
-    tensors: Mapping[str, np.ndarray], *, format: str = "ta_stvg", config: Mapping[str, Any] | None = None
+    tensors: Mapping[str, np.ndarray],
+    *,
+    format: str = "ta_stvg",
+    config: Mapping[str, Any] | None = None,
+    allow_nonfinite: bool = False,
 ) -> dict[str, np.ndarray]:
     """Renames and reshapes the tensors of a PyTorch state dict.
 
     Args:
-        tensors: name -> array; a `module.` prefix on all names is ignored.
+        tensors: name -> array; what training tools put into names, and a prefix before those of the model, is ignored
+            (see `convert.names`).
         format: one of `convert.formats.FORMATS`.
         config: configuration of the model (see `configs/`), with `name` and a section `model`; None for that of the
             release.
+        allow_nonfinite: take values that are NaN or infinite, too.
 
     Returns:
         Parameter path -> array, for `stvg_jax.tree.unflatten` and `PureModule.apply`.
 
     Raises:
         InputError: unless every tensor is used or known to be useless, and every parameter of the model is filled
-            with an array of its shape. All offenders are listed.
+            with a finite array of its shape. All offenders are listed.
     """
-    fmt = get_format(format)
-    tensors = strip_module(tensors)
-    check_format(fmt, tensors, "the state dict")
-    config = published_config(tensors, fmt) if config is None else config
+    fmt, where = get_format(format), "the state dict"
+    found = find_name_sets(tensors, [fmt], where)
+    if len(found) != 1:
+        check_format(fmt, tensors, where)
+        prefixes = ", ".join(quoted(names.prefix) for names in found)
+        raise InputError(f"{where} holds several models, whose names begin with {prefixes}; give the tensors of one")
+    (names,) = found
+    config = published_config(names.tensors, fmt) if config is None else config
     declared = declared_parameters(config)
-    check_model(fmt, config, "the state dict")
-    return convert_checked(tensors, fmt, declared, where="the state dict").parameters
+    check_model(fmt, config, where)
+    return convert_checked(names, declared, where=where, allow_nonfinite=allow_nonfinite).parameters
 
 
 def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,33 +79,71 @@ def check_model(fmt: rules.Format, config: Mapping[str, Any], where: str) -> Non
 
 
 def convert_checked(
-    tensors: Mapping,
-    fmt: rules.Format,
+    names: NameSet,
     declared: Mapping[str, Any],
     *,
     where: str,
+    allow_nonfinite: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> rules.Converted:
     """Like `convert_state_dict`, with an account of what became of each tensor.
 
     Args:
-        tensors: may be lazy, see `rules.convert`.
-        fmt: the format.
+        names: the tensors, which may be lazy, see `rules.convert`.
         declared: see `declared_parameters`.
         where: names the source in messages.
+        allow_nonfinite: take values that are NaN or infinite, too.
         progress: called with each source name when it is done.
 
     Raises:
         InputError: see `convert_state_dict`.
     """
+    fmt = names.format
     expected = {path: d for path, d in declared.items() if any(re.fullmatch(p, path) for p in fmt.fills)}
-    converted = rules.convert(tensors, fmt, progress=progress)
-    if problems := converted.problems + _differences(converted, fmt, expected):
+    shapes = {path: tuple(d.shape) for path, d in expected.items()}
+    converted = rules.convert(names.tensors, fmt, shapes=shapes, spelled=names.spelled, progress=progress)
+    problems = converted.problems + _differences(converted, fmt, expected)
+    if problems := problems + [f"+ unexpected {quoted(name)}" for name in names.unexpected]:
+        shown = problems[:_MAX_PROBLEMS]
+        if len(problems) > len(shown):
+            shown.append(f"... and {len(problems) - len(shown):,} more")
         raise InputError(
-            f"{where}, read as {fmt.name}, does not fit the model in {len(problems)} places:\n" + "\n".join(problems)
+            f"{where}, read as {fmt.name}, does not fit the model in {len(problems)} places:\n" + "\n".join(shown)
         )
-    converted.parameters = {path: np.asarray(converted.parameters[path], expected[path].dtype) for path in expected}
+    converted.dropped.update(names.beside)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is found next
+        converted.parameters = {
+            path: np.asarray(converted.parameters.pop(path), expected[path].dtype) for path in expected
+        }
+    converted.nonfinite = _nonfinite(converted)
+    if converted.nonfinite and not allow_nonfinite:
+        raise InputError(
+            f"{where} holds {describe_nonfinite(converted.nonfinite)}; choose an earlier checkpoint, or convert it as "
+            "it is with --allow-nonfinite (allow_nonfinite=True)"
+        )
     return converted
+
+
+def describe_nonfinite(nonfinite: Mapping[str, int]) -> str:
+    """Tensors with values that are not finite in a few words: name -> number of such values."""
+    named = [f"{quoted(name)} ({count:,})" for name, count in list(nonfinite.items())[:_MAX_NAMED]]
+    more = f" and {len(nonfinite) - len(named)} more tensors" if len(nonfinite) > len(named) else ""
+    return f"values that are not finite (NaN or infinity), as after a diverged training, in {', '.join(named)}{more}"
+
+
+def _nonfinite(converted: rules.Converted) -> dict[str, int]:
+    """Name in the file -> number of values that are not finite once they are parameters."""
+    found: dict[str, int] = {}
+    for name, paths in converted.taken.items():
+        if count := sum(map(_count_nonfinite, (converted.parameters[path] for path in paths))):
+            found[converted.spelled.get(name, name)] = count
+    return found
+
+
+def _count_nonfinite(values: np.ndarray) -> int:
+    flat = values.reshape(-1)
+    parts = (flat[at : at + _CHUNK] for at in range(0, flat.size, _CHUNK))
+    return sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in parts)
 
 
 def _differences(converted: rules.Converted, fmt: rules.Format, expected: Mapping[str, Any]) -> list[str]:
@@ -106,18 +158,15 @@ def _differences(converted: rules.Converted, fmt: rules.Format, expected: Mappin
             missing.setdefault(name, []).append(f"{path} {shape}")
         elif path in converted.parameters and converted.parameters[path].shape != shape:
             found = converted.parameters[path].shape
-            lines.append(f"! {source[path]} gives {path} the shape {found}; the model needs {shape}")
+            name = converted.shown(source[path])
+            lines.append(f"! {name} gives {path} the shape {found}; the model needs {shape}")
     lines += [f"- missing {name}, for {' and '.join(paths)}" for name, paths in missing.items()]
-    lines += [f"+ unexpected {name}, for {path}" for path, name in source.items() if path not in expected]
+    lines += [
+        f"+ unexpected {converted.shown(name)}, for {quoted(path)}"
+        for path, name in source.items()
+        if path not in expected
+    ]
     return lines
-
-
-def strip_module(tensors: Mapping) -> Mapping:
-    """Without the `module.` that PyTorch's DistributedDataParallel puts before every name."""
-    prefix = "module."
-    if tensors and all(name.startswith(prefix) for name in tensors):
-        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
 
 
 def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:

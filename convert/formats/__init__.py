@@ -9,7 +9,7 @@ from convert.formats.cg_stvg import FORMAT as CG_STVG
 from convert.formats.initialisation import MDETR, ROBERTA, VIDEO_SWIN
 from convert.formats.ta_stvg import FORMAT as TA_STVG
 from convert.rules import Format
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, CG_STVG, MDETR, VIDEO_SWIN, ROBERTA)}
 
@@ -17,7 +17,7 @@ FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, CG_STVG, MDETR,
 def get_format(name: str) -> Format:
     """The format called `name`; InputError with the known names otherwise."""
     if name not in FORMATS:
-        raise InputError(f"format {name!r} is unknown; known formats: {', '.join(FORMATS)}")
+        raise InputError(f"format {quoted(name)} is unknown; known formats: {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
@@ -30,7 +30,7 @@ def recognise(names: Collection[str], where: str) -> Format:
     if fmt := _recognised(names):
         return fmt
     known = "; ".join(f"{fmt.name} ({fmt.describes})" for fmt in FORMATS.values())
-    sample = ", ".join(list(names)[:3]) or "nothing"
+    sample = ", ".join(quoted(name, 60) for name in list(names)[:3]) or "nothing"
     raise InputError(f"{where} is of no known format: it holds {sample}, ... Known formats: {known}")
 
 

@@ -1,11 +1,12 @@
 """Reading checkpoints as data: torch (zip and legacy) and safetensors, without torch and without running anything.
 
 with open_checkpoint("model.pth") as checkpoint:
-    for name, tensor in find_state_dicts(checkpoint)["model_ema"].items():
+    for name, tensor in find_nodes(checkpoint.tree)["model_ema"].own.items():
         array = tensor.read()
 """
 
-from convert.readers.checkpoint import Checkpoint, find_state_dicts, flat_tensors, open_checkpoint, sha256
+from convert.readers.checkpoint import Checkpoint, open_checkpoint, sha256
+from convert.readers.nodes import Node, find_nodes
 from convert.readers.tensors import Opaque, TensorRef
 
-__all__ = ["Checkpoint", "Opaque", "TensorRef", "find_state_dicts", "flat_tensors", "open_checkpoint", "sha256"]
+__all__ = ["Checkpoint", "Node", "Opaque", "TensorRef", "find_nodes", "open_checkpoint", "sha256"]

@@ -1,7 +1,8 @@
-"""Opening a checkpoint of any supported container, and finding the weights in it."""
+"""Opening a checkpoint of any supported container."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -10,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from convert.readers import torch_legacy, torch_zip
-from convert.readers.pickles import MAX_DEPTH
 from convert.readers.safetensors import read_safetensors
+from convert.readers.sharded import INDEX_SUFFIX, check_shard, read_index, resolve
 from convert.readers.tensors import FileSource, TensorRef
 from convert.readers.torch_legacy import read_torch_legacy
 from convert.readers.torch_zip import read_torch_zip
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 ACCEPTED = "a checkpoint written by torch.save (.pth, .pt, .bin) or a .safetensors file"
-MAX_NODES = 1_000_000  # visited while naming tensors; shared containers could otherwise be walked exponentially often
-_STATE_DICT_DEPTH = 4
 _HEAD_BYTES = 512
 
 _READERS = {"torch-zip": read_torch_zip, "torch-legacy": read_torch_legacy, "safetensors": read_safetensors}
@@ -42,8 +41,8 @@ class Checkpoint:
     """An open checkpoint. Close it (or use `with`) when the tensors have been read; they are lazy.
 
     Attributes:
-        path: the file.
-        container: "torch-zip", "torch-legacy" or "safetensors".
+        path: the file, or the index of several.
+        container: "torch-zip", "torch-legacy" or "safetensors", and the number of parts.
         tree: the content: dict, list, tuple, str, bytes, int, float, bool, None, `TensorRef` and `Opaque`, nested.
             Subclasses of dict in `collections` are plain dicts, numpy numbers are Python numbers, numpy arrays and
             bare storages are `TensorRef`s. For safetensors a dict of `TensorRef` by name.
@@ -52,11 +51,17 @@ class Checkpoint:
     path: Path
     container: str
     tree: Any
-    _source: FileSource = dataclasses.field(repr=False)
+    _sources: tuple[FileSource, ...] = dataclasses.field(repr=False)
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file it consists of, the one at `path` first."""
+        return list(dict.fromkeys((self.path, *(source.path for source in self._sources))))
 
     def close(self) -> None:
-        """Close the file; tensors that were not read yet cannot be read any more."""
-        self._source.close()
+        """Close the files; tensors that were not read yet cannot be read any more."""
+        for source in self._sources:
+            source.close()
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -68,56 +73,42 @@ class Checkpoint:
 def open_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Open a checkpoint without running anything in it; the container is decided by the content, not the name.
 
-    Only the description of the contents is read; tensors stay in the file until `TensorRef.read`.
+    Of a checkpoint in several parts, `path` is the index, one of the parts, or the folder. Only the description of the
+    contents is read; tensors stay in the file until `TensorRef.read`.
 
     Raises:
         InputError: no such file, not a checkpoint, cut short, damaged, or made to run code when opened.
     """
-    path = Path(path)
+    path = resolve(Path(path))
+    if path.name.endswith(INDEX_SUFFIX) and path.is_file():
+        return _open_shards(path)
     source = FileSource(path)
     try:
         container = _container(source)
-        return Checkpoint(path, container, _READERS[container](source), source)
+        return Checkpoint(path, container, _READERS[container](source), (source,))
     except BaseException:
         source.close()
         raise
 
 
-def flat_tensors(tree: Any) -> dict[str, TensorRef]:
-    """The tensors of nested dicts by name, keys joined with ".", in the order of the file.
-
-    A dict's own tensors come before those of the dicts in it. Anything that is neither a dict nor a tensor
-    is left out, lists included.
-
-    Raises:
-        InputError: two tensors get the same name, or the dicts contain themselves.
-    """
-    found: dict[str, TensorRef] = {}
-    for keys, node in _walk_dicts(tree, MAX_DEPTH):
-        for key, value in node.items():
-            if isinstance(value, TensorRef):
-                name = ".".join(map(str, (*keys, key)))
-                if name in found:
-                    raise InputError(f"two tensors of the checkpoint are both named {name!r}")
-                found[name] = value
-    return found
-
-
-def find_state_dicts(checkpoint: Checkpoint) -> dict[str, dict[str, TensorRef]]:
-    """The dicts of a checkpoint that hold tensors directly, by their path ("" is the whole, else "model", "a/b").
-
-    Values are the node's own tensors by name; its other entries are left out. Nodes below a key that is no text are
-    not looked at (an optimizer keeps its tensors under numbers).
-
-    Raises:
-        InputError: the dicts contain themselves.
-    """
-    found = {}
-    for keys, node in _walk_dicts(checkpoint.tree, _STATE_DICT_DEPTH):
-        tensors = {k: v for k, v in node.items() if isinstance(v, TensorRef) and type(k) is str}
-        if tensors and all(type(key) is str for key in keys):
-            found["/".join(keys)] = tensors
-    return found
+def _open_shards(index: Path) -> Checkpoint:
+    """Several files as one state dict."""
+    with contextlib.ExitStack() as stack:
+        tensors: dict[str, TensorRef] = {}
+        sources, containers = [], {}
+        for path, listed in read_index(index).items():
+            source = FileSource(path)
+            stack.callback(source.close)
+            sources.append(source)
+            container = _container(source)
+            containers[container] = None
+            tree = _READERS[container](source)
+            if not isinstance(tree, dict) or not all(isinstance(value, TensorRef) for value in tree.values()):
+                raise InputError(f"{path} is no part of a state dict: it holds something else than tensors by name")
+            check_shard(path, tree, listed)
+            tensors |= tree
+        stack.pop_all()
+    return Checkpoint(index, f"{', '.join(containers)} in {len(sources)} parts", tensors, tuple(sources))
 
 
 def sha256(path: str | os.PathLike, progress: Callable[[int, int], None] | None = None) -> str:
@@ -142,21 +133,6 @@ def sha256(path: str | os.PathLike, progress: Callable[[int, int], None] | None 
     finally:
         source.close()
     return digest.hexdigest()
-
-
-def _walk_dicts(tree: Any, max_depth: int):
-    """(keys, dict) for every dict reached through dicts, parents first, in file order."""
-    visited = 0
-    pending = [((), tree)] if isinstance(tree, dict) else []
-    while pending:
-        keys, node = pending.pop()
-        visited += 1
-        if visited > MAX_NODES or len(keys) > MAX_DEPTH:
-            raise InputError("the checkpoint's dicts contain themselves or are shared too often")
-        yield keys, node
-        if len(keys) < max_depth:
-            below = [((*keys, key), value) for key, value in node.items() if isinstance(value, dict)]
-            pending.extend(reversed(below))
 
 
 def _container(source: FileSource) -> str:
@@ -184,5 +160,5 @@ def _describe(source: FileSource, head: bytes) -> str:
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a web page, as after a download that needed a login"
     if head.isascii() and all(byte >= 32 or byte in b"\t\n\r" for byte in head):
-        return f"a text file that starts with {head[:40].decode('ascii')!r}"
+        return f"a text file that starts with {quoted(head[:40].decode('ascii'))}"
     return f"a file of unknown kind that starts with the bytes {head[:8].hex(' ')}"

@@ -6,6 +6,7 @@ Each handler takes the machine that reads the pickle and the arguments found the
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from convert.readers.pickle_values import fill
 from convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
+from stvg_jax.errors import InputError, quoted
 
 _STORAGE_MODULES = re.compile(r"torch(\.[a-z]+)?")
 _STORAGES = {
@@ -44,6 +46,8 @@ class Machine(Protocol):
     load_storage: LoadStorage | None
 
     def call(self, function: Any, args: Any) -> Any: ...
+
+    def hostile(self, what: str) -> InputError: ...
 
     def spend(self, amount: int) -> None: ...
 
@@ -141,6 +145,48 @@ def _call_newobj(machine: Machine, kind: Any, *args: Any) -> Any:
     return machine.call(kind, args)
 
 
+def _call_newobj_ex(machine: Machine, kind: Any, args: tuple = (), kwargs: Any = None) -> Any:
+    return machine.call(kind, (*args, kwargs) if kwargs else args)
+
+
+def _call_getattr(machine: Machine, *args: Any) -> Opaque:
+    """A member of an enumeration, which Python 3.11 writes as its class and its name; nothing else is harmless."""
+    owner, name = (*args, None, None)[:2]
+    is_member = type(name) is str and name.isidentifier() and not name.startswith("_")
+    if len(args) == 2 and is_member and _is_mention(owner) and not _is_of_python(owner.name):
+        return Opaque(f"{owner.name}.{name}", ())
+    raise machine.hostile("tries to call 'builtins.getattr'")
+
+
+def _call_getitem(machine: Machine, *args: Any) -> Opaque:
+    """A type with parameters, such as `typing.Dict[str, int]`."""
+    if args and _is_mention(args[0]) and args[0].name.startswith("typing."):
+        return Opaque("operator.getitem", args)
+    raise machine.hostile("tries to call 'operator.getitem'")
+
+
+def _call_reduce(machine: Machine, *args: Any) -> Opaque:
+    """A union of types or of flags, such as `int | None`."""
+    if args and _is_mention(args[0]) and args[0].name == "operator.or_":
+        return Opaque("functools.reduce", args)
+    raise machine.hostile("tries to call 'functools.reduce'")
+
+
+def _call_type(machine: Machine, *args: Any) -> Opaque:
+    """The type of a value, such as that of None; with more arguments it would make a class."""
+    if len(args) == 1:
+        return Opaque("builtins.type", args)
+    raise machine.hostile("tries to call 'builtins.type'")
+
+
+def _is_of_python(name: str) -> bool:
+    return name.split(".")[0] in sys.stdlib_module_names
+
+
+def _is_mention(value: Any) -> bool:
+    return isinstance(value, Opaque) and value.args is None
+
+
 def _call_numpy_dtype(machine: Machine, code: Any, *_: Any) -> Opaque:
     return Opaque("numpy.dtype", (code,))
 
@@ -188,14 +234,14 @@ def _raw_bytes(machine: Machine, raw: Any) -> bytes | None:
 def _storage_dtype(kind: Any) -> np.dtype:
     module, _, name = kind.name.rpartition(".")
     if name not in _STORAGES or not _STORAGE_MODULES.fullmatch(module):
-        raise ValueError(f"unknown storage class {kind.name!r}")
+        raise ValueError(f"unknown storage class {quoted(kind.name)}")
     return TORCH_DTYPES[_STORAGES[name]]
 
 
 def _torch_dtype(kind: Any) -> np.dtype:
     module, _, name = kind.name.rpartition(".")
     if module != "torch" or name not in TORCH_DTYPES:
-        raise ValueError(f"unknown dtype {kind.name!r}")
+        raise ValueError(f"unknown dtype {quoted(kind.name)}")
     return TORCH_DTYPES[name]
 
 
@@ -234,4 +280,9 @@ CALLS: dict[str, Callable[..., Any]] = {
     "builtins.bytes": _call_bytes,
     "copyreg._reconstructor": _call_reconstructor,
     "copyreg.__newobj__": _call_newobj,
+    "copyreg.__newobj_ex__": _call_newobj_ex,
+    "builtins.getattr": _call_getattr,
+    "builtins.type": _call_type,
+    "functools.reduce": _call_reduce,
+    "operator.getitem": _call_getitem,
 }

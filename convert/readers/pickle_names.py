@@ -1,20 +1,36 @@
 """What the names in a pickle mean: which only serve to run code, and which are old spellings.
 
-A name that is in neither list is an unknown class: it becomes an inert stand-in like any other.
+A name that is in neither list is an unknown class: it becomes an inert stand-in like any other. What only computes
+(`len`, `operator.add`) is harmless too, because nothing here ever calls it.
 """
 
 from __future__ import annotations
+
+import builtins
+import functools
 
 
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-RENAMED = {
+_RENAMED_MODULES = {
     "copy_reg": "copyreg",
     "__builtin__": "builtins",
+    "_functools": "functools",
+    "_operator": "operator",
     "numpy._core.multiarray": "numpy.core.multiarray",
     "numpy._core.numeric": "numpy.core.numeric",
+}
+# Python 2's names, which Python 3 also writes in protocols 0 to 2.
+_RENAMED = {
+    ("builtins", "basestring"): ("builtins", "str"),
+    ("builtins", "intern"): ("builtins", "str"),
+    ("builtins", "long"): ("builtins", "int"),
+    ("builtins", "reduce"): ("functools", "reduce"),
+    ("builtins", "unichr"): ("builtins", "chr"),
+    ("builtins", "unicode"): ("builtins", "str"),
+    ("builtins", "xrange"): ("builtins", "range"),
 }
 
 _HOSTILE_ROOTS = words(
@@ -55,13 +71,32 @@ _HOSTILE_PREFIXES = (
 _HARMLESS = frozenset(
     [
         *(f"builtins.{t}" for t in words("bool bytearray bytes complex dict float frozenset int list object range")),
-        *(f"builtins.{t}" for t in words("set slice str tuple Ellipsis NotImplemented")),
+        *(f"builtins.{t}" for t in words("set slice str tuple Ellipsis NotImplemented property super")),
+        *(f"builtins.{t}" for t in words("classmethod enumerate iter memoryview reversed staticmethod zip")),
+        *(f"builtins.{t}" for t in words("abs all any ascii bin callable chr divmod format hash hex id isinstance")),
+        *(f"builtins.{t}" for t in words("issubclass len max min next oct ord pow print repr round sorted sum")),
+        *(
+            f"builtins.{t}"
+            for t, kind in vars(builtins).items()
+            if isinstance(kind, type) and issubclass(kind, Exception)
+        ),
+        *(
+            f"operator.{t}"
+            for t in words("add and_ concat contains eq floordiv ge gt index inv invert itemgetter le lt")
+        ),
+        *(f"operator.{t}" for t in words("lshift matmul mod mul ne neg not_ or_ pos pow rshift sub truediv truth xor")),
         *(f"{module}.{kind}" for module in ("io", "_io") for kind in ("BytesIO", "StringIO")),
         "_codecs.encode",
+        "functools.partial",
+        "functools.partialmethod",
+        "types.GenericAlias",
         "types.SimpleNamespace",
+        "uuid.SafeUUID",
         "uuid.UUID",
     ]
 )
+# Harmless or not by what they are called with, which `pickle_calls` judges.
+JUDGED = frozenset(["builtins.getattr", "builtins.type", "functools.reduce", "operator.getitem"])
 # Keys of a restored `__dict__` that would change what the object does rather than what it holds.
 HOOKS = words(
     "__class__ __call__ __getattr__ __getattribute__ __getstate__ __init__ __new__ __reduce__ __reduce_ex__ "
@@ -69,12 +104,19 @@ HOOKS = words(
 )
 
 
+def modern(module: str, name: str) -> tuple[str, str]:
+    """Module and name as Python 3 spells them."""
+    module = _RENAMED_MODULES.get(module, module)
+    return _RENAMED.get((module, name), (module, name))
+
+
+@functools.lru_cache(maxsize=1_000)
 def is_hostile(module: str, name: str) -> bool:
     """Whether "module.name" only serves to run code rather than to hold data."""
     full = f"{module}.{name}"
-    if full in _HARMLESS:
+    if full in _HARMLESS or full in JUDGED:
         return False
-    if any(full == prefix or full.startswith(prefix + ".") for prefix in _HOSTILE_PREFIXES):
+    if full.startswith(_HOSTILE_PREFIXES) and any(f"{full}.".startswith(f"{p}.") for p in _HOSTILE_PREFIXES):
         return True
     # "torch" + "os.system" reaches os through an attribute.
     return full.split(".")[0] in _HOSTILE_ROOTS or not _HOSTILE_ROOTS.isdisjoint(name.split(".")[:-1])

@@ -1,4 +1,4 @@
-"""What a pickle may hold: keys that hash and compare fast, and nesting that can be walked."""
+"""Limits on what a pickle holds: keys that hash and compare fast, and nesting that can be walked."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 from convert.readers.tensors import Opaque, TensorRef
 
-MAX_KEY_ITEMS = 16
 # Python hashes integers modulo this prime: larger keys could all be made to collide.
 _HASH_PRIME = 2**61 - 1
 _CONTAINERS = (dict, list, tuple, Opaque)
 
 
 def fill(target: dict, pairs: Iterable) -> dict:
-    """`target` with `pairs` added, every key checked."""
+    """`target` with `pairs` added, every key checked.
+
+    A tuple as a key becomes an `Opaque`, which compares by identity: thousands of tuples can be made whose hashes are
+    all equal.
+    """
     for key, value in pairs:
-        _check_key(key)
-        target[key] = value
+        target[Opaque("builtins.tuple", key) if type(key) is tuple else _checked_key(key)] = value
     return target
 
 
@@ -41,14 +43,10 @@ def _children(node: Any) -> list | tuple:
     return node if isinstance(node, (list, tuple)) else ()
 
 
-def _check_key(key: Any) -> None:
-    """Refuse keys whose hashing or comparing could be made slow or deep."""
-    if type(key) is tuple:
-        if len(key) > MAX_KEY_ITEMS or any(type(k) is tuple for k in key):
-            raise ValueError("a key that is a long or nested tuple")
-        for item in key:
-            _check_key(item)
-    elif type(key) is int and abs(key) >= _HASH_PRIME:
+def _checked_key(key: Any) -> Any:
+    """Refuses keys whose hashing or comparing could be made slow."""
+    if type(key) is int and abs(key) >= _HASH_PRIME:
         raise ValueError("an integer key out of range")
-    elif not isinstance(key, (str, bytes, int, float, Opaque, TensorRef)) and key is not None:
+    if not isinstance(key, (str, bytes, int, float, Opaque, TensorRef)) and key is not None:
         raise TypeError(f"a key of kind {type(key).__name__}")
+    return key

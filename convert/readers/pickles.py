@@ -7,7 +7,7 @@ storages, ordered dicts, numpy numbers) have a handler in `pickle_calls`, every 
 Inert stand-ins make a hostile file harmless, not honest, so names that only serve to run code (`os.system`,
 `builtins.eval`, `torch.hub.load`, ...) are reported as an error, wherever they are mentioned (`pickle_names`).
 
-Work is limited (`MAX_WORK`, `MAX_PICKLE_BYTES`, ...), so that a small file can take neither unbounded memory nor time.
+Work is limited (`work_limit`, `MAX_PICKLE_BYTES`, ...): a small file can take neither unbounded memory nor time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from convert.readers.pickle_calls import CALLS, ArrayStub, LoadStorage, array_from_state, referenced
-from convert.readers.pickle_names import HOOKS, RENAMED, is_hostile, words
+from convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
 from convert.readers.pickle_values import fill, is_deeper
 from convert.readers.tensors import Opaque, TensorRef
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
 MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000
+_FREE_WORK = 100_000  # for a file of any size
+_NAME_WORK = 4  # looking up a name takes as long as so many other steps
 MAX_MARKS = 1_000
 MAX_DEPTH = 500
 MAX_NAME = 500
@@ -66,12 +68,18 @@ class BoundedStream:
         return data
 
 
-def read_pickle(path: Any, stream: BoundedStream, load_storage: LoadStorage | None = None) -> Any:
+def work_limit(size: int) -> int:
+    """The steps that a file of `size` bytes may take; real ones need at most one for two bytes."""
+    return min(MAX_WORK, _FREE_WORK + size // 2)
+
+
+def read_pickle(path: Any, stream: BoundedStream, max_work: int, load_storage: LoadStorage | None = None) -> Any:
     """Read one pickle from where `stream` stands, as plain data.
 
     Args:
         path: name of the file, for messages.
         stream: left just after the pickle.
+        max_work: opcodes and elements copied, see `work_limit`.
         load_storage: (dtype, key, number of elements) -> 1-D TensorRef of a storage that the pickle refers to.
 
     Returns:
@@ -81,15 +89,16 @@ def read_pickle(path: Any, stream: BoundedStream, load_storage: LoadStorage | No
     Raises:
         InputError: the pickle tries to run something, is damaged, or exceeds a limit.
     """
-    return _Machine(path, stream, load_storage).run()
+    return _Machine(path, stream, max_work, load_storage).run()
 
 
 class _Machine:
     """The stack machine. One instance reads one pickle."""
 
-    def __init__(self, path: Any, stream: BoundedStream, load_storage: LoadStorage | None):
+    def __init__(self, path: Any, stream: BoundedStream, max_work: int, load_storage: LoadStorage | None):
         self.path = path
         self.stream = stream
+        self.max_work = max_work
         self.load_storage = load_storage
         self.stack: list = []
         self.outer: list[list] = []
@@ -108,10 +117,9 @@ class _Machine:
                     _OPCODES[opcode.name](self, arg)
             value = self.stack.pop()
         except _DAMAGE as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise InputError(
                 f"{self.path} is damaged or cut short: its table of contents cannot be read near byte "
-                f"{self.stream.tell():,} ({reason}); download it again"
+                f"{self.stream.tell():,} ({type(error).__name__}: {quoted(str(error))}); download it again"
             ) from error
         if is_deeper(value, MAX_DEPTH):
             raise InputError(f"{self.path} nests its contents more than {MAX_DEPTH} deep: no checkpoint")
@@ -119,8 +127,10 @@ class _Machine:
 
     def spend(self, amount: int) -> None:
         self.work += amount
-        if self.work > MAX_WORK:
-            raise InputError(f"{self.path} needs more than {MAX_WORK:,} steps to describe its contents: no checkpoint")
+        if self.work > self.max_work:
+            raise InputError(
+                f"{self.path} needs more than {self.max_work:,} steps to describe its contents: no checkpoint"
+            )
 
     # Names and calls.
 
@@ -128,11 +138,11 @@ class _Machine:
         """The inert stand-in for a global that the file names."""
         if type(module) is not str or type(name) is not str or len(module) + len(name) > MAX_NAME:
             raise ValueError("a class whose name is no short text")
-        module = RENAMED.get(module, module)
-        full = f"{module}.{name}"
+        self.spend(_NAME_WORK)
+        module, name = modern(module, name)
         if is_hostile(module, name):
-            raise self.hostile(f"tries to call {full!r}")
-        return Opaque(full)
+            raise self.hostile(f"tries to call {quoted(f'{module}.{name}')}")
+        return Opaque(f"{module}.{name}")
 
     def hostile(self, what: str) -> InputError:
         return InputError(
@@ -141,11 +151,16 @@ class _Machine:
         )
 
     def call(self, function: Any, args: Any) -> Any:
-        if not isinstance(function, Opaque) or function.args is not None:
+        if not isinstance(function, Opaque):
             raise TypeError(f"{type(function).__name__} called")
+        if function.args is not None:
+            raise self.hostile(f"tries to call an object of {quoted(function.name)}")
         if type(args) is not tuple:
             raise TypeError("arguments are no tuple")
         self.spend(len(args))
+        for value in args:
+            if isinstance(value, Opaque) and value.args is None and value.name in JUDGED:
+                raise self.hostile(f"hands on {quoted(value.name)} to be called")
         handler = CALLS.get(function.name)
         return handler(self, *args) if handler else Opaque(function.name, args)
 
@@ -252,10 +267,10 @@ class _Machine:
         if not isinstance(target, Opaque):
             raise TypeError(f"state restored into {type(target).__name__}")
         if target.args is None:
-            raise self.hostile(f"tries to change {target.name!r}")
+            raise self.hostile(f"tries to change {quoted(target.name)}")
         for part in state[:2] if type(state) is tuple else (state,):
             if type(part) is dict and any(hook in part for hook in HOOKS):
-                raise self.hostile(f"tries to replace methods of {target.name!r}")
+                raise self.hostile(f"tries to replace methods of {quoted(target.name)}")
         if isinstance(target, ArrayStub):
             self.finish_array(target, state)
         else:

@@ -7,13 +7,12 @@ side has no bfloat16.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from convert.readers.json_text import read_json
 from convert.readers.tensors import TORCH_DTYPES, FileSource, FileStorage, TensorRef
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 _DTYPES = {
     "F64": "float64",
@@ -46,11 +45,14 @@ def read_safetensors(source: FileSource) -> dict[str, TensorRef]:
             pass
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{source.path} is a damaged or cut short safetensors file of {source.size:,} bytes ({error}); "
+            f"{source.path} is a damaged or cut short safetensors file of {source.size:,} bytes ({quoted(str(error))}); "
             "download it again"
         ) from error
     length = int.from_bytes(source.read(0, 8), "little")
-    header = json.loads(source.read(8, length))
+    try:
+        header = read_json(source.read(8, length))
+    except ValueError as error:  # a name twice, of which the library takes the last
+        raise InputError(f"{source.path} is damaged: {error}; download it again") from error
     header.pop("__metadata__", None)
     by_position = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
     return {name: _tensor(source, name, entry, 8 + length) for name, entry in by_position}
@@ -58,11 +60,13 @@ def read_safetensors(source: FileSource) -> dict[str, TensorRef]:
 
 def _tensor(source: FileSource, name: str, entry: dict, data_start: int) -> TensorRef:
     if entry["dtype"] not in _DTYPES:
-        raise InputError(f"{source.path}: tensor {name!r} is {entry['dtype']}; readable are {', '.join(_DTYPES)}")
+        raise InputError(
+            f"{source.path}: tensor {quoted(name)} is {quoted(entry['dtype'])}; readable are {', '.join(_DTYPES)}"
+        )
     first, stop = entry["data_offsets"]
     storage = FileStorage(source, name, data_start + first, stop - first)
     dtype: np.dtype = TORCH_DTYPES[_DTYPES[entry["dtype"]]]
     try:
         return TensorRef(storage, dtype, tuple(entry["shape"]))
     except ValueError as error:
-        raise InputError(f"{source.path}: tensor {name!r} cannot be read: {error}") from error
+        raise InputError(f"{source.path}: tensor {quoted(name)} cannot be read: {error}") from error

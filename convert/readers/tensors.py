@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 MAX_DIMS = 32
 # A view may repeat elements (stride 0); one that claims more than this beyond its storage is not a parameter.
@@ -141,8 +141,8 @@ class FileStorage:
     def _check(self, found: int) -> None:
         if found != self._crc:
             raise InputError(
-                f"{self._source.path} is damaged: the checksum of {self.name} ({self.nbytes:,} bytes) is {found:08x}, "
-                f"recorded is {self._crc:08x}; download it again"
+                f"{self._source.path} is damaged: the checksum of {quoted(self.name)} ({self.nbytes:,} bytes) is "
+                f"{found:08x}, recorded is {self._crc:08x}; download it again"
             )
         self._checked = True
 

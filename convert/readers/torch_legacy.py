@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle
+from convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
 from convert.readers.tensors import FileSource, FileStorage, TensorRef
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 MAGICS = tuple(pickle.dumps(_MAGIC_NUMBER, protocol) for protocol in range(6))
 _VERSION = 1001
+_FACTS_WORK = 1_000  # steps of the pickles before the contents, which hold a few numbers each
 
 
 def read_torch_legacy(source: FileSource) -> Any:
@@ -31,11 +32,13 @@ def read_torch_legacy(source: FileSource) -> Any:
     source.file.seek(0)
     stream = BoundedStream(source.file, min(source.size, MAX_PICKLE_BYTES))
     storages = _Storages(source)
-    _, version, _ = (read_pickle(source.path, stream) for _ in range(3))
+    _, version, _ = (read_pickle(source.path, stream, _FACTS_WORK) for _ in range(3))
     if version != _VERSION:
-        raise InputError(f"{source.path} has version {version!r} of the format before PyTorch 1.6; known is {_VERSION}")
-    tree = read_pickle(source.path, stream, storages.declare)
-    storages.place(read_pickle(source.path, stream), stream.tell())
+        found = quoted(version) if type(version) in (int, str) else f"of kind {type(version).__name__}"
+        raise InputError(f"{source.path} has version {found} of the format before PyTorch 1.6; known is {_VERSION}")
+    limit = work_limit(source.size)
+    tree = read_pickle(source.path, stream, limit, storages.declare)
+    storages.place(read_pickle(source.path, stream, limit // 2), stream.tell())
     return tree
 
 
@@ -48,21 +51,22 @@ class _Storages:
 
     def declare(self, dtype: np.dtype, key: str, numel: int) -> TensorRef:
         """The storage `key` as `numel` elements of `dtype`; its place in the file is not known yet."""
-        nbytes = numel * dtype.itemsize
+        nbytes, name = numel * dtype.itemsize, f"storage {quoted(key, 50)}"
         if nbytes > self.source.size:
-            raise self.source.short(f"storage {key[:50]!r}", nbytes)
+            raise self.source.short(name, nbytes)
         if key not in self.by_key:
-            self.by_key[key] = FileStorage(self.source, f"storage {key[:50]!r}", 0, nbytes), numel
+            self.by_key[key] = FileStorage(self.source, name, 0, nbytes), numel
         return TensorRef(self.by_key[key][0], dtype, (numel,))
 
     def place(self, keys: Any, start: int) -> None:
         """Walk the storages from byte `start` on, in the order of `keys`."""
         path = self.source.path
-        if type(keys) is not list or len(set(map(repr, keys))) != len(keys):
+        # Kinds before values: making text of a list that holds itself many times over may never end.
+        if type(keys) is not list or any(type(key) is not str for key in keys) or len(set(keys)) != len(keys):
             raise InputError(f"{path} is damaged: it lacks a list of distinct storages; download it again")
         for key in keys:
-            if type(key) is not str or key not in self.by_key:
-                raise InputError(f"{path} is damaged: it lists a storage {str(key)[:50]!r} that nothing uses")
+            if key not in self.by_key:
+                raise InputError(f"{path} is damaged: it lists a storage {quoted(key, 50)} that nothing uses")
             start = self._place_one(key, start)
         missing = len(self.by_key) - len(keys)
         if missing:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle
+from convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
 from convert.readers.tensors import FileSource, FileStorage, TensorRef
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -41,7 +41,8 @@ def read_torch_zip(source: FileSource) -> Any:
         InputError: the archive is cut short, damaged, not one of torch.save's, or hostile.
     """
     archive = _Archive(source)
-    return read_pickle(source.path, BoundedStream(io.BytesIO(archive.pickle()), MAX_PICKLE_BYTES), archive.storage)
+    stream = BoundedStream(io.BytesIO(archive.pickle()), MAX_PICKLE_BYTES)
+    return read_pickle(source.path, stream, work_limit(source.size), archive.storage)
 
 
 class _Archive:
@@ -58,7 +59,7 @@ class _Archive:
     def pickle(self) -> bytes:
         entry = self._open(f"{self.root}/data.pkl")
         if entry.nbytes > MAX_PICKLE_BYTES:
-            raise InputError(f"{self.source.path}: {entry.name} has {entry.nbytes:,} bytes: no checkpoint")
+            raise InputError(f"{self.source.path}: {quoted(entry.name)} has {entry.nbytes:,} bytes: no checkpoint")
         return entry.read(0, entry.nbytes).tobytes()
 
     def storage(self, dtype: np.dtype, key: str, numel: int) -> TensorRef:
@@ -66,12 +67,12 @@ class _Archive:
         name = f"{self.root}/data/{key}"
         if key not in self.storages:
             if name not in self.entries:
-                raise InputError(f"{self.source.path} is damaged: it lacks the entry {name[:200]!r}; download it again")
+                raise InputError(f"{self.source.path} is damaged: it lacks the entry {quoted(name)}; download it again")
             self.storages[key] = self._open(name)
         storage = self.storages[key]
         if numel * dtype.itemsize > storage.nbytes:
             raise InputError(
-                f"{self.source.path} is damaged: {name!r} should hold {numel * dtype.itemsize:,} bytes, "
+                f"{self.source.path} is damaged: {quoted(name)} should hold {numel * dtype.itemsize:,} bytes, "
                 f"found {storage.nbytes:,}; download it again"
             )
         return TensorRef(storage, dtype, (numel,))
@@ -80,7 +81,7 @@ class _Archive:
         roots = [name.removesuffix("/data.pkl") for name in self.entries if name.endswith("/data.pkl")]
         roots = [root for root in roots if "/" not in root]
         if len(roots) != 1:
-            some = ", ".join(repr(name[:60]) for name in list(self.entries)[:3]) or "nothing"
+            some = ", ".join(quoted(name, 60) for name in list(self.entries)[:3]) or "nothing"
             raise InputError(
                 f"{self.source.path} is a zip archive that torch.save did not write (it holds {some}); "
                 "give the .pth or .safetensors file itself"
@@ -96,7 +97,7 @@ class _Archive:
         entry = self._open(name)
         order = entry.read(0, min(entry.nbytes, 64)).tobytes()
         if order not in (b"little", b"big"):
-            raise InputError(f"{self.source.path} is damaged: its byte order is {order!r}, not 'little' or 'big'")
+            raise InputError(f"{self.source.path} is damaged: its byte order is {quoted(order)}, not 'little' or 'big'")
         return order == b"big"
 
     def _open(self, name: str) -> FileStorage:
@@ -104,20 +105,20 @@ class _Archive:
         path, info = self.source.path, self.entries[name]
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise InputError(
-                f"{path}: the entry {name!r} is compressed, which torch.save never does; unpack and re-save"
+                f"{path}: the entry {quoted(name)} is compressed, which torch.save never does; unpack and re-save"
             )
         if info.flag_bits & _ENCRYPTED:
-            raise InputError(f"{path}: the entry {name!r} is encrypted")
+            raise InputError(f"{path}: the entry {quoted(name)} is encrypted")
         signature, name_length, extra_length = _LOCAL_HEADER.unpack(
             self.source.read(info.header_offset, _LOCAL_HEADER.size)
         )
         if signature != b"PK\x03\x04":
             raise InputError(
-                f"{path} is damaged: the entry {name!r} is not where the directory says; download it again"
+                f"{path} is damaged: the entry {quoted(name)} is not where the directory says; download it again"
             )
         start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
         if start + info.file_size > self.source.size:
-            raise self.source.short(f"the entry {name!r}", start + info.file_size)
+            raise self.source.short(f"the entry {quoted(name)}", start + info.file_size)
         crc = info.CRC if self.has_checksums else None
         return FileStorage(self.source, name, start, info.file_size, crc=crc, big_endian=self.big_endian)
 
@@ -130,7 +131,7 @@ def _directory(source: FileSource) -> dict[str, zipfile.ZipInfo]:
     except _BAD_ZIP as error:
         raise InputError(
             f"{source.path} is cut short or damaged: it has {source.size:,} bytes and lacks the directory that ends a "
-            f"torch file ({error}); download it again"
+            f"torch file ({quoted(str(error))}); download it again"
         ) from error
     names = {entry.filename: entry for entry in entries}
     if len(names) != len(entries):

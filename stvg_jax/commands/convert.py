@@ -23,13 +23,20 @@ examples:
   stvg-jax convert tastvg_vidstg.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
   stvg-jax convert cgstvg_vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
   stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
+  stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student
 
-Conversion is strict: every tensor of the file is used or known to be useless, and every parameter of the
-model is filled, or nothing is written and all differences are listed."""
+Conversion is strict: every tensor of the weights is used or known to be useless, and every parameter of the
+model is filled with finite values, or nothing is written and all differences are listed. What training tools put
+into names (module., _orig_mod., a prefix such as model.) is taken off and reported. See docs/checkpoints.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .pt, .bin or .safetensors file")
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help=".pth, .pt, .bin or .safetensors file; of one in several files, the index or the folder",
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint directory to make")
     parser.add_argument("--format", default="auto", help="format of SOURCE (default: recognised)")
     parser.add_argument(
@@ -37,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "ema", "model"),
         default="auto",
         help="which weights of a training checkpoint (default: the moving average if there is one)",
+    )
+    parser.add_argument(
+        "--node",
+        metavar="NAME",
+        help="where the weights are in SOURCE, such as state_dict or state_dict.student; '.' is the top level "
+        "(default: found by the names of the tensors)",
     )
     parser.add_argument(
         "--tokenizer",
@@ -49,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="configuration of the model (default: that of the release, told by what is in SOURCE)",
+    )
+    parser.add_argument(
+        "--allow-nonfinite",
+        action="store_true",
+        help="convert values that are NaN or infinite, too, as a diverged training leaves them",
     )
     parser.add_argument("--verify", action="store_true", help="read the result again and compare every tensor")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
@@ -63,8 +81,10 @@ def run(args: argparse.Namespace) -> None:
         args.out,
         format=args.format,
         weights=args.weights,
+        node=args.node,
         config=None if args.config is None else load_config_file(args.config, overrides=args.overrides),
         tokenizer=args.tokenizer,
+        allow_nonfinite=args.allow_nonfinite,
         verify=args.verify,
         force=args.force,
     )

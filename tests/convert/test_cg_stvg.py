@@ -59,7 +59,7 @@ def test_what_is_missing_or_unknown_is_listed(tensors, config):
     first, *lines = str(caught.value).split("\n")
     assert first == "the state dict, read as cg_stvg, does not fit the model in 2 places:"
     assert sorted(lines) == [
-        f"+ unexpected {DECODER}.ca.weight (2, 3)",
+        f"+ unexpected '{DECODER}.ca.weight' (2, 3)",
         f"- missing {DECODER}.conf2.layers.1.bias, for instance_context/motion_confidence/layers/1/bias (1,)",
     ]
 

@@ -254,4 +254,4 @@ def test_a_part_must_be_whole(name, tensors, config):
     broken["backbone.extra" if name != "roberta" else "extra"] = weight("extra", (2,))
     with pytest.raises(InputError, match=f"- missing {gone.removeprefix('roberta.')}, for ") as caught:
         convert_state_dict(broken, format=name, config=config)
-    assert "extra (2,)" in str(caught.value)
+    assert "extra' (2,)" in str(caught.value)

@@ -113,13 +113,13 @@ def test_every_problem_is_listed():
         "what.is.this": numbered(3, 1),
     }
     assert convert(tensors, fmt).problems == [
-        "! twin.weight gives a/kernel, which another tensor gave already",
-        "! second.weight differs from a.weight; they are two names of one parameter",
-        "- missing gone.weight, whose second name is lost.weight",
-        "! m.in_proj_weight has shape (4, 4), "
+        "! 'twin.weight' gives a/kernel, which another tensor gave already",
+        "! 'second.weight' differs from 'a.weight'; they are two names of one parameter",
+        "- missing 'gone.weight', whose second name is 'lost.weight'",
+        "! 'm.in_proj_weight' has shape (4, 4), "
         "which m/query/kernel and m/key/kernel and m/value/kernel cannot be made of",
-        "! a.bias holds int64 values; a parameter is floating point",
-        "+ unexpected what.is.this (3, 1)",
+        "! 'a.bias' holds int64 values; a parameter is floating point",
+        "+ unexpected 'what.is.this' (3, 1)",
     ]
 
 

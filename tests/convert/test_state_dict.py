@@ -7,7 +7,7 @@ import pytest
 
 from convert import convert_state_dict
 from convert.formats import FORMATS
-from convert.state_dict import declared_parameters, published_config, strip_module
+from convert.state_dict import declared_parameters, published_config
 from stvg_jax.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config
@@ -48,7 +48,7 @@ def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     # Older versions of transformers kept this table in the state dict.
     released["module.text_encoder.body.embeddings.position_ids"] = np.arange(514)[None]
     parameters = convert_state_dict(released, format="ta_stvg")
-    declared = declared_parameters(published_config(strip_module(released), FORMATS["ta_stvg"]))
+    declared = declared_parameters(published_config(blank_state_dict(), FORMATS["ta_stvg"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
     assert all(value.dtype == np.float32 for value in parameters.values())
 
@@ -89,12 +89,6 @@ def test_half_precision_becomes_float32(tensors, config):
     np.testing.assert_array_equal(out["encoder/norm/scale"], halves["ground_encoder.encoder.norm.weight"])
 
 
-def test_only_a_prefix_of_all_names_is_taken_off():
-    assert list(strip_module({"module.a": 1, "module.b": 2})) == ["a", "b"]
-    assert list(strip_module({"module.a": 1, "b": 2})) == ["module.a", "b"]
-    assert strip_module({}) == {}
-
-
 def test_all_offenders_are_listed_by_the_names_of_the_file(tensors, config):
     broken = dict(tensors)
     for name in (
@@ -122,18 +116,19 @@ def test_all_offenders_are_listed_by_the_names_of_the_file(tensors, config):
             "for spatial_decoder/layers/0/sa_qtime_proj/kernel (32, 32)",
             "- missing ground_encoder.encoder.spatial_layers.0.self_attn.in_proj_weight, for "
             + " and ".join(f"encoder/layers/0/self_attn/{part}/kernel (32, 32)" for part in ("key", "query", "value")),
-            "- missing bbox_embed.layers.0.weight, "
-            "whose second name is ground_decoder.decoder.bbox_embed.layers.0.weight",
+            "- missing 'bbox_embed.layers.0.weight', "
+            "whose second name is 'ground_decoder.decoder.bbox_embed.layers.0.weight'",
             "- missing bbox_embed.layers.0.weight, for box_head/layers/0/kernel (32, 32)",
-            "! input_proj.weight gives appearance_projection/kernel the shape (8, 32); the model needs (256, 32)",
-            "! ground_encoder.encoder.spatial_layers.1.self_attn.in_proj_bias has shape (95,), which "
+            "! 'input_proj.weight' gives appearance_projection/kernel the shape (8, 32); the model needs (256, 32)",
+            "! 'ground_encoder.encoder.spatial_layers.1.self_attn.in_proj_bias' has shape (95,), which "
             "encoder/layers/1/self_attn/query/bias and encoder/layers/1/self_attn/key/bias and "
             "encoder/layers/1/self_attn/value/bias cannot be made of",
-            "! t_temporal_clas.head.bias holds int64 values; a parameter is floating point",
-            "! ground_decoder.time_embed2.layers.0.bias differs from action_embed.layers.0.bias; "
+            "! 't_temporal_clas.head.bias' holds int64 values; a parameter is floating point",
+            "! 'ground_decoder.time_embed2.layers.0.bias' differs from 'action_embed.layers.0.bias'; "
             "they are two names of one parameter",
-            "+ unexpected ground_encoder.encoder.spatial_layers.2.linear1.weight, for encoder/layers/2/ffn/up/kernel",
-            "+ unexpected ground_decoder.decoder.template (2, 3)",
+            "+ unexpected 'ground_encoder.encoder.spatial_layers.2.linear1.weight', "
+            "for 'encoder/layers/2/ffn/up/kernel'",
+            "+ unexpected 'ground_decoder.decoder.template' (2, 3)",
         ]
     )
 

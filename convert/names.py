@@ -1,0 +1,191 @@
+"""Names of tensors as training tools write them, and as a format knows them.
+
+`torch.compile`, DistributedDataParallel, FSDP and others put a part of their own into names, in any place; a trainer
+whose attribute holds the model puts that attribute before all of them. Beside the model a trainer may keep tensors of
+its own (a loss, metrics), and a second set of weights (student and teacher).
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from convert.rules import Format
+from stvg_jax.errors import InputError, quoted
+
+# No name of a released model has such a part.
+WRAPPERS = frozenset(
+    [
+        "module",  # DataParallel, DistributedDataParallel, AveragedModel, DeepSpeed
+        "_module",  # Opacus
+        "_orig_mod",  # torch.compile
+        "_fsdp_wrapped_module",
+        "_fpw_module",  # FSDP of PyTorch 1.11
+        "_checkpoint_wrapped_module",  # activation checkpointing
+        "_forward_module",  # Lightning Fabric
+        "_original_module",
+    ]
+)
+_MAX_PREFIX_PARTS = 8
+_MAX_PREFIXES = 30
+# Written by trainers beside a model's tensors; what a format knows is never taken for one of these.
+_COMPANION = re.compile(
+    r"(?:\w+\.)?(?:n_averaged|initted|decay|num_updates|steps?|epochs?|global_step|iterations?)"
+    r"|(?:(?:cpu|cuda|torch)_)?rng_states?"
+    r"|(?:criterion|criteria|loss|losses|\w+_loss|loss_f(?:n|unc|unction)|\w*metrics?)\d*(?:\..*)?"
+    r"|(?:train|valid|val|test)_\w*(?:metric|loss|acc|accuracy|map|iou|recall|precision)s?\d*(?:\..*)?"
+)
+_OF_THE_TRAINER = "of the training (a loss, a metric, a counter), not of the model"
+_OTHER_WEIGHTS = "another set of weights"
+_COPY = "a copy of another tensor under a name without dots"
+# LitEma keeps "model_ema.layers0weight" for "layers.0.weight", mmcv's EMAHook "ema_layers_0_weight".
+_DOTLESS = re.compile(r"(?:model_ema|ema_model|ema)[._]([^.]+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class NameSet:
+    """The tensors of one model among those of a dict.
+
+    Attributes:
+        format: the format whose names they have.
+        prefix: what stands before each of them, with its dot; "" for nothing.
+        tensors: the name that the format knows -> tensor.
+        spelled: the same -> the name in the file.
+        removed: part that a tool put into names -> the number of names that had it.
+        beside: name in the file -> the reason why it is left out.
+        unexpected: other names in the file that do not have the prefix.
+        has_copies: whether tensors are left out that are copies under names without dots.
+    """
+
+    format: Format
+    prefix: str
+    tensors: dict[str, Any]
+    spelled: dict[str, str]
+    removed: dict[str, int]
+    beside: dict[str, str]
+    unexpected: list[str]
+    has_copies: bool
+
+    @property
+    def wrapping(self) -> dict[str, Any]:
+        """What was taken off the names, for a report."""
+        return {"prefix": self.prefix, "parts": self.removed}
+
+
+def bare(name: str) -> str:
+    """`name` without the parts that tools put in; the last part is always the tensor's own."""
+    *parts, last = name.split(".")
+    return ".".join([*(part for part in parts if part not in WRAPPERS), last])
+
+
+def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where: str) -> list[NameSet]:
+    """The models whose names these tensors have, with whatever stands before them; the first format counts.
+
+    Args:
+        tensors: name -> tensor, all of one dict.
+        formats: to look for.
+        where: names the dict in messages.
+
+    Returns:
+        At least half of the tensors belong to one of the sets, or there are none.
+
+    Raises:
+        InputError: two names are equal without the parts that tools put in, or there are too many sets.
+    """
+    names: dict[str, str] = {}
+    clash = None
+    for name in tensors:
+        first = names.setdefault(bare(name), name)
+        clash = clash or (first is not name and (first, name))
+    prefixes = _prefixes(names, formats)
+    if clash and prefixes:
+        raise InputError(
+            f"{where} holds {quoted(clash[0])} and {quoted(clash[1])}, which are two names of one tensor; choose what "
+            "holds the model with --node"
+        )
+    if len(prefixes) > _MAX_PREFIXES:
+        raise InputError(f"{where} holds more than {_MAX_PREFIXES} models")
+    owners = _owners(names, prefixes)
+    if 2 * sum(map(len, owners.values())) < len(names):
+        return []
+    return [_name_set(tensors, names, prefix, fmt, owners) for prefix, fmt in prefixes.items()]
+
+
+def _prefixes(names: Collection[str], formats: Sequence[Format]) -> dict[str, Format]:
+    """The texts, each "" or ending in a dot, after which some names fit every pattern of a format's signature."""
+    found: dict[str, Format] = {}
+    for fmt in formats:
+        prefixes = None
+        for pattern in fmt.signature:
+            search = re.compile(rf"((?:[^.]*\.){{0,{_MAX_PREFIX_PARTS}}}?){pattern}")
+            matches = {match[1]: None for name in names if (match := search.fullmatch(name))}
+            prefixes = matches if prefixes is None else {prefix: None for prefix in prefixes if prefix in matches}
+            if not prefixes:
+                break
+        for prefix in prefixes or ():
+            found.setdefault(prefix, fmt)
+    return {prefix: fmt for prefix, fmt in found.items() if not _is_part(prefix, found, names)}
+
+
+def _is_part(prefix: str, found: Mapping[str, Format], names: Collection[str]) -> bool:
+    """Whether what stands behind `prefix` is a part of a larger model, as its text encoder is."""
+    larger = [other for other in found if other != prefix and prefix.startswith(other)]
+    sample = next(name for name in names if name.startswith(prefix))
+    return any(found[other].knows(sample.removeprefix(other)) for other in larger)
+
+
+def _owners(names: Collection[str], prefixes: Collection[str]) -> dict[str, list[str]]:
+    """Prefix -> the names that belong to it: those that begin with it and with no longer one."""
+    owners: dict[str, list[str]] = {prefix: [] for prefix in prefixes}
+    longest_first = sorted(prefixes, key=len, reverse=True)
+    for name in names:
+        owner = next((prefix for prefix in longest_first if name.startswith(prefix)), None)
+        if owner is not None:
+            owners[owner].append(name)
+    return owners
+
+
+def _name_set(
+    tensors: Mapping[str, Any], names: Mapping[str, str], prefix: str, fmt: Format, owners: Mapping[str, list[str]]
+) -> NameSet:
+    own = set(owners[prefix])
+    others = {name for other, owned in owners.items() if other != prefix for name in owned}
+    squeezed = {_squeezed(name.removeprefix(prefix)) for name in own}
+    beside, unexpected, spelled = {}, [], {}
+    for name, original in names.items():
+        short = name.removeprefix(prefix)
+        reason = _OTHER_WEIGHTS if name in others else _reason(short, squeezed)
+        if name in own and (reason is None or fmt.knows(short)):
+            spelled[short] = original
+        elif reason is not None:
+            beside[original] = reason
+        else:
+            unexpected.append(original)
+    removed: collections.Counter[str] = collections.Counter()
+    for name in spelled.values():
+        removed.update(set(name.split(".")[:-1]) & WRAPPERS)
+    return NameSet(
+        format=fmt,
+        prefix=prefix,
+        tensors={short: tensors[name] for short, name in spelled.items()},
+        spelled=spelled,
+        removed=dict(sorted(removed.items())),
+        beside=beside,
+        unexpected=unexpected,
+        has_copies=_COPY in beside.values(),
+    )
+
+
+def _reason(name: str, squeezed: Collection[str]) -> str | None:
+    """The reason why a tensor of this name would be useless."""
+    copied = _DOTLESS.fullmatch(name)
+    if copied and _squeezed(copied[1]) in squeezed:
+        return _COPY
+    return _OF_THE_TRAINER if _COMPANION.fullmatch(name) else None
+
+
+def _squeezed(name: str) -> str:
+    return name.replace(".", "").replace("_", "")

@@ -1,0 +1,119 @@
+"""The dicts of a checkpoint: where the tensors are, by path and name.
+
+Dicts may be shared and may contain themselves, so each is visited once, under the first path that leads to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from convert.readers.tensors import Opaque, TensorRef
+from stvg_jax.errors import InputError
+
+MAX_ENTRIES = 300_000  # keys looked at; a training checkpoint of 4,000 tensors has about 50,000
+MAX_DEPTH = 12
+MAX_KEY = 200  # characters of a key; below longer ones nothing is looked at
+_MAX_CHARACTERS = 50_000_000  # of the names of tensors in dicts below, all nodes together
+_NAME_OVERHEAD = 60  # a short string takes as much
+_OPTIMISER = re.compile(r"optim(izer|iser)?s?(_.*)?|(lr_)?sched.*|(grad_)?scaler.*")
+
+
+@dataclasses.dataclass
+class Node:
+    """A dict with tensors.
+
+    Attributes:
+        path: the keys that lead to it; () is the whole.
+        own: the tensors that it holds itself, by key.
+        below: the tensors of the dicts in it, by their keys joined with ".".
+    """
+
+    path: tuple[str, ...]
+    own: dict[str, TensorRef] = dataclasses.field(default_factory=dict)
+    below: dict[str, TensorRef] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The path as `--node` takes it."""
+        return ".".join(self.path)
+
+
+def find_nodes(tree: Any) -> dict[str, Node]:
+    """Every dict of a checkpoint that holds tensors, itself or in dicts below, by its path, keys joined with ".".
+
+    Parents come first, in the order of the file. Not looked at is what lies below a key that is no text or longer than
+    `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer. The parameters of a module that was saved as an
+    object count as one dict.
+
+    Raises:
+        InputError: there are more than `MAX_ENTRIES` entries, or their names are too long.
+    """
+    nodes: dict[tuple[str, ...], Node] = {}
+    characters = 0
+    for path, items in _walk(tree):
+        node = nodes.setdefault(path, Node(path))
+        for key, value in items:
+            if isinstance(value, TensorRef) and type(key) is str:
+                node.own[key] = value
+                for length in range(len(path)):
+                    name = ".".join((*path[length:], key))
+                    nodes[path[:length]].below[name] = value
+                    characters += len(name) + _NAME_OVERHEAD
+                if characters > _MAX_CHARACTERS:
+                    raise InputError("the checkpoint's tensors have too many and too long names: no checkpoint")
+    found: dict[str, Node] = {}
+    for node in nodes.values():
+        if node.own or node.below:
+            found.setdefault(node.name, node)
+    return found
+
+
+def find_tensor_lists(tree: Any) -> list[str]:
+    """The paths of lists of tensors, which have no names."""
+    return [
+        ".".join((*path, key))
+        for path, items in _walk(tree)
+        for key, value in items
+        if type(value) is list and type(key) is str and len(key) <= MAX_KEY and _holds_tensor(value)
+    ]
+
+
+def _holds_tensor(values: list) -> bool:
+    return bool(values) and isinstance(values[0], TensorRef)
+
+
+def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
+    """(path, items) of every dict, parents first, in file order."""
+    entries, seen = 0, {id(tree)}
+    pending: list[tuple[tuple[str, ...], Any]] = [((), tree)]
+    while pending:
+        path, node = pending.pop()
+        items = _items(node)
+        entries += len(items)
+        if entries > MAX_ENTRIES:
+            raise InputError(f"the checkpoint's dicts have more than {MAX_ENTRIES:,} entries: no checkpoint")
+        yield path, items
+        below = []
+        for key, value in items:
+            if not isinstance(value, (dict, Opaque)) or id(value) in seen or len(path) == MAX_DEPTH:
+                continue
+            if type(key) is str and len(key) <= MAX_KEY and not _OPTIMISER.fullmatch(key):
+                seen.add(id(value))
+                below.append(((*path, key), value))
+        pending.extend(reversed(below))
+
+
+def _items(node: Any) -> list[tuple[Any, Any]]:
+    """The entries of a dict, the tensors and modules of a module, or the entries and attributes of another object."""
+    if isinstance(node, dict):
+        return list(node.items())
+    if not isinstance(node, Opaque):
+        return []
+    state = node.state if type(node.state) is dict else {}
+    parts = [state.get(key) for key in ("_parameters", "_buffers", "_modules")]
+    if all(type(part) is dict for part in parts):
+        return [(key, value) for part in parts for key, value in part.items()]
+    return [*node.mapping.items(), *state.items()]

@@ -1,0 +1,170 @@
+"""Choosing the weights of a checkpoint that holds several: plain ones, their moving average, another model's."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convert.formats import FORMATS, check_format, get_format, recognise
+from convert.names import NameSet, bare, find_name_sets
+from convert.readers import Node, find_nodes
+from convert.readers.nodes import find_tensor_lists
+from convert.rules import Format
+from stvg_jax.errors import InputError, quoted
+
+TOP = "(top level)"
+_MAX_LISTED = 20
+# A moving average by its name: "model_ema", "EMACallback", "swa_state_dict", "averaged_model", "shadow".
+_AVERAGE = r"ema|emas|swa|polyak|avg|averaged?|shadow"
+_IS_AVERAGE = re.compile(
+    rf"(?<![a-zA-Z])({_AVERAGE}|model_?ema|ema_?model)(?![a-z])"
+    r"|(?<![A-Z])(EMA|SWA|Ema|Swa|Avg|Averaged?|Polyak|Shadow)(?![a-z])"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One set of weights in a checkpoint.
+
+    Attributes:
+        path: as `--node` takes it: the keys that lead to its dict and the prefix of its names, joined with ".".
+        names: its tensors, and what was taken off their names.
+        is_average: whether it is a moving average.
+    """
+
+    path: str
+    names: NameSet
+    is_average: bool
+
+    @property
+    def label(self) -> str:
+        """The path for people: as it is, unless it is long or would disturb a terminal."""
+        if self.path in ("", "."):
+            return TOP
+        return self.path if self.path.isprintable() and len(self.path) <= 120 else quoted(self.path)
+
+
+def choose_weights(
+    tree: Any, source: str, *, format: str = "auto", weights: str = "auto", node: str | None = None
+) -> Weights:
+    """The weights of a checkpoint to convert.
+
+    Where there are several, the moving average is taken; where that leaves none or several, they are refused.
+
+    Args:
+        tree: content of the checkpoint.
+        source: names it in messages.
+        format: a name from `convert.formats.FORMATS`, or "auto" to tell by the tensors' names.
+        weights: "ema" for the moving average only, "model" for other weights only, "auto" for the rule above.
+        node: path of the weights, of a dict that holds them, or of a prefix of names in it; None looks everywhere.
+
+    Raises:
+        InputError: there are no such weights, or more than one.
+    """
+    formats = list(FORMATS.values()) if format == "auto" else [get_format(format)]
+    nodes = find_nodes(tree)
+    if not nodes:
+        raise InputError(f"{source} holds no tensors with names")
+    if node is not None:
+        nodes = _below(nodes, node, source)
+    found = _candidates(nodes, formats, tree, source)
+    if not found:
+        names = max((n.own for n in nodes.values()), key=len)
+        if format == "auto":
+            recognise(names, source)
+        check_format(formats[0], names, source)
+        raise InputError(f"{source} is not of format {formats[0].name}: most of its tensors have other names")
+    wanted = [w for w in found if weights == "auto" or w.is_average == (weights == "ema")]
+    if not wanted:
+        kind = "moving average" if weights == "ema" else "weights other than a moving average"
+        raise InputError(f"{source} holds no {kind}{_under(node)}; there are: {_listed(w.path for w in found)}")
+    if weights == "auto" and node is None:
+        _refuse_nameless_average(tree, wanted, source)
+    best = _without_equals([w for w in wanted if w.is_average] or wanted)
+    if len(best) > 1:
+        raise InputError(
+            f"{source} holds several weights{_under(node)}: {_listed(w.path for w in best)}; choose one with --node"
+        )
+    if best[0].names.has_copies and weights == "auto" and node is None:
+        raise InputError(
+            f"{source} holds {best[0].label} twice, the second time under names without dots, and either may be the "
+            "moving average; take the one whose names have dots with --weights model"
+        )
+    return best[0]
+
+
+def _candidates(nodes: Mapping[str, Node], formats: Sequence[Format], tree: Any, source: str) -> list[Weights]:
+    found: dict[frozenset[int], Weights] = {}
+    for node in nodes.values():
+        where = f"{source}, {quoted(node.name)}," if node.path else source
+        sets = find_name_sets(node.own, formats, where) if node.own else []
+        if not sets and node.below:
+            sets = find_name_sets({**node.own, **node.below}, formats, where)
+        for names in sets:
+            path = ".".join(filter(None, (node.name, names.prefix.removesuffix("."))))
+            # The last one wins: the same tensors again, seen from a dict further in.
+            found[frozenset(map(id, names.tensors.values()))] = Weights(path, names, _is_average(path, tree))
+    return [w for tensors, w in found.items() if not any(tensors < larger for larger in found)]
+
+
+def _without_equals(weights: Sequence[Weights]) -> list[Weights]:
+    """Without those that hold the very same values as one before, as a dict that was saved under two keys."""
+    found: dict[frozenset, Weights] = {}
+    for w in weights:
+        values = ((name, id(t.storage), t.start, t.shape, t.strides) for name, t in w.names.tensors.items())
+        found.setdefault(frozenset(values), w)
+    return list(found.values())
+
+
+def _is_average(path: str, tree: Any) -> bool:
+    """Whether weights are a moving average, by their path.
+
+    Two trainers keep the average as `state_dict` and the plain weights beside: mmengine as `ema_state_dict`, Lightning
+    as `current_model_state`.
+    """
+    if isinstance(tree, dict) and "state_dict" in tree:
+        meta = tree.get("meta")
+        first = path.split(".")[0]
+        if isinstance(meta, dict) and "mmengine_version" in meta and "ema_state_dict" in tree:
+            return first == "state_dict"
+        if "current_model_state" in tree and "averaging_state" in tree:
+            return first == "state_dict"
+    return _IS_AVERAGE.search(path) is not None
+
+
+def _below(nodes: Mapping[str, Node], name: str, source: str) -> dict[str, Node]:
+    """The node called `name`; or the tensors of a node whose names begin with the end of `name`."""
+    name = "" if name in (".", TOP) else name
+    if name in nodes:
+        return {name: nodes[name]}
+    for node in reversed(nodes.values()):
+        if node.path and not name.startswith(f"{node.name}."):
+            continue
+        prefix = name.removeprefix(f"{node.name}.") + "."
+        spelled = {(n if n.startswith(prefix) else bare(n)): t for n, t in node.own.items()}
+        tensors = {n.removeprefix(prefix): t for n, t in spelled.items() if n.startswith(prefix)}
+        if tensors:
+            return {name: Node((name,), tensors)}
+    raise InputError(f"{source} has no tensors at {quoted(name)}; there are some at: {_listed(nodes)}")
+
+
+def _refuse_nameless_average(tree: Any, wanted: Sequence[Weights], source: str) -> None:
+    if any(w.is_average for w in wanted):
+        return
+    if lists := [path for path in find_tensor_lists(tree) if _IS_AVERAGE.search(path)]:
+        raise InputError(
+            f"{source} holds a moving average without names, a list of tensors at {_listed(lists)}, which cannot be "
+            "converted; take the plain weights with --weights model"
+        )
+
+
+def _under(node: str | None) -> str:
+    return "" if node is None else f" at {quoted(node)}"
+
+
+def _listed(paths: Any) -> str:
+    paths = list(paths)
+    shown = ", ".join(quoted(path, 60) if path else TOP for path in paths[:_MAX_LISTED])
+    return shown + (f" and {len(paths) - _MAX_LISTED} more" if len(paths) > _MAX_LISTED else "")

@@ -90,7 +90,7 @@ def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where:
         where: names the dict in messages.
 
     Returns:
-        At least half of the tensors belong to one of the sets, or there are none.
+        At least half of the tensors, those of a trainer not counted, belong to one of the sets, or there are none.
 
     Raises:
         InputError: two names are equal without the parts that tools put in, or there are too many sets.
@@ -107,9 +107,11 @@ def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where:
             "holds the model with --node"
         )
     if len(prefixes) > _MAX_PREFIXES:
-        raise InputError(f"{where} holds more than {_MAX_PREFIXES} models")
+        raise InputError(f"{where} holds more than {_MAX_PREFIXES} models; choose one with --node")
+    prefixes = {prefix: fmt for prefix, fmt in prefixes.items() if not _is_part(prefix, prefixes, names)}
     owners = _owners(names, prefixes)
-    if 2 * sum(map(len, owners.values())) < len(names):
+    strangers = set(names).difference(*owners.values()) if owners else set(names)
+    if sum(map(len, owners.values())) < sum(_reason(name, ()) is None for name in strangers):
         return []
     return [_name_set(tensors, names, prefix, fmt, owners) for prefix, fmt in prefixes.items()]
 
@@ -127,7 +129,7 @@ def _prefixes(names: Collection[str], formats: Sequence[Format]) -> dict[str, Fo
                 break
         for prefix in prefixes or ():
             found.setdefault(prefix, fmt)
-    return {prefix: fmt for prefix, fmt in found.items() if not _is_part(prefix, found, names)}
+    return found
 
 
 def _is_part(prefix: str, found: Mapping[str, Format], names: Collection[str]) -> bool:

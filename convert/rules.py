@@ -8,6 +8,7 @@ conversion fails with the whole list (`convert.state_dict`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,11 @@ class Rule:
     source: str
     targets: tuple[str, ...]
     transform: Transform
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern:
+        """`source`, compiled."""
+        return re.compile(self.source)
 
     def source_of(self, path: str) -> str | None:
         """The source name from which this rule writes the parameter `path`; None if it writes others."""
@@ -273,7 +279,7 @@ def _alias(fmt: Format, name: str) -> str | None:
 
 
 def _claim(rules: Sequence[Rule], name: str) -> tuple[Rule, re.Match] | None:
-    claims = [(rule, match) for rule in rules if (match := re.fullmatch(rule.source, name))]
+    claims = [(rule, match) for rule in rules if (match := rule.pattern.fullmatch(name))]
     if len(claims) > 1:
         raise AssertionError(f"{name} is claimed by {[rule.source for rule, _ in claims]}; rules must be disjoint")
     return claims[0] if claims else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from stvg_jax.errors import InputError, quoted
 
 TOP = "(top level)"
 _MAX_LISTED = 20
+_MAX_CANDIDATES = 500
+_MAX_TENSORS = 5_000  # a whole model has about 1,000
 # A moving average by its name: "model_ema", "EMACallback", "swa_state_dict", "averaged_model", "shadow".
 _AVERAGE = r"ema|emas|swa|polyak|avg|averaged?|shadow"
 _IS_AVERAGE = re.compile(
@@ -92,6 +95,8 @@ def choose_weights(
             f"{source} holds {best[0].label} twice, the second time under names without dots, and either may be the "
             "moving average; take the one whose names have dots with --weights model"
         )
+    if (count := len(best[0].names.tensors)) > _MAX_TENSORS:
+        raise InputError(f"{source} holds {count:,} tensors; no known model has more than {_MAX_TENSORS:,}")
     return best[0]
 
 
@@ -101,11 +106,15 @@ def _candidates(nodes: Mapping[str, Node], formats: Sequence[Format], tree: Any,
         where = f"{source}, {quoted(node.name)}," if node.path else source
         sets = find_name_sets(node.own, formats, where) if node.own else []
         if not sets and node.below:
-            sets = find_name_sets({**node.own, **node.below}, formats, where)
+            # Sets of different dicts may clash when they are seen together; each dict is looked at by itself, too.
+            with contextlib.suppress(InputError):
+                sets = find_name_sets({**node.own, **node.below}, formats, where)
         for names in sets:
             path = ".".join(filter(None, (node.name, names.prefix.removesuffix("."))))
             # The last one wins: the same tensors again, seen from a dict further in.
             found[frozenset(map(id, names.tensors.values()))] = Weights(path, names, _is_average(path, tree))
+        if len(found) > _MAX_CANDIDATES:
+            raise InputError(f"{source} holds more than {_MAX_CANDIDATES} sets of weights; choose one with --node")
     return [w for tensors, w in found.items() if not any(tensors < larger for larger in found)]
 
 

@@ -26,7 +26,7 @@ from stvg_jax.errors import InputError, quoted
 MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
 MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000
 _FREE_WORK = 100_000  # for a file of any size
-_NAME_WORK = 4  # looking up a name takes as long as so many other steps
+_LONG_STEP = 4  # looking up a name or a storage takes as long as so many other steps
 MAX_MARKS = 1_000
 MAX_DEPTH = 500
 MAX_NAME = 500
@@ -138,7 +138,7 @@ class _Machine:
         """The inert stand-in for a global that the file names."""
         if type(module) is not str or type(name) is not str or len(module) + len(name) > MAX_NAME:
             raise ValueError("a class whose name is no short text")
-        self.spend(_NAME_WORK)
+        self.spend(_LONG_STEP)
         module, name = modern(module, name)
         if is_hostile(module, name):
             raise self.hostile(f"tries to call {quoted(f'{module}.{name}')}")
@@ -162,7 +162,10 @@ class _Machine:
             if isinstance(value, Opaque) and value.args is None and value.name in JUDGED:
                 raise self.hostile(f"hands on {quoted(value.name)} to be called")
         handler = CALLS.get(function.name)
-        return handler(self, *args) if handler else Opaque(function.name, args)
+        if handler is None:
+            return Opaque(function.name, args)
+        self.spend(_LONG_STEP)
+        return handler(self, *args)
 
     # Opcodes that move values.
 
@@ -289,6 +292,7 @@ class _Machine:
         stub.memo_keys.clear()
 
     def op_persistent(self, _) -> None:
+        self.spend(_LONG_STEP)
         self.push(referenced(self, self.stack.pop()))
 
     def refused(self, arg: Any) -> None:

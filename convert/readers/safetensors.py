@@ -45,8 +45,8 @@ def read_safetensors(source: FileSource) -> dict[str, TensorRef]:
             pass
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{source.path} is a damaged or cut short safetensors file of {source.size:,} bytes ({quoted(str(error))}); "
-            "download it again"
+            f"{source.path} is a damaged or cut short safetensors file of {source.size:,} bytes "
+            f"({quoted(str(error))}); download it again"
         ) from error
     length = int.from_bytes(source.read(0, 8), "little")
     try:

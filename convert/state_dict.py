@@ -45,8 +45,10 @@ def convert_state_dict(
     """
     fmt, where = get_format(format), "the state dict"
     found = find_name_sets(tensors, [fmt], where)
-    if len(found) != 1:
+    if not found:
         check_format(fmt, tensors, where)
+        raise InputError(f"{where} is not of format {fmt.name}: most of its tensors have other names")
+    if len(found) > 1:
         prefixes = ", ".join(quoted(names.prefix) for names in found)
         raise InputError(f"{where} holds several models, whose names begin with {prefixes}; give the tensors of one")
     (names,) = found

@@ -147,6 +147,99 @@ def test_the_weights_are_chosen(weights, is_ema, released, ema, plain, config, c
     np.testing.assert_array_equal(read(tmp_path / "out")["encoder/norm/scale"], expected["encoder/norm/scale"])
 
 
+@pytest.mark.parametrize(
+    ("container", "wrap", "prefix", "parts"),
+    [
+        ("torch-zip", "model.{}", "model.", []),
+        ("torch-legacy", "module._orig_mod.{}", "", ["_orig_mod", "module"]),
+    ],
+)
+def test_wrapped_names_are_told(container, wrap, prefix, parts, ema, config, convert, tmp_path):
+    names = {wrap.format(name): value for name, value in ema.items()}
+    beside = {"criterion.empty_weight": ONES}
+    report = convert(SAVERS[container](tmp_path / "last.ckpt", {"state_dict": names | beside}))
+    assert_same(read(tmp_path / "out"), convert_state_dict(ema, config=config))
+    assert_same(read(tmp_path / "out"), convert_state_dict(names, config=config))
+    assert report["wrapping"] == {"prefix": prefix, "parts": dict.fromkeys(parts, len(ema))}
+    assert report["weights"] == ("state_dict.model" if prefix else "state_dict")
+    assert (
+        report["dropped"]["criterion.empty_weight"] == "of the training (a loss, a metric, a counter), not of the model"
+    )
+    text = summary(report)
+    assert ("taken off every name: the prefix 'model.'" in text) == bool(prefix)
+    assert all(f"taken out of {len(ema)} names: '{part}'" in text for part in parts)
+
+
+def test_a_node_is_chosen(ema, plain, config, convert, command, tmp_path):
+    both = {f"student.{n}": v for n, v in plain.items()} | {f"teacher.{n}": v for n, v in ema.items()}
+    source = save_zip(tmp_path / "last.ckpt", {"state_dict": both})
+    code, message = command(source)
+    assert (code, message) == (
+        2,
+        f"{source} holds several weights: 'state_dict.student', 'state_dict.teacher'; choose one with --node",
+    )
+    assert command(source, "--node", "student")[1] == (
+        f"{source} has no tensors at 'student'; there are some at: (top level), 'state_dict'"
+    )
+    report = convert(source, node="state_dict.teacher")
+    assert (report["weights"], report["is_ema"]) == ("state_dict.teacher", False)
+    assert_same(read(tmp_path / "out"), convert_state_dict(ema, config=config))
+
+
+def test_misfits_of_wrapped_files_are_listed_by_the_names_of_the_file(ema, command, tmp_path):
+    broken = {f"model._orig_mod.{name}": value for name, value in ema.items()}
+    broken["model._orig_mod.input_proj2.bias"] = np.zeros(3, np.float32)
+    broken["other.weight"] = broken["model._orig_mod.extra\x1b[31m"] = np.zeros(2, np.float32)
+    code, message = command(save_zip(tmp_path / "model.pth", broken))
+    assert code == 2
+    assert sorted(message.split("\n")[1:]) == [
+        "! 'model._orig_mod.input_proj2.bias' gives motion_projection/bias the shape (3,); the model needs (32,)",
+        "+ unexpected 'model._orig_mod.extra\\x1b[31m' (2,)",
+        "+ unexpected 'other.weight'",
+    ]
+
+
+def test_a_checkpoint_in_parts(ema, config, convert, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    names = sorted(ema)
+    weight_map = {}
+    for number in (1, 2):
+        part = folder / f"model-0000{number}-of-00002.safetensors"
+        safetensors.numpy.save_file({name: ema[name] for name in names[number - 1 :: 2]}, part)
+        weight_map |= dict.fromkeys(names[number - 1 :: 2], part.name)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    report = convert(folder)
+    assert_same(read(tmp_path / "out"), convert_state_dict(ema, config=config))
+    assert report["container"] == "safetensors in 2 parts"
+    assert report["files"] == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (index, *sorted(folder.glob("*.safetensors")))
+    }
+    assert report["sha256"] == report["files"][index.name]
+    with pytest.raises(InputError, match="which would be replaced"):
+        convert_file(folder, folder, config=config, force=True)
+
+
+def test_values_that_are_not_finite(ema, config, convert, command, tmp_path):
+    first, second = "input_proj2.bias", "bbox_embed.layers.0.weight"
+    broken = {name: value.copy() for name, value in ema.items()}
+    broken[first][0] = np.nan
+    broken[second][0, :2] = np.inf
+    broken[f"ground_decoder.decoder.{second}"] = broken[second]
+    source = save_zip(tmp_path / "model.pth", {"model": {f"module.{name}": value for name, value in broken.items()}})
+    code, message = command(source)
+    assert code == 2
+    assert "values that are not finite (NaN or infinity), as after a diverged training, in " in message
+    assert f"'module.{first}' (1)" in message and f"'module.{second}' (2)" in message
+    assert "choose an earlier checkpoint, or convert it as it is with --allow-nonfinite" in message
+    report = convert(source, allow_nonfinite=True, verify=True)
+    assert report["nonfinite"] == {f"module.{first}": 1, f"module.{second}": 2}
+    assert "warning: it holds values that are not finite (NaN or infinity), as after a" in summary(report)
+    assert np.isnan(read(tmp_path / "out")["motion_projection/bias"][0])
+
+
 def test_a_bare_state_dict_in_safetensors(ema, config, convert, tmp_path):
     safetensors.numpy.save_file(ema, tmp_path / "model.safetensors")
     report = convert(tmp_path / "model.safetensors")

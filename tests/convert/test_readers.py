@@ -1,20 +1,36 @@
+import argparse
+import collections
 import contextlib
+import datetime
+import decimal
+import enum
+import fractions
+import functools
 import hashlib
+import itertools
+import logging
+import operator
+import pathlib
 import pickle
 import random
+import re
 import struct
 import time
 import tracemalloc
+import types
+import typing
+import uuid
 import zipfile
 from collections import OrderedDict
 
+import ml_collections
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickles, sha256
-from convert.readers.pickle_names import is_hostile
+from convert.readers.pickle_names import is_hostile, modern
 from stvg_jax.errors import InputError
 from tests.torch_files import (
     DTYPES,
@@ -165,6 +181,7 @@ def test_objects_of_unknown_classes_are_inert(tmp_path, container):
         "dtype": Name("torch.float16"),
         "path": Object("pathlib.PosixPath", ("a", "b")),
         "set": Object("builtins.set", ([1, 2],)),
+        "member": Object("builtins.getattr", (Name("mypackage.Mode"), "TRAIN")),
         "old": Object("copy_reg._reconstructor", (Name("a.B"), Name("__builtin__.object"), None), state={"x": 1}),
         "parameter": Parameter(np.ones(3, np.float32)),
         "state_dict": Object("collections.OrderedDict", items={"w": np.ones(2, np.float32)}, state={"_metadata": {}}),
@@ -181,6 +198,7 @@ def test_objects_of_unknown_classes_are_inert(tmp_path, container):
         assert (tree["device"].name, tree["device"].args) == ("torch.device", ("cuda", 0))
         assert tree["dtype"].name == "torch.float16"
         assert tree["path"].args == ("a", "b")
+        assert (tree["member"].name, tree["member"].args) == ("mypackage.Mode.TRAIN", ())
         assert (tree["old"].name, tree["old"].state) == ("a.B", {"x": 1})
         same(tree["parameter"], np.ones(3, np.float32))
         same(tree["state_dict"]["w"], np.ones(2, np.float32))
@@ -198,6 +216,98 @@ def test_reads_numpy_values_as_pickle_writes_them(tmp_path):
             assert tree["again"] is tree["a"]
             assert (tree["n"], tree["flag"]) == (0.5, True)
             assert isinstance(tree["text"], Opaque)
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Option(enum.Flag):
+    FAST = 1
+    SAFE = 2
+
+
+HARMLESS = {
+    "builtins": [range(3), slice(1, 2), len, max, print, {1, 2}, frozenset("a"), bytearray(b"x"), 1j, Ellipsis, int],
+    "errors": [ValueError("x"), KeyError, OSError(2, "no such file")],
+    "types": [type(None), typing.Any, typing.Dict[str, int], typing.Optional[int], int | None, list[int]],  # noqa: UP006,UP045
+    "functools": [functools.partial(len), functools.partial(max, key=len), operator.itemgetter(1), operator.add],
+    "iterators": [iter([1, 2]), zip([1], [2], strict=False), enumerate([1]), reversed([1]), itertools.count(3)],
+    "collections": [
+        collections.defaultdict(int, a=1),
+        collections.defaultdict(list),
+        collections.defaultdict(functools.partial(collections.defaultdict, int)),
+        collections.Counter("ab"),
+        collections.deque([1], 3),
+        collections.ChainMap({}),
+        collections.OrderedDict(a=1),
+    ],
+    "times": [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(1), time.localtime(0)],
+    "numbers": [decimal.Decimal("1.5"), fractions.Fraction(1, 3), uuid.UUID(int=1), 2**200],
+    "uuid": [uuid.SafeUUID.safe],
+    "paths": [pathlib.PurePosixPath("a/b"), pathlib.Path("a"), pathlib.PureWindowsPath("c:/a")],
+    "objects": [argparse.Namespace(lr=1), types.SimpleNamespace(a=1), re.compile("a"), random.Random(0)],
+    "enums": [Colour.RED, Option.FAST | Option.SAFE],
+    "numpy": [np.float32(1), np.int64(2), np.bool_(True), np.dtype("f4"), np.array([1, 2]), np.array(["a", None])],
+    "numpy_more": [np.array(["2020-01-01"], "M8[D]"), np.random.default_rng(0).bit_generator, np.ma.array([1, 2])],
+    "configurations": [ml_collections.ConfigDict({"a": {"b": 1}}), logging.getLogger("a")],
+}
+
+
+@both
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_what_only_holds_data_or_computes_is_inert(tmp_path, container, kind, protocol):
+    values = HARMLESS[kind]
+    path = SAVERS[container](tmp_path / "c.pth", pickle_bytes=pickle.dumps({"args": values, "after": 3}, protocol))
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.tree["after"] == 3
+        assert len(checkpoint.tree["args"]) == len(values)
+
+
+def test_names_of_python_2():
+    for name, now in (("xrange", "builtins.range"), ("unicode", "builtins.str"), ("long", "builtins.int")):
+        assert ".".join(modern("__builtin__", name)) == now
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Object("builtins.getattr", (Object("builtins.getattr", (Name("a.B"), "c")), "d")),
+        Object("builtins.getattr", (Name("a.B"), "__class__")),
+        Object("builtins.getattr", (Name("a.B"), "_c")),
+        Object("builtins.getattr", (Name("a.B"), "c.d")),
+        Object("builtins.getattr", (Name("collections.OrderedDict"), "fromkeys")),
+        Object("builtins.getattr", (Name("a.B"), "c", None)),
+        Object("builtins.getattr", ()),
+        Object("builtins.type", ("X", (), {})),
+        Object("functools.reduce", (Name("a.f"), [1, 2])),
+        Object("functools.reduce", (Name("builtins.getattr"), [1, 2])),
+        Object("operator.getitem", ({"a": 1}, "a")),
+        Object("functools.partial", (Name("builtins.getattr"), "x")),
+        Object("functools.partial", (Name("os.system"), "x")),
+        Object("collections.defaultdict", (Name("builtins.getattr"),)),
+        Object("builtins.map", (Name("builtins.print"), [1])),
+        Object("operator.attrgetter", ("a.b",)),
+        Raw(b"cfunctools\npartial\n(cbuiltins\nprint\ntR)R"),  # a call of what a call gave
+        Raw(b"cbuiltins\ngetattr\n(ca\nB\nX\x01\x00\x00\x00ctR)R"),
+        *(Name(f"builtins.{name}") for name in ("eval", "exec", "__import__", "compile", "open", "globals", "setattr")),
+        *(Name(f"__builtin__.{name}") for name in ("execfile", "apply", "input", "raw_input", "file", "reload")),
+    ],
+)
+def test_what_could_run_code_is_refused_by_name(tmp_path, content):
+    path = save_zip(tmp_path / "c.pth", {"a": content})
+    with pytest.raises(InputError, match="when opened, which a checkpoint never needs"):
+        open_checkpoint(path)
+
+
+def test_tuples_as_keys_compare_by_identity(tmp_path):
+    # Tuples can be made to have one hash, so that each is compared with all others.
+    with open_checkpoint(save_zip(tmp_path / "c.pth", {(1, "a"): 3, (1, "b"): 4})) as checkpoint:
+        assert [(key.name, key.args, value) for key, value in checkpoint.tree.items()] == [
+            ("builtins.tuple", (1, "a"), 3),
+            ("builtins.tuple", (1, "b"), 4),
+        ]
 
 
 def test_views_by_dtype_and_subclass_rebuilders(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -87,6 +88,47 @@ def test_half_precision_becomes_float32(tensors, config):
     out = convert_state_dict(halves, config=config)
     assert {value.dtype for value in out.values()} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(out["encoder/norm/scale"], halves["ground_encoder.encoder.norm.weight"])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        (np.float32, np.nan),
+        (np.float32, -np.inf),
+        (np.float16, np.inf),
+        (np.float64, 1e300),  # infinite as float32
+        (ml_dtypes.bfloat16, np.nan),
+        (ml_dtypes.float8_e4m3fn, np.nan),
+        (ml_dtypes.float8_e5m2, np.inf),
+    ],
+)
+def test_values_that_are_not_finite(dtype, value, tensors, config):
+    name = "input_proj2.bias"
+    broken = tensors | {name: tensors[name].astype(dtype)}
+    assert convert_state_dict(broken, config=config)["motion_projection/bias"].dtype == np.float32
+    broken[name][3] = value
+    with pytest.raises(InputError, match=rf"not finite .* in '{name}' \(1\); choose an earlier checkpoint"):
+        convert_state_dict(broken, config=config)
+    out = convert_state_dict(broken, config=config, allow_nonfinite=True)["motion_projection/bias"]
+    assert np.isfinite(out).sum() == len(out) - 1
+
+
+def test_useless_tensors_need_not_be_finite(tensors, config):
+    name = "text_encoder.body.pooler.dense.weight"
+    convert_state_dict(tensors | {name: np.full(1, np.nan, np.float32)}, config=config)
+
+
+def test_wrapped_names(tensors, config):
+    expected = convert_state_dict(tensors, config=config)
+    wrapped = {
+        f"model.module.{name.replace('.layers.', '.layers._orig_mod.')}": value for name, value in tensors.items()
+    }
+    found = convert_state_dict(wrapped, config=config)
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[path], expected[path]) for path in expected)
+    two = {f"{model}.{name}": value for model in ("student", "teacher") for name, value in tensors.items()}
+    with pytest.raises(InputError, match=r"several models, whose names begin with 'student\.', 'teacher\.'"):
+        convert_state_dict(two, config=config)
 
 
 def test_all_offenders_are_listed_by_the_names_of_the_file(tensors, config):

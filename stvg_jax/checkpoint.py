@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import re
 import shutil
 import tempfile
 import zlib
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.tree import check_same_parameters, flatten, unflatten
 
 FORMAT = "stvg_jax.checkpoint/1"
@@ -31,6 +32,10 @@ _DESCRIPTION = "checkpoint.json"
 _PARAMETERS = "parameters"
 PARAMETERS_FILE = "parameters.safetensors"
 TOKENIZER = "tokenizer"
+# A part of the path of a parameter, or of a file below the directory: it is printed, and files are opened by it.
+_PART = re.compile(r"[\w.+-]+", re.ASCII)
+_MAX_PATH = 500
+_MAX_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,24 +154,56 @@ def describe(directory: Path) -> Description:
         kind = "is a file" if directory.exists() else "does not exist"
         hint = "; turn a .pth file into a checkpoint directory with `stvg-jax convert`" if directory.is_file() else ""
         raise InputError(f"checkpoint {directory} {kind}; expected a directory with {_DESCRIPTION}{hint}")
+    path = directory / _DESCRIPTION
     try:
-        record = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"{directory} is not a checkpoint: it has no {_DESCRIPTION}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} cannot be read: it nests too deep") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{directory / _DESCRIPTION} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {quoted(str(error), 300)}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
-        found = record.get("format") if isinstance(record, dict) else type(record).__name__
-        raise InputError(f"{directory} has format {found!r}; this version reads {FORMAT!r}")
+        found = record.get("format") if isinstance(record, dict) else record
+        found = found if found is None else quoted(found if isinstance(found, str) else type(found).__name__)
+        raise InputError(f"{directory} has format {found}; this version reads {FORMAT!r}")
+    fields = {field.name for field in dataclasses.fields(Description)}
+    if unknown := [key for key in record if key not in fields and key != "format"]:
+        raise InputError(f"{path} is incomplete or has unknown keys: {', '.join(map(quoted, unknown[:_MAX_NAMED]))}")
     try:
         description = Description(**{key: value for key, value in record.items() if key != "format"})
-        for entry in description.parameters.values():
-            tuple(entry["shape"]), int(entry["crc32"])
-        for size in description.files.values():
-            int(size)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise InputError(f"{directory / _DESCRIPTION} is incomplete or has unknown keys: {error}") from error
+    except TypeError as error:  # a key that is missing
+        raise InputError(f"{path} is incomplete or has unknown keys: {error}") from error
+    _check_description(path, description)
     return description
+
+
+def _check_description(path: Path, description: Description) -> None:
+    kinds = {"model": str, "kind": str, "note": str, "config": dict, "parameters": dict, "files": dict}
+    for field, kind in kinds.items():
+        if not isinstance(value := getattr(description, field), kind):
+            raise InputError(
+                f"{path} is incomplete or damaged: its {field} is a {type(value).__name__}, not a {kind.__name__}"
+            )
+    for name, entry in description.parameters.items():
+        _check_path(path, name)
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if not isinstance(shape, list) or not all(map(_is_count, shape)) or not _is_count(entry.get("crc32")):
+            raise InputError(f"{path} is incomplete or damaged: parameter {quoted(name)} lacks shape and crc32")
+    for name, size in description.files.items():
+        _check_path(path, name)
+        if not _is_count(size):
+            raise InputError(f"{path} is incomplete or damaged: file {quoted(name)} lacks a size")
+
+
+def _check_path(where: Path, name: str) -> None:
+    parts = name.split("/")
+    if len(name) > _MAX_PATH or not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
+        raise InputError(f"{where} is damaged: it holds {quoted(name)}, which names no parameter and no file in it")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**62
 
 
 def check(directory: Path, description: Description, declarations: Mapping[str, Any]) -> None:
@@ -203,7 +240,9 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
             with _checkpointer() as checkpointer:
                 stored = flatten(checkpointer.restore(path))
     except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
-        raise InputError(f"the parameters in {path} cannot be read: {first_line(error)}") from error
+        raise InputError(f"the parameters in {path} cannot be read: {quoted(first_line(error), 300)}") from error
+    for name in stored:
+        _check_path(path, name)
     check(directory, description, stored)
     return stored
 
@@ -236,7 +275,8 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
         if progress is not None:
             progress(path)
     if wrong:
-        raise InputError(f"{directory} is damaged; these parameters differ from their checksums: {', '.join(wrong)}")
+        named = ", ".join(wrong[:_MAX_NAMED]) + (f" and {len(wrong) - _MAX_NAMED} more" if wrong[_MAX_NAMED:] else "")
+        raise InputError(f"{directory} is damaged; these parameters differ from their checksums: {named}")
     return len(stored)
 
 

@@ -16,6 +16,7 @@ from stvg_jax.errors import InputError
 MAX_ENTRIES = 300_000  # keys looked at; a training checkpoint of 4,000 tensors has about 50,000
 MAX_DEPTH = 12
 MAX_KEY = 200  # characters of a key; below longer ones nothing is looked at
+_MAX_LIST = 20  # longer lists hold no state dicts
 _MAX_CHARACTERS = 50_000_000  # of the names of tensors in dicts below, all nodes together
 _NAME_OVERHEAD = 60  # a short string takes as much
 _OPTIMISER = re.compile(r"optim(izer|iser)?s?(_.*)?|(lr_)?sched.*|(grad_)?scaler.*")
@@ -46,7 +47,7 @@ def find_nodes(tree: Any) -> dict[str, Node]:
 
     Parents come first, in the order of the file. Not looked at is what lies below a key that is no text or longer than
     `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer. The parameters of a module that was saved as an
-    object count as one dict.
+    object count as one dict; the dicts of a list have their numbers as keys.
 
     Raises:
         InputError: there are more than `MAX_ENTRIES` entries, or their names are too long.
@@ -98,7 +99,7 @@ def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
         yield path, items
         below = []
         for key, value in items:
-            if not isinstance(value, (dict, Opaque)) or id(value) in seen or len(path) == MAX_DEPTH:
+            if not isinstance(value, (dict, list, tuple, Opaque)) or id(value) in seen or len(path) == MAX_DEPTH:
                 continue
             if type(key) is str and len(key) <= MAX_KEY and not _OPTIMISER.fullmatch(key):
                 seen.add(id(value))
@@ -107,9 +108,12 @@ def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
 
 
 def _items(node: Any) -> list[tuple[Any, Any]]:
-    """The entries of a dict, the tensors and modules of a module, or the entries and attributes of another object."""
+    """The entries of a dict, the dicts of a short list, the tensors and modules of a module, or the entries and
+    attributes of another object."""
     if isinstance(node, dict):
         return list(node.items())
+    if isinstance(node, (list, tuple)) and len(node) <= _MAX_LIST:
+        return [(str(i), value) for i, value in enumerate(node) if isinstance(value, (dict, Opaque))]
     if not isinstance(node, Opaque):
         return []
     state = node.state if type(node.state) is dict else {}

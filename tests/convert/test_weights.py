@@ -93,6 +93,11 @@ def test_any_dict_is_found(keys):
     assert chosen(tree, node=keys or ".")[0] == keys
 
 
+def test_dicts_in_lists():
+    assert chosen([state(), {"step": 3}])[0] == "0"
+    assert chosen({"models": ({"lr": 1}, state())}, node="models.1")[0] == "models.1"
+
+
 def test_modules_as_dicts_in_dicts():
     nested = {"backbone": {"layers": {"0": {}}}}
     for name in BACKBONE:

@@ -10,7 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from convert.readers import open_checkpoint, sha256
+from convert.readers import Checkpoint, open_checkpoint, sha256
+from convert.rules import Converted
 from convert.state_dict import (
     check_model,
     convert_checked,
@@ -19,7 +20,7 @@ from convert.state_dict import (
     published_config,
 )
 from convert.tokenizer import save_tokenizer
-from convert.weights import choose_weights
+from convert.weights import Weights, choose_weights
 from stvg_jax import __version__, checkpoint
 from stvg_jax.errors import InputError, quoted
 
@@ -75,15 +76,9 @@ def convert_file(
         origin = None
         if not fmt.is_partial:
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, declared[_TOKEN_TABLE].shape[0])
-        with tqdm(total=len(names.tensors), desc="tensors", unit="tensor") as bar:
-            converted = convert_checked(
-                names,
-                declared,
-                where=str(source),
-                allow_nonfinite=allow_nonfinite,
-                progress=lambda _: bar.update(),
-            )
-        digests = _digests(opened.files)
+        converted = _convert(
+            chosen, declared, str(source), allow_nonfinite, may_hint=weights == "auto" and node is None
+        )
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": config["clip"]},
@@ -91,31 +86,51 @@ def convert_file(
             note=f"converted from {source.name}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        report = {
-            "source": str(source),
-            "sha256": digests[opened.path],
-            "files": {path.name: digest for path, digest in digests.items()},
-            "container": opened.container,
-            "format": fmt.name,
-            "weights": chosen.label,
-            "is_ema": chosen.is_average,
-            "wrapping": names.wrapping,
-            "tokenizer": origin,
-            "converted_by": f"stvg-jax {__version__}",
-            "converted_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "tensors_taken": len(converted.taken),
-            "parameters_written": len(converted.parameters),
-            "values_written": int(sum(p.size for p in converted.parameters.values())),
-            "dropped": converted.dropped,
-            "aliases": converted.aliases,
-            "nonfinite": converted.nonfinite,
-            "taken": converted.taken,
-        }
+        report = {"source": str(source), **_report(opened, chosen, converted), "tokenizer": origin}
         if verify:
             with tqdm(total=len(converted.parameters), desc="verifying", unit="tensor") as bar:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: bar.update())
         (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _convert(
+    chosen: Weights, declared: Mapping[str, Any], where: str, allow_nonfinite: bool, may_hint: bool
+) -> Converted:
+    names = chosen.names
+    with tqdm(total=len(names.tensors), desc="tensors", unit="tensor") as bar:
+        try:
+            return convert_checked(
+                names, declared, where=where, allow_nonfinite=allow_nonfinite, progress=lambda _: bar.update()
+            )
+        except InputError as error:
+            if not chosen.is_average or not may_hint:
+                raise
+            # An average often lacks what is not trained.
+            hint = f"These are the moving average, {chosen.label}; --weights model takes other weights"
+            raise InputError(f"{error}\n{hint}") from error
+
+
+def _report(opened: Checkpoint, chosen: Weights, converted: Converted) -> dict[str, Any]:
+    digests = _digests(opened.files)
+    return {
+        "sha256": digests[opened.path],
+        "files": {path.name: digest for path, digest in digests.items()},
+        "container": opened.container,
+        "format": chosen.names.format.name,
+        "weights": chosen.label,
+        "is_ema": chosen.is_average,
+        "wrapping": chosen.names.wrapping,
+        "converted_by": f"stvg-jax {__version__}",
+        "converted_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tensors_taken": len(converted.taken),
+        "parameters_written": len(converted.parameters),
+        "values_written": int(sum(p.size for p in converted.parameters.values())),
+        "dropped": converted.dropped,
+        "aliases": converted.aliases,
+        "nonfinite": converted.nonfinite,
+        "taken": converted.taken,
+    }
 
 
 def _digests(files: Sequence[Path]) -> dict[Path, str]:

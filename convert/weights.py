@@ -11,7 +11,7 @@ from typing import Any
 from convert.formats import FORMATS, check_format, get_format, recognise
 from convert.names import NameSet, bare, find_name_sets
 from convert.readers import Node, find_nodes
-from convert.readers.nodes import find_tensor_lists
+from convert.readers.nodes import find_tensor_lists, node_at
 from convert.rules import Format
 from stvg_jax.errors import InputError, quoted
 
@@ -71,7 +71,7 @@ def choose_weights(
     if not nodes:
         raise InputError(f"{source} holds no tensors with names")
     if node is not None:
-        nodes = _below(nodes, node, source)
+        nodes = _at(tree, nodes, node, source)
     found = _candidates(nodes, formats, tree, source)
     if not found:
         names = max((n.own for n in nodes.values()), key=len)
@@ -143,11 +143,11 @@ def _is_average(path: str, tree: Any) -> bool:
     return _IS_AVERAGE.search(path) is not None
 
 
-def _below(nodes: Mapping[str, Node], name: str, source: str) -> dict[str, Node]:
-    """The node called `name`; or the tensors of a node whose names begin with the end of `name`."""
+def _at(tree: Any, nodes: Mapping[str, Node], name: str, source: str) -> dict[str, Node]:
+    """The node at `name`; or the tensors of a node whose names begin with the end of `name`."""
     name = "" if name in (".", TOP) else name
-    if name in nodes:
-        return {name: nodes[name]}
+    if found := nodes.get(name) or node_at(tree, name):
+        return {name: found}
     for node in reversed(nodes.values()):
         if node.path and not name.startswith(f"{node.name}."):
             continue

@@ -1,10 +1,11 @@
 """The dicts of a checkpoint: where the tensors are, by path and name.
 
-Dicts may be shared and may contain themselves, so each is visited once, under the first path that leads to it.
+Dicts may be shared and may contain themselves, so each is visited once, under the shortest path that leads to it.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -45,9 +46,9 @@ class Node:
 def find_nodes(tree: Any) -> dict[str, Node]:
     """Every dict of a checkpoint that holds tensors, itself or in dicts below, by its path, keys joined with ".".
 
-    Parents come first, in the order of the file. Not looked at is what lies below a key that is no text or longer than
-    `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer. The parameters of a module that was saved as an
-    object count as one dict; the dicts of a list have their numbers as keys.
+    Shorter paths come first, in the order of the file. Not looked at is what lies below a key that is no text or longer
+    than `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer. A module that was saved as an object is a
+    dict of its tensors and modules; the dicts of a list have their numbers as keys.
 
     Raises:
         InputError: there are more than `MAX_ENTRIES` entries, or their names are too long.
@@ -72,6 +73,19 @@ def find_nodes(tree: Any) -> dict[str, Node]:
     return found
 
 
+def node_at(tree: Any, name: str) -> Node | None:
+    """The node at a path, which may be another path of a dict that `find_nodes` has elsewhere."""
+    rest, value = name, tree
+    while rest:
+        items = [(k, v) for k, v in _items(value) if type(k) is str and (rest == k or rest.startswith(f"{k}."))]
+        if not items:
+            return None
+        key, value = max(items, key=lambda item: len(item[0]))
+        rest = rest[len(key) + 1 :]
+    found = find_nodes(value).get("")
+    return found and Node((name,), found.own, found.below)
+
+
 def find_tensor_lists(tree: Any) -> list[str]:
     """The paths of lists of tensors, which have no names."""
     return [
@@ -87,24 +101,22 @@ def _holds_tensor(values: list) -> bool:
 
 
 def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
-    """(path, items) of every dict, parents first, in file order."""
+    """(path, items) of every dict, shortest paths first, in the order of the file."""
     entries, seen = 0, {id(tree)}
-    pending: list[tuple[tuple[str, ...], Any]] = [((), tree)]
+    pending: collections.deque[tuple[tuple[str, ...], Any]] = collections.deque([((), tree)])
     while pending:
-        path, node = pending.pop()
+        path, node = pending.popleft()
         items = _items(node)
         entries += len(items)
         if entries > MAX_ENTRIES:
             raise InputError(f"the checkpoint's dicts have more than {MAX_ENTRIES:,} entries: no checkpoint")
         yield path, items
-        below = []
         for key, value in items:
             if not isinstance(value, (dict, list, tuple, Opaque)) or id(value) in seen or len(path) == MAX_DEPTH:
                 continue
             if type(key) is str and len(key) <= MAX_KEY and not _OPTIMISER.fullmatch(key):
                 seen.add(id(value))
-                below.append(((*path, key), value))
-        pending.extend(reversed(below))
+                pending.append(((*path, key), value))
 
 
 def _items(node: Any) -> list[tuple[Any, Any]]:

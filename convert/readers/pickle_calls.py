@@ -267,6 +267,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _call_tensor,
     "torch._utils._rebuild_tensor_v2": _call_tensor,
     "torch._utils._rebuild_tensor_v3": _call_tensor_v3,
+    "torch._utils._rebuild_device_tensor_from_numpy": _call_parameter,
     "torch._utils._rebuild_parameter": _call_parameter,
     "torch._utils._rebuild_parameter_with_state": _call_parameter,
     "torch._tensor._rebuild_from_type": _call_from_type,

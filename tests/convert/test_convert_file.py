@@ -186,6 +186,14 @@ def test_a_node_is_chosen(ema, plain, config, convert, command, tmp_path):
     assert_same(read(tmp_path / "out"), convert_state_dict(ema, config=config))
 
 
+def test_an_average_that_lacks_tensors_is_named(ema, plain, command, tmp_path):
+    parts = {name: value for name, value in ema.items() if "running" not in name}
+    code, message = command(save_zip(tmp_path / "last.pth", {"model": plain, "ema": parts}))
+    assert code == 2
+    assert "- missing vis_encoder.0.body.bn1.running_mean, for resnet/stem/mean (8,)" in message
+    assert message.endswith("\nThese are the moving average, ema; --weights model takes other weights")
+
+
 def test_misfits_of_wrapped_files_are_listed_by_the_names_of_the_file(ema, command, tmp_path):
     broken = {f"model._orig_mod.{name}": value for name, value in ema.items()}
     broken["model._orig_mod.input_proj2.bias"] = np.zeros(3, np.float32)

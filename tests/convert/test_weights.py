@@ -196,6 +196,10 @@ def test_one_dict_under_two_keys_is_one_candidate():
     weights = state()
     assert chosen({"model": weights, "state_dict": weights})[0] == "model"
     assert chosen({"model": weights, "state_dict": dict(weights)})[3] == 1.0
+    # The shortest path counts, and each path can be given.
+    tree = {"hyper.parameters": {"initial": weights}, "model": weights}
+    assert chosen(tree)[0] == "model"
+    assert chosen(tree, node="hyper.parameters.initial")[0] == "hyper.parameters.initial"
 
 
 def test_other_nodes():

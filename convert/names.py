@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -32,9 +33,9 @@ WRAPPERS = frozenset(
 _MAX_PREFIX_PARTS = 8
 _MAX_PREFIXES = 30
 # Written by trainers beside a model's tensors; what a format knows is never taken for one of these.
+_COUNTER = re.compile(r"(?:\w+\.)?(?:n_averaged|initted|decay|num_updates|steps?|epochs?|global_step|iterations?)")
 _COMPANION = re.compile(
-    r"(?:\w+\.)?(?:n_averaged|initted|decay|num_updates|steps?|epochs?|global_step|iterations?)"
-    r"|(?:(?:cpu|cuda|torch)_)?rng_states?"
+    r"(?:(?:cpu|cuda|torch)_)?rng_states?"
     r"|(?:criterion|criteria|loss|losses|\w+_loss|loss_f(?:n|unc|unction)|\w*metrics?)\d*(?:\..*)?"
     r"|(?:train|valid|val|test)_\w*(?:metric|loss|acc|accuracy|map|iou|recall|precision)s?\d*(?:\..*)?"
 )
@@ -111,7 +112,7 @@ def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where:
     prefixes = {prefix: fmt for prefix, fmt in prefixes.items() if not _is_part(prefix, prefixes, names)}
     owners = _owners(names, prefixes)
     strangers = set(names).difference(*owners.values()) if owners else set(names)
-    if sum(map(len, owners.values())) < sum(_reason(name, ()) is None for name in strangers):
+    if sum(map(len, owners.values())) < sum(_reason(name, tensors[names[name]], ()) is None for name in strangers):
         return []
     return [_name_set(tensors, names, prefix, fmt, owners) for prefix, fmt in prefixes.items()]
 
@@ -159,7 +160,7 @@ def _name_set(
     beside, unexpected, spelled = {}, [], {}
     for name, original in names.items():
         short = name.removeprefix(prefix)
-        reason = _OTHER_WEIGHTS if name in others else _reason(short, squeezed)
+        reason = _OTHER_WEIGHTS if name in others else _reason(short, tensors[original], squeezed)
         if name in own and (reason is None or fmt.knows(short)):
             spelled[short] = original
         elif reason is not None:
@@ -181,8 +182,10 @@ def _name_set(
     )
 
 
-def _reason(name: str, squeezed: Collection[str]) -> str | None:
+def _reason(name: str, tensor: Any, squeezed: Collection[str]) -> str | None:
     """The reason why a tensor of this name would be useless."""
+    if _COUNTER.fullmatch(name) and math.prod(tensor.shape) == 1:
+        return _OF_THE_TRAINER
     copied = _DOTLESS.fullmatch(name)
     if copied and _squeezed(copied[1]) in squeezed:
         return _COPY

@@ -16,8 +16,8 @@ BACKBONE = tuple(f"backbone.{name}" for name in NAMES)
 TEXT = ("embeddings.LayerNorm.weight", "encoder.layer.0.attention.self.query.weight")
 
 
-def ref(value=1.0):
-    return TensorRef(BytesStorage(np.float32(value).tobytes()), np.float32, (1,))
+def ref(value=1.0, shape=(1,)):
+    return TensorRef(BytesStorage(np.full(shape, value, np.float32).tobytes()), np.float32, shape)
 
 
 def state(value=1.0, *, names=BACKBONE, wrap="{}"):
@@ -230,9 +230,10 @@ def test_tensors_of_the_trainer_stand_beside():
 
 
 def test_other_tensors_beside_are_not_dropped():
-    tree = {"state_dict": state(wrap="model.{}") | {"adapter.weight": ref(), "backbone.norm.weight": ref()}}
+    beside = {"adapter.weight": ref(), "backbone.norm.weight": ref(), "adapter.decay": ref(shape=(2,))}
+    tree = {"state_dict": state(wrap="model.{}") | beside}
     names = choose_weights(tree, "file.pth").names
-    assert names.unexpected == ["adapter.weight", "backbone.norm.weight"]
+    assert names.unexpected == list(beside)
     # Asked for by name, the rest of the dict does not matter.
     assert choose_weights(tree, "file.pth", node="state_dict.model").names.unexpected == []
     # The smaller half of a dict is a part of another model.

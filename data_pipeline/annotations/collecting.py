@@ -10,7 +10,8 @@ from data_pipeline.annotations.problems import Problem, raise_problems
 from data_pipeline.annotations.records import Annotations, Excluded, Sample, Vocabularies
 from data_pipeline.annotations.videos import VideoFolder
 from data_pipeline.subject import find_subject
-from stvg_jax.errors import InputError
+from stvg_jax.characters import one_line
+from stvg_jax.errors import InputError, quoted
 
 ON_PROBLEM = ("raise", "exclude", "keep")
 _WAY_OUT = (
@@ -43,7 +44,7 @@ class Collector:
     def add(self, id: str, fields: Fields, sample: Sample | None) -> None:
         """Takes in an entry: its sample, None where its values allow none, and what was noted while it was read."""
         if id in self._ids:
-            fields.report("duplicate id", f"an earlier entry has the same id, {id!r}")
+            fields.report("duplicate id", f"an earlier entry has the same id, {quoted(id)}")
             sample = None
         self._ids.add(id)
         if sample is not None and self._videos is not None:
@@ -75,16 +76,20 @@ class Collector:
         if self._on_problem == "raise":
             raise_problems(problems, what, _WAY_OUT)
         if not self._samples:
-            reasons = f"; the first is left out because: {self._excluded[0].reason}" if self._excluded else ""
+            first = one_line(self._excluded[0].reason, 300) if self._excluded else ""
+            reasons = f"; the first is left out because: {first}" if first else ""
             raise InputError(f"{what} give no sample: {len(self._excluded)} entries were left out{reasons}")
         return Annotations(self._dataset, self._split, self._samples, self._excluded, problems, vocabularies)
 
     def _with_video(self, sample: Sample, fields: Fields) -> Sample:
         found = self._videos.find(sample.video)
         if not found:
-            fields.report("missing video", f"there is no {sample.video} in {self._videos.folder} or the folders below")
+            fields.report(
+                "missing video", f"there is no {one_line(sample.video)} in {self._videos.folder} or the folders below"
+            )
         elif len(found) > 1:
-            fields.report("video more than once", f"{self._videos.folder} holds {' and '.join(found)}")
+            names = " and ".join(map(one_line, found[:3]))
+            fields.report("video more than once", f"{self._videos.folder} holds {names}")
         return dataclasses.replace(sample, video=found[0]) if found else sample
 
 

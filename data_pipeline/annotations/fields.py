@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from data_pipeline.annotations.problems import Problem
+from data_pipeline.annotations.problems import HALF_A_CHARACTER, Problem
+from stvg_jax.characters import has_surrogate, one_line, without_surrogates
+from stvg_jax.errors import quoted
 
 _MISSING = object()
 _LARGEST = 2**53
+_SHOWN_VALUE = 60
 _ENGLISH_WORD = re.compile(r"[A-Za-z]")
 
 
@@ -34,7 +38,7 @@ class Fields:
 
     def __init__(self, file: str, entry: str, value: Any, duplicates: Iterable[str] = ()):
         self.file = file
-        self.entry = entry
+        self.entry = without_surrogates(entry)
         self.problems: list[Problem] = []
         self._prefix = ""
         self._is_object = isinstance(value, dict)
@@ -42,7 +46,14 @@ class Fields:
         if not self._is_object:
             self.report("wrong type", f"the entry is {_shown(value)}, it must be an object")
         for key in duplicates:
-            self.report("duplicate key", f"{key} occurs twice in one object of the entry")
+            self.report("duplicate key", f"{one_line(key)} occurs twice in one object of the entry")
+        if has_surrogate(entry):
+            self._report_half(f"the name of the entry is {quoted(entry)}")
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether a value is missing or cannot be used."""
+        return not all(problem.mended for problem in self.problems)
 
     def report(self, rule: str, detail: str) -> None:
         self.problems.append(Problem(self.file, self.entry, rule, detail))
@@ -58,7 +69,7 @@ class Fields:
         value = self._get(key)
         section = Fields(self.file, self.entry, {})
         section.problems = self.problems
-        section._prefix = f"{self._prefix}{key}."
+        section._prefix = f"{self._name(key)}."
         section._is_object = isinstance(value, dict)
         if section._is_object:
             section._values = value
@@ -77,7 +88,7 @@ class Fields:
         if values is None:
             return None
         if len(values) != 2:
-            return self.report("wrong length", f"{self._prefix}{key} is {_shown(values)}, it must hold two numbers")
+            return self.report("wrong length", f"{self._name(key)} is {_shown(values)}, it must hold two numbers")
         first, second = (self._whole(key, value) for value in values)
         return None if first is None or second is None else (first, second)
 
@@ -89,8 +100,8 @@ class Fields:
         if not isinstance(value, str):
             return self._wrong_type(key, value, "text")
         if not value.strip():
-            return self.report("empty text", f"{self._prefix}{key} is {_shown(value)}")
-        return value
+            return self.report("empty text", f"{self._name(key)} is {_shown(value)}")
+        return self._whole_characters(key, value)
 
     def optional_text(self, key: str) -> str | None:
         """A string; None, without a problem, where it is missing, null or blank."""
@@ -106,8 +117,8 @@ class Fields:
         if not isinstance(value, str):
             return self._wrong_type(key, value, "text")
         if not _ENGLISH_WORD.search(value):
-            return self.report("empty sentence", f"{self._prefix}{key} is {_shown(value)}, which has no English word")
-        return value
+            return self.report("empty sentence", f"{self._name(key)} is {_shown(value)}, which has no English word")
+        return self._whole_characters(key, value)
 
     def items(self, key: str) -> list | None:
         """A list."""
@@ -121,11 +132,11 @@ class Fields:
         values = self.items(key)
         if values is None:
             return None
-        for i, value in enumerate(values):
-            if not isinstance(value, str) or not value.strip() or value in values[:i]:
-                return self.report(
-                    "wrong word", f"{self._prefix}{key} holds {_shown(value)}; different words are needed"
-                )
+        known: set[str] = set()
+        for value in values:
+            if not isinstance(value, str) or not value.strip() or value in known or has_surrogate(value):
+                return self.report("wrong word", f"{self._name(key)} holds {_shown(value)}; different words are needed")
+            known.add(value)
         return tuple(values)
 
     def indices(self, key: str) -> tuple[int, ...] | None:
@@ -142,7 +153,7 @@ class Fields:
             if not isinstance(row, (list, tuple)) or len(row) != 4:
                 return self.report("box without four numbers", f"the box of frame {first_frame + i} is {_shown(row)}")
         if set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:
-            boxes = np.array(rows)
+            boxes = np.array(rows)  # of objects where a number is too large for 64 bits
             if boxes.dtype.kind in "if" and np.isfinite(boxes).all():
                 return boxes.astype(np.float64).reshape(-1, 4)
         wrong = next(i for i, row in enumerate(rows) if not all(_is_number(v) and abs(v) <= _LARGEST for v in row))
@@ -151,26 +162,50 @@ class Fields:
     def _get(self, key: str) -> Any:
         value = self._values.get(key, _MISSING)
         if value is _MISSING and self._is_object:
-            self.report("missing key", f"there is no {self._prefix}{key}")
+            self.report("missing key", f"there is no {self._name(key)}")
+        elif has_surrogate(key):
+            self._report_half(f"there is a key {self._name(key)}")
         return value
+
+    def _name(self, key: str) -> str:
+        """The path of a key, for messages; the keys of some objects are names out of the file."""
+        return one_line(self._prefix + key)
+
+    def _whole_characters(self, key: str, value: str) -> str:
+        if has_surrogate(value):
+            self._report_half(f"{self._name(key)} is {_shown(value)}")
+        return without_surrogates(value)
+
+    def _report_half(self, found: str) -> None:
+        self.report(HALF_A_CHARACTER, f"{found}: a character was cut in two (a lone surrogate), write it whole")
 
     def _whole(self, key: str, value: Any, least: int | None = None) -> int | None:
         if not _is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
-            return self.report("not a number", f"{self._prefix}{key} is {_shown(value)}, it must be a whole number")
+            return self.report("not a number", f"{self._name(key)} is {_shown(value)}, it must be a whole number")
         if value != int(value) or abs(value) > _LARGEST:
-            return self.report("not a whole number", f"{self._prefix}{key} is {_shown(value)}")
+            return self.report("not a whole number", f"{self._name(key)} is {_shown(value)}")
         if least is not None and value < least:
-            return self.report("number too small", f"{self._prefix}{key} is {value}, it must be at least {least}")
+            return self.report("number too small", f"{self._name(key)} is {value}, it must be at least {least}")
         return int(value)
 
     def _wrong_type(self, key: str, value: Any, expected: str) -> None:
-        self.report("wrong type", f"{self._prefix}{key} is {_shown(value)}, it must be {expected}")
+        self.report("wrong type", f"{self._name(key)} is {_shown(value)}, it must be {expected}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+class _Short(reprlib.Repr):
+    """Values of any size and depth in a few characters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxlong = 2, 6, 3, 40
+
+    def repr_str(self, x: str, level: int) -> str:
+        return quoted(x, _SHOWN_VALUE)
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return one_line(_Short().repr(value), _SHOWN_VALUE)

@@ -12,7 +12,8 @@ from data_pipeline.annotations.geometry import check_boxes, check_tube, cut_to_f
 from data_pipeline.annotations.json_files import JsonFile
 from data_pipeline.annotations.locating import choose_file
 from data_pipeline.annotations.records import KINDS, Annotations, Sample, Vocabularies
-from stvg_jax.errors import InputError
+from stvg_jax.characters import one_line, without_surrogates
+from stvg_jax.errors import InputError, quoted
 
 FORMAT = "stvg_jax.annotations/1"
 LAYOUTS = ("{split}.json", "annos/{split}.json")
@@ -34,9 +35,9 @@ def read_generic(path: Path, split: str, *, videos: Path | None = None, on_probl
     collector = Collector("json", split, videos=videos, on_problem=on_problem)
     content: dict[str, Any] = {}
     whole_file = Fields(str(file), "the file", content)
-    for key, value, duplicates in JsonFile(file).entries():
+    for key, value, duplicates in JsonFile(file, holds="object").entries():
         for name in [key] * (key in content) + duplicates:
-            whole_file.report("duplicate key", f"{name} occurs twice in one object of {key}")
+            whole_file.report("duplicate key", f"{one_line(name)} occurs twice in one object of {one_line(key)}")
         content[key] = value
     if content.get("format") != FORMAT:
         raise InputError(f'{file} is not in the generic format: it must begin with {{"format": "{FORMAT}", ...')
@@ -45,18 +46,21 @@ def read_generic(path: Path, split: str, *, videos: Path | None = None, on_probl
     words = _words(whole_file)
     entries = [Fields(str(file), f"sample {i}", value) for i, value in enumerate(whole_file.items("samples") or [])]
     collector.note(whole_file)
+    index = {name: {word: i for i, word in enumerate(vocabulary)} for name, vocabulary in words.items()}
     for i, fields in enumerate(entries):
         _refuse_unknown_keys(fields, _SAMPLE_KEYS)
         id = fields.text("id")
-        collector.add(f"sample {i}" if id is None else id, fields, _sample(fields, id, sizes, words))
+        collector.add(f"sample {i}" if id is None else id, fields, _sample(fields, id, sizes, index))
     vocabularies = Vocabularies(**words) if all(words.values()) else None
     return collector.finish(f"the annotations in {file}", vocabularies)
 
 
-def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> None:
-    for key in fields:
-        if key not in known:
-            fields.report("unknown key", f"{key!r} is none of {', '.join(known)}")
+def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> bool:
+    """Whether there are none."""
+    unknown = [key for key in fields if key not in known]
+    for key in unknown:
+        fields.report("unknown key", f"{quoted(key)} is none of {', '.join(known)}")
+    return not unknown
 
 
 def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
@@ -65,10 +69,9 @@ def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
     facts = {}
     for name in section:
         video = section.section(name)
-        before = len(whole_file.problems)
-        _refuse_unknown_keys(video, _VIDEO_KEYS)
+        all_known = _refuse_unknown_keys(video, _VIDEO_KEYS)
         values = tuple(video.integer(key, least=1) for key in _VIDEO_KEYS)
-        facts[name] = values if len(whole_file.problems) == before else None
+        facts[without_surrogates(name)] = values if all_known and None not in values else None
     return facts
 
 
@@ -82,28 +85,30 @@ def _words(whole_file: Fields) -> dict[str, tuple[str, ...]]:
 
 
 def _sample(
-    fields: Fields, id: str | None, sizes: Mapping[str, tuple | None], words: Mapping[str, tuple[str, ...]]
+    fields: Fields, id: str | None, sizes: Mapping[str, tuple | None], index: Mapping[str, Mapping[str, int]]
 ) -> Sample | None:
     video = fields.text("video")
     if video is not None and video not in sizes:
-        fields.report("unknown video", f"{video!r} is not in `videos`")
+        fields.report("unknown video", f"{quoted(video)} is not in `videos`")
     sentence = fields.sentence("sentence")
     subject = fields.optional_text("subject")
     kind = fields.optional_text("kind") or "declarative"
     if kind not in KINDS:
-        fields.report("unknown kind", f"kind is {kind!r}, it must be one of {', '.join(KINDS)}")
+        fields.report("unknown kind", f"kind is {quoted(kind)}, it must be one of {', '.join(KINDS)}")
     category = fields.optional_text("category") or ""
     tube = fields.pair("tube")
     clip = fields.pair("clip") if "clip" in fields else None
     rows = fields.items("boxes")
     boxes = None if rows is None else fields.boxes(rows, tube[0] if tube else 0)
-    labels = {name: _labels(fields, name, vocabulary) for name, vocabulary in words.items()}
-    if fields.problems or sizes[video] is None:
+    labels = {name: _labels(fields, name, vocabulary) for name, vocabulary in index.items()}
+    if fields.spoiled or sizes[video] is None:
         return None
     width, height, frame_count = sizes[video]
     clip = clip or (0, frame_count)
     if clip[0] < 0 or clip[1] > frame_count or clip[0] >= clip[1]:
-        return fields.report("clip longer than the video", f"clip is {clip}, {video} has frames 0 to {frame_count - 1}")
+        return fields.report(
+            "clip longer than the video", f"clip is {clip}, {one_line(video)} has frames 0 to {frame_count - 1}"
+        )
     if not check_tube(fields, tube, clip):
         return None
     if len(boxes) != tube[1] - tube[0]:
@@ -127,11 +132,10 @@ def _sample(
     )
 
 
-def _labels(fields: Fields, key: str, vocabulary: tuple[str, ...]) -> tuple[int, ...] | None:
+def _labels(fields: Fields, key: str, vocabulary: Mapping[str, int]) -> tuple[int, ...] | None:
     words = fields.texts(key) if key in fields else None
     if words is None:
         return None
-    unknown = [word for word in words if word not in vocabulary]
-    if unknown:
-        return fields.report("unknown label", f"{unknown[0]!r} is not in `vocabularies.{key}`")
-    return tuple(sorted({vocabulary.index(word) for word in words}))
+    if unknown := [word for word in words if word not in vocabulary]:
+        return fields.report("unknown label", f"{quoted(unknown[0])} is not in `vocabularies.{key}`")
+    return tuple(sorted(vocabulary[word] for word in words))

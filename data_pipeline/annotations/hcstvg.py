@@ -40,17 +40,17 @@ def read_hcstvg(path: Path, split: str, *, videos: Path | None = None, on_proble
     file = choose_file(path, split, LAYOUTS)
     collector = Collector("hcstvg", split, videos=videos, on_problem=on_problem)
     positions: dict[str, int] = {}
-    for video, value, duplicates in JsonFile(file).entries():
+    for video, value, duplicates in JsonFile(file, holds="object").entries():
         fields = Fields(str(file), video, value, duplicates)
         id = str(positions.setdefault(video, len(positions)))
         if video in _LEFT_OUT:
             collector.exclude(id, fields, "the released systems leave this video out")
         else:
-            collector.add(id, fields, _sample(id, video, fields))
+            collector.add(id, fields, _sample(id, fields))
     return collector.finish(f"the annotations in {file}")
 
 
-def _sample(id: str, video: str, fields: Fields) -> Sample | None:
+def _sample(id: str, fields: Fields) -> Sample | None:
     caption = fields.sentence("English" if "caption" not in fields and "English" in fields else "caption")
     subject = fields.optional_text("sub")
     width, height = _size(fields)
@@ -62,7 +62,7 @@ def _sample(id: str, video: str, fields: Fields) -> Sample | None:
     elif rows is not None:
         fields.report("tube without boxes", "bbox is empty")
     appearance, motion = fields.indices("adj_index_list"), fields.indices("verb_index_list")
-    if fields.problems:
+    if fields.spoiled:
         return None
     tube = (first - 1, first - 1 + len(boxes_xywh))
     if not check_tube(fields, tube, (0, frames)):
@@ -74,7 +74,7 @@ def _sample(id: str, video: str, fields: Fields) -> Sample | None:
         return None
     return Sample(
         id=id,
-        video=video,
+        video=fields.entry,
         sentence=caption,
         subject=subject_of(subject, caption),
         kind="declarative",

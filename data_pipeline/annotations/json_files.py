@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.errors import InputError
+from stvg_jax.json_files import not_json, read_text, repeated
 
+_NAMES = {"object": "an object", "list": "a list"}
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -19,17 +21,21 @@ class JsonFile:
     Entries are decoded one at a time: the merged VidSTG training file holds some 23 million boxes, which as Python
     objects all at once take ten gigabytes.
 
+    Args:
+        path: the file.
+        holds: what it must hold, "object" or "list"; None for either.
+
     Attributes:
         path: the file.
         holds: "object" or "list".
 
     Raises:
-        InputError: the file is missing, is not UTF-8, or holds something else.
+        InputError: the file is missing, is no text, or holds something else.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, holds: str | None = None):
         self.path = path
-        self._text = _read_text(path)
+        self._text = read_text(path)
         self._duplicates: list[str] = []
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
         self._start = self._skip_space(0)
@@ -38,6 +44,8 @@ class JsonFile:
         if opening not in kinds:
             raise self._broken(json.JSONDecodeError("an object or a list must be here", self._text, self._start))
         self.holds = kinds[opening]
+        if holds not in (None, self.holds):
+            raise InputError(f"{path} is {_NAMES[self.holds]}; its annotations must be {_NAMES[holds]}")
 
     def entries(self) -> Iterator[tuple[str, Any, list[str]]]:
         """Yields for each entry its key (in a list: its number), its value, and the keys that occur twice within it.
@@ -79,8 +87,7 @@ class JsonFile:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            keys = [key for key, _ in pairs]
-            self._duplicates += sorted({key for key in keys if keys.count(key) > 1})
+            self._duplicates += repeated(key for key, _ in pairs)
         return value
 
     def _skip_space(self, at: int) -> int:
@@ -92,31 +99,4 @@ class JsonFile:
         return at + 1
 
     def _broken(self, error: Exception) -> InputError:
-        return _broken(self.path, error)
-
-
-def read_json(path: Path) -> Any:
-    """The value of a whole JSON file.
-
-    Raises:
-        InputError: the file is missing, is not UTF-8 or is not JSON.
-    """
-    try:
-        return json.loads(_read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, error) from None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file in UTF-8: byte {error.start} cannot be read") from None
-
-
-def _broken(path: Path, error: Exception) -> InputError:
-    if isinstance(error, json.JSONDecodeError):
-        return InputError(f"{path} is not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
-    return InputError(f"{path} cannot be read as JSON: {first_line(error)}")
+        return not_json(self.path, error)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from data_pipeline.annotations.attributes import attribute_words
 from data_pipeline.annotations.fields import Fields
-from data_pipeline.annotations.json_files import read_json
 from data_pipeline.annotations.problems import Problem, raise_problems
 from data_pipeline.annotations.records import Annotations, Vocabularies
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 from stvg_jax.files import whole_file
+from stvg_jax.json_files import read_json
 
 FORMAT = "stvg_jax.labels/1"
 # Words in the vocabularies of the released systems: appearance, motion.
@@ -154,7 +154,7 @@ def merge_labels(annotations: Annotations, labels: Labels) -> Annotations:
         if made is None:
             problems.append(Problem(file, f"sample {sample.id}", "no labels", again))
         elif made.sentence != sample.sentence:
-            detail = f"they are for {made.sentence!r}, the sentence is {sample.sentence!r}; {again}"
+            detail = f"they are for {quoted(made.sentence)}, the sentence is {quoted(sample.sentence)}; {again}"
             problems.append(Problem(file, f"sample {sample.id}", "labels of another sentence", detail))
         else:
             samples.append(dataclasses.replace(sample, appearance_labels=made.appearance, motion_labels=made.motion))

@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from stvg_jax.characters import escaped, one_line
 from stvg_jax.errors import InputError
 
+HALF_A_CHARACTER = "half a character"
 _SHOWN_PER_RULE = 3
+_LONGEST_DETAIL = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Problem:
     entry: str
     rule: str
     detail: str
+
+    @property
+    def mended(self) -> bool:
+        """Whether the value was read all the same, with U+FFFD in it."""
+        return self.rule == HALF_A_CHARACTER
 
 
 def raise_problems(problems: Sequence[Problem], what: str, way_out: str = "mend these entries") -> None:
@@ -49,7 +57,7 @@ def raise_problems(problems: Sequence[Problem], what: str, way_out: str = "mend 
     lines = [f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {what}"]
     for rule, group in sorted(by_rule.items(), key=lambda item: -len(item[1])):
         lines.append(f"  {rule} ({len(group)}):")
-        lines += [f"    {p.file}: {p.entry}: {p.detail}" for p in group[:_SHOWN_PER_RULE]]
+        lines += [f"    {': '.join(_texts(p))}" for p in group[:_SHOWN_PER_RULE]]
         if len(group) > _SHOWN_PER_RULE:
             lines.append(f"    ... and {len(group) - _SHOWN_PER_RULE} more")
     if any(len(group) > _SHOWN_PER_RULE for group in by_rule.values()):
@@ -62,6 +70,12 @@ def _write_report(problems: Sequence[Problem]) -> Path:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write("file\tentry\trule\tdetail\n")
         for problem in problems:
-            values = (" ".join(str(value).split()) for value in dataclasses.astuple(problem))
+            path, entry, detail = _texts(problem)
+            values = (value.replace("\t", " ") for value in (path, entry, problem.rule, detail))
             file.write("\t".join(values) + "\n")
     return Path(name)
+
+
+def _texts(problem: Problem) -> tuple[str, str, str]:
+    """File, entry and detail, each on one line and of bounded length."""
+    return escaped(problem.file), one_line(problem.entry), one_line(problem.detail, _LONGEST_DETAIL)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.annotations.fields import Fields
-from data_pipeline.annotations.json_files import read_json
 from data_pipeline.annotations.problems import Problem
 from stvg_jax.errors import InputError
+from stvg_jax.json_files import read_json
 
 _CORNERS = operator.itemgetter("xmin", "ymin", "xmax", "ymax")
 
@@ -75,12 +75,12 @@ def _row(objects: list, target: int) -> Any:
 
 
 def box_row(box: Any) -> Any:
-    """VidOR's `{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ...}` as (x1, y1, x2, y2); None for an empty object,
-    which stands for a missing box; anything else as it is, for `Fields.boxes` to judge."""
+    """VidOR's `{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ...}` as (x1, y1, x2, y2); None for an empty object or
+    list, which stands for a missing box; anything else as it is, for `Fields.boxes` to judge."""
     try:
         return _CORNERS(box)
     except (KeyError, TypeError):
-        return box or None
+        return None if box == {} or box == [] else box
 
 
 def without_gaps(rows: list[Any]) -> list[Any] | None:

@@ -53,7 +53,14 @@ class VideoFolder:
     @functools.cached_property
     def _paths(self) -> VideoPaths:
         paths = []
+        visited: set[tuple[int, int]] = set()
         for root, folders, files in os.walk(self.folder, followlinks=True):
+            # Links may lead back to a folder above them.
+            place = os.stat(root)
+            if (place.st_dev, place.st_ino) in visited:
+                folders.clear()
+                continue
+            visited.add((place.st_dev, place.st_ino))
             folders.sort()
             paths += [(Path(root) / name).relative_to(self.folder).as_posix() for name in files]
         return VideoPaths(paths)

@@ -12,7 +12,7 @@ from data_pipeline.annotations.collecting import Collector, subject_of
 from data_pipeline.annotations.geometry import check_boxes
 from data_pipeline.annotations.json_files import JsonFile
 from data_pipeline.annotations.locating import choose_file
-from data_pipeline.annotations.problems import raise_problems
+from data_pipeline.annotations.problems import Problem, raise_problems
 from data_pipeline.annotations.records import Annotations, Sample
 from data_pipeline.annotations.trajectories import Trajectories, without_gaps
 from data_pipeline.annotations.vidstg_files import Pair, read_pairs
@@ -103,9 +103,9 @@ def read_vidstg(
         pairs = list(pairs)
         _read_trajectories(pairs, Trajectories(trajectories or _trajectory_folder(file.path)))
     for pair in tqdm(pairs, desc=file.path.name, unit=" sentences", delay=2, disable=None):
-        if pair.rows is not None and not pair.fields.problems:
+        if pair.rows is not None and not pair.fields.spoiled:
             _set_boxes(pair, pair.rows)
-        reason = None if pair.fields.problems else _reason_to_leave_out(pair)
+        reason = None if pair.fields.spoiled else _reason_to_leave_out(pair)
         if reason is None:
             collector.add(pair.id, pair.fields, _sample(pair))
         else:
@@ -129,18 +129,21 @@ def _read_trajectories(pairs: Sequence[Pair], trajectories: Trajectories) -> Non
     """Gives `pairs` their boxes, video by video: its sentences are scattered over the file, and many share a tube."""
     by_video: dict[str, list[Pair]] = {}
     for pair in pairs:
-        if not pair.fields.problems and _reason_to_leave_out(pair) is None:
+        if not pair.fields.spoiled and _reason_to_leave_out(pair) is None:
             by_video.setdefault(pair.video, []).append(pair)
     for video, group in tqdm(by_video.items(), desc="trajectories", unit=" videos", delay=2, disable=None):
-        read: dict[tuple[int, int, int], Pair] = {}
+        read: dict[tuple[int, int, int], tuple[Pair, list[Problem]]] = {}
         for pair in group:
             key = (pair.target, pair.event[0], pair.event[0] + _row_count(pair))
-            same = read.setdefault(key, pair)
-            if same is not pair:
+            if key in read:
+                same, found = read[key]
                 pair.boxes_xyxy, pair.has_gap = same.boxes_xyxy, same.has_gap
-                pair.fields.problems += same.fields.problems
-            elif (rows := trajectories.rows(video, *key, pair.fields)) is not None:
+                pair.fields.problems += found
+                continue
+            before = len(pair.fields.problems)
+            if (rows := trajectories.rows(video, *key, pair.fields)) is not None:
                 _set_boxes(pair, rows)
+            read[key] = pair, pair.fields.problems[before:]
 
 
 def _set_boxes(pair: Pair, rows: list) -> None:
@@ -170,7 +173,7 @@ def _reason_to_leave_out(pair: Pair) -> str | None:
 
 
 def _sample(pair: Pair) -> Sample | None:
-    if pair.fields.problems:
+    if pair.fields.spoiled:
         return None
     first, end = pair.event[0], min(pair.event[1], pair.segment[1])
     if not check_boxes(pair.fields, pair.boxes_xyxy, pair.width, pair.height, first):

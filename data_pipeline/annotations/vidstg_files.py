@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.annotations.fields import Fields
-from data_pipeline.annotations.json_files import JsonFile, read_json
+from data_pipeline.annotations.json_files import JsonFile
 from data_pipeline.annotations.trajectories import box_row
-from stvg_jax.errors import InputError
+from stvg_jax.characters import has_surrogate, without_surrogates
+from stvg_jax.errors import InputError, quoted
+from stvg_jax.json_files import read_json
 
 _KINDS = {"captions": "declarative", "questions": "interrogative"}
 _MERGED_KINDS = {"declar": "declarative", "inter": "interrogative"}
@@ -83,6 +85,8 @@ def read_replacements(path: Path) -> dict[str, str]:
     value = read_json(path)
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise InputError(f'{path} must be a JSON object from words to words, such as {{"smll": "small"}}')
+    if halved := next((text for text in value.values() if has_surrogate(text)), None):
+        raise InputError(f"{path}: in {quoted(halved)} a character was cut in two (a lone surrogate); write it whole")
     return value
 
 
@@ -124,7 +128,7 @@ def _length(fields: Fields, key: str) -> int | None:
 def _cleaned(fields: Fields, description: str | None, replacements: Mapping[str, str] | None) -> str | None:
     sentence = None if description is None else clean_sentence(description, replacements)
     if sentence == "":
-        fields.report("empty sentence", f"nothing is left of {description!r} after the replacements")
+        fields.report("empty sentence", f"nothing is left of {quoted(description)} after the replacements")
     return sentence
 
 
@@ -145,13 +149,16 @@ def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> It
     sentences = [(key, i, value) for key in _KINDS for i, value in enumerate(entry.items(key) or [])]
     if entry.problems and not sentences:
         yield Pair("", entry, **shared)
+    # The first sentence tells all that is wrong with the entry; for the others one reason is enough.
+    told, reason = entry.problems, sorted(entry.problems, key=lambda problem: problem.mended)[:1]
     for key, i, value in sentences:
         fields = Fields(entry.file, f"{entry.entry}, {key} {i}", value)
         description = fields.sentence("description")
         target = fields.integer("target_id")
         if target is not None and target not in categories:
             fields.report("unknown target", f"target_id is {target}, subject/objects has no such tid")
-        fields.problems += entry.problems
+        fields.problems += told
+        told = reason
         yield Pair(
             id="",
             fields=fields,
@@ -168,11 +175,11 @@ def _merged_pair(key: str, fields: Fields, replacements: Mapping[str, str] | Non
     id = fields.integer("id") if "id" in fields else key
     kind = fields.text("qtype")
     if kind is not None and kind not in _MERGED_KINDS:
-        fields.report("unknown kind", f"qtype is {kind!r}, it must be one of {', '.join(_MERGED_KINDS)}")
+        fields.report("unknown kind", f"qtype is {quoted(kind)}, it must be one of {', '.join(_MERGED_KINDS)}")
     description = fields.section("sentence").sentence("description")
     rows = fields.items("target_bboxs")
     return Pair(
-        id=str(key if id is None else id),
+        id=without_surrogates(str(key if id is None else id)),
         fields=fields,
         video=fields.text("vid"),
         width=fields.integer("width", least=1),

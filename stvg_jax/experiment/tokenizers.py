@@ -50,7 +50,7 @@ def read_words(path: Path) -> list[str]:
     Raises:
         InputError: it is missing, or has no list of words.
     """
-    from data_pipeline.annotations.json_files import read_json
+    from stvg_jax.json_files import read_json
 
     try:
         content = read_json(path)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from data_pipeline.annotations.problems import HALF_A_CHARACTER, Problem
-from stvg_jax.characters import has_surrogate, one_line, without_surrogates
+from stvg_jax.characters import has_surrogate, one_line, shown, without_surrogates
 from stvg_jax.errors import quoted
 
 _MISSING = object()
 _LARGEST = 2**53
-_SHOWN_VALUE = 60
 _ENGLISH_WORD = re.compile(r"[A-Za-z]")
 
 
@@ -44,7 +42,7 @@ class Fields:
         self._is_object = isinstance(value, dict)
         self._values = value if self._is_object else {}
         if not self._is_object:
-            self.report("wrong type", f"the entry is {_shown(value)}, it must be an object")
+            self.report("wrong type", f"the entry is {shown(value)}, it must be an object")
         for key in duplicates:
             self.report("duplicate key", f"{one_line(key)} occurs twice in one object of the entry")
         if has_surrogate(entry):
@@ -88,7 +86,7 @@ class Fields:
         if values is None:
             return None
         if len(values) != 2:
-            return self.report("wrong length", f"{self._name(key)} is {_shown(values)}, it must hold two numbers")
+            return self.report("wrong length", f"{self._name(key)} is {shown(values)}, it must hold two numbers")
         first, second = (self._whole(key, value) for value in values)
         return None if first is None or second is None else (first, second)
 
@@ -100,7 +98,7 @@ class Fields:
         if not isinstance(value, str):
             return self._wrong_type(key, value, "text")
         if not value.strip():
-            return self.report("empty text", f"{self._name(key)} is {_shown(value)}")
+            return self.report("empty text", f"{self._name(key)} is {shown(value)}")
         return self._whole_characters(key, value)
 
     def optional_text(self, key: str) -> str | None:
@@ -117,7 +115,7 @@ class Fields:
         if not isinstance(value, str):
             return self._wrong_type(key, value, "text")
         if not _ENGLISH_WORD.search(value):
-            return self.report("empty sentence", f"{self._name(key)} is {_shown(value)}, which has no English word")
+            return self.report("empty sentence", f"{self._name(key)} is {shown(value)}, which has no English word")
         return self._whole_characters(key, value)
 
     def items(self, key: str) -> list | None:
@@ -135,7 +133,7 @@ class Fields:
         known: set[str] = set()
         for value in values:
             if not isinstance(value, str) or not value.strip() or value in known or has_surrogate(value):
-                return self.report("wrong word", f"{self._name(key)} holds {_shown(value)}; different words are needed")
+                return self.report("wrong word", f"{self._name(key)} holds {shown(value)}; different words are needed")
             known.add(value)
         return tuple(values)
 
@@ -151,13 +149,13 @@ class Fields:
         """`rows` of four numbers each, one per frame from `first_frame` on, as float64 [len(rows), 4]."""
         for i, row in enumerate(rows):
             if not isinstance(row, (list, tuple)) or len(row) != 4:
-                return self.report("box without four numbers", f"the box of frame {first_frame + i} is {_shown(row)}")
+                return self.report("box without four numbers", f"the box of frame {first_frame + i} is {shown(row)}")
         if set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:
             boxes = np.array(rows)  # of objects where a number is too large for 64 bits
             if boxes.dtype.kind in "if" and np.isfinite(boxes).all():
                 return boxes.astype(np.float64).reshape(-1, 4)
         wrong = next(i for i, row in enumerate(rows) if not all(_is_number(v) and abs(v) <= _LARGEST for v in row))
-        return self.report("not a number", f"the box of frame {first_frame + wrong} is {_shown(rows[wrong])}")
+        return self.report("not a number", f"the box of frame {first_frame + wrong} is {shown(rows[wrong])}")
 
     def _get(self, key: str) -> Any:
         value = self._values.get(key, _MISSING)
@@ -173,7 +171,7 @@ class Fields:
 
     def _whole_characters(self, key: str, value: str) -> str:
         if has_surrogate(value):
-            self._report_half(f"{self._name(key)} is {_shown(value)}")
+            self._report_half(f"{self._name(key)} is {shown(value)}")
         return without_surrogates(value)
 
     def _report_half(self, found: str) -> None:
@@ -181,31 +179,16 @@ class Fields:
 
     def _whole(self, key: str, value: Any, least: int | None = None) -> int | None:
         if not _is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
-            return self.report("not a number", f"{self._name(key)} is {_shown(value)}, it must be a whole number")
+            return self.report("not a number", f"{self._name(key)} is {shown(value)}, it must be a whole number")
         if value != int(value) or abs(value) > _LARGEST:
-            return self.report("not a whole number", f"{self._name(key)} is {_shown(value)}")
+            return self.report("not a whole number", f"{self._name(key)} is {shown(value)}")
         if least is not None and value < least:
             return self.report("number too small", f"{self._name(key)} is {value}, it must be at least {least}")
         return int(value)
 
     def _wrong_type(self, key: str, value: Any, expected: str) -> None:
-        self.report("wrong type", f"{self._name(key)} is {_shown(value)}, it must be {expected}")
+        self.report("wrong type", f"{self._name(key)} is {shown(value)}, it must be {expected}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-class _Short(reprlib.Repr):
-    """Values of any size and depth in a few characters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel, self.maxlist, self.maxdict, self.maxlong = 2, 6, 3, 40
-
-    def repr_str(self, x: str, level: int) -> str:
-        return quoted(x, _SHOWN_VALUE)
-
-
-def _shown(value: Any) -> str:
-    return one_line(_Short().repr(value), _SHOWN_VALUE)

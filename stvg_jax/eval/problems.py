@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 
+from stvg_jax.characters import one_line
 from stvg_jax.errors import InputError
 
 _SHOWN = 12
+_LONGEST = 300
 
 
 class Problems:
@@ -18,7 +20,7 @@ class Problems:
 
     def add(self, rule: str, case: str) -> None:
         """Notes that `case`, such as the id of a sample, breaks `rule`."""
-        self._cases.setdefault(rule, []).append(case)
+        self._cases.setdefault(rule, []).append(one_line(case, _LONGEST))
 
     def raise_all(self, what: str) -> None:
         """Raises what was collected, if anything was; a long list goes to a file that the message names.

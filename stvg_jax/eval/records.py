@@ -8,6 +8,7 @@ FOLDER/part-00000.jsonl   records, one file per process
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import os
@@ -17,16 +18,21 @@ from typing import Any
 
 import numpy as np
 
+from stvg_jax.characters import one_line, shown
 from stvg_jax.errors import InputError, first_line
+from stvg_jax.eval.json_values import number_at, numbers_at, text_at, whole_at
 from stvg_jax.eval.metrics import SampleMetrics, measure
 from stvg_jax.eval.types import Prediction, Truth
 from stvg_jax.files import whole_file
 from stvg_jax.inference.tube import FrameScores
+from stvg_jax.json_files import parse_json, read_json
 
 SCHEMA = "stvg_jax.records/1"
 IDENTITY = "identity.json"
 _TEXTS = ("id", "video", "sentence", "subject", "kind")
 _SIZES = ("width", "height")
+# Differences between evaluations that a message names.
+_SHOWN = 12
 _SCORES = ("sampling", "actioness", "start", "end")
 
 
@@ -94,22 +100,24 @@ class Record:
         Raises:
             ValueError: it is not one.
         """
-        fields = json.loads(line)
+        fields = parse_json(line)
+        if not isinstance(fields, dict):
+            raise ValueError("not a record: it is no object")
         try:
-            frames = np.array(fields["frames"], np.int64)
-            boxes = np.array(fields["boxes"], np.float32).reshape(-1, 4)
+            frames = numbers_at(fields, "frames", np.int64)
+            boxes = numbers_at(fields, "boxes", np.float32).reshape(-1, 4)
             if len(frames) != len(boxes) or np.any(np.diff(frames) <= 0):
                 raise ValueError("frames must ascend, with one box each")
             return cls(
-                **{name: str(fields[name]) for name in _TEXTS},
-                **{name: int(fields[name]) for name in _SIZES},
-                true_interval=(int(fields["true_start_frame"]), int(fields["true_end_frame"])),
-                prediction=Prediction((int(fields["start_frame"]), int(fields["end_frame"])), frames, boxes),
-                metrics=SampleMetrics(**{f.name: fields[f.name] for f in dataclasses.fields(SampleMetrics)}),
+                **{name: text_at(fields, name) for name in _TEXTS},
+                **{name: whole_at(fields, name) for name in _SIZES},
+                true_interval=(whole_at(fields, "true_start_frame"), whole_at(fields, "true_end_frame")),
+                prediction=Prediction((whole_at(fields, "start_frame"), whole_at(fields, "end_frame")), frames, boxes),
+                metrics=SampleMetrics(**{f.name: number_at(fields, f.name) for f in dataclasses.fields(SampleMetrics)}),
                 scores=_scores(frames, fields["scores"]) if "scores" in fields else None,
             )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a record: {type(error).__name__} {error}") from error
+        except KeyError as error:
+            raise ValueError(f"not a record: there is no {error}") from error
 
 
 def _shortest(array: np.ndarray) -> list:
@@ -117,9 +125,14 @@ def _shortest(array: np.ndarray) -> list:
     return np.asarray(array, np.float32).astype("S").astype(np.float64).tolist()
 
 
-def _scores(frames: np.ndarray, fields: Mapping[str, list]) -> FrameScores:
-    values = {name: np.array(fields[name], np.float32) for name in _SCORES}
-    return FrameScores(frames, **values, passes=np.array(fields["pass"], np.int64))
+def _scores(frames: np.ndarray, fields: Any) -> FrameScores:
+    if not isinstance(fields, dict):
+        raise ValueError("scores are no object")
+    values = {name: numbers_at(fields, name, np.float32) for name in _SCORES}
+    passes = numbers_at(fields, "pass", np.int64)
+    if any(value.shape != passes.shape for value in values.values()):
+        raise ValueError("there must be as many scores of each kind")
+    return FrameScores(frames, **values, passes=passes)
 
 
 class RecordWriter:
@@ -186,23 +199,27 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
             json.dump({"schema": SCHEMA, "identity": ours}, file, indent=1)
         return
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        header = read_json(path)
         schema, theirs = header["schema"], header["identity"]
-    except (ValueError, KeyError, TypeError) as error:
+        there, here = _leaves(theirs), _leaves(ours)
+    except (InputError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}); choose another folder") from error
     if schema != SCHEMA:
-        raise InputError(f"{path} has schema {schema!r}; this version reads {SCHEMA!r}; choose another folder")
+        raise InputError(f"{path} has schema {shown(schema)}; this version reads {SCHEMA!r}; choose another folder")
     if theirs != ours:
-        there, here = _leaves(theirs), _leaves(ours)
+        differing = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
         differences = [
-            f"{name} is {there.get(name)} there and {here.get(name)} here"
-            for name in sorted(there.keys() | here.keys())
-            if there.get(name) != here.get(name)
+            f"{one_line(name)} is {_told(there.get(name))} there and {_told(here.get(name))} here"
+            for name in differing[:_SHOWN]
         ]
         raise InputError(
             f"the records in {folder} are of another evaluation: {'; '.join(differences)}; choose another folder, or "
             "delete this one to start anew"
         )
+
+
+def _told(value: str | None) -> str:
+    return "None" if value is None else one_line(value)
 
 
 def _leaves(value: Any, name: str = "") -> dict[str, str]:
@@ -230,14 +247,14 @@ def read_records(path: Path) -> list[Record]:
             elif record.to_line() != records[record.id].to_line():
                 first, line = sources[record.id]
                 raise InputError(
-                    f"sample {record.id} has two different answers, in line {line} of {first} and line {number} of "
-                    f"{file}; delete one of the lines"
+                    f"sample {one_line(record.id)} has two different answers, in line {line} of {first} and line "
+                    f"{number} of {file}; delete one of the lines"
                 )
     return list(records.values())
 
 
 def _read(path: Path) -> Iterator[tuple[int, Record]]:
-    lines = path.read_bytes().split(b"\n")
+    lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     for number, line in enumerate(lines, 1):
         last = number == len(lines)
         if last and not line:

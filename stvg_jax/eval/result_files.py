@@ -7,13 +7,16 @@ Such a file has some hundred megabytes: it is written and read sample by sample,
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stvg_jax.characters import has_surrogate, one_line, shown
 from stvg_jax.errors import InputError, first_line
 from stvg_jax.eval.json_scanner import JsonScanner
 from stvg_jax.eval.metrics import THRESHOLDS, SampleMetrics, summarise
@@ -21,8 +24,11 @@ from stvg_jax.eval.problems import Problems
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.types import Prediction, Truth
 from stvg_jax.files import whole_file
+from stvg_jax.json_files import read_text, repeated
 
 QTYPES = {"declarative": "declar", "interrogative": "inter"}
+_LARGEST_FRAME = 2**53
+_FRAME = re.compile(r"\s*-?\d+\s*", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +141,7 @@ def read_results(path: Path) -> Results:
     """
     reader = _Reader()
     try:
-        reader.read(path.read_text(encoding="utf-8"))
+        reader.read(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not a result file of the released systems, nor records of this library: {first_line(error)}"
@@ -172,6 +178,8 @@ class _Reader:
             self.sections.add(section)
             for key in scanner.members():
                 value = scanner.value()
+                if has_surrogate(key):
+                    self._bad(key, "ids in which a character was cut in two (a lone surrogate)")
                 if (section, key) in self._seen:
                     self._bad(key, f"several {section} for one sample")
                 self._seen.add((section, key))
@@ -191,27 +199,32 @@ class _Reader:
 
     def _bad(self, key: str, rule: str, where: str = "") -> None:
         self._broken.add(key)
-        self._problems.add(rule, f"{key}{f' ({where})' if where else ''}")
+        self._problems.add(rule, f"{one_line(key)}{f' ({where})' if where else ''}")
 
     def _add_tube(self, key: str, pairs: Any) -> None:
         if not isinstance(pairs, tuple):
             self._bad(key, "boxes that are not filed under frames")
             return
-        try:
-            frames = np.array([int(frame) for frame, _ in pairs], np.int64)
-        except (ValueError, OverflowError) as error:
-            self._bad(key, "frames that are not whole numbers", first_line(error))
+        if wrong := [
+            frame for frame, _ in pairs if not _FRAME.fullmatch(frame) or len(frame) > len(str(_LARGEST_FRAME))
+        ]:
+            self._bad(key, "frames that are not whole numbers", one_line(wrong[0], 40))
             return
+        frames = np.array([int(frame) for frame, _ in pairs], np.int64)
         boxes = [_unwrapped(box) for _, box in pairs]
         if wrong := [k for k, box in enumerate(boxes) if not isinstance(box, list) or len(box) != 4]:
             box = boxes[wrong[0]]
-            found = f"{len(box)} values" if isinstance(box, list) else json.dumps(box)
+            found = f"{len(box)} values" if isinstance(box, list) else shown(box)
             self._bad(key, "boxes that are not four numbers", f"frame {frames[wrong[0]]}: {found}")
             return
         try:
             corners = np.array(boxes, np.float64).reshape(-1, 4)
-        except (ValueError, TypeError) as error:
-            self._bad(key, "boxes that are not four numbers", first_line(error))
+        except (ValueError, TypeError, OverflowError) as error:
+            self._bad(key, "boxes that are not four numbers", one_line(first_line(error)))
+            return
+        if not set(map(type, itertools.chain.from_iterable(boxes))) <= {int, float}:
+            wrong = next(k for k, box in enumerate(boxes) if not set(map(type, box)) <= {int, float})
+            self._bad(key, "boxes that are not four numbers", f"frame {frames[wrong]}: {shown(boxes[wrong])}")
             return
         order = np.argsort(frames, kind="stable")
         frames, corners = frames[order], corners[order]
@@ -225,15 +238,18 @@ class _Reader:
 
     def _add_interval(self, key: str, pairs: Any) -> None:
         fields = dict(pairs) if isinstance(pairs, tuple) else {}
+        if len(fields) < len(pairs if isinstance(pairs, tuple) else ()):
+            self._bad(key, "keys given twice", one_line(repeated(name for name, _ in pairs)[0]))
         sted = fields.get("sted")
         whole = isinstance(sted, list) and len(sted) == 2 and all(_is_whole(frame) for frame in sted)
         if not whole or sted[1] < sted[0]:
-            self._bad(key, "intervals that are not [first frame, one past the last]", json.dumps(sted))
+            self._bad(key, "intervals that are not [first frame, one past the last]", shown(sted))
             return
         self._intervals[key] = int(sted[0]), int(sted[1])
         names = {qtype: kind for kind, qtype in QTYPES.items()}
-        if fields.get("qtype") in names:
-            self._kinds[key] = names[fields["qtype"]]
+        qtype = fields.get("qtype")
+        if isinstance(qtype, str) and qtype in names:
+            self._kinds[key] = names[qtype]
 
 
 def _unwrapped(box: Any) -> Any:
@@ -241,4 +257,5 @@ def _unwrapped(box: Any) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= _LARGEST_FRAME and value == value // 1

@@ -1,5 +1,6 @@
 """Predictions in the released systems' format, written and read."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 from stvg_jax.errors import InputError
+from stvg_jax.eval.metrics import SampleMetrics
+from stvg_jax.eval.records import Record
 from stvg_jax.eval.result_files import read_results, write_results
 from stvg_jax.eval.scoring import score
-from tests.eval.cases import make_set
+from tests.eval.cases import make_prediction, make_sample, make_set
 
 
 def problems(results) -> str:
@@ -186,3 +189,36 @@ def test_a_failed_write_leaves_the_old_file(some, tmp_path):
         write_results(path, records, {}, apart=True)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_boxes_are_written_to_a_millionth_of_a_pixel(tmp_path):
+    """Neither one digit more nor one less, in the answer and in the truth."""
+    box = [100.12345649, 50.12345651, 140.5, 110.0000004]
+    sample = make_sample("0", (10, 12), box)
+    record = Record.of(sample, make_prediction((10, 12), box, range(10, 12)))
+    write_results(tmp_path / "r.json", [record], {"0": sample}, apart=False)
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["gt"]["0"]["10"] == [[100.123456, 50.123457, 140.5, 110.0]]
+    near = np.round(np.float32(box).astype(np.float64), 6).tolist()
+    assert written["predictions"]["0"]["11"] == [near]
+    assert near[0] == 100.123459  # of the float32 100.12345886
+
+
+@pytest.mark.parametrize(("viou", "shares"), [(0.3, (0, 0)), (0.31, (1, 0)), (0.5, (1, 0)), (0.51, (1, 1))])
+def test_a_share_counts_what_is_above_its_threshold(tmp_path, viou, shares):
+    record = dataclasses.replace(make_set(1)[1][0], metrics=SampleMetrics(0.25, viou, viou))
+    write_results(tmp_path / "r.json", [record], make_set(1)[0], apart=False)
+    written = json.loads((tmp_path / "r.json").read_text())
+    metrics = written["vid_metrics"]["0"]
+    assert metrics["tiou"] == 0.25 and metrics["viou"] == metrics["gt_viou"] == viou
+    assert (metrics["viou@0.3"], metrics["viou@0.5"]) == shares
+    assert (metrics["gt_viou@0.3"], metrics["gt_viou@0.5"]) == shares
+    assert (written["viou@0.3"], written["gt_viou@0.5"]) == shares
+
+
+def test_an_interval_of_no_frames_is_read(tmp_path):
+    path = write(tmp_path / "r.json", {"1": {"5": [1, 2, 1, 2]}}, {"1": {"sted": [5.0, 5], "qtype": "inter"}})
+    results = read_results(path)
+    results.problems.raise_all("nothing")
+    assert results.predictions["1"].interval == (5, 5)
+    assert results.kinds == {"1": "interrogative"}

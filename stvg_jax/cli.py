@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from stvg_jax import __version__
+from stvg_jax.characters import escaped, has_surrogate
 from stvg_jax.commands import add_commands
-from stvg_jax.errors import InputError
+from stvg_jax.console import leave, open_streams
+from stvg_jax.errors import InputError, quoted
 
 _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",
@@ -41,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong command line in one line, as all other bad input."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {escaped(message)} (see `{self.prog} --help`)\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -69,14 +70,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [argument for argument in rest if argument not in args.overrides]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        # Paths may hold bytes that are no UTF-8, as the system allows; what is read as text may not.
+        if unreadable := next((text for text in _texts(args) if has_surrogate(text)), None):
+            raise InputError(f"the argument {quoted(unreadable)} is not text in UTF-8; write it anew")
         args.run(args)
     except InputError as error:
-        print(f"stvg-jax {args.command}: {error}", file=sys.stderr)
+        message = "\n".join(map(escaped, str(error).split("\n")))
+        print(f"stvg-jax {args.command}: {message}", file=sys.stderr)
         return 2
     except OSError as error:
         # Full disks and lost permissions can strike any write; the message of the system is the clearest there is.
-        where = f" {Path(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
-        print(f"stvg-jax {args.command}: {error.strerror or error}{where}", file=sys.stderr)
+        where = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
+        print(f"stvg-jax {args.command}: {escaped(f'{error.strerror or error}{where}')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"stvg-jax {args.command}: interrupted", file=sys.stderr)
@@ -84,12 +89,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _texts(args: argparse.Namespace) -> Iterator[str]:
+    """The arguments that are text, alone or in lists."""
+    for value in vars(args).values():
+        yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
+
+
 def entry() -> NoReturn:
     """The `stvg-jax` program. After a failure it leaves at once: a compilation that still runs on a thread, begun while
     the video was being read, would keep the shell waiting for nothing."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    open_streams()
+    try:
+        code = main()
+    except SystemExit as stop:  # of argparse, after --help and after a wrong command line
+        code = stop.code if isinstance(stop.code, int) else 1
+    code = leave(code)
     if code:
         os._exit(code)
     sys.exit(0)

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from data_pipeline.annotations import read_annotations
+    from stvg_jax.characters import one_line
     from stvg_jax.eval.published import find_benchmark
     from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.eval.table import given_interval_table, results_table
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     benchmark = args.benchmark or find_benchmark(args.dataset, len(annotations.samples))
     title = f"{args.dataset}, {args.split}"
     tables = [
-        results_table(score.groups, None if benchmark == "none" else benchmark, args.predictions.name, title),
+        results_table(score.groups, None if benchmark == "none" else benchmark, one_line(args.predictions.name), title),
         given_interval_table(score.groups),
     ]
     print("\n\n".join([*(table.text() for table in tables), *score.notes]))

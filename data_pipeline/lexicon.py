@@ -47,10 +47,19 @@ ADVERBS = _words(
 # What follows a verb but hardly a noun: "looks up".
 PARTICLES = _words("up down out off over back away forward around")
 # Requests that precede the target: "find the dog".
-IMPERATIVES = _words("find show locate track detect spot ground localize localise identify give look search see watch")
+IMPERATIVES = _words(
+    "find show locate track detect spot ground localize localise identify give look search see watch tell highlight "
+    "pinpoint retrieve"
+)
+# What makes a request polite, before it: "could you please find".
+POLITE = _words("please kindly can could would will you")
 # "The video shows ...": the words for the video, and for its showing.
 FOOTAGE = _words("video clip footage scene picture image shot film")
 SHOWING = _words("shows depicts features displays")
+# Words for a part of the video, before a clause with the target: "the moment (when) the dog jumps".
+MOMENTS = FOOTAGE - {"picture", "image"} | _words("moment instant time point part second minute segment section frame")
+# What may stand before them.
+EXACT = _words("the a an this that exact very precise first last same next short")
 # What may stand between "there" and the target: "there seems to be".
 EXISTING = _words("to seem seems appear exist exists live lives stand sit lie hang")
 COLOURS = _words(
@@ -165,6 +174,11 @@ VERBS = _words(
     "wink wipe work wrap wrestle write yawn yell guard fish film phone fire box host coach bounce swallow pack unpack "
     "saw sketch"
 )
+# Further ones, of sports and accidents for the most part, that no attribute label may be.
+ACTIONS = VERBS | _words(
+    "accelerate applaud brake celebrate collapse crash dive dribble dunk explode juggle overtake score skid somersault "
+    "sprint tackle topple volley"
+)
 # Past forms and participles.
 IRREGULAR_PASTS = _words(
     "ate beat been began begun bent bit bitten blew blown bought broke broken brought built came caught chose chosen "
@@ -195,7 +209,7 @@ def _with_ending(verb: str, ending: str) -> str:
     return verb + ending
 
 
-# Forms of `VERBS`: "watches", "watching", "watched".
-THIRD = frozenset(map(_third_person, VERBS))
-ING = frozenset(_with_ending(v, "ing") for v in VERBS)
-PAST = frozenset(_with_ending(v, "ed") for v in VERBS) | IRREGULAR_PASTS
+# Forms of `ACTIONS`: "watches", "watching", "watched".
+THIRD = frozenset(map(_third_person, ACTIONS))
+ING = frozenset(_with_ending(v, "ing") for v in ACTIONS)
+PAST = frozenset(_with_ending(v, "ed") for v in ACTIONS) | IRREGULAR_PASTS

@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from stvg_jax.errors import InputError
+from stvg_jax.characters import has_surrogate
+from stvg_jax.errors import InputError, quoted
 
 _WORD = re.compile(r"\w*[A-Za-z]\w*")
+# Before normalisation, which makes a space and an accent of some of them.
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u02bc\u2018\u201b\u2032\u00b4`", "'"))
+_HYPHEN = re.compile("[\u2010\u2011\u2212]|(?<=\\w)[\u2012\u2013](?=\\w)")
+_SPACES, _INVISIBLE = ("Zs", "Zl", "Zp"), "Cf"
+
+
+def plain(sentence: str) -> str:
+    """A sentence in the characters of a keyboard, as far as they mean the same.
+
+    Hyphens of every kind become "-", dashes within a word too; spaces of every width become " "; what has no width,
+    such as a soft hyphen, goes; wide and joined letters become plain ones, and an accent joins its letter (NFKC). The
+    apostrophe of printed text, U+2019, stays.
+    """
+    if sentence.isascii():
+        return sentence
+    text = unicodedata.normalize("NFKC", sentence.translate(_APOSTROPHES))
+    kinds = [unicodedata.category(character) for character in text]
+    text = "".join(" " if k in _SPACES else c for c, k in zip(text, kinds, strict=True) if k != _INVISIBLE)
+    return _HYPHEN.sub("-", text)
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuses text that no tokenizer can read.
+
+    Args:
+        text: any.
+        what: what it is, for the message.
+
+    Raises:
+        InputError: it holds a lone surrogate.
+    """
+    if has_surrogate(text):
+        raise InputError(
+            f"{what} {quoted(text)} holds half of a character (a lone surrogate): it was cut within one, or is not "
+            "text in UTF-8; write it whole"
+        )
 
 
 def model_text(subject: str | None, sentence: str, rule: str) -> str:
@@ -20,10 +58,14 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
             lower case; one that was found at the beginning of a sentence is not.
 
     Raises:
-        InputError: if the sentence has no word in the Latin alphabet, or the subject is empty.
+        InputError: if the sentence has no word in the Latin alphabet, the subject is empty, or either holds half of a
+            character.
     """
+    check_text(sentence, "the sentence")
     if not _WORD.search(sentence):
-        raise InputError(f"the sentence {sentence!r} has no English word in it; describe what to look for")
+        raise InputError(f"the sentence {quoted(sentence)} has no English word in it; describe what to look for")
+    if subject is not None:
+        check_text(subject, "the subject")
     if subject is not None and not subject.strip():
         raise InputError("the subject is empty; give the words that name the target, or leave it to be found")
     if rule == "vidstg":

@@ -33,6 +33,7 @@ from data_pipeline.lexicon import (
     RELATIVES,
     VERBS,
 )
+from data_pipeline.text import plain
 from stvg_jax.errors import InputError
 
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[,.;:?!]")
@@ -70,7 +71,7 @@ def attribute_words(sentence: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Raises:
         InputError: LemmInflect is not installed.
     """
-    tokens = _TOKEN.findall(_T_SHIRT.sub("t-shirt", sentence.lower().replace("’", "'")))
+    tokens = _TOKEN.findall(_T_SHIRT.sub("t-shirt", plain(sentence).lower().replace("’", "'")))
     asks = any(token in ("does", "do", "did") for token in tokens)
     motion = [_motion(tokens, i, asks) for i in range(len(tokens))]
     appearance = [None if motion[i] else _appearance(tokens, i) for i in range(len(tokens))]

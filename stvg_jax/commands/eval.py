@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from stvg_jax.parallel import hosts
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
     hosts.join(args)
     import jax
 
+    from data_pipeline.english import foreign_warning
     from stvg_jax.config import build, load_config_file, overridden
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate
@@ -63,6 +65,9 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
     with progress.stage("reading annotations"):
         inputs = Inputs(config, settings.split)
+    warning = foreign_warning(sample.sentence for sample in inputs.annotations.samples)
+    if warning and not jax.process_index():
+        print(warning, file=sys.stderr)
     finished = evaluate(model, inputs, settings, args.out, mesh=make_mesh(), progress=progress)
     if finished is not None:
         print(finished[1])

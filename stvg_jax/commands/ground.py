@@ -67,6 +67,7 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 
 def run(args: argparse.Namespace) -> None:
+    from data_pipeline.english import foreign_warning
     from stvg_jax.inference.answer import Outputs, describe
     from stvg_jax.inference.default import PURPOSE, default_checkpoint
     from stvg_jax.inference.grounder import Grounder
@@ -85,6 +86,9 @@ def run(args: argparse.Namespace) -> None:
         print(f"no --checkpoint: using {PURPOSE}", file=sys.stderr)
     grounder = Grounder.load(args.checkpoint or default_checkpoint(), dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
+    for sentence in dict.fromkeys(args.sentences):
+        if warning := foreign_warning([sentence]):
+            print(warning, file=sys.stderr)
     clip = grounder.read_clip(
         args.video,
         questions,

@@ -80,6 +80,80 @@ SENTENCES = {
     "what animal is behind the fence?": "what animal",
     "Which of the dogs bites the toy?": "Which of the dogs",
     "Where is the red car?": "the red car",
+    # the moment or the scene before the subject
+    "find the moment the goalkeeper catches the ball": "the goalkeeper",
+    "Find the moment when the goalkeeper catches the ball.": "the goalkeeper",
+    "find the moment that the goalkeeper catches the ball": "the goalkeeper",
+    "find the exact moment right before the dog jumps": "the dog",
+    "find the moment player 7 shoots": "player 7",
+    "find the time when number 23 dunks": "number 23",
+    "locate the scene where the child falls": "the child",
+    "show me the part where she cries": "she",
+    "find the scene in which a woman sings": "a woman",
+    "A video of a man riding a horse": "a man",
+    "The part where someone opens the door": "someone",
+    "show me when the dog jumps": "the dog",
+    "find where the ball bounces": "the ball",
+    "tell me who opens the door": "who",
+    "at which point does the player score?": "the player",
+    "when does the child fall?": "the child",
+    "how many times does the dog jump": "the dog",
+    "could you please show me the dog?": "the dog",
+    "I want to see the dog that jumps": "the dog",
+    "We are looking for a woman in a blue dress": "a woman in a blue dress",
+    "find the woman the man kisses": "the woman",
+    "find the part of the car that is red": "the part of the car",
+    "the moment passes": "the moment",
+    "the time is shown on the clock": "the time",
+    "a time machine lands": "a time machine",
+    "the second man falls": "the second man",
+    # numbers
+    "number 23 dunks": "number 23",
+    "number 23 in white dunks": "number 23 in white",
+    "No. 10 scores a goal": "No. 10",
+    "#10 scores": "#10",
+    "player 7 shoots": "player 7",
+    "Player number 7 shoots the ball": "Player number 7",
+    "player #7 shoots the ball": "player #7",
+    "the player with number 23 dunks": "the player with number 23",
+    "The #23 player dunks": "The #23 player",
+    "2 men shake hands": "2 men",
+    # pronouns for a noun
+    "the one holding the microphone": "the one",
+    "the one wearing a hat": "the one wearing a hat",
+    "the one in red jumps": "the one in red",
+    "the one that barks": "the one",
+    "the only one dancing": "the only one",
+    "the other one leaves": "the other one",
+    "no one moves": "no one",
+    "one holding a cup walks": "one",
+    "one white dog barks": "one white dog",
+    "the one man who stays": "the one man",
+    "someone opens the door": "someone",
+    "the first to arrive": "the first",
+    "those who dance": "those",
+    "those dancing on the stage": "those",
+    "these dancing children": "these dancing children",
+    "these two play chess": "these two",
+    "two men shake hands": "two men",
+    # hyphens, spaces, quotes and letters of other kinds
+    "The long\u2011haired girl looks back": "The long-haired girl",
+    "The long\u2010haired girl looks back": "The long-haired girl",
+    "The long\u2013haired girl looks back": "The long-haired girl",
+    "The long\u2212haired girl looks back": "The long-haired girl",
+    "the red square \u2013 goes left": "the red square",
+    "the man\u2014tall and thin\u2014walks": "the man",
+    "The\u00a0man\u2009in\u3000red\u2028runs": "The man in red",
+    "\ufeffThe m\u200ban in\u200b re\u00add \u202aruns\u202c": "The man in red",
+    "\uff34\uff48\uff45 \uff4d\uff41\uff4e in red runs": "The man in red",
+    "the \ufb01sh swims": "the fish",
+    "The cafe\u0301 owner waves": "The caf\u00e9 owner",
+    "The man\u02bcs dog runs": "The man's dog",
+    "The man\uff07s dog runs": "The man's dog",
+    "\u201cThe man in red\u201d runs": "The man in red",
+    "\u2018The man\u2019 runs": "The man",
+    "What\u02bcs behind the dog?": "What",
+    "The players\u2019 coach yells": "The players\u2019 coach",
     # no subject at all
     "walks to the door": "the door",
     "running": "running",
@@ -95,6 +169,12 @@ def test_phrase(sentence):
 @pytest.mark.parametrize("sentence", ["", "   ", "...", "?!", " - "])
 def test_sentence_without_words(sentence):
     with pytest.raises(InputError, match="no words"):
+        find_subject(sentence)
+
+
+@pytest.mark.parametrize("sentence", ["the \ud83d man", "the man\udcff"])
+def test_half_a_character_is_refused(sentence):
+    with pytest.raises(InputError, match=r"the sentence '.*\\ud.*' holds half of a character"):
         find_subject(sentence)
 
 

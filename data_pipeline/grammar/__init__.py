@@ -1,0 +1,1 @@
+"""A small grammar of English, for `data_pipeline.subject`."""

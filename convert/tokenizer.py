@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from stvg_jax.errors import InputError, first_line
+from stvg_jax.json_files import read_text
 
 # What the reference calls it, and where the hub keeps it now.
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")
@@ -51,9 +52,9 @@ def _read(folder: Path):
     names = next((names for names in _FILES if all((folder / name).is_file() for name in names)), None)
     if names is None:
         raise InputError(f"no tokenizer in {folder}: it must hold vocab.json and merges.txt, or tokenizer.json")
-    paths = [str(folder / name) for name in names]
+    paths = [folder / name for name in names]
     try:
-        return tokenizers.Tokenizer.from_file(*paths) if len(paths) == 1 else _roberta(*paths)
+        return tokenizers.Tokenizer.from_str(read_text(*paths)) if len(paths) == 1 else _roberta(*map(str, paths))
     except Exception as error:  # the library raises bare Exception
         raise InputError(
             f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"

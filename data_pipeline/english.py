@@ -53,7 +53,7 @@ def foreign_warning(sentences: Iterable[str]) -> str | None:
         )
     return (
         f"{len(foreign):,} of {len(sentences):,} sentences do not look like English, such as {quoted(foreign[0])}; "
-        "it is the only language of the models"
+        "the models have learned no other language"
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.json_files import parse_json
 from stvg_jax.tree import check_same_parameters, flatten, unflatten
 
 FORMAT = "stvg_jax.checkpoint/1"
@@ -156,7 +157,7 @@ def describe(directory: Path) -> Description:
         raise InputError(f"checkpoint {directory} {kind}; expected a directory with {_DESCRIPTION}{hint}")
     path = directory / _DESCRIPTION
     try:
-        record = json.loads(path.read_text(encoding="utf-8-sig"))
+        record = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{directory} is not a checkpoint: it has no {_DESCRIPTION}") from error
     except RecursionError as error:

@@ -274,3 +274,9 @@ def test_a_parent_that_cannot_hold_it(tmp_path):
 
         refused(make, f"cannot write .*{out}: .*file.*: ")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_description_with_a_byte_order_mark(copy):
+    path, before = copy / "checkpoint.json", checkpoint.describe(copy)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert checkpoint.describe(copy) == before

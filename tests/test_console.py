@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stvg_jax.cli import main
+from stvg_jax.errors import InputError
 from tests.data_pipeline.annotations.folders import generic_file, write_json
 
 ROOT = Path(__file__).parents[1]
@@ -133,3 +134,30 @@ def test_names_of_files_may_be_any_bytes(tmp_path, score):
     done = shell(rf"{STVG} score $'\xff\e[31m\n' --dataset json --annotations $'no\xff\e[31m\nfile'", tmp_path)
     assert done.returncode == 2
     assert r"there is no file or folder no\udcff\x1b[31m" in done.stderr
+
+
+def test_sentences_in_another_language_are_told_once(tmp_path, capsys):
+    """Before the video is read, and without refusing them."""
+    sentences = ["der Hund bellt laut", "the red square", "der Hund bellt laut"]
+    assert main(["ground", str(tmp_path / "none.mp4"), *sentences, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "English" in line] == [
+        "the sentence 'der Hund bellt laut' does not look like English; the models have learned no other language"
+    ]
+    assert "none.mp4" in told[-1]
+
+
+def test_the_library_refuses_half_a_character():
+    from stvg_jax.inference.default import default_checkpoint
+    from stvg_jax.inference.grounder import Grounder
+
+    grounder = Grounder.load(default_checkpoint())
+    for sentences, subjects in (
+        (["the \ud83d man"], None),
+        (["the man"], ["the \udcff"]),
+        (["a man", "\udcff b"], None),
+    ):
+        with pytest.raises(InputError, match="holds half of a character"):
+            grounder.ask(sentences, subjects)
+    (question,) = grounder.ask(["the red \U0001f600 square"])
+    assert question.subject.startswith("the red")

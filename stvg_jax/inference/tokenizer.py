@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stvg_jax.errors import InputError
+from stvg_jax.json_files import read_text
 
 
 class Tokenizer:
@@ -30,7 +31,7 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"{directory} has no tokenizer.json; convert the checkpoint again with --tokenizer DIR")
         try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            self._tokenizer = tokenizers.Tokenizer.from_str(read_text(path))
         except Exception as error:  # the library raises bare Exception
             raise InputError(f"{path} is not a tokenizer: {error}") from error
         self._tokenizer.no_truncation()

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from stvg_jax.errors import InputError, first_line
 from stvg_jax.files import whole_file
+from stvg_jax.json_files import parse_json
 
 SCHEMA = "stvg_jax.replay/1"
 
@@ -108,7 +109,7 @@ def read_replay(path: Path) -> Replay:
         InputError: it cannot be read, or is something else.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_bytes())
         if record.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")
         return Replay(**record)

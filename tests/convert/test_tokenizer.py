@@ -9,6 +9,7 @@ import tokenizers
 
 from convert.tokenizer import save_tokenizer
 from stvg_jax.errors import InputError
+from stvg_jax.inference.tokenizer import Tokenizer
 from tests.tiny import write_byte_tokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -65,6 +66,16 @@ def test_tokenizer_json_is_taken_as_it_is(tmp_path):
     save_tokenizer(tmp_path / "given", tmp_path / "out", size)
     given, written = (tokenizers.Tokenizer.from_file(str(tmp_path / d / "tokenizer.json")) for d in ("given", "out"))
     assert given.to_str() == written.to_str()
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path):
+    size = write_byte_tokenizer(tmp_path / "given")
+    file = tmp_path / "given" / "tokenizer.json"
+    given = tokenizers.Tokenizer.from_file(str(file)).to_str()
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    save_tokenizer(tmp_path / "given", tmp_path / "out", size)
+    assert tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).to_str() == given
+    assert len(Tokenizer(tmp_path / "given", 512)("a man"))
 
 
 def other_models(folder):

@@ -102,7 +102,9 @@ def entry() -> NoReturn:
     try:
         code = main()
     except SystemExit as stop:  # of argparse, after --help and after a wrong command line
-        code = stop.code if isinstance(stop.code, int) else 1
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     code = leave(code)
     if code:
         os._exit(code)

@@ -25,7 +25,7 @@ from stvg_jax.eval.metrics import SampleMetrics, measure
 from stvg_jax.eval.types import Prediction, Truth
 from stvg_jax.files import whole_file
 from stvg_jax.inference.tube import FrameScores
-from stvg_jax.json_files import parse_json, read_json
+from stvg_jax.json_files import parse_json
 
 SCHEMA = "stvg_jax.records/1"
 IDENTITY = "identity.json"
@@ -199,10 +199,10 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
             json.dump({"schema": SCHEMA, "identity": ours}, file, indent=1)
         return
     try:
-        header = read_json(path)
+        header = parse_json(path.read_bytes())
         schema, theirs = header["schema"], header["identity"]
         there, here = _leaves(theirs), _leaves(ours)
-    except (InputError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}); choose another folder") from error
     if schema != SCHEMA:
         raise InputError(f"{path} has schema {shown(schema)}; this version reads {SCHEMA!r}; choose another folder")

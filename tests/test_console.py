@@ -161,3 +161,12 @@ def test_the_library_refuses_half_a_character():
             grounder.ask(sentences, subjects)
     (question,) = grounder.ask(["the red \U0001f600 square"])
     assert question.subject.startswith("the red")
+
+
+def test_programs_that_a_command_starts_have_its_streams(tmp_path):
+    child = [sys.executable, "-c", "import sys; sys.exit(None in (sys.stdin, sys.stdout, sys.stderr))"]
+    (tmp_path / "start.py").write_text(
+        f"import subprocess, sys; from stvg_jax.console import open_streams; open_streams()\n"
+        f"sys.exit(subprocess.run({child!r}).returncode)"
+    )
+    assert shell(f"{shlex.quote(sys.executable)} start.py <&- >&- 2>&-", tmp_path).returncode == 0

@@ -77,6 +77,9 @@ def test_other_types_in_predictions(tmp_path):
         (("predictions", "0", "10"), [1, True, 3, 4], "boxes that are not four numbers (1): 0 (frame 10: [1, True"),
         (("predictions", "0", "10"), [1, 10**400, 3, 4], "boxes that are not four numbers (1): 0 ("),
         (("predictions", "0", "10"), {"a": [[[[]]]]}, "boxes that are not four numbers (1): 0 (frame 10: (('a', [...]"),
+        (("predictions", "0", "10"), [1, 2, 3, 4, 5], "boxes that are not four numbers (1): 0 (frame 10: 5 values)"),
+        (("video_predictions", "0", "sted"), [1, 2, 3], "intervals that are not [first frame, one past the last]"),
+        (("video_predictions", "0", "sted"), [0, 2**53 + 1], "intervals that are not [first frame, one past the last]"),
         (("video_predictions", "0", "sted"), [0, 10**400], "intervals that are not [first frame, one past the last]"),
         (("video_predictions", "0", "sted"), "\x1b[31m" * 10**6, r"(1): 0 ('\x1b[31m"),
     ],
@@ -85,6 +88,13 @@ def test_what_is_wrong_is_named(tmp_path, at, new, message):
     results = read_results(write_json(tmp_path / "p.json", changed(RESULTS, at, new)))
     assert not results.predictions
     assert message in told(results) and len(told(results)) < 1000
+
+
+def test_the_largest_frame_is_read(tmp_path):
+    results = read_results(
+        write_json(tmp_path / "p.json", changed(RESULTS, ("video_predictions", "0", "sted"), [0, 2**53]))
+    )
+    assert results.predictions["0"].interval == (0, 2**53)
 
 
 def test_deep_and_repeated_values(tmp_path):

@@ -155,6 +155,13 @@ def test_what_cannot_be_evaluated(overrides, message, hcstvg, checkpoint, tmp_pa
     assert message in error
 
 
+def test_sentences_in_other_languages_are_counted(whole, hcstvg, checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr("data_pipeline.english.is_english", lambda sentence: False)
+    assert main(arguments(hcstvg, checkpoint, whole, "--config.model.sampling_threshold=0.1")) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert sum("sentences do not look like English, such as " in line for line in told) == 1
+
+
 def test_another_model_does_not_continue(whole, hcstvg, checkpoint, capsys):
     before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     changed = arguments(hcstvg, checkpoint, whole, "--config.model.sampling_threshold=0.1")

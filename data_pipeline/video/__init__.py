@@ -2,7 +2,8 @@
 
 `open_video` builds a table of presentation times by reading the packets once, without decoding them. The table says
 how many frames the file shows and where the keyframes are, so that any frame can be reached by a seek and recognised
-by its time; nothing is ever computed from an average frame rate. Damage is an error, never a substitute frame.
+by its time; nothing is ever computed from an average frame rate. Where times cannot be trusted, frames are counted by
+decoding. Damage is an error, never a substitute frame.
 """
 
 from data_pipeline.video.opening import DECODERS, open_video

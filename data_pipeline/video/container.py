@@ -7,19 +7,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import av
+from av.codec.context import Flags
 from av.stream import Disposition
 
 from stvg_jax.errors import InputError
 
 # Text that ffmpeg would draw or follow as a playlist, and still images: none of them is a video file.
 _NOT_VIDEO_FORMATS = {"tty", "hls", "dash", "concat", "image2", "imf", "sdp", "rtsp"}
+# Twice the pixels of an 8K frame. A decoder holds several pictures, so that one of this size already needs a gigabyte,
+# while a file of some kilobytes can claim pictures that fill any memory.
+MAX_PIXELS = 8192 * 8192
+SIZE_RULE = f"at most {MAX_PIXELS:,} (8192 x 8192) are read; make them smaller, as with `ffmpeg -vf scale=1920:-2`"
 
 
-def open_container(path: pathlib.Path) -> Any:
+def open_container(path: pathlib.Path, options: dict[str, str] | None = None) -> Any:
     """The file as PyAV's input container; InputError where ffmpeg cannot read it or it is of a kind without video."""
     try:
         # An absolute path cannot be taken for a URL; what a file itself refers to, ffmpeg looks for in files only.
-        container = av.open(str(path.resolve()))
+        options = {"max_pixels": str(MAX_PIXELS), **(options or {})}
+        container = av.open(str(path.resolve()), options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
@@ -36,14 +42,23 @@ def video_stream(container: Any, path: pathlib.Path) -> Any:
     """The track that the ffmpeg program would take: the default one, then the largest; never a cover picture.
 
     Raises:
-        InputError: there is none; the container is closed then.
+        InputError: there is none, or its pictures are too large; the container is closed then.
     """
     tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
     if not tracks:
         kinds = sorted({s.type for s in container.streams if s.type != "video"}) or ["nothing"]
         container.close()
         raise InputError(f"{path}: no video track in this file, only {', '.join(kinds)}; give a file with pictures")
-    return max(tracks, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
+    track = max(tracks, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
+    if track.width * track.height > MAX_PIXELS:
+        size = f"{track.width} x {track.height}"
+        container.close()
+        raise InputError(f"{path}: pictures of {size} pixels; {SIZE_RULE}")
+    # The decoder checks every picture, as a stream may change its size half-way.
+    track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    # Otherwise ffmpeg rounds what is cropped on the left to what suits the processor, and shows a wider picture.
+    track.codec_context.flags |= Flags.unaligned
+    return track
 
 
 def demux(container: Any, stream: Any = None) -> Iterator[Any]:

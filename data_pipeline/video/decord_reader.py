@@ -21,7 +21,8 @@ class DecordReader(VideoReader):
     """decord behind our interface, for files where it agrees with the presentation-time table.
 
     decord returns wrong frames without an error where an edit list trims the track and after jumps between open groups
-    of pictures, and ignores rotation. It also goes on decoding in the background after a read, which costs memory.
+    of pictures, and ignores rotation and mirroring. It also goes on decoding in the background after a read, which
+    costs memory.
     """
 
     def __init__(self, decord: Any, exact: PyAVReader) -> None:
@@ -81,6 +82,10 @@ def _decord_unfit(exact: PyAVReader) -> str:
         return "the file has open groups of pictures, where decord returns wrong frames after a jump"
     if exact.info.rotation:
         return f"the file is rotated by {exact.info.rotation} degrees, which decord ignores"
+    if exact.info.mirrored:
+        return "the file is mirrored, which decord ignores"
+    if not exact.has_times():
+        return "the file has no times in display order, without which decord returns wrong frames"
     return ""
 
 

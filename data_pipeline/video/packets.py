@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
+from av.format import Flags
 
 from data_pipeline.video.container import demux, open_container, video_stream
 
@@ -14,6 +17,8 @@ from data_pipeline.video.container import demux, open_container, video_stream
 _FORMATS_WITH_TIMES = {"mov", "matroska", "mpegts", "flv"}
 # A file of these is whole from its first packet; a recorded stream may begin in the middle of one.
 _FORMATS_WITH_INDEX = {"mov", "matroska"}
+# Their headers tell the length; elsewhere ffmpeg works it out from the packets or the bit rate.
+_FORMATS_WITH_LENGTH = {"matroska", "flv", "asf"}
 # Header durations are rounded and may count the last frame differently; losing more than this is damage.
 _DURATION_SLACK_SEC = 0.5
 
@@ -22,23 +27,37 @@ _DURATION_SLACK_SEC = 0.5
 class Packets:
     """The packets of one video track in decoding order; every array has one entry per packet.
 
-    `indexed` and `timed` say what the container promises (see the constants); `lost_sec` is by how much the packets of
-    all tracks fall short of the length in the file's header.
+    `number` is the place of the track among the video tracks of the file. `indexed`, `timed` and `seekable` say what
+    the container promises (see the constants). `reordered` is whether the decoder may show packets in another order.
+    `lost_sec` and `lost_packets` are by how much the packets of all tracks, and those of this track, fall short of
+    what the file's header says. `rate` is ffmpeg's guess of the frames per second. `size` is (width, height) by the
+    header, (0, 0) where unknown.
     """
 
     codec: str
+    number: int
+    size: tuple[int, int]
     indexed: bool
     timed: bool
+    seekable: bool
+    reordered: bool
     lost_sec: float
+    lost_packets: int
+    time_base: Fraction
+    rate: Fraction | None
     pts: list[int | None]
     key: np.ndarray
     shown: np.ndarray
     broken: np.ndarray
     duration: np.ndarray
 
-    def incomplete(self) -> bool:
-        """Whether the container promises more than its packets hold."""
-        return bool(self.lost_sec or (self.indexed and self.broken.any()))
+    def shortage(self) -> str:
+        """A clause that says in what the packets fall short of what the container promises; "" where they do not."""
+        if self.lost_packets:
+            return f"the file holds {self.lost_packets:,} frames fewer than its header tells"
+        if self.lost_sec:
+            return f"the file ends {self.lost_sec:.1f} s before the end that its header tells"
+        return "some of its packets are marked as damaged" if self.indexed and self.broken.any() else ""
 
     def has_open_gops(self) -> bool:
         """Whether frames that follow a keyframe in the file are shown before it and need pictures from before it."""
@@ -67,25 +86,53 @@ def scan_packets(path: pathlib.Path) -> Packets:
     with open_container(path) as container:
         stream = video_stream(container, path)
         names = set(container.format.name.split(","))
-        rows, end = [], 0.0
+        rows, end, dts = [], 0.0, []
         for p in demux(container):
             if p.pts is not None:
                 end = max(end, float((p.pts + (p.duration or 0)) * p.time_base))
+            if p.dts is not None and p.stream_index == stream.index:
+                dts.append(p.dts)
             if p.size and p.stream_index == stream.index:
                 rows.append((p.pts, p.is_keyframe, not p.is_discard, p.is_corrupt, p.duration or 0))
         lost = 0.0
-        if "matroska" in names and container.duration is not None:
+        if names & _FORMATS_WITH_LENGTH and container.duration is not None:
             lost = container.duration / av.time_base - end
-        codec = stream.codec_context.name
+        context = stream.codec_context
+        about = {
+            "codec": context.name,
+            "number": container.streams.video.index(stream),
+            "size": (stream.width, stream.height),
+            "indexed": bool(names & _FORMATS_WITH_INDEX),
+            "timed": bool(names & _FORMATS_WITH_TIMES),
+            "seekable": not container.format.flags & Flags.no_timestamps.value,
+            "reordered": context.has_b_frames,
+            "lost_sec": lost if lost > _DURATION_SLACK_SEC else 0.0,
+            "lost_packets": _lost_packets(path, stream, names, dts),
+            "time_base": stream.time_base,
+            "rate": stream.guessed_rate,
+        }
     pts, key, shown, broken, duration = zip(*rows, strict=True) if rows else ((),) * 5
     return Packets(
-        codec=codec,
-        indexed=bool(names & _FORMATS_WITH_INDEX),
-        timed=bool(names & _FORMATS_WITH_TIMES),
-        lost_sec=lost if lost > _DURATION_SLACK_SEC else 0.0,
+        **about,
         pts=list(pts),
         key=np.array(key, bool),
         shown=np.array(shown, bool),
         broken=np.array(broken, bool),
         duration=np.array(duration, np.int64),
     )
+
+
+def _lost_packets(path: pathlib.Path, stream: Any, names: set[str], dts: list[int]) -> int:
+    """How many of the packets that the header claims are missing; `dts` are the decoding times of the others."""
+    if stream.frames <= len(dts) or not dts:
+        return 0
+    if "avi" in names:
+        # The header counts units of time; ffmpeg passes over the empty ones.
+        step = int(np.max(np.diff(dts), initial=1))
+        return max(0, (stream.frames - dts[-1]) // step - 1)
+    if "mov" in names:
+        # An edit list may leave out packets at the track's ends.
+        with open_container(path, {"ignore_editlist": "1"}) as container:
+            whole = container.streams[stream.index]
+            return max(0, stream.frames - sum(1 for p in demux(container, whole) if p.dts is not None))
+    return 0

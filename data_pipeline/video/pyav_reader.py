@@ -11,15 +11,19 @@ from collections.abc import Iterator
 import av
 import numpy as np
 
+from data_pipeline.video.container import SIZE_RULE
+from data_pipeline.video.display import Display
+from data_pipeline.video.headers import read_headers
 from data_pipeline.video.packets import scan_packets
 from data_pipeline.video.reader import VideoInfo, VideoReader
 from data_pipeline.video.session import Damaged, Session
-from data_pipeline.video.table import Table, table_by_decoding, table_from_packets, time_unit
-from data_pipeline.video.truncation import count_missing_bytes
+from data_pipeline.video.table import Table, table_by_decoding, table_from_packets
 from stvg_jax.errors import InputError
 
 # A seek throws away the frames that the decoder is working on; nearer than this, decoding on is cheaper.
 _SEEK_MARGIN = 8
+# So many frames at the start must come as the packets' times say before these are believed.
+_FRAMES_TRIED = 4
 
 
 class PyAVReader(VideoReader):
@@ -37,19 +41,23 @@ class PyAVReader(VideoReader):
         self._path = path
         self._allow_partial = allow_partial
         self._session: Session | None = None
-        self._next = 0
+        # The id of the next frame that the session delivers; None after a seek, which may end before its keyframe.
+        self._next: int | None = 0
         # 0: seeks and threads; 1: from the start, for files where seeks go astray; 2: on one thread too.
         self._caution = 0
         # Packets from here on are damaged and never shown to the decoder; None when nothing is known to be damaged.
         self._limit: int | None = None
-        self._missing_bytes = count_missing_bytes(path)
+        # Kept from the trial at the start until the video is described.
+        self._first: av.VideoFrame | None = None
+        self._headers = read_headers(path)
         self._packets = scan_packets(path)
         self._table = self._tabulate()
         if allow_partial:
             self._keep_good_frames()
-        elif self._missing_bytes or self._packets.incomplete():
-            raise self._damage()
-        self.info = self._describe()
+        elif self._headers.damage or self._packets.shortage():
+            good = self._find_damage()[0] if self._table.exact else len(self._table)
+            raise self._damage_error(good, len(self._table))
+        self._display, self.info = self._describe()
 
     @property
     def trimmed(self) -> bool:
@@ -60,6 +68,13 @@ class PyAVReader(VideoReader):
     def has_open_gops(self) -> bool:
         """Whether some frames can only be decoded from the keyframe before the nearest one."""
         return self._packets.has_open_gops()
+
+    def has_times(self) -> bool:
+        """Whether frames carry their times, in display order. Decodes everything where the packets leave it open."""
+        keys = self._packets.key & self._packets.shown
+        if self._table.exact and np.count_nonzero(self._table.key) < np.count_nonzero(keys):
+            self._recount()
+        return self._table.exact
 
     def close(self) -> None:
         if self._session is not None:
@@ -84,6 +99,8 @@ class PyAVReader(VideoReader):
         if self._caution < 2:
             self._caution += 1
             return
+        if self._recount():
+            return
         # The decoder runs ahead of what it shows and may meet damage that the wanted frame does not depend on.
         good, limit = self._find_damage() if self._table.exact and self._limit is None else (0, None)
         if frame_id >= good or limit is None:
@@ -91,6 +108,19 @@ class PyAVReader(VideoReader):
             self._forget_damage()
             raise error
         self._limit = limit
+
+    def _recount(self) -> bool:
+        """Whether the times are of the wrong frames; frames are counted from now on if so.
+
+        Only times change hands: there are as many frames, and what has been read up to here was right.
+        """
+        if not self._table.exact or self._limit is not None:
+            return False
+        table, limit = table_by_decoding(self._path, self._packets)
+        if limit is not None or table.exact or len(table) != len(self._table):
+            return False
+        self._table, self._caution = table, 0
+        return True
 
     def _forget_damage(self) -> None:
         """Leaves the frames behind the damage within reach of a seek, whatever has been read before."""
@@ -105,20 +135,21 @@ class PyAVReader(VideoReader):
             index = self._table.find(frame.pts) if self._table.exact else self._next
             if index is None:
                 continue
+            # A frame that is out of turn tells that one is lost, or that the times are of the wrong frames.
+            if index > frame_id or (self._next is not None and index != self._next):
+                break
             self._next = index + 1
             if index == frame_id:
-                return self._picture(frame)
-            if index > frame_id:
-                break
+                return self._display.picture(frame)
         raise Damaged
 
     def _must_jump(self, frame_id: int) -> bool:
-        if self._session is None or frame_id < self._next:
+        if self._session is None or self._next is None or frame_id < self._next:
             return True
         return self._can_seek() and self._table.keyframe_before(frame_id) > self._next + _SEEK_MARGIN
 
     def _can_seek(self) -> bool:
-        return self._table.exact and self._caution == 0 and self._limit is None
+        return self._packets.seekable and self._table.exact and self._caution == 0 and self._limit is None
 
     def _jump(self, frame_id: int) -> None:
         key = self._table.keyframe_before(frame_id)
@@ -129,14 +160,7 @@ class PyAVReader(VideoReader):
             self._session = Session(self._path, self._packets, threads, self._limit)
         if seek:
             self._session.seek(int(self._table.pts[key]))
-        self._next = 0
-
-    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
-        turned = self.info.rotation % 180 != 0
-        width, height = (self.info.height, self.info.width) if turned else (self.info.width, self.info.height)
-        # A stream may change its size half-way; like the ffmpeg program, every frame takes the size of the first.
-        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(picture, k=self.info.rotation // 90))
+        self._next = None if seek else 0
 
     def _tabulate(self) -> Table:
         table = table_from_packets(self._packets)
@@ -145,23 +169,24 @@ class PyAVReader(VideoReader):
         if table is None:
             table, self._limit = table_by_decoding(self._path, self._packets)
             if self._limit is not None and not self._allow_partial:
-                raise _damage_error(self._path, len(table), None, self._missing_bytes)
+                raise self._damage_error(len(table), None)
         if not len(table):
-            raise _damage_error(self._path, 0, None, self._missing_bytes)
+            raise self._damage_error(0, None)
         return table
 
     def _without_lost_start(self, table: Table) -> Table | None:
         """Drops frames at the start that need pictures from before it; None if decoding contradicts the table."""
         leading = self._packets.leading()
         first_sure = next((i for i, p in enumerate(table.pts) if int(p) not in leading), len(table))
-        seen = set()
+        seen = []
         with Session(self._path, self._packets) as session, contextlib.suppress(Damaged):
             for frame in session.frames:
                 index = table.find(frame.pts)
-                if index is None:
+                if index is None or (seen and index <= seen[-1]) or (index > first_sure and index - 1 not in seen):
                     return None
-                seen.add(index)
-                if index >= first_sure:
+                self._first = self._first or frame
+                seen.append(index)
+                if index >= first_sure and len(seen) >= _FRAMES_TRIED:
                     break
         keep = np.array([i >= first_sure or i in seen for i in range(len(table))], bool)
         return dataclasses.replace(table, pts=table.pts[keep], key=table.key[keep])
@@ -171,7 +196,7 @@ class PyAVReader(VideoReader):
         if self._table.exact and self._limit is None:
             good, self._limit = self._find_damage()
         if not good:
-            raise _damage_error(self._path, 0, None, self._missing_bytes)
+            raise self._damage_error(0, None)
         self._table = self._table.first(good)
 
     def _find_damage(self) -> tuple[int, int | None]:
@@ -191,34 +216,53 @@ class PyAVReader(VideoReader):
         return next((i for i in range(len(self._table)) if i not in seen), len(self._table)), limit
 
     def _damage(self) -> InputError:
-        good = self._find_damage()[0] if self._table.exact else self._next
-        return _damage_error(self._path, good, len(self._table), self._missing_bytes)
+        good = self._find_damage()[0] if self._table.exact else self._next or 0
+        return self._damage_error(good, len(self._table))
 
-    def _describe(self) -> VideoInfo:
+    def _describe(self) -> tuple[Display, VideoInfo]:
+        frame, self._first = self._first or self._decode_first(), None
+        display, table = Display(self._path, frame, self._headers.crop(self._packets.number)), self._table
+        duration = float((table.end - int(table.pts[0])) * table.unit)
+        timestamps = (table.pts - table.pts[0]).astype(np.float64) * float(table.unit)
+        timestamps.setflags(write=False)
+        info = VideoInfo(
+            self._path,
+            display.width,
+            display.height,
+            len(table) / duration,
+            len(table),
+            duration,
+            display.orientation.rotation,
+            display.orientation.mirrored,
+            timestamps,
+        )
+        return display, info
+
+    def _decode_first(self) -> av.VideoFrame:
         try:
             with Session(self._path, self._packets, limit=self._limit) as session:
                 frame = next(session.frames, None)
-                time_base, guess = session.stream.time_base, session.stream.guessed_rate
         except Damaged:
             raise self._damage() from None
         if frame is None:
-            raise _damage_error(self._path, 0, None, self._missing_bytes)
-        rotation = round(frame.rotation / 90) * 90 % 360
-        size = (frame.width, frame.height) if rotation % 180 == 0 else (frame.height, frame.width)
-        count = len(self._table)
-        unit = time_unit(self._table, time_base, guess)
-        duration = float(max(self._table.end - int(self._table.pts[0]), 1) * unit)
-        timestamps = (self._table.pts - self._table.pts[0]).astype(np.float64) * float(unit)
-        timestamps.setflags(write=False)
-        return VideoInfo(self._path, *size, count / duration, count, duration, rotation, timestamps)
+            raise self._damage_error(0, None)
+        return frame
 
-
-def _damage_error(path: pathlib.Path, good: int, count: int | None, missing_bytes: int) -> InputError:
-    where = f"frame {good}" + (f" of {count}" if count is not None and count > good else "")
-    cause = f" (the file is cut short by {missing_bytes:,} bytes)" if missing_bytes else ""
-    if not good:
-        return InputError(f"{path}: no frame of this video can be decoded{cause}; re-encode it or use another file")
-    return InputError(
-        f"{path}: {where} cannot be decoded{cause}, {good} frames before it are good; "
-        f"repair or re-encode the video, or use --allow-partial to work with the first {good} frames"
-    )
+    def _damage_error(self, good: int, count: int | None) -> InputError:
+        """For a video with so many good frames of the ones that it should have, None where that is unknown."""
+        cause = self._headers.damage or self._packets.shortage()
+        if not good:
+            if not cause and 0 in self._packets.size:
+                cause = f"no picture has a known size, or all are too large: {SIZE_RULE}"
+            cause = f" ({cause})" if cause else ""
+            return InputError(
+                f"{self._path}: no frame of this video can be decoded{cause}; re-encode it or use another file"
+            )
+        way_out = f"repair or re-encode the video, or use --allow-partial to work with the first {good} frames"
+        if cause and good == count:
+            return InputError(f"{self._path}: {cause}; {way_out}")
+        where = f"frame {good}" + (f" of {count}" if count is not None and count > good else "")
+        cause = f" ({cause})" if cause else ""
+        return InputError(
+            f"{self._path}: {where} cannot be decoded{cause}, {good} frames before it are good; {way_out}"
+        )

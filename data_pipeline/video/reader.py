@@ -17,11 +17,12 @@ class VideoInfo:
 
     Attributes:
         path: the file.
-        width, height: pixels of a displayed frame, after rotation.
+        width, height: pixels of a displayed frame, after cropping and turning.
         fps: average displayed frames per second.
         frame_count: number of frames that can be shown; ids run from 0 to frame_count - 1 in display order.
         duration_sec: from the beginning of the first frame to the end of the last.
         rotation: degrees counter-clockwise by which decoded pictures are turned for display: 0, 90, 180 or 270.
+        mirrored: whether the turned pictures are then mirrored, left for right.
         timestamps_sec: float64 [frame_count], when each frame appears, in seconds after the first.
     """
 
@@ -32,6 +33,7 @@ class VideoInfo:
     frame_count: int
     duration_sec: float
     rotation: int
+    mirrored: bool
     timestamps_sec: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 

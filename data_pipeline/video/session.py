@@ -71,7 +71,7 @@ class Session:
                     raise Damaged
 
     def _from_keyframe(self) -> Iterator[av.VideoFrame]:
-        begin = None
+        begin, begun = None, False
         for packet in demux(self._container, self.stream):
             if begin is None:
                 begin = packet.pts
@@ -83,7 +83,8 @@ class Session:
                     continue
                 raise Damaged from error
             for frame in decoded:
-                if begin is None or frame.pts is None or frame.pts < begin:
+                begun = begun or (begin is not None and frame.pts is not None and frame.pts >= begin)
+                if not begun:
                     continue
                 if frame.is_corrupt:
                     raise Damaged

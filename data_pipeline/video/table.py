@@ -15,6 +15,7 @@ from data_pipeline.video.session import Damaged, Session
 # In these every packet is one displayed frame; elsewhere there are hidden frames, packed frames or lone fields, so the
 # frames have to be counted by decoding.
 _ONE_FRAME_PER_PACKET = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "ffv1"}
+_USUAL_RATE = 25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Table:
         pts: int64 [n], increasing, in units of the time base.
         key: bool [n], whether decoding can start at the frame.
         end: when the last frame ends, in the same units.
+        unit: seconds per unit of these times.
         exact: whether decoded frames carry these times; otherwise frames are told apart by counting from the start.
         trimmed: whether an edit list hides packets of the track.
     """
@@ -32,6 +34,7 @@ class Table:
     pts: np.ndarray
     key: np.ndarray
     end: int
+    unit: Fraction
     exact: bool
     trimmed: bool
 
@@ -68,11 +71,35 @@ def table_from_packets(packets: Packets) -> Table | None:
     times = [packets.pts[i] for i in chosen]
     if any(t is None for t in times) or len(set(times)) != len(times) or not times:
         return None
-    pts = np.array(times, np.int64)
+    pts, key = np.array(times, np.int64), packets.key[chosen]
+    if packets.reordered:
+        key = _sure_keys(pts, key)
+        if key is None:
+            return None
     order = np.argsort(pts)
-    pts, last = pts[order], int(packets.duration[chosen[order[-1]]])
-    trimmed = not packets.shown.all()
-    return Table(pts, packets.key[chosen][order], int(pts[-1]) + (last or _usual_step(pts)), True, trimmed)
+    end = _end(pts[order], packets, packets.time_base, int(packets.duration[chosen[order[-1]]]))
+    return Table(pts[order], key[order], end, packets.time_base, True, not packets.shown.all())
+
+
+def _sure_keys(pts: np.ndarray, key: np.ndarray) -> np.ndarray | None:
+    """The keyframes at which decoding can start, of a stream whose pictures may be shown in another order.
+
+    Some files keep the order of decoding in their times, as those made out of an AVI do. A run of packets from one
+    keyframe to the next whose times only go up may be of that kind, and its keyframe may be shown after others of the
+    run, so that it is no place to start counting. None where the times of all packets only go up, or contradict a
+    keyframe, since what is decoded before a keyframe is also shown before it.
+    """
+    latest = np.maximum.accumulate(pts)
+    backwards = np.flatnonzero(pts[1:] < pts[:-1]) + 1
+    starts = np.flatnonzero(key)
+    if (len(pts) > 2 and not len(backwards)) or np.any(latest[starts[starts > 0] - 1] > pts[starts[starts > 0]]):
+        return None
+    after = np.append(starts[1:], len(pts))
+    reordered = np.searchsorted(backwards, after) > np.searchsorted(backwards, starts + 1)
+    sure = np.zeros_like(key)
+    # Decoding from the first packet is always right.
+    sure[starts[reordered | (starts == 0)]] = True
+    return sure
 
 
 def table_by_decoding(path: pathlib.Path, packets: Packets) -> tuple[Table, int | None]:
@@ -88,18 +115,47 @@ def table_by_decoding(path: pathlib.Path, packets: Packets) -> tuple[Table, int 
             frames = [(frame.pts, bool(frame.key_frame)) for frame in session.frames]
     times, keys = [pts for pts, _ in frames], [key for _, key in frames]
     exact = all(t is not None for t in times) and all(a < b for a, b in zip(times, times[1:], strict=False))
-    pts = np.array(times if exact else range(len(times)), np.int64)
-    trimmed = not packets.shown.all()
-    return Table(pts, np.array(keys, bool), int(pts[-1]) + _usual_step(pts) if times else 0, exact, trimmed), limit
+    pts, unit = (np.array(times, np.int64), packets.time_base) if exact else _sorted_times(times, packets)
+    table = Table(pts, np.array(keys, bool), _end(pts, packets, unit), unit, exact, not packets.shown.all())
+    return table, limit
+
+
+def _sorted_times(times: list[int | None], packets: Packets) -> tuple[np.ndarray, Fraction]:
+    """Times that go up by at least one unit, and the unit, for frames that have the given times in any order.
+
+    Frames are evenly spaced where one has no time, as in formats without times, or most have the time of another.
+    """
+    if None in times or 2 * len(set(times)) < len(times):
+        return np.arange(len(times)), 1 / _rate(packets)
+    steps = np.arange(len(times))
+    return np.maximum.accumulate(np.sort(_continued(times)) - steps) + steps, packets.time_base
+
+
+def _continued(times: list[int]) -> np.ndarray:
+    """The times, going on where they start again from the beginning, as those of files that were joined do."""
+    step, offset, first, latest = _usual_step(np.unique(times)), 0, times[0], times[0]
+    continued = times[:1]
+    for time in times[1:]:
+        if time <= first:
+            offset += latest + step - time
+            first = latest = time
+        latest = max(latest, time)
+        continued.append(time + offset)
+    return np.array(continued, np.int64)
+
+
+def _end(pts: np.ndarray, packets: Packets, unit: Fraction, last_duration: int = 0) -> int:
+    """When the last frame ends: after its own duration, the median one, or the one of the usual rate."""
+    if not len(pts):
+        return 0
+    step = last_duration if last_duration > 0 else _usual_step(pts)
+    return int(pts[-1]) + (step or max(1, round(1 / _rate(packets) / unit)))
+
+
+def _rate(packets: Packets) -> Fraction:
+    return packets.rate if packets.rate and packets.rate > 0 else Fraction(_USUAL_RATE)
 
 
 def _usual_step(pts: np.ndarray) -> int:
     """The median time between frames; 0 for a single frame."""
     return int(np.median(np.diff(pts))) if len(pts) > 1 else 0
-
-
-def time_unit(table: Table, time_base: Fraction, guessed_rate: Fraction | None) -> Fraction:
-    """Seconds per unit of the table. Frames without times of their own are taken as evenly spaced."""
-    if table.exact and table.end > int(table.pts[0]):
-        return time_base
-    return 1 / guessed_rate if guessed_rate else Fraction(1, 25)

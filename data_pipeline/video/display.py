@@ -1,0 +1,157 @@
+"""Decoded frames as the ffmpeg program shows them: cropped, turned or mirrored, of one size, in RGB."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer, Type
+
+from stvg_jax.errors import InputError, first_line
+
+# Fewer degrees off a quarter turn are taken for rounding, as in the ffmpeg program.
+_ROUNDING_DEGREES = 1.0
+# By turn and mirror: ffmpeg's filters. They run before the conversion to RGB, which interpolates colours, so that
+# turning the converted picture would give other values.
+_FILTERS = {
+    (0, False): (),
+    (0, True): (("hflip", ""),),
+    (90, False): (("transpose", "cclock"),),
+    (90, True): (("transpose", "clock_flip"),),
+    (180, False): (("hflip", ""), ("vflip", "")),
+    (180, True): (("vflip", ""),),
+    (270, False): (("transpose", "clock"),),
+    (270, True): (("transpose", "cclock_flip"),),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """Pixels that the container cuts off each side of decoded pictures, before they are turned."""
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """A turn counter-clockwise, in degrees (0, 90, 180, 270), then perhaps a mirror image, left for right."""
+
+    rotation: int = 0
+    mirrored: bool = False
+
+
+class Display:
+    """Makes the shown picture of every frame of a video, all of the size of the first.
+
+    Args:
+        path: the video, for messages.
+        first: the first shown frame.
+        crop: cut off every decoded picture.
+
+    Raises:
+        InputError: pictures are to be turned by other than quarter turns, or nothing is left after cropping.
+    """
+
+    def __init__(self, path: pathlib.Path, first: av.VideoFrame, crop: Crop) -> None:
+        self._path = path
+        self._crop = crop
+        self.orientation = _orientation(path, first)
+        self._size = ""
+        self._graph: Graph | None = None
+        self._input: tuple | None = None
+        if crop.left + crop.right >= first.width or crop.top + crop.bottom >= first.height:
+            raise InputError(
+                f"{path}: its cropping leaves nothing of pictures of {first.width} x {first.height} pixels; "
+                "re-encode the video"
+            )
+        # Cropping keeps to whole samples of colour, so that the size is known from a picture only.
+        self.height, self.width, _ = self.picture(first).shape
+        self._size = f"{self.width}:{self.height}"
+
+    def picture(self, frame: av.VideoFrame) -> np.ndarray:
+        """The frame as shown: uint8 [height, width, 3], RGB.
+
+        Raises:
+            InputError: the frame is to be turned or mirrored otherwise than the first one, or ffmpeg cannot convert it.
+        """
+        if _orientation(self._path, frame) != self.orientation:
+            raise InputError(
+                f"{self._path}: pictures are turned in different ways at different times, and frames of one video must "
+                "stand alike; re-encode it"
+            )
+        kind = (frame.width, frame.height, frame.format.name)
+        try:
+            if self._graph is None or kind != self._input:
+                self._graph, self._input = self._conversion(frame), kind
+            self._graph.push(frame)
+            return self._graph.pull().to_ndarray()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self._path}: a picture of {frame.width} x {frame.height} pixels in the format {frame.format.name} "
+                f"cannot be turned into RGB ({first_line(error)}); re-encode the video"
+            ) from error
+
+    def _conversion(self, frame: av.VideoFrame) -> Graph:
+        graph = Graph()
+        nodes = [
+            graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
+        ]
+        left, right, top, bottom = dataclasses.astuple(self._crop)
+        if self._crop != Crop():
+            nodes.append(graph.add("crop", f"iw-{left + right}:ih-{top + bottom}:{left}:{top}"))
+        turn = _FILTERS[self.orientation.rotation, self.orientation.mirrored]
+        nodes += [graph.add(name, arguments) if arguments else graph.add(name) for name, arguments in turn]
+        # A stream may change its size half-way; like the ffmpeg program, every frame takes the size of the first.
+        nodes.append(graph.add("scale", self._size) if self._size else graph.add("scale"))
+        nodes.append(graph.add("format", "rgb24"))
+        nodes.append(graph.add("buffersink"))
+        for source, sink in zip(nodes, nodes[1:], strict=False):
+            source.link_to(sink)
+        graph.configure()
+        return graph
+
+
+def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation:
+    try:
+        # A frame's own `side_data` refers back to the frame, which then keeps its memory until the next collection.
+        matrices = {bytes(data) for data in SideDataContainer(frame) if data.type == Type.DISPLAYMATRIX}
+    except ValueError:  # the frame carries something else that this PyAV has no name for
+        if frame.rotation % 90 == 0:
+            return Orientation(frame.rotation % 360)
+        raise _orientation_error(path, f"by {frame.rotation} degrees") from None
+    if not matrices:
+        return Orientation()
+    if len(matrices) > 1:
+        raise _orientation_error(path, "in two ways at once")
+    return _from_matrix(path, np.frombuffer(matrices.pop(), np.int32))
+
+
+def _from_matrix(path: pathlib.Path, matrix: np.ndarray) -> Orientation:
+    """The turn and mirror of a display matrix (a, b, u, c, d, v, x, y, w): x' = ax + cy, y' = bx + dy."""
+    a, b, u, c, d, v, *_ = (int(value) for value in matrix)
+    # Some writers leave it empty; ffmpeg shows such pictures as they are.
+    if not any((a, b, c, d)):
+        return Orientation()
+    rounding = math.tan(math.radians(_ROUNDING_DEGREES))
+    if not (u or v):
+        if max(abs(b), abs(c)) <= rounding * min(abs(a), abs(d)):
+            return Orientation(180 if d < 0 else 0, (a < 0) != (d < 0))
+        if max(abs(a), abs(d)) <= rounding * min(abs(b), abs(c)):
+            return Orientation(90 if b < 0 else 270, (b < 0) == (c < 0))
+    values = ", ".join(f"{value / 65536:g}" for value in (a, b, c, d))
+    raise _orientation_error(path, f"by the display matrix ({values})")
+
+
+def _orientation_error(path: pathlib.Path, how: str) -> InputError:
+    return InputError(
+        f"{path}: its pictures are to be turned {how}, and only quarter turns and mirror images are supported; "
+        "re-encode it upright, with `ffmpeg -noautorotate` if the turn is a mistake"
+    )

@@ -1,0 +1,121 @@
+"""The boxes of an MP4 or QuickTime file."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO
+
+from data_pipeline.video.display import Crop
+
+FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
+# No sound file has more boxes in one box; a hostile one is not worth the time.
+_MOST_BOXES = 100_000
+_SAMPLE_ENTRY_BYTES = 78
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A video track: whether its header gives its times a unit, and what is cut off its pictures."""
+
+    timed: bool
+    crop: Crop
+
+
+def end(file: BinaryIO, size: int) -> int:
+    """The length of the file by what its outermost boxes claim to hold."""
+    offset = 0
+    for name, _, stop in _boxes(file, 0, size):
+        # An unknown name past the first box is padding, not a box.
+        if not name.isalnum():
+            break
+        offset = stop
+    return offset
+
+
+def tracks(file: BinaryIO, size: int) -> list[Track]:
+    """The video tracks in the order of the file."""
+    found = []
+    for movie in _inside(file, (0, size), b"moov"):
+        timed = _has_unit(file, movie, b"mvhd")
+        for track in _inside(file, movie, b"trak"):
+            for media in _inside(file, track, b"mdia"):
+                handler = next(_inside(file, media, b"hdlr"), None)
+                if handler is not None and _read(file, handler, 8, 4) == b"vide":
+                    found.append(Track(timed and _has_unit(file, media, b"mdhd"), _crop(file, media)))
+    return found
+
+
+def _has_unit(file: BinaryIO, region: tuple[int, int], name: bytes) -> bool:
+    """Whether a header gives a number of units per second."""
+    header = next(_inside(file, region, name), None)
+    if header is None:
+        return False
+    wide = _read(file, header, 0, 1) == b"\x01"
+    return any(_read(file, header, 20 if wide else 12, 4))
+
+
+def _crop(file: BinaryIO, media: tuple[int, int]) -> Crop:
+    """What the clean aperture leaves out of pictures, as the ffmpeg program from version 7 on."""
+    region = media
+    for name in (b"minf", b"stbl", b"stsd"):
+        region = next(_inside(file, region, name), None)
+        if region is None:
+            return Crop()
+    entry = next(_boxes(file, region[0] + 8, region[1]), None)
+    if entry is None:
+        return Crop()
+    body = entry[1:]
+    aperture = next(_inside(file, (body[0] + _SAMPLE_ENTRY_BYTES, body[1]), b"clap"), None)
+    if aperture is None:
+        return Crop()
+    width, height = _numbers(_read(file, body, 24, 4), 2)
+    pairs = _numbers(_read(file, aperture, 0, 32), 4)
+    if len(pairs) != 8 or not all(pairs[1::2]):
+        return Crop()
+    wide, high, right, down = (Fraction(n, d) for n, d in zip(pairs[::2], pairs[1::2], strict=True))
+    left, after_left = _span(width, wide, right)
+    top, after_top = _span(height, high, down)
+    crop = Crop(left, width - after_left, top, height - after_top)
+    return crop if min(dataclasses.astuple(crop)) >= 0 and left < after_left and top < after_top else Crop()
+
+
+def _span(length: int, clean: Fraction, offset: Fraction) -> tuple[int, int]:
+    """The first pixel of a clean aperture around the middle of a picture, and one past the last."""
+    middle, half = Fraction(length - 1, 2) + offset, (clean - 1) / 2
+    return math.floor(middle - half), math.floor(middle + half) + 1
+
+
+def _numbers(data: bytes, width: int) -> list[int]:
+    return [int.from_bytes(data[i : i + width], "big", signed=width == 4) for i in range(0, len(data), width)]
+
+
+def _read(file: BinaryIO, region: tuple[int, int], offset: int, count: int) -> bytes:
+    """`count` bytes of a box's body, fewer where it is shorter."""
+    file.seek(region[0] + offset)
+    return file.read(max(0, min(count, region[1] - region[0] - offset)))
+
+
+def _inside(file: BinaryIO, region: tuple[int, int], name: bytes) -> Iterator[tuple[int, int]]:
+    """The bodies of the boxes of one name in a region."""
+    return ((start, stop) for found, start, stop in _boxes(file, *region) if found == name)
+
+
+def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    """(name, beginning of the body, end) of the boxes in a region; the last one may end beyond it."""
+    for _ in itertools.repeat(None, _MOST_BOXES):
+        if start + 8 > stop:
+            return
+        file.seek(start)
+        head = file.read(16)
+        length, body = int.from_bytes(head[:4], "big"), 8
+        if length == 1:
+            length, body = int.from_bytes(head[8:16], "big"), 16
+        # 0 means "to the end of the file".
+        if length < body:
+            return
+        yield head[4:8], start + body, start + length
+        start += length

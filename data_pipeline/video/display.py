@@ -6,6 +6,7 @@ import dataclasses
 import math
 import pathlib
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -120,18 +121,25 @@ class Display:
 
 
 def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation:
-    try:
-        # A frame's own `side_data` refers back to the frame, which then keeps its memory until the next collection.
-        matrices = {bytes(data) for data in SideDataContainer(frame) if data.type == Type.DISPLAYMATRIX}
-    except ValueError:  # the frame carries something else that this PyAV has no name for
-        if frame.rotation % 90 == 0:
-            return Orientation(frame.rotation % 360)
-        raise _orientation_error(path, f"by {frame.rotation} degrees") from None
-    if not matrices:
-        return Orientation()
+    matrices = {bytes(data) for data in _side_data(frame) if data.type == Type.DISPLAYMATRIX}
     if len(matrices) > 1:
         raise _orientation_error(path, "in two ways at once")
-    return _from_matrix(path, np.frombuffer(matrices.pop(), np.int32))
+    if matrices:
+        return _from_matrix(path, np.frombuffer(matrices.pop(), np.int32))
+    if frame.rotation:
+        raise _orientation_error(path, f"by {frame.rotation} degrees")
+    return Orientation()
+
+
+def _side_data(frame: av.VideoFrame) -> list[Any]:
+    """What comes with a frame, up to the first that this PyAV has no name for, such as the EXIF block of a photo."""
+    # A frame's own `side_data` fails at such, and refers back to the frame, which keeps its memory until a collection.
+    container = SideDataContainer.__new__(SideDataContainer)
+    try:
+        container.__init__(frame)
+    except ValueError:
+        return list(container)[:-1]
+    return list(container)
 
 
 def _from_matrix(path: pathlib.Path, matrix: np.ndarray) -> Orientation:
@@ -142,9 +150,9 @@ def _from_matrix(path: pathlib.Path, matrix: np.ndarray) -> Orientation:
         return Orientation()
     rounding = math.tan(math.radians(_ROUNDING_DEGREES))
     if not (u or v):
-        if max(abs(b), abs(c)) <= rounding * min(abs(a), abs(d)):
+        if max(abs(b), abs(c)) < rounding * min(abs(a), abs(d)):
             return Orientation(180 if d < 0 else 0, (a < 0) != (d < 0))
-        if max(abs(a), abs(d)) <= rounding * min(abs(b), abs(c)):
+        if max(abs(a), abs(d)) < rounding * min(abs(b), abs(c)):
             return Orientation(90 if b < 0 else 270, (b < 0) == (c < 0))
     values = ", ".join(f"{value / 65536:g}" for value in (a, b, c, d))
     raise _orientation_error(path, f"by the display matrix ({values})")

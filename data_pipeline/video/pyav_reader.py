@@ -24,6 +24,7 @@ from stvg_jax.errors import InputError
 _SEEK_MARGIN = 8
 # So many frames at the start must come as the packets' times say before these are believed.
 _FRAMES_TRIED = 4
+_LONGEST_SEC = 100 * 366 * 86400
 
 
 class PyAVReader(VideoReader):
@@ -223,6 +224,8 @@ class PyAVReader(VideoReader):
         frame, self._first = self._first or self._decode_first(), None
         display, table = Display(self._path, frame, self._headers.crop(self._packets.number)), self._table
         duration = float((table.end - int(table.pts[0])) * table.unit)
+        if not 0 < duration < _LONGEST_SEC:
+            raise InputError(f"{self._path}: its times span {duration:.3g} s, which is damage; re-encode the video")
         timestamps = (table.pts - table.pts[0]).astype(np.float64) * float(table.unit)
         timestamps.setflags(write=False)
         info = VideoInfo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Iterator
 
@@ -54,7 +55,9 @@ class Session:
         for position, packet in enumerate(demux(self._container, self.stream)):
             self.position = position
             if limit is not None and self.position >= limit:
-                yield from self.stream.codec_context.decode(None)
+                # What the decoder still holds; it fails if not even its headers are good.
+                with contextlib.suppress(av.error.FFmpegError, EOFError):
+                    yield from self.stream.codec_context.decode(None)
                 return
             try:
                 decoded = packet.decode()

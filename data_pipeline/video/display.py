@@ -65,7 +65,7 @@ class Display:
         self._path = path
         self._crop = crop
         self.orientation = _orientation(path, first)
-        self._size = ""
+        self._size, self._first_size = "", (first.width, first.height)
         self._graph: Graph | None = None
         self._input: tuple | None = None
         if crop.left + crop.right >= first.width or crop.top + crop.bottom >= first.height:
@@ -111,7 +111,9 @@ class Display:
         turn = _FILTERS[self.orientation.rotation, self.orientation.mirrored]
         nodes += [graph.add(name, arguments) if arguments else graph.add(name) for name, arguments in turn]
         # A stream may change its size half-way; like the ffmpeg program, every frame takes the size of the first.
-        nodes.append(graph.add("scale", self._size) if self._size else graph.add("scale"))
+        if self._size and (frame.width, frame.height) != self._first_size:
+            nodes.append(graph.add("scale", self._size))
+        # ffmpeg itself places the conversion, before turns that the frame's own format does not allow.
         nodes.append(graph.add("format", "rgb24"))
         nodes.append(graph.add("buffersink"))
         for source, sink in zip(nodes, nodes[1:], strict=False):

@@ -1,6 +1,7 @@
 """The choice of a decoder, and decord where it agrees with the file."""
 
 import importlib.util
+import shutil
 import sys
 import types
 
@@ -10,6 +11,7 @@ import pytest
 from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
 from tests import videos
+from tests.data_pipeline.video.making import ONE, add_clean_aperture, copy, set_matrix
 
 needs_decord = pytest.mark.skipif(importlib.util.find_spec("decord") is None, reason="decord is not installed")
 
@@ -39,8 +41,20 @@ def test_decord_gives_the_same_frames(kinds, name):
 def test_decord_is_refused_where_it_would_be_wrong(tmp_path, kinds):
     cut = videos.cut_without_encoding(kinds["b-frames.mp4"], tmp_path / "cut.mp4", first=14)
     turned = videos.write_rotated(tmp_path / "turned.mp4", 90)
-    for path, reason in [(cut, "edit list"), (turned, "rotated by 90"), (kinds["open-gops.mp4"], "open groups")]:
-        with pytest.raises(InputError, match=f"{reason}.*use decoder 'pyav'"):
+    mirrored = set_matrix(shutil.copy(kinds["b-frames.mp4"], tmp_path / "mirrored.mp4"), -ONE, 0, 0, ONE)
+    crop = "h264_metadata=crop_left=16:crop_right=8:crop_top=4:crop_bottom=6"
+    cropped = copy(kinds["b-frames.mp4"], tmp_path / "cropped.mp4", bitstream_filter=crop)
+    clean = add_clean_aperture(shutil.copy(kinds["b-frames.mp4"], tmp_path / "clean.mp4"), 72, 1, 50, 1, 4, 1, -4, 1)
+    for path, reason in [
+        (cut, "edit list"),
+        (turned, "rotated by 90"),
+        (mirrored, "mirrored"),
+        (cropped, "decord cannot read frames|another picture"),
+        (clean, "decord cannot read frames|another picture"),
+        (kinds["open-gops.mp4"], "open groups"),
+        (kinds["no-times.avi"], "no times in display order"),
+    ]:
+        with pytest.raises(InputError, match=f"({reason}).*use decoder 'pyav'"):
             open_video(path, decoder="decord")
 
 

@@ -1,8 +1,5 @@
 """Frame numbers, times and order, on videos whose frames show their own number."""
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -12,8 +9,6 @@ from stvg_jax.errors import InputError
 from tests import videos
 from tests.data_pipeline.video.kinds import IRREGULAR_MS, KINDS, OPEN_GOPS, every_number
 from tests.videos import number_in, numbers_in, write_video
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program is not installed")
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -82,18 +77,6 @@ def test_frames_cut_off_by_an_edit_list_are_not_shown(tmp_path, options):
 def test_a_cut_in_matroska_shows_frames_from_the_keyframe_on(tmp_path):
     source = write_video(tmp_path / "source.mkv")
     assert every_number(videos.cut_without_encoding(source, tmp_path / "cut.mkv", first=14)) == list(range(10, 30))
-
-
-@needs_ffmpeg
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_shows_what_the_ffmpeg_program_shows(tmp_path, suffix):
-    source, path = write_video(tmp_path / f"source.{suffix}"), tmp_path / f"cut.{suffix}"
-    quiet = ["ffmpeg", "-v", "error", "-y"]
-    subprocess.run([*quiet, "-ss", "1.37", "-i", source, "-t", "1", "-c", "copy", path], check=True)
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-fps_mode", "passthrough", "-"]
-    shown = subprocess.run([*quiet, "-i", path, *raw], check=True, capture_output=True).stdout
-    shown = np.frombuffer(shown, np.uint8).reshape(-1, videos.HEIGHT, videos.WIDTH, 3)
-    assert every_number(path) == numbers_in(shown)
 
 
 def test_a_cover_picture_is_not_the_video(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 from av.format import Flags
 
 from data_pipeline.video.container import demux, open_container, video_stream
+from data_pipeline.video.keyframes import KeyframeKinds
 
 # The others keep no presentation times, so that ffmpeg guesses them.
 _FORMATS_WITH_TIMES = {"mov", "matroska", "mpegts", "flv"}
@@ -26,6 +27,8 @@ _DURATION_SLACK_SEC = 0.5
 @dataclasses.dataclass(frozen=True)
 class Packets:
     """The packets of one video track in decoding order; every array has one entry per packet.
+
+    `open_key` is whether pictures that are shown before a keyframe may follow it in the file.
 
     `number` is the place of the track among the video tracks of the file. `indexed`, `timed` and `seekable` say what
     the container promises (see the constants). `reordered` is whether the decoder may show packets in another order.
@@ -47,6 +50,7 @@ class Packets:
     rate: Fraction | None
     pts: list[int | None]
     key: np.ndarray
+    open_key: np.ndarray
     shown: np.ndarray
     broken: np.ndarray
     duration: np.ndarray
@@ -86,6 +90,7 @@ def scan_packets(path: pathlib.Path) -> Packets:
     with open_container(path) as container:
         stream = video_stream(container, path)
         names = set(container.format.name.split(","))
+        kinds = KeyframeKinds(stream.codec_context.name, stream.codec_context.extradata)
         rows, end, dts = [], 0.0, []
         for p in demux(container):
             if p.pts is not None:
@@ -93,7 +98,8 @@ def scan_packets(path: pathlib.Path) -> Packets:
             if p.dts is not None and p.stream_index == stream.index:
                 dts.append(p.dts)
             if p.size and p.stream_index == stream.index:
-                rows.append((p.pts, p.is_keyframe, not p.is_discard, p.is_corrupt, p.duration or 0))
+                is_open = p.is_keyframe and kinds.is_open(memoryview(p))
+                rows.append((p.pts, p.is_keyframe, is_open, not p.is_discard, p.is_corrupt, p.duration or 0))
         lost = 0.0
         if names & _FORMATS_WITH_LENGTH and container.duration is not None:
             lost = container.duration / av.time_base - end
@@ -111,11 +117,12 @@ def scan_packets(path: pathlib.Path) -> Packets:
             "time_base": stream.time_base,
             "rate": stream.guessed_rate,
         }
-    pts, key, shown, broken, duration = zip(*rows, strict=True) if rows else ((),) * 5
+    pts, key, open_key, shown, broken, duration = zip(*rows, strict=True) if rows else ((),) * 6
     return Packets(
         **about,
         pts=list(pts),
         key=np.array(key, bool),
+        open_key=np.array(open_key, bool),
         shown=np.array(shown, bool),
         broken=np.array(broken, bool),
         duration=np.array(duration, np.int64),

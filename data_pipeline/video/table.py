@@ -73,7 +73,7 @@ def table_from_packets(packets: Packets) -> Table | None:
         return None
     pts, key = np.array(times, np.int64), packets.key[chosen]
     if packets.reordered:
-        key = _sure_keys(pts, key)
+        key = _sure_keys(pts, key, packets.open_key[chosen])
         if key is None:
             return None
     order = np.argsort(pts)
@@ -81,24 +81,25 @@ def table_from_packets(packets: Packets) -> Table | None:
     return Table(pts[order], key[order], end, packets.time_base, True, not packets.shown.all())
 
 
-def _sure_keys(pts: np.ndarray, key: np.ndarray) -> np.ndarray | None:
+def _sure_keys(pts: np.ndarray, key: np.ndarray, open_key: np.ndarray) -> np.ndarray | None:
     """The keyframes at which decoding can start, of a stream whose pictures may be shown in another order.
 
-    Some files keep the order of decoding in their times, as those made out of an AVI do. A run of packets from one
-    keyframe to the next whose times only go up may be of that kind, and its keyframe may be shown after others of the
-    run, so that it is no place to start counting. None where the times of all packets only go up, or contradict a
-    keyframe, since what is decoded before a keyframe is also shown before it.
+    Some files keep the order of decoding in their times, as those made out of an AVI do. A keyframe of the open kind
+    that no picture with an earlier time follows may then be shown after others, so that it is no place to start
+    counting; nor is another one before a run of packets whose times only go up. None where the times of all packets
+    only go up, or contradict a keyframe, since what is decoded before a keyframe is also shown before it.
     """
-    latest = np.maximum.accumulate(pts)
     backwards = np.flatnonzero(pts[1:] < pts[:-1]) + 1
     starts = np.flatnonzero(key)
-    if (len(pts) > 2 and not len(backwards)) or np.any(latest[starts[starts > 0] - 1] > pts[starts[starts > 0]]):
+    later = starts[starts > 0]
+    if (len(pts) > 2 and not len(backwards)) or np.any(np.maximum.accumulate(pts)[later - 1] > pts[later]):
         return None
     after = np.append(starts[1:], len(pts))
     reordered = np.searchsorted(backwards, after) > np.searchsorted(backwards, starts + 1)
+    led = np.array([pts[start:stop].min() < pts[start] for start, stop in zip(starts, after, strict=False)], bool)
     sure = np.zeros_like(key)
     # Decoding from the first packet is always right.
-    sure[starts[reordered | (starts == 0)]] = True
+    sure[starts[np.where(open_key[starts], led, reordered) | (starts == 0)]] = True
     return sure
 
 

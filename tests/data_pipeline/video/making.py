@@ -56,17 +56,17 @@ def copy(
 
 
 def in_coding_order(
-    source: pathlib.Path, path: pathlib.Path, packets: range = range(1 << 30), fps: int = 10
+    source: pathlib.Path, path: pathlib.Path, packets: range = range(1 << 30), delay: int = 0, fps: int = 10
 ) -> pathlib.Path:
-    """Copies a video so that these packets are shown, by their times, in the order in which they are decoded."""
+    """Copies a video so that these packets are shown, by their times, in the order in which they are decoded.
+
+    With a delay of two frames their first one keeps its place among the other packets of the video.
+    """
 
     def change(number: int, packet: av.Packet) -> None:
         step = round(1 / (fps * packet.time_base))
         packet.dts = number * step
-        if number in packets:
-            packet.pts = packet.dts
-        else:
-            packet.pts += 2 * step
+        packet.pts = packet.dts + delay * step if number in packets else packet.pts + 2 * step
 
     return copy(source, path, change)
 

@@ -8,6 +8,8 @@ import pathlib
 from data_pipeline.video import images, matroska, mp4, riff
 from data_pipeline.video.display import Crop
 
+_NO_UNIT = "its header gives a time scale of 0"
+
 
 @dataclasses.dataclass(frozen=True)
 class Headers:
@@ -32,12 +34,12 @@ def read_headers(path: pathlib.Path) -> Headers:
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] == matroska.SIGNATURE:
-            return Headers(_cut_short(matroska.end(file) - size), tuple(matroska.crops(file, size)))
+            damage = _cut_short(matroska.end(file) - size) or ("" if matroska.has_unit(file, size) else _NO_UNIT)
+            return Headers(damage, tuple(matroska.crops(file, size)))
         if head[4:8] in mp4.FIRST_BOXES:
-            damage = _cut_short(mp4.end(file, size) - size)
             tracks = mp4.tracks(file, size)
-            if not damage and not all(track.timed for track in tracks):
-                damage = "its header gives a time scale of 0 units per second"
+            timed = all(track.timed for track in tracks)
+            damage = _cut_short(mp4.end(file, size) - size) or ("" if timed else _NO_UNIT)
             return Headers(damage, tuple(track.crop for track in tracks))
         if head[:4] == b"RIFF":
             return Headers(_cut_short(riff.end(file, size) - size))

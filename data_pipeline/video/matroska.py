@@ -10,6 +10,7 @@ from data_pipeline.video.display import Crop
 
 SIGNATURE = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
+_INFO, _UNIT = b"\x15\x49\xa9\x66", b"\x2a\xd7\xb1"
 _TRACKS, _TRACK, _TYPE, _VIDEO = b"\x16\x54\xae\x6b", b"\xae", b"\x83", b"\xe0"
 _CROP_SIDES = {b"\x54\xcc": "left", b"\x54\xdd": "right", b"\x54\xbb": "top", b"\x54\xaa": "bottom"}
 _VIDEO_TYPE = 1
@@ -23,14 +24,15 @@ def end(file: BinaryIO) -> int:
     return segment[1] if segment and segment[1] is not None else 0
 
 
+def has_unit(file: BinaryIO, size: int) -> bool:
+    """Whether times have a unit, which is a millisecond unless the file tells another."""
+    return all(_number(file, *body) for body in _in_segment(file, size, _INFO, _UNIT))
+
+
 def crops(file: BinaryIO, size: int) -> list[Crop]:
     """What is cut off the pictures of every video track, in the order of the file."""
-    segment = _segment(file)
-    if segment is None:
-        return []
     found = []
-    start, stop = segment
-    for track in _inside(file, (start, min(size, stop or size)), _TRACKS, _TRACK):
+    for track in _in_segment(file, size, _TRACKS, _TRACK):
         kind = next((_number(file, *body) for name, *body in _elements(file, *track) if name == _TYPE), 0)
         if kind == _VIDEO_TYPE:
             sides = {
@@ -56,13 +58,19 @@ def _segment(file: BinaryIO) -> tuple[int, int | None] | None:
     return file.tell(), None if length is None else file.tell() + length
 
 
+def _in_segment(file: BinaryIO, size: int, *names: bytes) -> Iterator[tuple[int, int]]:
+    segment = _segment(file)
+    if segment is not None:
+        yield from _inside(file, (segment[0], min(size, segment[1] or size)), *names)
+
+
 def _inside(file: BinaryIO, region: tuple[int, int], name: bytes, *names: bytes) -> Iterator[tuple[int, int]]:
     """The bodies of the elements on a path of names in a region."""
     for found, start, stop in _elements(file, *region):
         if found == name:
             if names:
                 yield from _inside(file, (start, stop), *names)
-                # Tracks are described once, before the pictures.
+                # What comes once comes before the pictures.
                 return
             yield start, stop
 

@@ -14,6 +14,7 @@ from data_pipeline.video.display import Crop
 FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
 # No sound file has more boxes in one box; a hostile one is not worth the time.
 _MOST_BOXES = 100_000
+_LARGEST_FILE = 1 << 62
 _SAMPLE_ENTRY_BYTES = 78
 
 
@@ -107,10 +108,12 @@ def _inside(file: BinaryIO, region: tuple[int, int], name: bytes) -> Iterator[tu
 def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """(name, beginning of the body, end) of the boxes in a region; the last one may end beyond it."""
     for _ in itertools.repeat(None, _MOST_BOXES):
-        if start + 8 > stop:
+        if start + 8 > min(stop, _LARGEST_FILE):
             return
         file.seek(start)
         head = file.read(16)
+        if len(head) < 8:
+            return
         length, body = int.from_bytes(head[:4], "big"), 8
         if length == 1:
             length, body = int.from_bytes(head[8:16], "big"), 16

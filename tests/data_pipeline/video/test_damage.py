@@ -105,9 +105,12 @@ def test_an_animated_png_with_fewer_frames_than_it_claims_is_refused(tmp_path):
     assert assert_refused(path, "lacks 3 of the 15 frames of its header") == 12
 
 
-@pytest.mark.parametrize("box", [b"mdhd", b"mvhd"])
-def test_a_time_scale_of_0_is_refused(tmp_path, box):
-    path = patch(write_video(tmp_path / "a.mp4"), box, 12, bytes(4))
+@pytest.mark.parametrize(
+    ("name", "field", "offset"),
+    [("a.mp4", b"mdhd", 12), ("a.mov", b"mvhd", 12), ("a.mkv", b"\x2a\xd7\xb1\x83", 0)],
+)
+def test_a_time_scale_of_0_is_refused(tmp_path, name, field, offset):
+    path = patch(write_video(tmp_path / name), field, offset, bytes(3 if name == "a.mkv" else 4))
     assert assert_refused(path, "its header gives a time scale of 0") > 0
 
 
@@ -178,7 +181,10 @@ def test_headers_of_hostile_files_take_no_time(tmp_path):
     boxes.write_bytes((8).to_bytes(4, "big") + b"ftyp" + ((8).to_bytes(4, "big") + b"free") * 300_000)
     elements = tmp_path / "elements.mkv"
     elements.write_bytes(b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x08\0\0\0\0" + b"\xec\x80" * 300_000)
-    for path in (boxes, elements):
+    lengths = tmp_path / "lengths.mp4"
+    inner = struct.pack(">I4sQ", 1, b"trak", (1 << 64) - 32) + bytes(8)
+    lengths.write_bytes(struct.pack(">I4s", 8, b"ftyp") + struct.pack(">I4sQ", 1, b"moov", (1 << 64) - 8) + inner)
+    for path in (boxes, elements, lengths):
         with pytest.raises(InputError):
             open_video(path)
 

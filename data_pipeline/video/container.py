@@ -72,6 +72,8 @@ def demux(container: Any, stream: Any = None) -> Iterator[Any]:
             packet = next(packets, None)
         except (av.error.FFmpegError, EOFError):
             packet = None
+        except IndexError:  # PyAV, when it has read all and a track has appeared on the way
+            packet = None
         if packet is None:
             return
         yield packet

@@ -14,7 +14,7 @@ _INFO, _UNIT = b"\x15\x49\xa9\x66", b"\x2a\xd7\xb1"
 _TRACKS, _TRACK, _TYPE, _VIDEO = b"\x16\x54\xae\x6b", b"\xae", b"\x83", b"\xe0"
 _CROP_SIDES = {b"\x54\xcc": "left", b"\x54\xdd": "right", b"\x54\xbb": "top", b"\x54\xaa": "bottom"}
 _VIDEO_TYPE = 1
-# No sound file has more elements in one element; a hostile one is not worth the time.
+# No real file has more elements in one element; walking through those of a hostile one takes time.
 _MOST_ELEMENTS = 100_000
 
 

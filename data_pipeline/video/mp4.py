@@ -12,7 +12,7 @@ from typing import BinaryIO
 from data_pipeline.video.display import Crop
 
 FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
-# No sound file has more boxes in one box; a hostile one is not worth the time.
+# No real file has more boxes in one box; walking through those of a hostile one takes time.
 _MOST_BOXES = 100_000
 _LARGEST_FILE = 1 << 62
 _SAMPLE_ENTRY_BYTES = 78

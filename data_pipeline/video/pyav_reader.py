@@ -111,9 +111,9 @@ class PyAVReader(VideoReader):
         self._limit = limit
 
     def _recount(self) -> bool:
-        """Whether the times are of the wrong frames; frames are counted from now on if so.
+        """Whether decoding shows frames in another order than their times; frames are counted from now on if so.
 
-        Only times change hands: there are as many frames, and what has been read up to here was right.
+        There are as many frames, at the same times, and what has been read up to here was right.
         """
         if not self._table.exact or self._limit is not None:
             return False

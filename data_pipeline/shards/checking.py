@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from data_pipeline.shards import jpeg
 from data_pipeline.shards.entries import StoredVideo, file_sha256
 from data_pipeline.shards.folder import DAMAGED, StoreFolder
+from data_pipeline.shards.identity import first_stray
 from data_pipeline.shards.records import RecordReader
 from stvg_jax.errors import InputError
 
@@ -23,14 +25,15 @@ def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str
     """Compares every shard with the manifest; damaged ones are set aside if the folder can be written, so that
     the next run stores them again.
 
-    Each shard must be as long as it was and hold as many frames. Unless `fast`, it must also have the same SHA-256, and
-    every record must be a JPEG of the stored size: any changed bit is found.
+    Each shard must be as long as it was, hold as many frames, and begin and end with those of its video
+    (`data_pipeline.shards.identity`). Unless `fast`, it must also have the same SHA-256, and every record must be the
+    right frame, a JPEG of the stored size: any changed bit is found.
 
     Returns:
         What is wrong, by video; empty when nothing is.
 
     Raises:
-        InputError: there is no finished store, the manifest is damaged, or another process is writing.
+        InputError: there is no finished store, the manifest or settings.json is damaged, or another process is writing.
     """
     folder = StoreFolder(directory)
     writable = os.access(folder.root, os.W_OK)
@@ -38,6 +41,7 @@ def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str
         manifest = folder.read_manifest()
         if manifest is None:
             raise InputError(f"{folder.root}: no finished store here; make one with `stvg-jax prepare frames`")
+        folder.check_settings(manifest.settings)
         names = list(manifest.videos)
         with ThreadPoolExecutor(_THREADS) as pool:
             found = pool.map(lambda name: _damage(folder, manifest.videos[name], fast), names)
@@ -61,14 +65,27 @@ def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
         return "its shard has changed, the checksum does not fit"
     try:
         reader = RecordReader(path, entry.stored_count)
-        return None if fast else _wrong_picture(reader, entry)
+        if fast:
+            return _stray(reader, entry, sorted({0, entry.stored_count - 1}))
+        return _wrong_picture(reader, entry)
     except InputError as error:
         return str(error)
 
 
+def _stray(reader: RecordReader, entry: StoredVideo, numbers: Sequence[int]) -> str | None:
+    """Whether records are those of other frames, where that can be told."""
+    if entry.identity is None:
+        return None
+    stray = first_stray(reader.read(numbers), entry.identity, entry.every_id[numbers].tolist())
+    return None if stray is None else f"what stands in its shard for frame {stray} is another frame or another video's"
+
+
 def _wrong_picture(reader: RecordReader, entry: StoredVideo) -> str | None:
     for first in range(0, entry.stored_count, _BATCH):
-        for number, data in enumerate(reader.read(range(first, min(first + _BATCH, entry.stored_count))), first):
+        numbers = range(first, min(first + _BATCH, entry.stored_count))
+        if (stray := _stray(reader, entry, numbers)) is not None:
+            return stray
+        for number, data in enumerate(reader.read(numbers), first):
             size = jpeg.size_of(data)
             if size != (entry.stored_height, entry.stored_width):
                 return f"record {number} is {size[1]}x{size[0]} instead of {entry.stored_width}x{entry.stored_height}"

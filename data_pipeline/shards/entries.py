@@ -30,6 +30,8 @@ class StoredVideo:
         stored_width, stored_height: pixels of a stored frame.
         frames: the stored ids as text, "0-5,9,12-14"; None when all are stored.
         source_bytes, source_mtime_ns, source_sha256: of the video file.
+        identity: what every frame of the shard carries (`data_pipeline.shards.identity`); None for shards of earlier
+            versions, whose frames carry nothing.
     """
 
     file: str
@@ -46,11 +48,17 @@ class StoredVideo:
     source_bytes: int
     source_mtime_ns: int
     source_sha256: str
+    identity: str | None = None
 
     @functools.cached_property
     def frame_ids(self) -> np.ndarray | None:
         """int64 [n], the ids of the stored frames, ascending; None when all are stored."""
         return None if self.frames is None else ids_from_text(self.frames)
+
+    @property
+    def every_id(self) -> np.ndarray:
+        """int64 [n], the ids of the stored frames, ascending."""
+        return np.arange(self.frame_count) if self.frame_ids is None else self.frame_ids
 
     @property
     def stored_count(self) -> int:

@@ -2,10 +2,10 @@
 
     manifest.json     settings, one entry per video, failures, totals; sealed with a checksum
     shards/           one file per video, at the video's own path below its folder, and a tag of what it holds
-    settings.json     settings, and how many videos the latest run was asked for; written when a run starts
+    settings.json     settings, and how many videos the latest run was asked for; written when a run starts, sealed
     journal.jsonl     a sealed line per video that the run in progress has finished; the manifest takes it over
     failed.json       why videos failed in the latest run
-    lock              held by the process that writes or checks
+    lock              held by the process that writes or checks; lock.holder names it
 
 A shard gets its name only when it is whole and on the disk, and counts only when the journal or the manifest says so.
 A name is never used for other frames: a video that is stored again with more frames gets a new file, and the old one
@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import json
 import os
 import pathlib
@@ -26,9 +24,13 @@ from typing import Any
 
 from data_pipeline.shards.entries import StoredVideo, seal, unseal
 from data_pipeline.shards.settings import Settings
-from stvg_jax.errors import InputError
+from stvg_jax.config import build
+from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.locks import FolderLock, HeldElsewhere
 
-FORMAT = "stvg_jax.frames/1"
+FORMAT = "stvg_jax.frames/2"
+# Without identities of shards, and settings.json without a seal.
+_FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
 PARTIAL = ".partial"
 DAMAGED = ".damaged"
@@ -61,19 +63,14 @@ class StoreFolder:
         Raises:
             InputError: another process holds it.
         """
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                raise InputError(
-                    f"{self.root}: another process is writing or checking this store; wait for it or stop it"
-                ) from error
+            lock = FolderLock(self.root / "lock")
+        except HeldElsewhere as holder:
+            raise InputError(
+                f"{self.root}: another process is writing or checking this store ({holder}); wait for it or stop it"
+            ) from holder
+        with lock:
             yield
-        finally:
-            os.close(descriptor)
 
     def read_manifest(self) -> Manifest | None:
         """What is finished; None when no run has ended yet.
@@ -89,7 +86,8 @@ class StoreFolder:
                 f"{self._manifest}: the manifest is damaged, its checksum does not fit; "
                 "restore it from a copy, or delete the folder and prepare the frames again"
             )
-        settings = _settings_in(content, self._manifest)
+        _check_format(content.get("format"), self._manifest)
+        settings = Settings(**content["settings"])
         videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
         return Manifest(settings, videos, content["failed"])
 
@@ -103,21 +101,19 @@ class StoreFolder:
 
     def asked_for(self) -> int | None:
         """How many videos the latest run was asked for; None when there was none."""
-        content = self._read_settings()
-        return content["videos"] if content else None
+        begun = self._read_settings()
+        return begun.videos if begun else None
 
     def begin(self, settings: Settings, videos: int) -> None:
         """Notes what a run has been asked for."""
-        content = {"format": FORMAT, "settings": dataclasses.asdict(settings), "videos": videos}
-        _write(self._settings, json.dumps(content))
+        _write(self._settings, seal(json.dumps(dataclasses.asdict(_Begun(FORMAT, settings, videos)))))
 
     def check_settings(self, settings: Settings) -> None:
         """Raises InputError when the store was made with other settings."""
-        content = self._read_settings()
-        if content is None:
+        known = self._read_settings() or self.read_manifest()
+        if known is None:
             return
-        stored = dataclasses.asdict(_settings_in(content, self._settings))
-        asked = dataclasses.asdict(settings)
+        stored, asked = dataclasses.asdict(known.settings), dataclasses.asdict(settings)
         other = [f"{name} {stored[name]} (now {asked[name]})" for name in stored if stored[name] != asked[name]]
         if other:
             raise InputError(
@@ -172,22 +168,52 @@ class StoreFolder:
         else:
             self.failures.unlink(missing_ok=True)
 
-    def _read_settings(self) -> dict[str, Any] | None:
+    def _read_settings(self) -> _Begun | None:
         try:
-            return json.loads(self._settings.read_text(encoding="utf-8"))
+            text = self._settings.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise InputError(f"{self._settings}: damaged ({error}); restore it from a copy of the store") from error
+        try:
+            content = unseal(text)
+            sealed = content is not None
+            content = content if sealed else json.loads(text)
+            _check_keys(content, _Begun)
+            if not sealed and content["format"] == FORMAT:
+                raise ValueError("its checksum does not fit")
+            _check_keys(content["settings"], Settings)
+            begun = build(_Begun, content, "it")
+        except (ValueError, RecursionError, InputError) as error:
+            raise InputError(
+                f"{self._settings}: damaged ({first_line(error)}); restore it from a copy of the store, or delete the "
+                "folder and prepare the frames again"
+            ) from error
+        _check_format(begun.format, self._settings)
+        return begun
 
 
-def _settings_in(content: dict[str, Any], path: pathlib.Path) -> Settings:
-    if content["format"] != FORMAT:
+@dataclasses.dataclass(frozen=True)
+class _Begun:
+    """Content of settings.json: version of the store, settings, and how many videos the latest run was asked for."""
+
+    format: str
+    settings: Settings
+    videos: int
+
+
+def _check_keys(content: Any, kind: type) -> None:
+    """Raises ValueError unless this is an object with just the fields of a dataclass."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(content, dict) or content.keys() != fields:
+        raise ValueError(f"an object with {', '.join(sorted(fields))} is expected, found {quoted(json.dumps(content))}")
+
+
+def _check_format(found: Any, path: pathlib.Path) -> None:
+    """Raises InputError for a store of a version that cannot be read."""
+    if found not in (_FIRST_FORMAT, FORMAT):
         raise InputError(
-            f"{path}: a store of version {content['format']!r}, this version of the library reads {FORMAT!r}; "
-            "prepare the frames again into another folder"
+            f"{path}: a store of version {quoted(found)}, this version of the library reads {FORMAT!r} and "
+            f"{_FIRST_FORMAT!r}; prepare the frames again into another folder"
         )
-    return Settings(**content["settings"])
 
 
 def _write(path: pathlib.Path, text: str) -> None:

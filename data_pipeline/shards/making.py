@@ -12,6 +12,7 @@ import numpy as np
 
 from data_pipeline.shards.entries import StoredVideo, file_sha256, ids_to_text
 from data_pipeline.shards.folder import PARTIAL, SUFFIX, sync_folder
+from data_pipeline.shards.identity import make_identity, marked
 from data_pipeline.shards.records import RecordWriter
 from data_pipeline.shards.settings import Settings
 from data_pipeline.video import VideoInfo, open_video
@@ -64,14 +65,15 @@ class Maker:
             ids = wanted_ids(job, info)
             every = len(ids) == info.frame_count
             frames = None if every else ids_to_text(ids)
+            identity = make_identity(job.video, frames, digest, self.settings)
             size = self.settings.stored_size(info.height, info.width)
             path = self.root / "shards" / f"{job.video}.{_tag(frames, digest)}{SUFFIX}"
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(path.name + PARTIAL)
             writer = RecordWriter(partial)
             try:
-                for _, picture in reader.iter_selected(ids):
-                    data = self.settings.stored(picture)
+                for frame_id, picture in reader.iter_selected(ids):
+                    data = marked(self.settings.stored(picture), identity, int(frame_id))
                     writer.write(data)
                     progress(1, len(data))
                 writer.close()
@@ -98,6 +100,7 @@ class Maker:
             source_bytes=before[0],
             source_mtime_ns=before[1],
             source_sha256=digest,
+            identity=identity,
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from data_pipeline.shards.entries import StoredVideo
 from data_pipeline.shards.folder import StoreFolder
+from data_pipeline.shards.identity import first_stray
 from data_pipeline.shards.records import RecordReader
 from stvg_jax.errors import InputError
 
@@ -53,21 +54,28 @@ class FrameStore:
             frame_ids: [n] ids, counted over the whole video.
 
         Raises:
-            InputError: the video or a frame is not stored, or the shard is missing, cut short or damaged.
+            InputError: the video or a frame is not stored, or the shard is missing, cut short, damaged or another one.
         """
         stored = self.videos.get(video)
         if stored is None:
             raise self._absent(video)
         records = stored.records_of(frame_ids)
+        ids = np.asarray(frame_ids).reshape(-1)
         if (records < 0).any():
-            missing = int(np.asarray(frame_ids).reshape(-1)[records < 0][0])
-            raise InputError(f"{self.directory}: {_why_not(video, stored, missing)}")
+            raise InputError(f"{self.directory}: {_why_not(video, stored, int(ids[records < 0][0]))}")
         try:
-            return self._reader(video, stored).read(records.tolist())
+            files = self._reader(video, stored).read(records.tolist())
+            stray = None if stored.identity is None else first_stray(files, stored.identity, ids.tolist())
+            if stray is not None:
+                raise InputError(
+                    f"{self.directory / stored.file}: what stands there for frame {stray} of {video} is another frame "
+                    "or of another video; shards have changed places, or one was copied from another store"
+                )
         except InputError as error:
             raise InputError(
                 f"{error}; run `stvg-jax prepare frames --check`, then the command that prepared the frames again"
             ) from error
+        return files
 
     def _reader(self, video: str, stored: StoredVideo) -> RecordReader:
         with self._lock:

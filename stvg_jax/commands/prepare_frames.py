@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument("--plan-only", action="store_true", help="estimate disk and time, and write nothing")
     check = parser.add_argument_group("checking what is stored")
     check.add_argument("--check", action="store_true", help="read all shards and compare checksums")
-    check.add_argument("--fast", action="store_true", help="with --check: lengths and counts only")
+    check.add_argument("--fast", action="store_true", help="with --check: lengths, counts and places only")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -138,7 +138,7 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from data_pipeline.shards import check_store
+    from data_pipeline.shards import FrameStore, check_store
 
     damaged = check_store(args.out, fast=args.fast)
     for video, what in damaged.items():
@@ -149,3 +149,9 @@ def _check(args: argparse.Namespace) -> None:
             "run the command that prepared these frames again, it stores only them"
         )
     print(f"frames: {args.out} is whole")
+    entries = FrameStore(args.out).videos.values()
+    if plain := sum(entry.identity is None for entry in entries):
+        print(
+            f"{plain:,} of {len(entries):,} videos were stored by an earlier version, whose frames do not say of which "
+            "video they are: readers do not notice shards that change places, --check without --fast does"
+        )

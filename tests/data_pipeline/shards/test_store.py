@@ -127,6 +127,6 @@ def test_a_missing_library_is_named_with_the_way_to_install_it(whole_store, monk
 
 
 def test_a_store_of_another_version_is_refused(store, monkeypatch):
-    monkeypatch.setattr("data_pipeline.shards.folder.FORMAT", "stvg_jax.frames/2")
-    with pytest.raises(InputError, match="version 'stvg_jax.frames/1', this version of the library reads"):
+    monkeypatch.setattr("data_pipeline.shards.folder.FORMAT", "stvg_jax.frames/3")
+    with pytest.raises(InputError, match="version 'stvg_jax.frames/2', this version of the library reads"):
         FrameStore(store)

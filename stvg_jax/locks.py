@@ -1,0 +1,81 @@
+"""Locks on folders: held by one process at a time, and let go when that process ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stvg_jax.errors import quoted
+from stvg_jax.files import whole_file
+
+if TYPE_CHECKING:
+    import filelock
+
+_HOLDER_LENGTH = 200
+# What a file system without locks answers.
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+class HeldElsewhere(Exception):
+    """Another process holds the lock; the text says which one, as far as is known."""
+
+
+class FolderLock:
+    """A lock in the form of a file, held until `release` or the end of the process.
+
+    On a file system without such locks, as some network file systems are, a file `path`.soft is the lock.
+
+    Args:
+        path: of the file, in a folder that exists; `path`.holder beside it names the process that holds the lock.
+
+    Raises:
+        HeldElsewhere: another process holds it.
+        OSError: the files cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._holder = path.with_name(f"{path.name}.holder")
+        self._lock = _acquired(path, self._holder)
+        # Not in the locked file itself: on Windows nobody else could read it.
+        with whole_file(self._holder) as file:
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+
+    def release(self) -> None:
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+
+def _acquired(path: Path, holder: Path) -> filelock.BaseFileLock:
+    import filelock
+
+    def acquire(lock: filelock.BaseFileLock) -> filelock.BaseFileLock:
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise HeldElsewhere(_told(holder)) from error
+        return lock
+
+    try:
+        # A lock of the system ends with the process, whatever ends that.
+        return acquire(filelock.FileLock(path, timeout=0, thread_local=False))
+    except (NotImplementedError, OSError) as error:
+        if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
+            raise
+    return acquire(filelock.SoftFileLock(path.with_name(f"{path.name}.soft"), timeout=0, thread_local=False))
+
+
+def _told(holder: Path) -> str:
+    with contextlib.suppress(OSError):
+        if text := holder.read_text(encoding="utf-8", errors="replace").strip():
+            return text if text.isprintable() and len(text) <= _HOLDER_LENGTH else quoted(text, _HOLDER_LENGTH)
+    return "a process"

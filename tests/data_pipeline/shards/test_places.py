@@ -1,0 +1,152 @@
+"""Frames of one video never come in the place of another's, whatever became of the files of a store."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_pipeline.shards import FrameStore, Settings, check_store, prepare_frames
+from data_pipeline.shards.entries import seal
+from data_pipeline.shards.records import RecordReader, RecordWriter
+from stvg_jax.cli import main
+from stvg_jax.errors import InputError
+from tests.damage import changed_texts, cut_texts, damaged_objects
+from tests.data_pipeline.shards.test_store import numbers, shard_of
+from tests.videos import write_video
+
+SETTINGS = Settings(height=0)
+# Equally many frames of one size.
+VIDEOS = ("a.mp4", "b.mp4")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Stores of different videos under the same names, `first` and `second`; not to be changed."""
+    root = tmp_path_factory.mktemp("pairs")
+    for number, name in enumerate(("first", "second")):
+        videos = root / f"{name}_videos"
+        videos.mkdir()
+        for video in VIDEOS:
+            write_video(videos / video, count=6, fps=10 + 5 * number)
+        prepare_frames(dict.fromkeys(VIDEOS), videos, root / name, SETTINGS, processes=1, say=lambda line: None)
+    return root
+
+
+@pytest.fixture
+def pair(pairs, tmp_path):
+    return shutil.copytree(pairs / "first", tmp_path / "store")
+
+
+def exchange(one, other):
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+
+
+def rewritten(shard, order):
+    """A shard with the same records in another order."""
+    records = RecordReader(shard, len(order)).read(list(order))
+    writer = RecordWriter(shard)
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def test_shards_that_changed_places_are_noticed_at_the_first_frame(pair, capsys):
+    exchange(shard_of(pair, "a.mp4"), shard_of(pair, "b.mp4"))
+    for frame in range(6):
+        with pytest.raises(InputError, match=f"stands there for frame {frame} of a.mp4 is another frame.*--check"):
+            FrameStore(pair).read("a.mp4", [frame])
+    assert sorted(check_store(shutil.copytree(pair, pair.with_name("other")), fast=True)) == list(VIDEOS)
+    assert main(["prepare", "frames", "--check", "--fast", "--out", str(pair)]) == 2
+    assert "a.mp4: what stands in its shard for frame 0 is another frame" in capsys.readouterr().out
+
+
+def test_a_shard_of_another_store_is_noticed(pair, pairs):
+    shutil.copy(shard_of(pairs / "second", "a.mp4"), shard_of(pair, "a.mp4"))
+    with pytest.raises(InputError, match="copied from another store"):
+        FrameStore(pair).read("a.mp4", [3])
+    assert numbers(FrameStore(pair), "b.mp4", [3]) == [3]
+    assert list(check_store(pair, fast=True)) == ["a.mp4"]
+
+
+def test_a_shard_of_the_same_video_in_other_quality_is_noticed(pair, pairs, tmp_path):
+    other = dataclasses.replace(SETTINGS, quality=90)
+    videos = pairs / "first_videos"
+    prepare_frames(dict.fromkeys(VIDEOS), videos, tmp_path / "other", other, processes=1, say=lambda line: None)
+    shutil.copy(shard_of(tmp_path / "other", "a.mp4"), shard_of(pair, "a.mp4"))
+    with pytest.raises(InputError, match="another frame"):
+        FrameStore(pair).read("a.mp4", [3])
+
+
+def test_records_in_another_order_are_noticed(pair):
+    rewritten(shard_of(pair, "a.mp4"), [0, 2, 1, 3, 4, 5])
+    assert numbers(FrameStore(pair), "a.mp4", [0, 3]) == [0, 3]
+    for frame in (1, 2):
+        with pytest.raises(InputError, match=f"for frame {frame} of a.mp4"):
+            FrameStore(pair).read("a.mp4", [0, frame])
+    assert list(check_store(pair)) == ["a.mp4"]
+
+
+def test_the_frames_of_a_part_of_a_video_know_their_numbers(pairs, tmp_path):
+    wanted = {"a.mp4": np.array([1, 2, 5])}
+    prepare_frames(wanted, pairs / "first_videos", tmp_path / "s", SETTINGS, processes=1, say=lambda line: None)
+    assert numbers(FrameStore(tmp_path / "s"), "a.mp4", [5, 1]) == [5, 1]
+    assert check_store(tmp_path / "s") == check_store(tmp_path / "s", fast=True) == {}
+    rewritten(shard_of(tmp_path / "s", "a.mp4"), [1, 0, 2])
+    with pytest.raises(InputError, match="for frame 2 of a.mp4"):
+        FrameStore(tmp_path / "s").read("a.mp4", [2])
+
+
+@pytest.fixture
+def earlier(pair):
+    """A store as the first version of the format left it."""
+    manifest = json.loads((pair / "manifest.json").read_text())
+    del manifest["sha256"]
+    for entry in manifest["videos"].values():
+        del entry["identity"]
+    manifest["format"] = "stvg_jax.frames/1"
+    (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
+    begun = {"format": "stvg_jax.frames/1", "settings": dataclasses.asdict(SETTINGS), "videos": 2}
+    (pair / "settings.json").write_text(json.dumps(begun))
+    return pair
+
+
+def test_a_store_of_the_first_version_is_read_and_added_to(earlier, pairs, capsys):
+    assert numbers(FrameStore(earlier), "a.mp4", [4, 0]) == [4, 0]
+    assert main(["prepare", "frames", "--check", "--out", str(earlier)]) == 0
+    assert "2 of 2 videos were stored by an earlier version" in capsys.readouterr().out
+    videos = shutil.copytree(pairs / "first_videos", earlier.with_name("videos"))
+    shutil.copy(videos / "a.mp4", videos / "c.mp4")
+    prepare_frames(dict.fromkeys([*VIDEOS, "c.mp4"]), videos, earlier, SETTINGS, processes=1, say=lambda line: None)
+    stored = FrameStore(earlier)
+    assert [stored.videos[name].identity is None for name in (*VIDEOS, "c.mp4")] == [True, True, False]
+    assert numbers(stored, "c.mp4", [4]) == numbers(stored, "a.mp4", [4]) == [4]
+    assert check_store(earlier) == {}
+
+
+def refuses_settings(store, text):
+    (store / "settings.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=r"settings.json: (damaged|a store of version)") as error:
+        check_store(store, fast=True)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 700
+
+
+def test_every_damage_to_the_settings_is_told(pair):
+    text = (pair / "settings.json").read_text()
+    for _, changed in [*changed_texts(text), *cut_texts(text)]:
+        refuses_settings(pair, changed)
+
+
+def test_damage_to_the_settings_of_the_first_version_is_told(earlier):
+    content = json.loads((earlier / "settings.json").read_text())
+    inner = [
+        json.dumps(content | {"settings": json.loads(text)})
+        for _, text in damaged_objects(content["settings"])
+        if not text.startswith("[[[")
+    ]
+    for text in [*(text for _, text in damaged_objects(content)), *inner]:
+        refuses_settings(earlier, text)

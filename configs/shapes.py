@@ -118,7 +118,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     # Later phases need more words than the sentences of the first have.
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
-                    validate_every=1250,
+                    validate_every=1250 if arg == "" else 0,
                     validate_split="val" if arg == "" else "",
                 )
             ),

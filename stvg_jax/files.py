@@ -1,13 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files of JSON lines, of which damage is told with the line."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from stvg_jax.errors import InputError, first_line, quoted
 
 
 @contextlib.contextmanager
@@ -27,3 +30,57 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_json_lines(
+    path: Path,
+    kinds: Mapping[str, type | tuple[type, ...]],
+    *,
+    others: type | tuple[type, ...] = object,
+    may_be_cut: bool = False,
+) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines.
+
+    Args:
+        path: of the file; one that is not there has no lines.
+        kinds: keys that every object has, with the types of their values.
+        others: types of the values of other keys.
+        may_be_cut: leaves out a last line without its end, which a kill has cut short.
+
+    Raises:
+        InputError: a line is damaged, with its number.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    last = lines.pop()
+    if last and not may_be_cut:
+        lines.append(last)
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            check_kinds(record, kinds, others)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"line {number} of {path} is damaged: {first_line(error)}; restore the file from a copy, or delete the "
+                "line"
+            ) from error
+        records.append(record)
+    return records
+
+
+def check_kinds(
+    record: Any, kinds: Mapping[str, type | tuple[type, ...]], others: type | tuple[type, ...] = object
+) -> None:
+    """Raises ValueError unless a JSON value is an object with these keys and values of these types and `others`."""
+    if not isinstance(record, dict):
+        raise ValueError(f"it is a {type(record).__name__}, not an object")
+    if missing := [name for name in kinds if name not in record]:
+        found = ", ".join(quoted(name, 40) for name in list(record)[:8])
+        raise ValueError(f"it has no {missing[0]!r}, but {found or 'no key'}")
+    for name, value in record.items():
+        kind = kinds.get(name, others)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
+            raise ValueError(f"its {quoted(name, 40)} is a {type(value).__name__}")

@@ -38,11 +38,15 @@ class FolderLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._holder = path.with_name(f"{path.name}.holder")
-        self._lock = _acquired(path, self._holder)
-        # Not in the locked file itself: on Windows nobody else could read it.
-        with whole_file(self._holder) as file:
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        self._holder = _holder_file(path)
+        self._lock = _acquired(path)
+        try:
+            # Not in the locked file itself: on Windows nobody else could read it.
+            with whole_file(self._holder) as file:
+                file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        except OSError:
+            self._lock.release()
+            raise
 
     def release(self) -> None:
         self._holder.unlink(missing_ok=True)
@@ -55,14 +59,26 @@ class FolderLock:
         self.release()
 
 
-def _acquired(path: Path, holder: Path) -> filelock.BaseFileLock:
+def holder_of(path: Path) -> str:
+    """Which process holds a lock, for people, as far as is known."""
+    with contextlib.suppress(OSError):
+        if text := _holder_file(path).read_text(encoding="utf-8", errors="replace").strip():
+            return text if text.isprintable() and len(text) <= _HOLDER_LENGTH else quoted(text, _HOLDER_LENGTH)
+    return "a process"
+
+
+def _holder_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
+
+
+def _acquired(path: Path) -> filelock.BaseFileLock:
     import filelock
 
     def acquire(lock: filelock.BaseFileLock) -> filelock.BaseFileLock:
         try:
             lock.acquire()
         except filelock.Timeout as error:
-            raise HeldElsewhere(_told(holder)) from error
+            raise HeldElsewhere(holder_of(path)) from error
         return lock
 
     try:
@@ -72,10 +88,3 @@ def _acquired(path: Path, holder: Path) -> filelock.BaseFileLock:
         if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
             raise
     return acquire(filelock.SoftFileLock(path.with_name(f"{path.name}.soft"), timeout=0, thread_local=False))
-
-
-def _told(holder: Path) -> str:
-    with contextlib.suppress(OSError):
-        if text := holder.read_text(encoding="utf-8", errors="replace").strip():
-            return text if text.isprintable() and len(text) <= _HOLDER_LENGTH else quoted(text, _HOLDER_LENGTH)
-    return "a process"

@@ -14,6 +14,7 @@ import dataclasses
 import importlib.util
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from stvg_jax.errors import InputError
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.card import write_card
+from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
 from stvg_jax.files import whole_file
@@ -40,7 +42,7 @@ from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.initialise import initial_parameters
 from stvg_jax.train.interruption import Interruption
 from stvg_jax.train.loop import Plan, run
-from stvg_jax.train.monitor import Monitor
+from stvg_jax.train.monitor import Monitor, read_metrics
 from stvg_jax.train.optim import FROZEN, make_optimizer
 from stvg_jax.train.replay import check_finite
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
@@ -51,9 +53,12 @@ from stvg_jax.train.workdir import Workdir, from_first_host
 _PACKAGES = ("array_record", "clu", "tensorboard", "tensorflow")
 # Settings that decide how often something is written, or where things lie, and not what is trained.
 _HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
+# Settings that decide when a training ends; whether they may change, its schedule says.
+_LENGTH = ("train.max_steps", "schedule.epochs")
 _MAY_CHANGE = (
     *("eval", "data.frames", "data.annotations", "data.trajectories", "loader.threads", "loader.prefetch"),
     *(f"train.{name}" for name in _HOW),
+    *_LENGTH,
 )
 
 
@@ -83,7 +88,26 @@ class Training:
                 f"config.train.batch_size={settings.batch_size} cannot be divided over {self._mesh.size} devices in "
                 f"parts={settings.parts}"
             )
+        if settings.validate_every and not settings.validate_split and jax.process_index() == 0:
+            print(
+                f"nothing is validated, and no checkpoint becomes the best: config.train.validate_split is '', so that "
+                f"config.train.validate_every={settings.validate_every} has no effect",
+                file=sys.stderr,
+                flush=True,
+            )
         self._workdir = Workdir(workdir, config, command, may_change=_MAY_CHANGE)
+        try:
+            self._prepare(config)
+        except BaseException:
+            self._workdir.close()
+            raise
+
+    def _prepare(self, config: Mapping[str, Any]) -> None:
+        """Reads what the training needs, and checks it."""
+        progress, settings = self._progress, self.experiment.train
+        if self._workdir.previous is not None:
+            # Damage is told now, and not after an hour of reading.
+            from_first_host(lambda: len(read_metrics(self._workdir.path)))
         with progress.stage("reading annotations"):
             self._inputs = Inputs(config, settings.split)
             self._validation = Inputs(config, settings.validate_split) if settings.validate_split else None
@@ -101,6 +125,8 @@ class Training:
                 words=model.words,
             )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
+        if self._workdir.previous is not None:
+            check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
         self._eval_step = make_step(self.experiment.module, self._mesh)
         whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
         self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
@@ -129,6 +155,7 @@ class Training:
                     )
                 self._say(*origins)
                 state = place_state(parameters, experiment.groups, optimizer, shardings)
+            self._workdir.begin()
             self._show_parameters(shapes, shardings)
             self._say(*self._overview(int(state.step)))
             step = make_train_step(
@@ -289,8 +316,15 @@ class Training:
 
     def _make_tokenizer(self) -> Tokenizer:
         folder = self._workdir.path / checkpoint.TOKENIZER
-        samples = self._inputs.annotations.samples
-        from_first_host(lambda: None if folder.exists() else write_tokenizer(folder, self.experiment, samples))
+
+        def write() -> None:
+            if self._workdir.previous is None:
+                # Of a start that came to nothing, perhaps with another setting.
+                shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                write_tokenizer(folder, self.experiment, self._inputs.annotations.samples)
+
+        from_first_host(write)
         return Tokenizer(folder, self.experiment.model.config.roberta.max_tokens)
 
     def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:

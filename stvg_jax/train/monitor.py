@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.files import whole_file
+from stvg_jax.files import read_json_lines, whole_file
 
 METRICS = "metrics.jsonl"
 
@@ -97,13 +96,12 @@ def _tensorboard(folder: Path):
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """All that is in a run's metrics.jsonl; a line that a kill cut short is passed over."""
-    path = folder / METRICS
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
-            lines.append(json.loads(line))
-    return lines
+    """All that is in a run's metrics.jsonl; a last line that a kill cut short is passed over.
+
+    Raises:
+        InputError: another line is damaged.
+    """
+    return read_json_lines(folder / METRICS, {"step": int}, others=(int, float), may_be_cut=True)
 
 
 def _drop_later(folder: Path, step: int) -> None:

@@ -2,7 +2,7 @@
 
 WORKDIR/config.json    the resolved configuration of the last start
 WORKDIR/starts.jsonl   every start: time, command, hosts, devices, package versions, changed settings
-WORKDIR/lock           held while a process trains here
+WORKDIR/lock           held while a process trains here, which lock.holder names
 WORKDIR/checkpoints/   `stvg_jax.train.checkpoints`
 WORKDIR/replay/        `stvg_jax.train.replay`
 """
@@ -10,39 +10,46 @@ WORKDIR/replay/        `stvg_jax.train.replay`
 from __future__ import annotations
 
 import datetime
-import errno
-import fcntl
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 import stvg_jax
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.files import whole_file
+from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.files import check_kinds, read_json_lines, whole_file
+from stvg_jax.locks import FolderLock, HeldElsewhere, holder_of
 
 _log = logging.getLogger(__name__)
 _CONFIG = "config.json"
 _STARTS = "starts.jsonl"
 _LOCK = "lock"
+_KINDS = {"time": str, "command": list, "hosts": int, "devices": dict, "versions": dict, "changed": dict}
+# What a start may leave that ends before its first step, and what a run does.
+_OF_A_START = {_LOCK, f"{_LOCK}.holder", f"{_LOCK}.soft", _STARTS, "checkpoints", "tokenizer", "parameters.txt"}
+_RESULTS = {"best", "last"}
+_OF_A_RUN = {*_OF_A_START, *_RESULTS, _CONFIG, "metrics.jsonl", "tensorboard", "validation", "replay"}
 _PACKAGES = ("stvg-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow")
+# Of a value in a message.
+_TEXT_LENGTH = 200
 
 T = TypeVar("T")
 
 
 class Workdir:
-    """Opens or continues the folder of a run and holds its lock until `close`, or the end of the process.
+    """The folder of a run, made or continued; its lock is held until `close`, or the end of the process.
+
+    A run takes the folder with its first step: until `begin` nothing in it changes that another start would mind, and
+    until there is a checkpoint any configuration may start anew there.
 
     All hosts make one with the same arguments, from their main threads; host 0 reads and writes.
 
@@ -57,10 +64,11 @@ class Workdir:
         path: absolute.
         config: path of config.json.
         checkpoints, replay: folders for them.
+        previous: configuration of the last start of the run that goes on; None for a run that begins anew.
 
     Raises:
         InputError: the folder cannot be written, is something else, belongs to a run with another configuration (all
-            differences are named), is in use, or is not shared by all hosts.
+            differences are named), is in use, is damaged, or is not shared by all hosts.
     """
 
     def __init__(
@@ -70,17 +78,21 @@ class Workdir:
         self.config = self.path / _CONFIG
         self.checkpoints = self.path / "checkpoints"
         self.replay = self.path / "replay"
-        self._lock: TextIO | None = None
-        start = from_first_host(lambda: self._open(json.loads(json.dumps(config)), list(command), may_change))
-        seen = self.config.is_file() and len(self.starts()) >= start
-        if not np.all(multihost_utils.process_allgather(np.array(seen))):
+        self._new, self._command = json.loads(json.dumps(config)), list(command)
+        self._lock: FolderLock | None = None
+        self.previous, holder = from_first_host(lambda: self._open(may_change))
+        if not np.all(multihost_utils.process_allgather(np.array(holder_of(self.path / _LOCK) == holder))):
             self.close()
             raise InputError(f"not all {jax.process_count()} hosts see the files in {self.path}; give a shared folder")
+
+    def begin(self) -> None:
+        """Writes down the configuration and this start. All hosts call it, right before the first step."""
+        from_first_host(self._begin)
 
     def close(self) -> None:
         """Lets another process in."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def __enter__(self) -> Workdir:
@@ -89,36 +101,38 @@ class Workdir:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def steps(self) -> list[int]:
+        """Of the run's checkpoints, ascending."""
+        return sorted(int(entry.name) for entry in self.checkpoints.glob("*") if entry.name.isdecimal())
+
     def describe(self) -> str:
         """One line for people: how often it was started, and the newest checkpoint."""
-        starts = self.starts()
-        steps = [int(entry.name) for entry in self.checkpoints.glob("*") if entry.name.isdigit()]
-        newest = f"the newest checkpoint is of step {max(steps):,}" if steps else "there are no checkpoints yet"
+        starts, steps = self.starts(), self.steps()
+        newest = f"the newest checkpoint is of step {steps[-1]:,}" if steps else "there are no checkpoints yet"
         return f"{self.path}: start {len(starts)}, the first at {starts[0]['time']}; {newest}"
 
     def starts(self) -> list[dict[str, Any]]:
-        """Every start of the run, this one last.
+        """Every start of the run, this one last once it has begun.
 
         Raises:
             InputError: the file that lists them is damaged.
         """
-        try:
-            lines = (self.path / _STARTS).read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
-        except FileNotFoundError:
-            return []
-        except ValueError as error:
-            raise InputError(f"{self.path / _STARTS} cannot be read ({first_line(error)}); move it away") from error
+        return read_json_lines(self.path / _STARTS, _KINDS)
 
-    def _open(self, config: dict[str, Any], command: list[str], may_change: Sequence[str]) -> int:
-        """What host 0 does. Returns the number of starts, with this one."""
+    def _open(self, may_change: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
+        """What host 0 does. Returns `previous`, and who holds the lock."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path / _LOCK)
-            changed = self._compare(config, may_change)
-            with whole_file(self.config) as file:
-                json.dump(config, file, indent=1)
-            return self._append_start(command, changed)
+            self._lock = FolderLock(self.path / _LOCK)
+            previous = self._previous()
+            if previous is not None:
+                self._refuse_other(previous, may_change)
+                self.starts()
+            return previous, holder_of(self.path / _LOCK)
+        except HeldElsewhere as holder:
+            raise InputError(
+                f"another run works in {self.path}: {holder}; wait for its end, or choose another workdir"
+            ) from holder
         except OSError as error:
             self.close()
             raise InputError(f"cannot write into {self.path}: {error.strerror}; choose another workdir") from error
@@ -126,86 +140,77 @@ class Workdir:
             self.close()
             raise
 
-    def _compare(self, config: dict[str, Any], may_change: Sequence[str]) -> dict[str, Any]:
-        """Settings that differ from the last start's and may: name -> [before, now]."""
-        if not self.config.exists():
-            others = [f for f in self.path.iterdir() if f.name != _LOCK and not f.name.endswith(".partial")]
-            if others:
-                raise InputError(
-                    f"{self.path} is not the workdir of a run: it holds {others[0].name} but no {_CONFIG}; choose "
-                    "another workdir"
-                )
-            return {}
+    def _previous(self) -> dict[str, Any] | None:
+        """The configuration of the run here; None where there is none, or it has come to nothing."""
+        names = {file.name for file in self.path.iterdir() if not file.name.endswith(".partial")}
+        absent = [name for name in (_CONFIG, _STARTS) if name not in names]
+        others = sorted(names - (_OF_A_START if absent else _OF_A_RUN))
+        if not others and not self.steps() and names.isdisjoint(_RESULTS):
+            return None
+        if absent:
+            what = (others or ["checkpoints"])[0]
+            raise InputError(
+                f"{self.path} is not the workdir of a run: it holds {what} but no {absent[0]}; choose another workdir"
+            )
         try:
-            before = _leaves(json.loads(self.config.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise InputError(f"{self.config} cannot be read ({first_line(error)}); choose another workdir") from error
-        now = _leaves(config)
-        changed = {
-            name: [before.get(name), now.get(name)]
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
-        }
+            previous = json.loads(self.config.read_bytes())
+            check_kinds(previous, {})
+            return previous
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{self.config} cannot be read ({first_line(error)}); restore it from a copy, or choose another workdir"
+            ) from error
+
+    def _refuse_other(self, previous: dict[str, Any], may_change: Sequence[str]) -> None:
+        """Raises InputError where settings differ from the last start's that may not."""
         refused = {
             name: values
-            for name, values in changed.items()
+            for name, values in _differences(previous, self._new).items()
             if not any(name == free or name.startswith(f"{free}.") for free in may_change)
         }
         if refused:
             lines = [
-                f"config.{name} was {_text(was)} there and is {_text(now)}" for name, (was, now) in refused.items()
+                f"config.{_printable(name)} was {_text(was)} there and is {_text(now)}"
+                for name, (was, now) in refused.items()
             ]
             raise InputError(
                 f"{self.path} belongs to a run with another configuration: {'; '.join(lines)}; choose another workdir, "
                 "or start with the configuration of that run to continue it"
             )
-        return changed
 
-    def _append_start(self, command: list[str], changed: dict[str, Any]) -> int:
-        starts = self.starts()
+    def _begin(self) -> None:
+        starts = [] if self.previous is None else self.starts()
+        if self.previous is None:
+            # Of a run that came to nothing; its answers and metrics would be taken for those of this one.
+            shutil.rmtree(self.path / "validation", ignore_errors=True)
+            (self.path / "metrics.jsonl").unlink(missing_ok=True)
         now = versions()
-        if starts and starts[-1].get("versions") != now:
-            before = starts[-1].get("versions", {})
+        if starts and starts[-1]["versions"] != now:
+            before = starts[-1]["versions"]
             news = [f"{k} {before.get(k)} -> {now.get(k)}" for k in before | now if before.get(k) != now.get(k)]
             _log.warning("versions changed since the last start (%s); numbers may differ slightly", ", ".join(news))
         device = jax.devices()[0]
         record = {
             "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            "command": command,
+            "command": self._command,
             "hosts": jax.process_count(),
             "devices": {"count": jax.device_count(), "kind": device.device_kind, "platform": device.platform},
             "versions": now,
-            "changed": changed,
+            "changed": {} if self.previous is None else _differences(self.previous, self._new),
         }
-        # With the earlier ones anew: a kill during an append would leave half a line.
+        # With the earlier ones anew: a kill during an append would leave half a line. And before the configuration,
+        # whose name alone could be anybody's.
         with whole_file(self.path / _STARTS) as file:
             file.writelines(json.dumps(line) + "\n" for line in [*starts, record])
-        return len(starts) + 1
+        with whole_file(self.config) as file:
+            json.dump(self._new, file, indent=1)
 
 
-def _locked(path: Path) -> TextIO:
-    """The file, locked for this process; a process that dies lets go.
-
-    Raises:
-        InputError: another process holds it.
-    """
-    file = path.open("a+", encoding="utf-8")
-    try:
-        # Not flock: worker processes forked from this one would hold that lock on after its death.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            raise
-        raise InputError(
-            f"another run works in {path.parent}: {holder or 'a process'}; wait for its end, or choose another workdir"
-        ) from error
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    return file
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list]:
+    """Dotted names of settings that differ -> [before, now]."""
+    before, now = _leaves(before), _leaves(now)
+    names = sorted(before.keys() | now.keys())
+    return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
 
 
 def _leaves(value: Any, name: str = "") -> dict[str, Any]:
@@ -215,8 +220,13 @@ def _leaves(value: Any, name: str = "") -> dict[str, Any]:
     return {k: v for key, part in value.items() for k, v in _leaves(part, f"{name}.{key}" if name else key).items()}
 
 
+def _printable(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _TEXT_LENGTH else quoted(name, _TEXT_LENGTH)
+
+
 def _text(value: Any) -> str:
-    return "absent" if value is None else json.dumps(value)
+    text = "absent" if value is None else json.dumps(value)
+    return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}..."
 
 
 def versions() -> dict[str, str]:

@@ -152,12 +152,64 @@ def test_a_training_leaves_what_it_promises_and_no_other_may_go_on_there(data, s
     assert len(table) == 1 + len(parameters) + groups + 1
     assert table[-1].split() == ["all", f"{elements:,}"]
 
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "lock"}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and "lock" not in path.name}
     assert train(data, tmp_path, *options, "--config.learning_rates.text=1e-4", "--config.loader.flip=0.5") == 2
     error = capsys.readouterr().err
     assert "config.learning_rates.text was 5e-05 there and is 0.0001" in error
     assert "config.loader.flip was 0.7 there and is 0.5" in error
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_start_that_comes_to_nothing_holds_nothing(data, steps, tmp_path, capsys):
+    options = ["--config.train.max_steps=2", "--config.train.validate_split="]
+    assert train(data, tmp_path, *options, "--config.train.tokenizer=absent") == 2
+    assert "there is no tokenizer" in capsys.readouterr().err
+    (tmp_path / "words.json").write_text(json.dumps({"words": ["man"]}))
+
+    def fail():
+        raise KeyboardInterrupt
+
+    steps.at = {0: fail}
+    words = f"--config.train.tokenizer={tmp_path / 'words.json'}"
+    workdir = tmp_path / "run"
+    assert train(data, workdir, *options, words) == 130
+    first = (workdir / "tokenizer" / "tokenizer.json").read_bytes()
+    steps.at = {}
+    assert train(data, workdir, *options, "--config.learning_rates.text=1e-4") == 0
+    assert (workdir / "tokenizer" / "tokenizer.json").read_bytes() != first
+    assert json.loads((workdir / "config.json").read_text())["learning_rates"]["text"] == 1e-4
+    # What has learned something is not overwritten.
+    assert train(data, workdir, *options, words) == 2
+    assert "config.train.tokenizer was" in capsys.readouterr().err
+
+
+CONSTANT = ["--config.schedule.linear_groups=()", "--config.schedule.drop_epochs=()", "--config.train.validate_split="]
+
+
+def test_a_finished_run_is_lengthened_and_damage_is_told(data, steps, tmp_path, capsys):
+    for length in (2, 4):
+        assert train(data, tmp_path, *CONSTANT, f"--config.train.max_steps={length}") == 0
+    assert "4 in all, 2 made" in capsys.readouterr().out
+    assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3, 4]
+    assert checkpoint.describe(tmp_path / "last").note == "trained, 4 steps"
+    changed = json.loads((tmp_path / "starts.jsonl").read_text().splitlines()[1])["changed"]
+    assert changed == {"train.max_steps": [2, 4]}
+
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace('"step": 2', '"stfp": 2'))
+    assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=5") == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith(f"stvg-jax train: line 2 of {metrics} is damaged: it has no 'step', but 'stfp', 'loss'")
+
+
+def test_a_rhythm_of_validation_without_a_split_is_told(data, tmp_path, capsys):
+    # A start that fails is enough: it is told first.
+    options = ["--config.train.validate_split=", "--config.train.tokenizer="]
+    assert train(data, tmp_path, *options, "--config.train.validate_every=1") == 2
+    told = capsys.readouterr().err
+    assert "config.train.validate_split is '', so that config.train.validate_every=1 has no effect" in told
+    assert train(data, tmp_path, *options) == 2
+    assert "validate" not in capsys.readouterr().err
 
 
 def shown_images(folder: Path) -> set[str]:

@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stvg_jax.errors import InputError
 from stvg_jax.train.loop import Plan, run
 from stvg_jax.train.monitor import Monitor, read_metrics
+from tests.damage import damaged_objects
 
 
 @dataclasses.dataclass
@@ -138,3 +140,17 @@ def test_other_hosts_write_nothing(tmp_path):
     monitor.log(1, metrics(1))
     monitor.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_metrics_are_told_with_the_line(tmp_path):
+    file, good = tmp_path / "metrics.jsonl", '{"step": 1, "loss": 2.5}'
+    damaged = [text for _, text in damaged_objects({"step": 1})]
+    for text in [*damaged, '{"step": 1, "loss": "2.5"}', '{"step": 1, "loss": null}', good[:9], "", "\0\0"]:
+        file.write_text(f"{good}\n{text}\n{good}\n")
+        with pytest.raises(InputError, match="^line 2 of .*metrics.jsonl is damaged: ") as error:
+            read_metrics(tmp_path)
+        assert len(str(error.value).splitlines()) == 1
+    # A last line that a kill has cut short is no damage.
+    for cut in ("", good[:9], "\0\0"):
+        file.write_text(f"{good}\n{cut}")
+        assert read_metrics(tmp_path) == [{"step": 1, "loss": 2.5}]

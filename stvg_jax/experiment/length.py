@@ -1,0 +1,71 @@
+"""Whether a run can go on to another number of steps than it was started for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from stvg_jax.errors import InputError
+from stvg_jax.experiment.building import Experiment
+from stvg_jax.train.workdir import Workdir
+
+
+def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int) -> None:
+    """Compares the rates of the steps that a run has made with those of a training of the new length.
+
+    A training that goes on must come to the numbers of one that had this length from the beginning. So it does where
+    rates are constant or drop at epochs; rates that fall or rise over all steps would have been others.
+
+    Args:
+        experiment: of this start.
+        workdir: of a run that goes on, `Workdir.previous` is its configuration.
+        steps_per_epoch: of this start's data.
+
+    Raises:
+        InputError: the steps made would have had other rates, or are more than the new length.
+    """
+    before, made = _earlier(experiment, workdir.previous), max(workdir.steps(), default=0)
+    was, now = before.total_steps(steps_per_epoch), experiment.total_steps(steps_per_epoch)
+    if was == now and before.schedule == experiment.schedule:
+        return
+    settings = {
+        "train.max_steps": (before.train.max_steps, experiment.train.max_steps),
+        "schedule.epochs": (before.schedule.epochs, experiment.schedule.epochs),
+    }
+    changed = ", ".join(f"config.{name}={old} -> {new}" for name, (old, new) in settings.items() if old != new)
+    if now < made:
+        raise InputError(
+            f"{workdir.path} has made {made:,} steps, more than the {now:,} asked for ({changed}); ask for at least "
+            f"{made:,}, or choose another workdir"
+        )
+    steps = np.arange(made)
+    rates = [jax.vmap(e.rates(total))(steps) if made else {} for e, total in ((before, was), (experiment, now))]
+    for group, earlier in rates[0].items():
+        other = np.flatnonzero(~np.isclose(earlier, rates[1][group], rtol=1e-6, atol=0))
+        if len(other):
+            step = int(other[0])
+            raise InputError(
+                f"{workdir.path} cannot go on from {was:,} to {now:,} steps ({changed}): its schedule depends on their "
+                f"number, the rate of {group!r} was {earlier[step]:.3g} in step {step:,} and would have been "
+                f"{rates[1][group][step]:.3g}; start anew in another workdir from what was learned, "
+                f"--config.train.initialise=\"('{workdir.path / 'last'}',)\", or train the whole length from the start"
+            )
+
+
+def _earlier(experiment: Experiment, config: Mapping[str, Any]) -> Experiment:
+    """The experiment with the length of the run's last start, in which alone the two may differ."""
+    schedule = dataclasses.replace(experiment.schedule, epochs=_number(config, "schedule", "epochs"))
+    train = dataclasses.replace(experiment.train, max_steps=_number(config, "train", "max_steps"))
+    return dataclasses.replace(experiment, schedule=schedule, train=train)
+
+
+def _number(config: Mapping[str, Any], section: str, name: str) -> int:
+    """A setting of a configuration that a run has kept."""
+    value = config.get(section, {}).get(name)
+    if type(value) is not int:
+        raise InputError(f"the run's config.json has no number config.{section}.{name}; restore it from a copy")
+    return value

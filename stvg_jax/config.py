@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
+import sys
+import traceback
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.errors import InputError, first_line, quoted
 
 if TYPE_CHECKING:
     import ml_collections
 
 T = TypeVar("T")
+
+_MESSAGE_LENGTH = 200
+# A number that arrays can hold, and no setting needs to reach.
+_LARGEST = 2**31 - 1
 
 
 def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
@@ -57,6 +64,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         if others != [...] and len(value) != 1 + len(others):
             raise InputError(f"{path} is {value!r}; it must have {1 + len(others)} values")
         return tuple(_convert(kind, v, f"{path}[{i}]") for i, v in enumerate(value))
+    if option in (int, float) and isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        shown = value if isinstance(value, float) or abs(value) < 10**40 else "huge"
+        raise InputError(f"{path} is {shown}; it must be a finite number, of at most {_LARGEST}")
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, option) or (option is int and isinstance(value, bool)):
@@ -72,29 +82,81 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
     """Runs `get_config` of a configuration file and returns its result as nested dictionaries.
 
     Args:
-        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1"; what follows a
-            colon, as in "configs/shapes.py:pointing", is handed to `get_config`.
+        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1", which is also found
+            as "configs/ta_stvg_hcstvg1.py" from folders without it; what follows a colon, as in
+            "configs/shapes.py:pointing", is handed to `get_config`.
         overrides: such as "--config.eval.dtype=bfloat16"; values are parsed by the type of what they replace.
 
     Raises:
-        InputError: if there is no such file, it has no `get_config` that returns a ConfigDict, or an override names
-            nothing in it or has a value of another type.
+        InputError: if there is no such file, it has no `get_config` that returns a ConfigDict of JSON values, it
+            raises anything (with the line), or an override names nothing in it or has a value of another type.
     """
     import ml_collections
 
     name, _, arg = path.name.partition(":")
     path = _own_file(path.with_name(name))
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"configuration {path} is not a Python file")
+    if path.suffix != ".py" or spec is None or spec.loader is None:
+        raise InputError(f"configuration {path} is not a Python file; a configuration is a program, see configs/")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _failures_told(path):
+        spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise InputError(f"configuration {path} has no function get_config")
-    config = module.get_config(arg)
+    with _failures_told(path):
+        config = module.get_config(arg)
     if not isinstance(config, ml_collections.ConfigDict):
         raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
-    return _override(config, overrides).to_dict()
+    config = _override(config, overrides)
+    with _failures_told(path):
+        values = config.to_dict()
+    _check_json(values, f"configuration {path}: config")
+    return values
+
+
+@contextlib.contextmanager
+def _failures_told(path: Path) -> Iterator[None]:
+    """Turns whatever a configuration file raises into one line with the file, the line and the error."""
+    try:
+        yield
+    except (InputError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        place, file = f"configuration {path}", str(path.absolute())
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        if isinstance(error, SyntaxError) and error.lineno:
+            other = error.filename not in (None, file)
+            place += f", {error.filename}, line {error.lineno}" if other else f", line {error.lineno}"
+            text = error.msg
+        else:
+            place += f", line {lines[-1]}" if lines else ""
+            text = _message(error)
+        raise InputError(f"{place}: {type(error).__name__}: {text}") from error
+
+
+def _message(error: BaseException) -> str:
+    """The first line of what an exception of unknown code says."""
+    try:
+        text = first_line(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return "without a message that could be read"
+    return text if text.isprintable() and len(text) <= _MESSAGE_LENGTH else quoted(text, _MESSAGE_LENGTH)
+
+
+def _check_json(value: Any, path: str) -> None:
+    """Raises InputError unless this is made of JSON values: configurations are kept and compared as JSON."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{path} has a key of type {type(key).__name__}; keys must be texts")
+            _check_json(part, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            _check_json(part, f"{path}[{i}]")
+    elif not isinstance(value, str | int | float | None):
+        raise InputError(f"{path} is a {type(value).__name__}; it must be a number, a text, a list or a section")
 
 
 def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -116,8 +178,13 @@ def _own_file(path: Path) -> Path:
     import configs
 
     folder = Path(configs.__path__[0])
-    own = folder / f"{path.name}.py"
-    if path.name == str(path) and own.is_file():
+    own = folder / f"{path.stem}.py"
+    if path.name == str(path) == path.stem and own.is_file():
+        return own
+    if path.is_dir():
+        raise InputError(f"configuration {path} is a folder; give one of its files")
+    if path.parent.name == folder.name and path.suffix == ".py" and own.is_file():
+        print(f"{path} does not exist: using the library's own, {own}", file=sys.stderr)
         return own
     names = sorted(file.stem for file in folder.glob("*.py") if "def get_config" in file.read_text(encoding="utf-8"))
     raise InputError(f"configuration {path} does not exist; the project's are in configs/: {', '.join(names)}")
@@ -144,6 +211,6 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=arguments)
         values(arguments)
     except (flags.Error, TypeError, ValueError) as error:
-        message = first_line(error).removeprefix("flag --")
+        message = _message(error).removeprefix("flag --")
         raise InputError(f"{message}; give a value of the type it replaces") from error
     return values.config

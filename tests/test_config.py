@@ -135,7 +135,9 @@ def write(path, text):
 def test_files_that_will_not_do(tmp_path):
     cases = {
         tmp_path / "none.py": "does not exist; the project's are in configs/",
-        tmp_path: "does not exist",
+        tmp_path: "is a folder",
+        write(tmp_path / "settings.yaml", "model: ta_stvg"): "is not a Python file",
+        tmp_path / "configs" / "none.py": "does not exist; the project's are in configs/",
         write(tmp_path / "config.json", "{}"): "is not a Python file",
         write(tmp_path / "empty.py", ""): "has no function get_config",
         write(tmp_path / "list.py", "def get_config(arg):\n    return [arg]\n"): "must return a ConfigDict, not a list",
@@ -144,6 +146,96 @@ def test_files_that_will_not_do(tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             load_config_file(path)
         assert str(path) in str(caught.value)
+
+
+FAILURES = {
+    "def get_config(:\n": "line 1: SyntaxError: invalid syntax",
+    "\n\nimport nowhere_at_all\n": "line 3: ModuleNotFoundError: No module named 'nowhere_at_all'",
+    "raise SystemExit(3)\n": "line 1: SystemExit: 3",
+    "import sys\nsys.exit('no \\x1b[31mred')\n": r"line 2: SystemExit: 'no \x1b[31mred'",
+    "def get_config(arg=''):\n    return {}['data']\n": "line 2: KeyError: 'data'",
+    "def get_config():\n    return 1\n": "get_config() takes 0 positional arguments but 1 was given",
+    "def get_config(arg):\n    return get_config(arg)\n": "line 2: RecursionError: maximum recursion depth exceeded",
+    "get_config = 3\n": "TypeError: 'int' object is not callable",
+    "class Odd(BaseException):\n    def __str__(self):\n        raise self\nraise Odd\n": "line 4: Odd: without a",
+    "raise ValueError('a' * 10**6)\n": f"line 1: ValueError: '{'a' * 200}'...",
+    "import ml_collections\ndef get_config(arg):\n    return ml_collections.ConfigDict({'a': {'b': object()}})\n": (
+        "config.a.b is a object; it must be a number, a text, a list or a section"
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), FAILURES.items(), ids=range(len(FAILURES)))
+def test_whatever_a_file_raises_is_one_line_with_its_place(tmp_path, text, message):
+    path = write(tmp_path / "mine.py", text)
+    with pytest.raises(InputError) as caught:
+        load_config_file(path)
+    told = str(caught.value)
+    assert told.startswith(f"configuration {path}")
+    assert message in told
+    assert len(told.splitlines()) == 1
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize("content", [b"x = '\xff'\n", b"x = 1\0\n"])
+def test_a_file_that_is_no_text(tmp_path, content):
+    (tmp_path / "mine.py").write_bytes(content)
+    with pytest.raises(InputError, match="configuration .*mine.py.*SyntaxError: "):
+        load_config_file(tmp_path / "mine.py")
+
+
+def test_ctrl_c_in_a_file_is_still_one(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        load_config_file(write(tmp_path / "mine.py", "raise KeyboardInterrupt\n"))
+
+
+def test_the_projects_own_files_are_found_from_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert load_config_file(Path("configs/shapes.py:boxes")) == load_config_file(CONFIGS / "shapes.py:boxes")
+    assert (
+        capsys.readouterr().err == f"configs/shapes.py does not exist: using the library's own, {CONFIGS}/shapes.py\n"
+    )
+    assert load_config_file(Path("shapes"))["name"] == "ta_stvg"
+    # The user's own file of that name comes first.
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs" / "shapes.py", "def get_config(arg):\n    raise InterruptedError\n")
+    with pytest.raises(InputError, match="configuration configs/shapes.py, line 2: InterruptedError"):
+        load_config_file(Path("configs/shapes.py"))
+
+
+WRONG = {
+    "clip.resolution=0": "resolution 0: give 32 to 4096 rows",
+    "clip.resolution=-3": "resolution -3: give 32 to 4096 rows",
+    "clip.resolution=100000": "resolution 100000: give 32 to 4096 rows",
+    "clip.frames_per_pass=0": "frames_per_pass is 0; it must be positive",
+    "clip.sample_fps=0": "sample_fps is 0.0; it must be positive",
+    "clip.sample_fps=nan": "config.clip.sample_fps is nan; it must be a finite number",
+    "clip.sampling=x": "sampling is 'x'; choose one of hcstvg, vidstg",
+    "train.dtype=int8": "config.train.dtype is 'int8'; choose one of float32, bfloat16",
+    "train.remat=x": "remat 'x' is unknown",
+    "train.seed=99999999999": "config.train.seed is 99999999999; it must be a finite number, of at most 2147483647",
+    "schedule.drop_factor=inf": "config.schedule.drop_factor is inf; it must be a finite number",
+    "model.resnet.width=0": "config.model.resnet.width is 0; it must be at least 1",
+    "model.swin.heads=(0,)": "config.model.swin.heads is (0,); it must be at least 1",
+    "model.swin.window=(1,-1,1)": "config.model.swin.window is (1, -1, 1); it must be at least 1",
+    "model.transformer.heads=5": "channels, which 5 heads cannot share equally",
+    "name=x": "model 'x' is unknown",
+}
+
+
+@pytest.mark.parametrize(("setting", "message"), WRONG.items())
+def test_settings_of_which_nothing_can_be_made(setting, message):
+    with pytest.raises(InputError) as caught:
+        Experiment.build(load_config_file(Path("shapes"), [f"--config.{setting}"]))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("without", ["name", "model"])
+def test_an_experiment_names_its_model(without):
+    config = load_config_file(Path("shapes"))
+    del config[without]
+    with pytest.raises(InputError, match=f"config.{without} is missing"):
+        Experiment.build(config)
 
 
 def test_the_argument_is_passed_on(tmp_path):

@@ -89,6 +89,11 @@ class Loader:
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
         self.steps_per_epoch = len(self._order(0).buckets)
 
+    @property
+    def largest_clip(self) -> tuple[int, int, int]:
+        """(frames, rows, columns) that no row of a batch exceeds."""
+        return self._frames, self._config.resolution, int(self._widths.max())
+
     def batches(self, first_step: int = 0, last_step: int | None = None) -> Iterator[Batch]:
         """Yields this host's rows of the batches from `first_step` up to but not including `last_step`.
 

@@ -32,6 +32,10 @@ for it. XLA plans by backend: a CPU's plan keeps bfloat16 arrays as float32, so 
 Every setting of the configuration can be changed by --config.SECTION.KEY=VALUE."""
 
 
+# More than any device has: what is planned for it may be planned for one that this machine lacks.
+_MOST_BYTES = 2**40
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="experiment, see configs/")
     mesh = parser.add_argument_group("devices")
@@ -53,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
+    from stvg_jax.inference.memory import Rows, check_memory
     from stvg_jax.nn.functional import PureModule
-    from stvg_jax.nn.remat import check_policy
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.train import inspection
     from stvg_jax.train.optim import make_optimizer
@@ -70,7 +74,11 @@ def run(args: argparse.Namespace) -> None:
     args.frames = frames if args.frames is None else args.frames
     args.width = width if args.width is None else args.width
     _check_counts(args, fsdp, videos, train.parts)
-    check_policy(train.remat)
+    most = experiment.model.config.roberta.max_tokens
+    if args.tokens > most:
+        raise InputError(f"--tokens {args.tokens} is more than the {most} that the text encoder takes")
+    rows = Rows(videos // (args.devices * train.parts), args.frames, experiment.clip.resolution, args.width, 1, 2)
+    check_memory(experiment.sizes, rows, f"a batch of {videos:,} videos on {args.devices:,} devices", _MOST_BYTES)
     if args.compile and len(jax.devices()) != args.devices:
         raise InputError(
             f"--compile needs {args.devices} devices here, there are {len(jax.devices())}; "

@@ -34,6 +34,7 @@ from stvg_jax.eval.step import EvalStep, make_step
 from stvg_jax.eval.table import given_interval_table, results_table
 from stvg_jax.eval.types import Prediction
 from stvg_jax.inference.loading import LoadedModel
+from stvg_jax.inference.memory import Rows, check_memory, exhaustion_told
 from stvg_jax.inference.passes import read_passes
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inputs import Inputs
@@ -133,11 +134,17 @@ def _run(
             hosts=hosts,
             only=missing,
         )
+    check_memory(
+        model.config,
+        Rows(_PASSES * config.samples_per_device, *loader.largest_clip, pixel_bytes=1, number_bytes=2),
+        f"config.eval.samples_per_device={config.samples_per_device}, resolution {model.clip_config.resolution}",
+    )
     with progress.stage("reading parameters"):
         parameters = replicate(unflatten(model.read_parameters()), mesh)
     batches = ahead(loader.batches(), lambda batch: (batch, to_mesh(_arrays(batch), mesh)))
     total = len(inputs.annotations.samples)
-    with progress.bar("evaluating", total, "sample", total - len(missing)) as advance:
+    advice = "lower config.eval.samples_per_device or config.clip.resolution"
+    with exhaustion_told(advice), progress.bar("evaluating", total, "sample", total - len(missing)) as advance:
         for batch, arrays in batches:
             output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
             writer.append(_answers(batch, output, inputs.annotations.samples))

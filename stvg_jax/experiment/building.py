@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.registry import get_family, make_model, whole_config
 from stvg_jax.grounding.task import GroundingTask
@@ -17,6 +17,7 @@ from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.loading import DTYPES
 from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig, assign_groups
 from stvg_jax.train.schedules import Rates, ScheduleConfig, make_rates
@@ -29,6 +30,7 @@ class Experiment:
     Attributes:
         config: as nested dictionaries.
         model: the model, its parameters declared only.
+        sizes: its whole configuration, as nested dictionaries.
         module: the same as a pure function.
         task: losses on it.
         groups: parameter path -> group of learning rates.
@@ -38,6 +40,7 @@ class Experiment:
 
     config: Mapping[str, Any]
     model: nnx.Module
+    sizes: Mapping[str, Any]
     module: PureModule
     task: GroundingTask
     groups: dict[str, str]
@@ -60,6 +63,10 @@ class Experiment:
         def section(kind: type, name: str) -> Any:
             return build(kind, config.get(name, {}), f"config.{name}")
 
+        for name, kind in (("name", str), ("model", Mapping)):
+            if not isinstance(config.get(name), kind):
+                found = f"is a {type(config[name]).__name__}" if name in config else "is missing"
+                raise InputError(f"config.{name} {found}; an experiment names its model and has its settings")
         family = get_family(config["name"])
         train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
         if train.validate_split and not family.grounds:
@@ -67,12 +74,16 @@ class Experiment:
                 f"config.train.validate_split={train.validate_split}: a {config['name']} gives no tubes that could be "
                 "measured; set it to ''"
             )
+        if train.dtype not in DTYPES:
+            raise InputError(f"config.train.dtype is {quoted(train.dtype)}; choose one of {', '.join(DTYPES)}")
+        check_policy(train.remat)
         fitted = fit_backend(whole_config(config["name"], config["model"]), clip.resolution, training=True)
         model = make_model(config["name"], fitted, DTYPES[train.dtype])
         module = PureModule(model)
         return cls(
             config=config,
             model=model,
+            sizes=fitted,
             module=module,
             task=GroundingTask(module, section(family.losses, "loss")),
             groups=assign_groups(module.declarations, family.rules(model.config)),

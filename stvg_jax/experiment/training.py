@@ -31,7 +31,8 @@ from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
 from stvg_jax.files import whole_file
-from stvg_jax.inference.loading import LoadedModel
+from stvg_jax.inference.loading import DTYPES, LoadedModel
+from stvg_jax.inference.memory import Rows, check_memory, exhaustion_told
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.inputs import Inputs
@@ -124,6 +125,17 @@ class Training:
                 reads_subject=model.reads_subject,
                 words=model.words,
             )
+        check_memory(
+            self.experiment.sizes,
+            Rows(
+                settings.batch_size // (self._mesh.size * settings.parts),
+                *self._loader.largest_clip,
+                pixel_bytes=1,
+                number_bytes=DTYPES[settings.dtype].dtype.itemsize,
+            ),
+            f"config.train.batch_size={settings.batch_size}, parts={settings.parts}, "
+            f"config.clip.resolution={self.experiment.clip.resolution}",
+        )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         if self._workdir.previous is not None:
             check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
@@ -205,7 +217,8 @@ class Training:
         if begun and plan.validates(begun) and begun not in checkpoints.scores():
             # The last start ended between the save and the end of the validation.
             validate(state, begun)
-        with Interruption() as interruption:
+        advice = "raise config.train.parts, or lower config.train.batch_size or config.clip.resolution"
+        with Interruption() as interruption, exhaustion_told(advice):
             state, done = run(
                 state,
                 step,
@@ -279,6 +292,7 @@ class Training:
             vocab_size=experiment.model.config.roberta.vocab_size,
             reads_subject=experiment.model.config.reads_subject,
             clip_config=experiment.clip,
+            config=experiment.sizes,
             identity=json.dumps([experiment.config["name"], experiment.config["model"], what], sort_keys=True),
         )
 

@@ -8,10 +8,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 from stvg_jax.inference.progress import Progress, Silent
 
+_SAMPLING = ("hcstvg", "vidstg")
 _MIN_RESOLUTION = 32
+# Of 4096 rows the scores between the cells of one frame take 67 GB in the released models; they grow with the fourth
+# power of the rows.
+_MAX_RESOLUTION = 4096
+
+
+def check_resolution(resolution: int) -> None:
+    """Raises InputError for a resolution that no model can take."""
+    if not _MIN_RESOLUTION <= resolution <= _MAX_RESOLUTION:
+        raise InputError(
+            f"resolution {resolution}: give {_MIN_RESOLUTION} to {_MAX_RESOLUTION} rows; a model's grid needs the one, "
+            "and attention within a frame of more rows would fill any memory"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +42,14 @@ class ClipConfig:
     resolution: int = 420
     frames_per_pass: int = 64
     sample_fps: float = 3.2
+
+    def __post_init__(self) -> None:
+        check_resolution(self.resolution)
+        for name in ("frames_per_pass", "sample_fps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.sampling not in _SAMPLING:
+            raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(_SAMPLING)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +116,7 @@ def read_clip(
         InputError: for a video that cannot be decoded, a clip that is empty or outside it, or too low a resolution.
     """
     resolution = config.resolution if resolution is None else resolution
-    if resolution < _MIN_RESOLUTION:
-        raise InputError(f"resolution {resolution}: the model's grid needs at least {_MIN_RESOLUTION} pixels")
+    check_resolution(resolution)
     # Here, not at the top: the library imports without a video decoder.
     from data_pipeline.frames import load_clip, model_size
     from data_pipeline.sampling import evaluation_frame_ids, interleave

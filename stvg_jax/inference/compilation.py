@@ -20,11 +20,14 @@ from typing import Any
 import jax
 import jaxlib
 
+from stvg_jax.inference.memory import exhaustion_told
 from stvg_jax.inference.progress import Progress, Silent
 
 # On CPU, matrix products run about a fifth faster through this code path, with the same results. A later jaxlib may
 # not know it any more; programs then go without.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+_ADVICE = "take a lower resolution, or search a shorter part"
 
 _log = logging.getLogger(__name__)
 
@@ -81,14 +84,14 @@ class Program:
         shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
         if (structure, shapes) not in self._compiled:
             path = self._path(f"{structure}{shapes}")
-            with (progress or Silent()).stage(f"preparing the {self._title}"):
+            with (progress or Silent()).stage(f"preparing the {self._title}"), exhaustion_told(_ADVICE):
                 self._compiled[structure, shapes] = _load(path) or self._compile(args, path)
         return self._compiled[structure, shapes]
 
     def __call__(self, *args: Any, progress: Progress | None = None) -> Any:
         """Runs on arrays and pytrees of arrays, and waits for the result."""
         compiled = self.prepare(*args, progress=progress)
-        with (progress or Silent()).stage(f"running the {self._title}"):
+        with (progress or Silent()).stage(f"running the {self._title}"), exhaustion_told(_ADVICE):
             return jax.block_until_ready(compiled(*args))
 
     def _compile(self, args: Any, path: Path) -> jax.stages.Compiled:

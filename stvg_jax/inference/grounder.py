@@ -18,6 +18,7 @@ from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.inference.clip import Clip, read_clip
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.loading import LoadedModel, in_background, load_model
+from stvg_jax.inference.memory import Rows, check_memory
 from stvg_jax.inference.passes import read_passes
 from stvg_jax.inference.progress import Progress, Silent
 from stvg_jax.inference.tube import Tube
@@ -59,6 +60,7 @@ class Grounder:
         self.tokenizer = model.tokenizer
         self._vocab_size = model.vocab_size
         self._reads_subject = model.reads_subject
+        self._config = model.config
         self._declared = unflatten(module.declarations)
         self._read_parameters = model.read_parameters
         self._encode = Program(
@@ -163,6 +165,7 @@ class Grounder:
         preparing = []
 
         def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
+            check_memory(self._config, Rows(*shape[:-1]), f"resolution {shape[2]}")
             preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
 
         clip = read_clip(self.clip_config, video, on_shape=prepare, progress=progress, **options)

@@ -40,6 +40,7 @@ class LoadedModel:
         vocab_size: rows of the model's token table.
         reads_subject: whether the model's texts begin with the words that name the target.
         clip_config: how the model wants its clips.
+        config: the whole one of the module, as nested mappings.
         identity: all that distinguishes this model's programs from those of another, parameters apart.
     """
 
@@ -50,6 +51,7 @@ class LoadedModel:
     vocab_size: int
     reads_subject: bool
     clip_config: ClipConfig
+    config: Mapping[str, Any]
     identity: str
 
 
@@ -97,6 +99,7 @@ def load_model(
         vocab_size=text.vocab_size,
         reads_subject=built.config.reads_subject,
         clip_config=clip_config,
+        config=config,
         identity=json.dumps([description.model, config, dtype], sort_keys=True),
     )
 

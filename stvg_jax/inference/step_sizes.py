@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+from stvg_jax.errors import InputError
+
 _MIB = 2**20
 # On a CPU, what stays in its caches (measured on the full-size model: `benchmarks/forward.py`; 4 images, 8 windows and
 # 4 frames of 420 rows). On an accelerator, what bounds memory to a few GB; for training less, as the backward pass
@@ -23,6 +25,7 @@ _BUDGETS = {
     "training": {"images": 192 * _MIB, "windows": 192 * _MIB, "frames": 192 * _MIB},
 }
 _ASPECT = 1.4
+_PARTS = ("resnet", "swin", "roberta", "transformer")
 
 
 def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = False) -> dict[str, Any]:
@@ -35,7 +38,11 @@ def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = 
 
     Returns:
         A copy with `images_per_step`, `windows_per_step` and `frames_per_step` set.
+
+    Raises:
+        InputError: for sizes of which no model can be made.
     """
+    _check_sizes(config)
     budget = _BUDGETS["cpu" if jax.default_backend() == "cpu" else "training" if training else "inference"]
     config = copy.deepcopy(dict(config))
     resnet, swin, transformer = config["resnet"], config["swin"], config["transformer"]
@@ -44,12 +51,34 @@ def fit_backend(config: Mapping[str, Any], resolution: int, *, training: bool = 
     # frame's tokens, which are those of two grids and about 32 of text.
     image = 4 * pixels / 4 * resnet["width"]
     window = 4 * swin["heads"][0] * math.prod(swin["window"]) ** 2
-    tokens = 2 * pixels / 4 ** (len(resnet["blocks"]) + 1) + 32
+    tokens = frame_tokens(config, pixels)
     frame = 4 * tokens * (transformer["hidden"] + transformer["heads"] * tokens)
     resnet["images_per_step"] = _count(budget["images"], image)
     swin["windows_per_step"] = _count(budget["windows"], window)
     transformer["frames_per_step"] = _count(budget["frames"], frame)
     return config
+
+
+def frame_tokens(config: Mapping[str, Any], pixels: float) -> float:
+    """Tokens of a frame of so many pixels, which look at each other: of two grids, and about 32 of text."""
+    return 2 * pixels / 4 ** (len(config["resnet"]["blocks"]) + 1) + 32
+
+
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """Raises InputError for sizes of parts that are not positive, and channels that their heads cannot share."""
+    parts = {name: config[name] for name in _PARTS}
+    for part, sizes in parts.items():
+        for name, value in sizes.items():
+            for number in value if isinstance(value, list | tuple) else [value]:
+                # Rates and switches are not sizes.
+                if type(number) is int and number < 1:
+                    raise InputError(f"config.model.{part}.{name} is {value}; it must be at least 1")
+    swin = parts["swin"]
+    shared = {name: (parts[name]["width"], parts[name]["heads"]) for name in ("roberta", "transformer")}
+    shared |= {f"swin, stage {i},": (swin["width"] * 2**i, heads) for i, heads in enumerate(swin["heads"])}
+    for part, (width, heads) in shared.items():
+        if width % heads:
+            raise InputError(f"config.model.{part} has {width} channels, which {heads} heads cannot share equally")
 
 
 def _count(budget: float, one: float) -> int:

@@ -12,6 +12,7 @@ from stvg_jax import __version__
 from stvg_jax.characters import escaped, has_surrogate
 from stvg_jax.commands import add_commands
 from stvg_jax.console import leave, open_streams
+from stvg_jax.devices import silence_libraries
 from stvg_jax.errors import InputError, quoted
 
 _COMMANDS = {
@@ -61,6 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    silence_libraries()
     parser = make_parser()
     args, rest = parser.parse_known_args(argv)
     # What follows --config belongs to the configuration file, which the command reads.

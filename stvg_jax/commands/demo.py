@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
 
     from data_pipeline.shapes.encode import write_video
     from data_pipeline.shapes.example import make_example
+    from stvg_jax.devices import tell_device
     from stvg_jax.eval.metrics import measure
     from stvg_jax.eval.types import Prediction
     from stvg_jax.inference.answer import Outputs, check_writable, describe
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.progress import Terminal
 
     progress = Terminal()
+    tell_device()
     video = args.out / "shapes.mp4"
     check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)

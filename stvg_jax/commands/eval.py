@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
     from data_pipeline.english import foreign_warning
     from stvg_jax.config import build, load_config_file, overridden
+    from stvg_jax.devices import tell_device
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate
     from stvg_jax.inference.answer import check_writable
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> None:
     check_writable(args.out)
     keep_compiled()
     progress = Silent() if jax.process_index() else Terminal()
+    if jax.process_index() == 0:
+        tell_device()
     changes = overridden(config, args.overrides)
     model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
     with progress.stage("reading annotations"):

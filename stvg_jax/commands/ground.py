@@ -68,6 +68,7 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 def run(args: argparse.Namespace) -> None:
     from data_pipeline.english import foreign_warning
+    from stvg_jax.devices import tell_device
     from stvg_jax.inference.answer import Outputs, describe
     from stvg_jax.inference.default import PURPOSE, default_checkpoint
     from stvg_jax.inference.grounder import Grounder
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> None:
     outputs = Outputs(args.out, args.sentences, args.video)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     progress = Terminal()
+    tell_device()
     if args.checkpoint is None:
         print(f"no --checkpoint: using {PURPOSE}", file=sys.stderr)
     grounder = Grounder.load(args.checkpoint or default_checkpoint(), dtype=args.dtype)

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     import jax
 
     from stvg_jax.config import load_config_file
+    from stvg_jax.devices import tell_device
     from stvg_jax.experiment.training import Training
     from stvg_jax.inference.compilation import keep_compiled
     from stvg_jax.inference.progress import Silent, Terminal
@@ -49,5 +50,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config_file(args.config, overrides=args.overrides)
     keep_compiled()
     progress = Silent() if jax.process_index() else Terminal()
+    if jax.process_index() == 0:
+        tell_device()
     if code := Training(config, args.workdir, ["stvg-jax", *sys.argv[1:]], progress).run():
         raise SystemExit(code)

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jaxlib
 
+from stvg_jax.errors import first_line
 from stvg_jax.inference.memory import exhaustion_told
 from stvg_jax.inference.progress import Progress, Silent
 
@@ -32,11 +33,23 @@ _ADVICE = "take a lower resolution, or search a shorter part"
 _log = logging.getLogger(__name__)
 
 
-def cache_directory() -> Path:
-    """Where compiled programs are kept: $STVG_JAX_CACHE, else stvg_jax in the user's cache folder."""
-    if chosen := os.environ.get("STVG_JAX_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stvg_jax"
+def cache_directory() -> Path | None:
+    """Where compiled programs are kept: $STVG_JAX_CACHE, else stvg_jax in the user's cache folder; None for nowhere.
+
+    By the rule of XDG, $XDG_CACHE_HOME counts only where it is an absolute path. So it is with $STVG_JAX_CACHE, that
+    no program is taken from a folder that happens to be the working one.
+    """
+    for name, inner in (("STVG_JAX_CACHE", ""), ("XDG_CACHE_HOME", "stvg_jax")):
+        if (chosen := Path(os.environ.get(name, ""))).is_absolute():
+            return chosen / inner
+    # Of an empty one Python makes the root of all folders.
+    if os.environ.get("HOME") == "":
+        return None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / ".cache" / "stvg_jax" if home.is_absolute() else None
 
 
 @functools.cache
@@ -56,8 +69,31 @@ def keep_compiled() -> None:
 
     For programs over several devices or hosts, which `Program` is not made for.
     """
-    jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "xla"))
+    folder = _usable_cache()
+    if folder is None:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+def _usable_cache() -> Path | None:
+    """The cache's folder, made; None where it cannot be written, which is told once."""
+    return _made(cache_directory())
+
+
+@functools.cache
+def _made(folder: Path | None) -> Path | None:
+    if folder is None:
+        _log.warning("compiled programs are not kept: there is no home folder; set STVG_JAX_CACHE to an absolute path")
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        _log.warning("compiled programs are not kept in %s (%s); STVG_JAX_CACHE names another folder", folder, reason)
+        return None
 
 
 class Program:
@@ -85,7 +121,8 @@ class Program:
         if (structure, shapes) not in self._compiled:
             path = self._path(f"{structure}{shapes}")
             with (progress or Silent()).stage(f"preparing the {self._title}"), exhaustion_told(_ADVICE):
-                self._compiled[structure, shapes] = _load(path) or self._compile(args, path)
+                stored = None if path is None else _load(path)
+                self._compiled[structure, shapes] = stored or self._compile(args, path)
         return self._compiled[structure, shapes]
 
     def __call__(self, *args: Any, progress: Progress | None = None) -> Any:
@@ -94,16 +131,20 @@ class Program:
         with (progress or Silent()).stage(f"running the {self._title}"), exhaustion_told(_ADVICE):
             return jax.block_until_ready(compiled(*args))
 
-    def _compile(self, args: Any, path: Path) -> jax.stages.Compiled:
+    def _compile(self, args: Any, path: Path | None) -> jax.stages.Compiled:
         jitted = jax.jit(self._function, compiler_options=compiler_options())
         with jax.default_matmul_precision("highest"):
             compiled = jitted.lower(*args).compile()
-        _store(path, compiled)
+        # One that cannot be written may still have been read from.
+        if _usable_cache() is not None:
+            _store(path, compiled)
         return compiled
 
-    def _path(self, signature: str) -> Path:
+    def _path(self, signature: str) -> Path | None:
+        if (folder := cache_directory()) is None:
+            return None
         key = "\n".join([self._title, self._identity, signature, _environment()])
-        return cache_directory() / "programs" / hashlib.sha256(key.encode()).hexdigest()[:40]
+        return folder / "programs" / hashlib.sha256(key.encode()).hexdigest()[:40]
 
 
 @functools.cache

@@ -1,0 +1,76 @@
+"""What a command says of the machine, and what it keeps libraries from saying."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from stvg_jax import devices
+from stvg_jax.devices import describe_devices, silence_libraries
+from tests.hosts import ROOT, environment
+
+ADVICE = "an NVIDIA GPU is here and this JAX does not use it; for one that does: pip install 'stvg-jax[cuda]'"
+
+
+def made(platform, kind, count=1):
+    return [SimpleNamespace(platform=platform, device_kind=kind)] * count
+
+
+@pytest.mark.parametrize(
+    ("found", "hosts", "nvidia", "lines"),
+    [
+        (made("cpu", "cpu"), 1, False, ["device: CPU, 2 cores"]),
+        (made("cpu", "cpu", 8), 1, False, ["device: CPU, 2 cores, as 8 devices"]),
+        (made("gpu", "NVIDIA H100"), 1, True, ["device: NVIDIA H100"]),
+        (made("gpu", "NVIDIA H100", 8), 1, True, ["device: NVIDIA H100, 8 of them"]),
+        (made("tpu", "TPU v5e", 16), 4, False, ["device: TPU v5e, 16 of them, on 4 hosts"]),
+        (made("cpu", "cpu"), 1, True, ["device: CPU, 2 cores", ADVICE]),
+    ],
+)
+def test_devices_are_told_in_a_line(monkeypatch, found, hosts, nvidia, lines):
+    for name in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    assert describe_devices(found, hosts, nvidia=nvidia, cores=2) == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("JAX_PLATFORMS", "cpu"), ("CUDA_VISIBLE_DEVICES", ""), ("CUDA_VISIBLE_DEVICES", "-1")]
+)
+def test_a_gpu_that_is_hidden_by_a_variable_needs_no_installation(monkeypatch, name, value):
+    for other in ("JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    lines = describe_devices(made("cpu", "cpu"), 1, nvidia=True, cores=1)
+    assert lines == ["device: CPU, 1 core", f"an NVIDIA GPU is here and not used, because {name}={value!r} is set"]
+
+
+def test_a_gpu_is_seen_by_the_files_of_its_driver(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(devices, "_NVIDIA", (str(tmp_path / "nvidia0"),))
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    devices.tell_device()
+    assert "GPU" not in capsys.readouterr().err
+    (tmp_path / "nvidia0").touch()
+    devices.tell_device()
+    assert "device: CPU" in (told := capsys.readouterr().err)
+    assert "an NVIDIA GPU is here" in told
+
+
+def test_what_the_user_has_set_stays():
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "0", "CUDA_VISIBLE_DEVICES": "1"}
+    silence_libraries(variables)
+    assert variables["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert variables["CUDA_VISIBLE_DEVICES"] == "1"
+    assert variables["ABSL_MIN_LOG_LEVEL"] == "3"
+
+
+def test_nothing_needs_the_locks_of_unix_to_be_imported():
+    """As on Windows, where there is no fcntl."""
+    program = """if True:
+        import sys
+        sys.modules["fcntl"] = None
+        import stvg_jax.train.workdir, data_pipeline.shards, stvg_jax.cli
+    """
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment(), check=True)

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
+from stvg_jax.files import check_kinds
 
 MANIFEST = "shapes.json"
 # Of a dataset that is not finished: what it is to be in the first line, then one line for every finished video.
 JOURNAL = "unfinished.jsonl"
+_RECORD = {"scene": str, "frames": str, "annotation": dict}
 
 
 def read_manifest(out: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -28,7 +30,7 @@ def read_manifest(out: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{out / MANIFEST} cannot be read; delete {out} or choose another folder") from None
     _check_same(out, manifest, wanted)
     return manifest
@@ -38,18 +40,42 @@ def read_journal(out: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str, An
     """The records of finished videos by their file names; empty for a new folder.
 
     Raises:
-        InputError: `out` holds something else.
+        InputError: `out` holds something else, or a line is damaged.
     """
     try:
-        text = (out / JOURNAL).read_text(encoding="utf-8")
+        content = (out / JOURNAL).read_bytes()
     except FileNotFoundError:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"{out} is not a shapes dataset; choose a new or empty folder") from None
         return {}
     # What follows the last line's end was being written when the work was interrupted.
-    first, *lines = text.split("\n")[:-1] or ["{}"]
-    _check_same(out, json.loads(first), wanted)
-    return {name: record for name, record in map(json.loads, lines)}
+    first, *lines = content.split(b"\n")[:-1] or [b"{}"]
+    _check_same(out, _parsed(out, 1, first, dict), wanted)
+    records = {}
+    for number, line in enumerate(lines, 2):
+        pair = _parsed(out, number, line, list)
+        if len(pair) != 2 or not isinstance(pair[0], str):
+            raise _damaged(out, number, "it is no name with a record")
+        try:
+            check_kinds(pair[1], _RECORD)
+        except ValueError as error:
+            raise _damaged(out, number, first_line(error)) from error
+        records[pair[0]] = pair[1]
+    return records
+
+
+def _parsed(out: Path, number: int, line: bytes, kind: type) -> Any:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(out, number, first_line(error)) from error
+    if not isinstance(value, kind):
+        raise _damaged(out, number, f"it is a {type(value).__name__}")
+    return value
+
+
+def _damaged(out: Path, number: int, reason: str) -> InputError:
+    return InputError(f"line {number} of {out / JOURNAL} is damaged: {reason}; delete {out}, or choose another folder")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,8 +28,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.files import whole_file
+from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.files import check_kinds, whole_file
 from stvg_jax.train.workdir import from_first_host, require_space
 from stvg_jax.tree import check_same_parameters
 
@@ -235,10 +235,10 @@ class Checkpoints:
                 (self._directory / "writable").unlink()
             elif not self._directory.is_dir():
                 raise InputError(f"there are no checkpoints in {self._directory}")
-            return json.loads(scores.read_text(encoding="utf-8")) if scores.exists() else {}
+            return _read_scores(scores) if scores.exists() else {}
         except OSError as error:
             raise InputError(f"cannot write checkpoints into {self._directory}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             _log.warning("%s is damaged (%s); no checkpoint counts as the best", scores, first_line(error))
             return {}
 
@@ -365,6 +365,15 @@ def _fault(folder: Path) -> str | None:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         return f"cannot be checked: {first_line(error)}"
     return None
+
+
+def _read_scores(path: Path) -> dict[str, float]:
+    """Scores by step; ValueError for a damaged file."""
+    scores = json.loads(path.read_bytes())
+    check_kinds(scores, {}, others=(int, float))
+    if wrong := [step for step, value in scores.items() if not step.isdecimal() or not math.isfinite(value)]:
+        raise ValueError(f"{quoted(wrong[0], 40)} has no score")
+    return scores
 
 
 def _write_scores(directory: Path, scores: Mapping[str, float]) -> None:

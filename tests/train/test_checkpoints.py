@@ -90,6 +90,15 @@ def test_the_latest_and_the_best_are_kept(tmp_path):
         assert_same(checkpoints.restore(abstract(make_state(2)), step=2)[0], make_state(2))
 
 
+@pytest.mark.parametrize("text", ['{"2": 0.5, "x": 1}', '{"2": "0.5"}', "[]", '{"2": NaN}', '{"2"', "[" * 100_000])
+def test_damaged_scores_are_told_and_nothing_counts_as_the_best(tmp_path, caplog, text):
+    (tmp_path / "scores.json").write_text(text)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.scores() == {}
+        assert checkpoints.best() is None
+    assert "scores.json is damaged" in caplog.text
+
+
 def flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4

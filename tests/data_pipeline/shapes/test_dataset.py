@@ -9,6 +9,7 @@ from data_pipeline.shapes.dataset import Plan, prepare_shapes
 from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, COLOURS
 from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
+from tests.damage import damaged_objects
 
 PLAN = Plan(train=5, val=1, test=2, settings=Settings(height=48, frames=32))
 
@@ -90,6 +91,18 @@ def test_interrupted_and_continued_gives_the_same(dataset, tmp_path):
         file.write('["train_000004.mp4", {"scene": "torn')
     with pytest.raises(InputError, match="holds another dataset"):
         prepare_shapes(tmp_path / "d", Plan(train=9))
+    whole = journal.read_text()
+    first, second, *rest = whole.split("\n")
+    name, record = json.loads(second)
+    damaged = [json.dumps([name, json.loads(text)]) for _, text in damaged_objects(record) if text[:3] != "[[["]
+    for text in [*damaged, second[:40], "{}", "[]", json.dumps([1, record]), "[" * 100_000]:
+        journal.write_text("\n".join([first, text, *rest]))
+        with pytest.raises(InputError, match="^line 2 of .*unfinished.jsonl is damaged: "):
+            prepare_shapes(tmp_path / "d", PLAN)
+    journal.write_text("\n".join([first[:9], second, *rest]))
+    with pytest.raises(InputError, match="^line 1 of .*unfinished.jsonl is damaged: "):
+        prepare_shapes(tmp_path / "d", PLAN)
+    journal.write_text(whole)
     seen = []
     prepare_shapes(tmp_path / "d", PLAN, meter=lambda done, total: seen.append(done))
     assert seen == [4, 5, 6, 7, 8]

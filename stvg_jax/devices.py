@@ -9,30 +9,62 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stvg_jax.errors import InputError, first_line
+
 if TYPE_CHECKING:
     import jax
 
 # What TensorFlow, XLA, Abseil and gRPC tell of themselves on standard error; their errors arrive as exceptions too.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
+_CHOOSING = ("JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES")
 # Made by NVIDIA's driver.
 _NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidia0")
 
 
 def silence_libraries(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Keeps the C++ code of libraries from writing to standard error, where the user has not asked for it.
+    """Keeps libraries' C++ code from writing to standard error, and bars out of log files.
 
-    To be called before they are imported.
+    Variables that the user has set stay as they are. To be called before they are imported.
     """
     for name, value in _QUIET.items():
         environment.setdefault(name, value)
+    if sys.stderr is None or not sys.stderr.isatty():
+        environment.setdefault("TQDM_DISABLE", "1")
+
+
+def find_devices() -> list[jax.Device]:
+    """The devices of all hosts.
+
+    Raises:
+        InputError: there are none, or JAX cannot use those that it was told to use.
+    """
+    import jax
+
+    try:
+        devices = jax.devices()
+    except (RuntimeError, ValueError, AssertionError) as error:
+        # JAX asserts that it has found a device of the kinds in JAX_PLATFORMS.
+        why = "none of the kind asked for" if isinstance(error, AssertionError) else first_line(error)
+        asked = ", ".join(f"{name}={os.environ[name]!r}" for name in _CHOOSING if name in os.environ)
+        mend = f"change {asked}" if asked else "check the installation of JAX"
+        raise InputError(f"there is no device to compute on ({why}); {mend}") from error
+    if not devices:
+        raise InputError("there is no device to compute on; check the installation of JAX")
+    return devices
 
 
 def tell_device() -> None:
-    """Says on standard error which devices this process computes on, and how to use a GPU that it leaves alone."""
+    """Says on standard error which devices are used, and how to use a GPU that is left alone; the first host does.
+
+    Raises:
+        InputError: as `find_devices`.
+    """
     import jax
 
-    for line in describe_devices(jax.devices(), jax.process_count(), nvidia=any(Path(p).exists() for p in _NVIDIA)):
-        print(line, file=sys.stderr, flush=True)
+    devices = find_devices()
+    if jax.process_index() == 0:
+        for line in describe_devices(devices, jax.process_count(), nvidia=any(Path(p).exists() for p in _NVIDIA)):
+            print(line, file=sys.stderr, flush=True)
 
 
 def describe_devices(devices: Sequence[jax.Device], hosts: int, *, nvidia: bool, cores: int | None = None) -> list[str]:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import jax
 import pytest
 
 from stvg_jax import devices
 from stvg_jax.devices import describe_devices, silence_libraries
+from stvg_jax.errors import InputError
 from tests.hosts import ROOT, environment
 
 ADVICE = "an NVIDIA GPU is here and this JAX does not use it; for one that does: pip install 'stvg-jax[cuda]'"
@@ -58,12 +60,44 @@ def test_a_gpu_is_seen_by_the_files_of_its_driver(tmp_path, monkeypatch, capsys)
     assert "an NVIDIA GPU is here" in told
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (RuntimeError("Unable to initialize backend 'cuda'\nand more"), "Unable to initialize backend 'cuda'"),
+        (AssertionError(), "none of the kind asked for"),
+    ],
+)
+def test_devices_that_jax_cannot_use_are_told(monkeypatch, error, why):
+    def fail():
+        raise error
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(jax, "devices", fail)
+    with pytest.raises(InputError, match=f"no device to compute on .{why}.; change JAX_PLATFORMS='cuda'"):
+        devices.tell_device()
+
+
 def test_what_the_user_has_set_stays():
     variables = {"TF_CPP_MIN_LOG_LEVEL": "0", "CUDA_VISIBLE_DEVICES": "1"}
     silence_libraries(variables)
     assert variables["TF_CPP_MIN_LOG_LEVEL"] == "0"
     assert variables["CUDA_VISIBLE_DEVICES"] == "1"
     assert variables["ABSL_MIN_LOG_LEVEL"] == "3"
+
+
+def test_a_log_file_gets_no_bars():
+    program = """if True:
+        from stvg_jax.devices import silence_libraries
+        silence_libraries()
+        from tqdm import tqdm
+        from stvg_jax.inference.progress import Terminal
+        list(tqdm(range(3)))
+        with Terminal().stage("working"), Terminal().bar("counting", 2, "thing") as step:
+            step(2)
+    """
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment(), check=True, capture_output=True)
+    assert b"\r" not in done.stderr
+    assert [line.split(b":")[0] for line in done.stderr.splitlines()] == [b"counting (2)", b"working"]
 
 
 def test_nothing_needs_the_locks_of_unix_to_be_imported():

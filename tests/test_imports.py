@@ -92,7 +92,7 @@ def test_layers_are_imported_from_above_only():
 def test_data_pipeline_never_imports_jax():
     def allowed(module, name):
         if within(name, "stvg_jax"):
-            return within(name, *(f"stvg_jax.{part}" for part in BOTTOM))
+            return within(name, "stvg_jax.locks", *(f"stvg_jax.{part}" for part in BOTTOM))
         return not within(name, "jax", "jaxlib", "flax", "optax", "orbax", "convert")
 
     assert offences(("data_pipeline",), allowed, everywhere=True) == []

@@ -19,13 +19,14 @@ import dataclasses
 import json
 import os
 import pathlib
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_pipeline.shards.entries import StoredVideo, seal, unseal
 from data_pipeline.shards.settings import Settings
-from stvg_jax.config import build
 from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.files import check_kinds
 from stvg_jax.locks import FolderLock, HeldElsewhere
 
 FORMAT = "stvg_jax.frames/2"
@@ -177,11 +178,11 @@ class StoreFolder:
             content = unseal(text)
             sealed = content is not None
             content = content if sealed else json.loads(text)
-            _check_keys(content, _Begun)
+            _check_fields(content, _Begun, settings=dict)
             if not sealed and content["format"] == FORMAT:
                 raise ValueError("its checksum does not fit")
-            _check_keys(content["settings"], Settings)
-            begun = build(_Begun, content, "it")
+            _check_fields(content["settings"], Settings)
+            begun = _Begun(content["format"], Settings(**content["settings"]), content["videos"])
         except (ValueError, RecursionError, InputError) as error:
             raise InputError(
                 f"{self._settings}: damaged ({first_line(error)}); restore it from a copy of the store, or delete the "
@@ -200,11 +201,12 @@ class _Begun:
     videos: int
 
 
-def _check_keys(content: Any, kind: type) -> None:
-    """Raises ValueError unless this is an object with just the fields of a dataclass."""
-    fields = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(content, dict) or content.keys() != fields:
-        raise ValueError(f"an object with {', '.join(sorted(fields))} is expected, found {quoted(json.dumps(content))}")
+def _check_fields(content: Any, kind: type, **others: type) -> None:
+    """Raises ValueError unless this is an object with just the fields of a dataclass, of their types or `others`."""
+    kinds = typing.get_type_hints(kind) | others
+    check_kinds(content, kinds)
+    if unknown := sorted(content.keys() - kinds.keys()):
+        raise ValueError(f"it has an unknown key, {quoted(unknown[0], 40)}")
 
 
 def _check_format(found: Any, path: pathlib.Path) -> None:

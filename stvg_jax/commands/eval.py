@@ -61,9 +61,8 @@ def run(args: argparse.Namespace) -> None:
     settings = build(EvalConfig, config.get("eval", {}), "config.eval")
     check_writable(args.out)
     keep_compiled()
+    tell_device()
     progress = Silent() if jax.process_index() else Terminal()
-    if jax.process_index() == 0:
-        tell_device()
     changes = overridden(config, args.overrides)
     model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
     with progress.stage("reading annotations"):

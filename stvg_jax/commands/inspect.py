@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from jax.sharding import AbstractMesh
 
     from stvg_jax.config import load_config_file
+    from stvg_jax.devices import find_devices
     from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.train.step import make_train_step
 
     config = load_config_file(args.config, overrides=args.overrides)
+    find_devices()
     experiment = Experiment.build(config)
     train, groups = experiment.train, experiment.groups
     fsdp = train.fsdp if args.fsdp is None else args.fsdp

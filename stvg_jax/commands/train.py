@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
     config = load_config_file(args.config, overrides=args.overrides)
     keep_compiled()
+    tell_device()
     progress = Silent() if jax.process_index() else Terminal()
-    if jax.process_index() == 0:
-        tell_device()
     if code := Training(config, args.workdir, ["stvg-jax", *sys.argv[1:]], progress).run():
         raise SystemExit(code)

@@ -204,9 +204,9 @@ def test_the_projects_own_files_are_found_from_anywhere(tmp_path, monkeypatch, c
 
 
 WRONG = {
-    "clip.resolution=0": "resolution 0: give 32 to 4096 rows",
-    "clip.resolution=-3": "resolution -3: give 32 to 4096 rows",
-    "clip.resolution=100000": "resolution 100000: give 32 to 4096 rows",
+    "clip.resolution=0": "resolution 0: the model's grid needs at least 32 pixels, and takes at most 4096",
+    "clip.resolution=-3": "resolution -3: the model's grid needs at least 32 pixels, and takes at most 4096",
+    "clip.resolution=100000": "resolution 100000: the model's grid needs at least 32 pixels, and takes at most 4096",
     "clip.frames_per_pass=0": "frames_per_pass is 0; it must be positive",
     "clip.sample_fps=0": "sample_fps is 0.0; it must be positive",
     "clip.sample_fps=nan": "config.clip.sample_fps is nan; it must be a finite number",

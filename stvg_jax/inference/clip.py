@@ -22,8 +22,8 @@ def check_resolution(resolution: int) -> None:
     """Raises InputError for a resolution that no model can take."""
     if not _MIN_RESOLUTION <= resolution <= _MAX_RESOLUTION:
         raise InputError(
-            f"resolution {resolution}: give {_MIN_RESOLUTION} to {_MAX_RESOLUTION} rows; a model's grid needs the one, "
-            "and attention within a frame of more rows would fill any memory"
+            f"resolution {resolution}: the model's grid needs at least {_MIN_RESOLUTION} pixels, and takes at most "
+            f"{_MAX_RESOLUTION}: attention between the cells of a larger frame would fill any memory"
         )
 
 

@@ -180,7 +180,7 @@ def _load(path: Path) -> jax.stages.Compiled | None:
                 _log.warning("compiling again: another user could have written %s", path)
                 return None
             return serialize_executable.deserialize_and_load(*pickle.load(file))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except Exception as error:  # whatever is wrong with a cached file, compiling again is right
         _log.warning("compiling again: %s cannot be loaded (%s)", path, error)

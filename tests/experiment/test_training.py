@@ -25,7 +25,7 @@ from stvg_jax import checkpoint
 from stvg_jax.cli import main
 from stvg_jax.experiment import training
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.inference import compilation
+from stvg_jax.inference import compilation, memory
 from stvg_jax.parallel.mesh import make_mesh
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.monitor import read_metrics
@@ -296,6 +296,14 @@ def test_a_part_of_a_model_is_not_validated(data, steps, tmp_path, capsys, name)
 def test_what_cannot_be_trained(data, steps, tmp_path, capsys, options, message):
     assert train(data, tmp_path, *options) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_batch_that_no_device_holds_is_refused_first(data, steps, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "device_memory", lambda: 10_000)
+    assert train(data, tmp_path, "--config.train.validate_split=") == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"batch_size=4, parts=1, config.clip.resolution=32: 4 x \d+ frames of 44x32 take at least", told)
+    assert not (tmp_path / "config.json").exists()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from data_pipeline.text import model_text
 from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
-from stvg_jax.inference import Grounder
+from stvg_jax.inference import Grounder, memory
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.loading import load_model
 from tests.videos import cut_without_encoding, damage_frame, write_rotated, write_video
@@ -225,6 +225,7 @@ def test_open_ends_of_windows(grounder, video):
         ({"seconds": (None, -2.5)}, "seconds 0 to -2.5 hold no frame"),
         ({"resolution": 31}, "resolution 31: .* at least 32 pixels"),
         ({"resolution": 0}, "resolution 0"),
+        ({"resolution": 4097}, "resolution 4097: .* at most 4096: attention"),
         ({"decoder": "magic"}, "unknown decoder 'magic'"),
     ],
 )
@@ -275,7 +276,7 @@ def test_another_process_loads_programs_from_disk(checkpoint, grounder, video):
     expected = grounder.ground(video("two-frames.mp4"), SENTENCE)
     program = """if True:
         import sys, jax
-        from stvg_jax.inference import Grounder
+        from stvg_jax.inference import Grounder, memory
         jax.config.update("jax_default_matmul_precision", "highest")
         jax.stages.Lowered.compile = None
         tube = Grounder.load(sys.argv[1]).ground(sys.argv[2], sys.argv[3])
@@ -335,6 +336,13 @@ def test_a_program_that_others_could_have_written_is_compiled_again(program_file
     assert len(compiled) == 1
     assert caplog.messages == [f"compiling again: another user could have written {program_file}"]
     assert program_file.stat().st_mode & 0o077 == 0
+
+
+def test_a_clip_that_no_device_holds_is_refused_before_anything_is_compiled(grounder, video, monkeypatch):
+    monkeypatch.setattr(memory, "device_memory", lambda: 1000)
+    monkeypatch.setattr(Program, "prepare", lambda *args, **options: pytest.fail("compiled"))
+    with pytest.raises(InputError, match=r"resolution 64: 2 x \d+ frames of \d+x64 take at least .* GB on a device"):
+        grounder.read_clip(video("plain.mp4"), resolution=64)
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, caplog):

@@ -60,7 +60,7 @@ def test_exhaustion_is_told_with_advice_and_other_errors_are_not_hidden():
         (["--tokens", "1000000000"], "--tokens 1000000000 is more than the"),
         (["--devices", "0"], "--devices 0 must be at least 1"),
         (["--config.train.parts=3"], "cannot be divided over 1 devices in parts=3"),
-        (["--config.clip.resolution=100000"], "give 32 to 4096 rows"),
+        (["--config.clip.resolution=100000"], "at least 32 pixels, and takes at most 4096"),
     ],
 )
 def test_inspect_refuses_them(capsys, options, message):

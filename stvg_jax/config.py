@@ -94,6 +94,8 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
     import ml_collections
 
     name, _, arg = path.name.partition(":")
+    if not name:
+        raise InputError(f"configuration {str(path)!r} names no file; give one of configs/, or your own")
     path = _own_file(path.with_name(name))
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if path.suffix != ".py" or spec is None or spec.loader is None:
@@ -107,10 +109,9 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
         config = module.get_config(arg)
     if not isinstance(config, ml_collections.ConfigDict):
         raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
-    config = _override(config, overrides)
     with _failures_told(path):
-        values = config.to_dict()
-    _check_json(values, f"configuration {path}: config")
+        values = _override(config, overrides).to_dict()
+        _check_json(values, f"configuration {path}: config")
     return values
 
 

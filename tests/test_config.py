@@ -156,6 +156,11 @@ FAILURES = {
     "def get_config(arg=''):\n    return {}['data']\n": "line 2: KeyError: 'data'",
     "def get_config():\n    return 1\n": "get_config() takes 0 positional arguments but 1 was given",
     "def get_config(arg):\n    return get_config(arg)\n": "line 2: RecursionError: maximum recursion depth exceeded",
+    "import ml_collections\ndef get_config(arg):\n    c = ml_collections.ConfigDict()\n    c.c = c\n    return c\n": (
+        "RecursionError: maximum recursion depth exceeded"
+    ),
+    "from ml_collections import ConfigDict, config_dict\ndef get_config(arg):\n"
+    "    return ConfigDict({'a': config_dict.required_placeholder(int)})\n": "RequiredValueError: None value found",
     "get_config = 3\n": "TypeError: 'int' object is not callable",
     "class Odd(BaseException):\n    def __str__(self):\n        raise self\nraise Odd\n": "line 4: Odd: without a",
     "raise ValueError('a' * 10**6)\n": f"line 1: ValueError: '{'a' * 200}'...",
@@ -175,6 +180,12 @@ def test_whatever_a_file_raises_is_one_line_with_its_place(tmp_path, text, messa
     assert message in told
     assert len(told.splitlines()) == 1
     assert len(told) < 500
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", ":", ":phase"])
+def test_a_name_that_is_none(name):
+    with pytest.raises(InputError, match="names no file"):
+        load_config_file(Path(name))
 
 
 @pytest.mark.parametrize("content", [b"x = '\xff'\n", b"x = 1\0\n"])

@@ -26,7 +26,7 @@ from stvg_jax import checkpoint
 from stvg_jax.errors import InputError
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.experiment.card import write_card
+from stvg_jax.experiment.card import sha256, write_card
 from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
@@ -167,7 +167,7 @@ class Training:
                     )
                 self._say(*origins)
                 state = place_state(parameters, experiment.groups, optimizer, shardings)
-            self._workdir.begin()
+            self._workdir.begin(tokenizer=sha256(self._workdir.path / checkpoint.TOKENIZER / "tokenizer.json"))
             self._show_parameters(shapes, shardings)
             self._say(*self._overview(int(state.step)))
             step = make_train_step(
@@ -337,6 +337,13 @@ class Training:
                 shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
                 write_tokenizer(folder, self.experiment, self._inputs.annotations.samples)
+            # Other numbers for the same words would train on without a sign. Early versions noted no checksum.
+            noted = self._workdir.starts()[-1].get("tokenizer") if self._workdir.previous is not None else None
+            if noted is not None and noted != sha256(folder / "tokenizer.json"):
+                raise InputError(
+                    f"{folder / 'tokenizer.json'} is not the one that the run began with, its checksum in starts.jsonl "
+                    f"does not fit; restore it, from {self._workdir.path / 'last'} for example"
+                )
 
         from_first_host(write)
         return Tokenizer(folder, self.experiment.model.config.roberta.max_tokens)

@@ -1,7 +1,7 @@
 """The folder of a training run: what it was started with, kept from being mixed up with another run.
 
 WORKDIR/config.json    the resolved configuration of the last start
-WORKDIR/starts.jsonl   every start: time, command, hosts, devices, package versions, changed settings
+WORKDIR/starts.jsonl   every start: time, command, hosts, devices, package versions, changed settings, notes
 WORKDIR/lock           held while a process trains here, which lock.holder names
 WORKDIR/checkpoints/   `stvg_jax.train.checkpoints`
 WORKDIR/replay/        `stvg_jax.train.replay`
@@ -85,9 +85,9 @@ class Workdir:
             self.close()
             raise InputError(f"not all {jax.process_count()} hosts see the files in {self.path}; give a shared folder")
 
-    def begin(self) -> None:
-        """Writes down the configuration and this start. All hosts call it, right before the first step."""
-        from_first_host(self._begin)
+    def begin(self, **notes: str) -> None:
+        """Writes down the configuration and this start, with notes by name. All hosts call it before the first step."""
+        from_first_host(lambda: self._begin(notes))
 
     def close(self) -> None:
         """Lets another process in."""
@@ -127,7 +127,8 @@ class Workdir:
             previous = self._previous()
             if previous is not None:
                 self._refuse_other(previous, may_change)
-                self.starts()
+                if not self.starts():
+                    raise InputError(f"{self.path / _STARTS} has lost its lines; restore it from a copy")
             return previous, holder_of(self.path / _LOCK)
         except HeldElsewhere as holder:
             raise InputError(
@@ -178,7 +179,7 @@ class Workdir:
                 "or start with the configuration of that run to continue it"
             )
 
-    def _begin(self) -> None:
+    def _begin(self, notes: Mapping[str, str]) -> None:
         starts = [] if self.previous is None else self.starts()
         if self.previous is None:
             # Of a run that came to nothing; its answers and metrics would be taken for those of this one.
@@ -197,6 +198,7 @@ class Workdir:
             "devices": {"count": jax.device_count(), "kind": device.device_kind, "platform": device.platform},
             "versions": now,
             "changed": {} if self.previous is None else _differences(self.previous, self._new),
+            **notes,
         }
         # With the earlier ones anew: a kill during an append would leave half a line. And before the configuration,
         # whose name alone could be anybody's.

@@ -195,6 +195,13 @@ def test_a_finished_run_is_lengthened_and_damage_is_told(data, steps, tmp_path, 
     changed = json.loads((tmp_path / "starts.jsonl").read_text().splitlines()[1])["changed"]
     assert changed == {"train.max_steps": [2, 4]}
 
+    words = tmp_path / "tokenizer" / "tokenizer.json"
+    whole = words.read_text()
+    words.write_text(whole.replace('"man"', '"mao"'))
+    assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=5") == 2
+    assert "tokenizer.json is not the one that the run began with" in capsys.readouterr().err
+    words.write_text(whole)
+
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text(metrics.read_text().replace('"step": 2', '"stfp": 2'))
     assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=5") == 2

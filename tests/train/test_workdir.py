@@ -114,6 +114,9 @@ def test_damage_is_told_with_the_line(tmp_path):
     starts.write_bytes(b"\xff" + whole.encode())
     with pytest.raises(InputError, match="^line 1 of"):
         Workdir(tmp_path, _CONFIG, [])
+    starts.write_text("")
+    with pytest.raises(InputError, match="starts.jsonl has lost its lines"):
+        Workdir(tmp_path, _CONFIG, [])
     starts.write_text(whole)
     config = tmp_path / "config.json"
     for text in ("[]", "null", '{"op', "1", "[" * 100_000, "\0"):

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
 
     from data_pipeline.shapes.encode import write_video
     from data_pipeline.shapes.example import make_example
-    from stvg_jax.devices import tell_device
+    from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.eval.metrics import measure
     from stvg_jax.eval.types import Prediction
     from stvg_jax.inference.answer import Outputs, check_writable, describe
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.inference.progress import Terminal
 
     progress = Terminal()
-    tell_device()
+    find_devices()
     video = args.out / "shapes.mp4"
     check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     outputs = Outputs(args.out, sentences, video)
     grounder = Grounder.load(args.checkpoint or default_checkpoint())
     questions = grounder.ask(sentences, [grounding.subject for grounding in example.groundings])
+    tell_device()
     clip = grounder.read_clip(video, questions, progress=progress)
     features = grounder.encode_clip(clip, progress=progress)
     for question, truth, folder in zip(questions, example.groundings, outputs.folders, strict=True):

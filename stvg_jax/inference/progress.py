@@ -94,5 +94,5 @@ class Terminal:
             with self.stage(f"{title} ({total})"):
                 yield _Lines(title, total, unit, done)
             return
-        with tqdm(total=total, desc=title, unit=unit, initial=done, mininterval=0.5) as bar:
+        with tqdm(total=total, desc=title, unit=unit, initial=done, mininterval=0.5, disable=False) as bar:
             yield bar.update

@@ -72,6 +72,11 @@ def keep_compiled() -> None:
     folder = _usable_cache()
     if folder is None:
         return
+    try:
+        _make_private(folder / "xla")
+    except OSError as error:
+        _log.warning("compiled programs are not kept: %s", error)
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
@@ -168,17 +173,36 @@ def _cpu_features() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
+def _make_private(folder: Path) -> None:
+    """Makes a folder of the cache, and the cache itself, for this user alone.
+
+    Raises:
+        OSError: it cannot be made, or is there and others can write into it.
+    """
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    for level in (folder.parent, folder):
+        level.mkdir(mode=0o700, exist_ok=True)
+        if not _is_private(level.stat()):
+            raise PermissionError(f"others can write into {level}; delete it, or take their permission (chmod go-w)")
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Whether this user alone could have written a file, or what lies in a folder."""
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
 def _load(path: Path) -> jax.stages.Compiled | None:
     """A stored executable, or None if there is none that can be used."""
     from jax.experimental import serialize_executable
 
     try:
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            # A program is code: take only what this user alone could have written.
-            if status.st_uid != os.getuid() or status.st_mode & 0o022:
-                _log.warning("compiling again: another user could have written %s", path)
-                return None
+            # A program is code: take only what this user alone could have written. In a folder of others, a link to any
+            # file of this user could lead to code of theirs.
+            for place in (path, path.parent, path.parent.parent):
+                if not _is_private(os.fstat(file.fileno()) if place == path else place.stat()):
+                    _log.warning("compiling again: another user could have written %s", place)
+                    return None
             return serialize_executable.deserialize_and_load(*pickle.load(file))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
@@ -194,7 +218,7 @@ def _store(path: Path, compiled: jax.stages.Compiled) -> None:
     partial = None
     try:
         content = pickle.dumps(serialize_executable.serialize(compiled))
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             partial = Path(file.name)
             file.write(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +13,10 @@ from av.stream import Disposition
 
 from stvg_jax.errors import InputError
 
-# Text that ffmpeg would draw or follow as a playlist, and still images: none of them is a video file.
-_NOT_VIDEO_FORMATS = {"tty", "hls", "dash", "concat", "image2", "imf", "sdp", "rtsp"}
+# Text that ffmpeg would draw, follow as a playlist or run, descriptions of streams, and still images: none of them is a
+# video file, and most of them make ffmpeg open others.
+_NOT_VIDEO_FORMATS = {"tty", "hls", "dash", "concat", "image2", "imf", "sdp", "rtsp", "rtp", "sap", "vobsub"}
+_NOT_VIDEO_FORMATS |= {"webm_dash_manifest", "avisynth", "vapoursynth", "lavfi"}
 # Twice the pixels of an 8K frame. A decoder holds several pictures, so that one of this size already needs a gigabyte,
 # while a file of some kilobytes can claim pictures that fill any memory.
 MAX_PIXELS = 8192 * 8192
@@ -23,19 +26,23 @@ SIZE_RULE = f"at most {MAX_PIXELS:,} (8192 x 8192) are read; make them smaller, 
 def open_container(path: pathlib.Path, options: dict[str, str] | None = None) -> Any:
     """The file as PyAV's input container; InputError where ffmpeg cannot read it or it is of a kind without video."""
     try:
-        # An absolute path cannot be taken for a URL; what a file itself refers to, ffmpeg looks for in files only.
-        options = {"max_pixels": str(MAX_PIXELS), **(options or {})}
-        container = av.open(str(path.resolve()), options=options, metadata_errors="replace")
+        options = {"max_pixels": str(MAX_PIXELS), **_allowed(), **(options or {})}
+        # An absolute path cannot be taken for a URL.
+        return av.open(str(path.resolve()), options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        # So ffmpeg calls a format that it was told to leave alone.
+        is_refused = isinstance(error, av.error.ArgumentError)
+        reason = "a playlist or a picture" if is_refused else getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"{path}: not a video file that ffmpeg can read ({reason}); it may be cut short or of another kind"
         ) from error
-    names = set(container.format.name.split(","))
-    if names & _NOT_VIDEO_FORMATS or any(name.endswith("_pipe") for name in names):
-        container.close()
-        raise InputError(f"{path}: not a video file but {container.format.long_name or container.format.name}")
-    return container
+
+
+@functools.cache
+def _allowed() -> dict[str, str]:
+    """Of ffmpeg: which formats may be opened at all, and that nothing is fetched whatever a file refers to."""
+    allowed = [name for name in sorted(av.formats_available) if name not in _NOT_VIDEO_FORMATS]
+    return {"protocol_whitelist": "file", "format_whitelist": ",".join(n for n in allowed if not n.endswith("_pipe"))}
 
 
 def video_stream(container: Any, path: pathlib.Path) -> Any:

@@ -31,7 +31,7 @@ class DecordReader(VideoReader):
         if unfit:
             raise _decord_error(self.info.path, unfit)
         try:
-            self._reader = decord.VideoReader(str(self.info.path), ctx=decord.cpu(0))
+            self._reader = decord.VideoReader(str(self.info.path.resolve()), ctx=decord.cpu(0))
         except Exception as error:  # decord raises RuntimeError, DECORDError and others without a common base
             raise _decord_error(self.info.path, f"decord cannot open it ({first_line(error)})") from error
         if len(self._reader) != self.info.frame_count:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -13,6 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from stvg_jax.errors import InputError, quoted
+
+# Of one video: three days at 30 per second.
+_MAX_FRAMES = 10_000_000
+_NUMBERS = (
+    *((name, int, 0, 2**63 - 1) for name in ("bytes", "source_bytes")),
+    *((name, int, 0, 2**31 - 1) for name in ("width", "height", "stored_width", "stored_height")),
+    ("source_mtime_ns", int, -(2**63), 2**63 - 1),
+    ("frame_count", int, 0, _MAX_FRAMES),
+    ("rotation", int, 0, 359),
+    ("fps", (int, float), 0, 1e9),
+)
+_FRAMES = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
 _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}\s*\Z')
 
 
@@ -50,6 +64,25 @@ class StoredVideo:
     source_sha256: str
     identity: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses what no run has written: such an entry could lead out of the store, or fill any memory.
+
+        Raises:
+            InputError: naming the field.
+        """
+        for name, kind, least, largest in _NUMBERS:
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool) or not least <= value <= largest:
+                raise _damaged(name, value)
+        for name in ("file", "sha256", "source_sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise _damaged(name, getattr(self, name))
+        if self.frames is not None and not (isinstance(self.frames, str) and _FRAMES.fullmatch(self.frames)):
+            raise _damaged("frames", self.frames)
+        place = pathlib.PurePosixPath(self.file)
+        if place.parts[:1] != ("shards",) or len(place.parts) < 2 or ".." in place.parts or not _is_name(self.file):
+            raise _damaged("file", self.file)
+
     @functools.cached_property
     def frame_ids(self) -> np.ndarray | None:
         """int64 [n], the ids of the stored frames, ascending; None when all are stored."""
@@ -80,6 +113,22 @@ class StoredVideo:
         return bool((self.records_of(frame_ids) >= 0).all())
 
 
+def _is_name(text: str) -> bool:
+    """Whether the system can have a file of this name."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _damaged(name: str, value: object) -> InputError:
+    shown = quoted(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return InputError(
+        f"a stored video has the {name} {shown}, which is damaged or made up; restore the store from a copy, or "
+        "prepare the frames again into another folder"
+    )
+
+
 def ids_to_text(ids: np.ndarray) -> str:
     """Ascending ids, at least one, as ranges: [0, 1, 2, 7] to "0-2,7"."""
     breaks = np.flatnonzero(np.diff(ids) != 1)
@@ -88,9 +137,17 @@ def ids_to_text(ids: np.ndarray) -> str:
 
 
 def ids_from_text(text: str) -> np.ndarray:
-    """The inverse of `ids_to_text`: int64 [n]."""
+    """The inverse of `ids_to_text`: int64 [n].
+
+    Raises:
+        InputError: the ids do not ascend.
+    """
     parts = [part.partition("-") for part in text.split(",")]
-    return np.concatenate([np.arange(int(first), int(last or first) + 1) for first, _, last in parts])
+    ranges = [(int(first), int(last or first) + 1) for first, _, last in parts]
+    bounds = [bound for pair in ranges for bound in pair]
+    if bounds != sorted(bounds) or bounds[-1] > _MAX_FRAMES or any(first == end for first, end in ranges):
+        raise _damaged("frames", text)
+    return np.concatenate([np.arange(first, end) for first, end in ranges])
 
 
 def file_sha256(path: pathlib.Path) -> str:
@@ -110,4 +167,10 @@ def unseal(text: str) -> dict[str, Any] | None:
     if match is None:
         return None
     body = text[: match.start()] + "}"
-    return json.loads(body) if hashlib.sha256(body.encode()).hexdigest() == match[1] else None
+    if hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest() != match[1]:
+        return None
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -35,7 +35,7 @@ def stored_video(width: int, height: int, frames: int, stored: tuple[int, int] |
     """A description; `stored` is (height, width) of the stored pictures where that differs."""
     stored_height, stored_width = stored or (height, width)
     return StoredVideo(
-        file="", bytes=0, sha256="", frame_count=frames, width=width, height=height, fps=10.0, rotation=0,
+        file="shards/made-up", bytes=0, sha256="", frame_count=frames, width=width, height=height, fps=10.0, rotation=0,
         stored_width=stored_width, stored_height=stored_height, frames=None,
         source_bytes=0, source_mtime_ns=0, source_sha256="",
     )  # fmt: skip

@@ -1,9 +1,12 @@
 """Damage in a store: found, named, and mended by the next run."""
 
+import json
+
 import numpy as np
 import pytest
 
 from data_pipeline.shards import FrameStore, check_store, prepare_frames
+from data_pipeline.shards.entries import seal, unseal
 from stvg_jax.errors import InputError
 from tests.data_pipeline.shards.conftest import SETTINGS
 from tests.data_pipeline.shards.test_store import numbers, shard_of
@@ -54,3 +57,17 @@ def test_there_must_be_a_store_to_check(tmp_path):
         check_store(tmp_path)
     with pytest.raises(InputError, match="no finished store"):
         check_store(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_manifest_cannot_lead_out_of_the_store(store, tmp_path, absolute):
+    """Its seal is a checksum, which anybody can compute; `check_store` sets aside what it finds damaged."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("to stay where it is")
+    content = unseal((store / "manifest.json").read_text())
+    content.pop("sha256", None)
+    content["videos"]["one-frame.mp4"]["file"] = str(precious) if absolute else "shards/../../precious.txt"
+    (store / "manifest.json").write_text(seal(json.dumps(content)))
+    with pytest.raises(InputError, match="damaged or made up"):
+        check_store(store)
+    assert precious.exists()

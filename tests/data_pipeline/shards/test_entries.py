@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from data_pipeline.shards.entries import StoredVideo, ids_from_text, ids_to_text, seal, unseal
+from stvg_jax.errors import InputError
 
 
-def entry(frames, frame_count=100):
+def entry(frames, frame_count=100, **changes):
     facts = {"width": 8, "height": 8, "fps": 25.0, "rotation": 0, "stored_width": 8, "stored_height": 8}
     source = {"source_bytes": 1, "source_mtime_ns": 1, "source_sha256": ""}
-    return StoredVideo(file="", bytes=1, sha256="", frame_count=frame_count, frames=frames, **facts, **source)
+    shard = {"file": "shards/a.mp4.0.arrayrecord", "bytes": 1, "sha256": "", "frame_count": frame_count}
+    return StoredVideo(**shard | {"frames": frames} | facts | source | changes)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,32 @@ def test_sealed_text_shows_every_changed_bit_and_every_cut():
         changed = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
         assert unseal(changed.decode()) is None, place
         assert unseal(data[:place].decode()) is None, place
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            {"file": file}
+            for file in ("", "shards", "/etc/hostname", "../a", "shards/../../a", "a", "shards/a\0b", 3, None)
+        ),
+        *({"file": "shards/\ud83d"}, {"bytes": -1}, {"bytes": True}, {"bytes": 1.5}, {"sha256": None}, {"width": "8"}),
+        *({"frame_count": 10**12}, {"rotation": 360}, {"fps": float("nan")}, {"fps": "25"}, {"source_mtime_ns": []}),
+        *({"frames": frames} for frames in ("", "a", "0-", "-1", "0,,1", "\u0663", 3, ["0"], "0-9999999999")),
+    ],
+)
+def test_entries_that_no_run_has_written_are_refused(change):
+    with pytest.raises(InputError, match=f"has the {next(iter(change))} .*damaged or made up") as refused:
+        entry(**{"frames": None} | change)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("frames", ["3,2", "0-5,4-6", "5-3", "7,7", "0-999999999"])
+def test_ids_that_do_not_ascend_or_fill_the_memory_are_refused(frames):
+    with pytest.raises(InputError, match="damaged or made up"):
+        entry(frames).stored_count  # noqa: B018
+
+
+def test_sealed_text_that_is_no_object_is_damaged():
+    for text in ("[1]", "[" * 20_000, '{"a": ' + "9" * 5_000 + "}"):
+        assert unseal(seal(text)) is None

@@ -77,7 +77,7 @@ def size_of(data: bytes) -> tuple[int, int]:
 def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG",))
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise InputError(f"a frame of {len(data):,} bytes is no JPEG ({first_line(error)})") from error
     if image.mode != "RGB":
         raise InputError(f"a frame of {len(data):,} bytes is a JPEG in {image.mode}; frames are stored in RGB")

@@ -88,3 +88,11 @@ def test_resizing_in_whole_numbers_is_near_the_exact_one():
     picture = smooth_picture(108, 192)
     exact = 255 * resize(picture[None], (42, 58))[0]
     assert np.abs(np.asarray(jpeg.resized(picture, (42, 58))) - exact).max() <= 1.001
+
+
+def test_a_small_file_that_claims_a_huge_picture_is_refused():
+    data = bytearray(jpeg.encode(np.zeros((16, 16, 3), np.uint8)))
+    size = data.index(b"\xff\xc0") + 5
+    data[size : size + 4] = b"\xff\xff\xff\xff"
+    with pytest.raises(InputError, match="is no JPEG"):
+        jpeg.decode(bytes(data))

@@ -23,6 +23,11 @@ from stvg_jax.files import whole_file
 
 Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]
 _LENGTHS = 4
+# A second wall: should a text ever escape from its escaping, the browser still runs and loads nothing.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+)
 
 
 def write_page(
@@ -65,7 +70,7 @@ def write_page(
             step()
     with whole_file(path) as file:
         file.write(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{_POLICY}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title>'
             f"\n<style>{STYLE}</style></head>\n<body>\n"
         )

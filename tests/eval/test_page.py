@@ -71,7 +71,11 @@ def test_page(tmp_path):
     assert f"sample {worst.id} · interrogative · videos/11.mp4, 320×180" in text
     assert f"predicted {best.prediction.interval[0]}–{best.prediction.interval[1] - 1}" in text
     assert structure.all("mark")
-    # Nothing is loaded from anywhere.
+    # Nothing is loaded from anywhere, and the browser is told so before it reads any text.
+    policy, *others = structure.all("meta")[1:]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"].startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    assert "http-equiv" not in "".join(others[0])
     assert not structure.all("script")
     assert not structure.all("link")
     assert all(attrs["href"].startswith("data:image/jpeg;base64,") for attrs in structure.all("image"))

@@ -1,9 +1,16 @@
 """The one exception that means "the person at the keyboard can mend this"."""
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of another library's message, to quote in one of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def first_line(error: BaseException, limit: int = 300) -> str:
+    """The first line of another library's message, to quote in one of ours: control characters escaped, and cut."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0][:limit]
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
+
+
+def quoted(value: object, limit: int = 120) -> str:
+    """Text from outside as it may stand in a message: quoted, control characters escaped, cut to `limit` characters."""
+    text = value if isinstance(value, str) else str(value)[: limit + 1]
+    return repr(text) if len(text) <= limit else f"{repr(text[:limit])}..."
 
 
 def quoted(value: object, limit: int = 120) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 
 def flatten(tree: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -42,8 +42,9 @@ def check_same_parameters(found: dict[str, Any], expected: dict[str, Any], where
     Raises:
         InputError: with every missing (-), extra (+) and wrongly shaped (!) parameter on its own line.
     """
-    lines = [f"- missing   {p} {tuple(expected[p].shape)}" for p in expected if p not in found]
-    lines += [f"+ unexpected {p} {tuple(found[p].shape)}" for p in found if p not in expected]
+    # Either side may come from a file.
+    lines = [f"- missing   {_shown(p)} {tuple(expected[p].shape)}" for p in expected if p not in found]
+    lines += [f"+ unexpected {_shown(p)} {tuple(found[p].shape)}" for p in found if p not in expected]
     lines += [
         f"! {p} has shape {tuple(found[p].shape)}, the model needs {tuple(expected[p].shape)}"
         for p in expected
@@ -51,3 +52,7 @@ def check_same_parameters(found: dict[str, Any], expected: dict[str, Any], where
     ]
     if lines:
         raise InputError(f"{where} does not fit the model, {len(lines)} parameters differ:\n" + "\n".join(lines))
+
+
+def _shown(path: str) -> str:
+    return path if path.isprintable() and len(path) <= 200 else quoted(path, 200)

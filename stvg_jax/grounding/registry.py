@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.losses import LossConfig
@@ -77,7 +77,7 @@ MODELS: dict[str, Family] = {
 def get_family(name: str) -> Family:
     """The family called `name`; InputError with the known names otherwise."""
     if name not in MODELS:
-        raise InputError(f"model {name!r} is unknown; this version has {', '.join(MODELS)}")
+        raise InputError(f"model {quoted(name)} is unknown; this version has {', '.join(MODELS)}")
     return MODELS[name]
 
 

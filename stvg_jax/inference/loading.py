@@ -16,7 +16,7 @@ import numpy as np
 
 from stvg_jax import checkpoint
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 from stvg_jax.grounding.registry import make_model, whole_config
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.step_sizes import fit_backend
@@ -79,10 +79,13 @@ def load_model(
     description = checkpoint.describe(directory)
     if description.kind != "model":
         raise InputError(
-            f"{directory} holds a part of a model to start training from ({description.note}); it cannot ground"
+            f"{directory} holds a part of a model to start training from ({quoted(description.note)}); it cannot ground"
         )
     if missing := {"model", "clip"} - set(description.config):
         raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
+    for name in ("model", "clip"):
+        if not isinstance(description.config[name], Mapping):
+            raise InputError(f"{directory}: {name} of its configuration must be an object")
     parameters = in_background(lambda: checkpoint.read(directory, description))
     clip_config = build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip")
     config = whole_config(description.model, _updated(description.config["model"], model or {}))

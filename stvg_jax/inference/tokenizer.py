@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line
 from stvg_jax.json_files import read_text
 
 
@@ -33,7 +33,7 @@ class Tokenizer:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(read_text(path))
         except Exception as error:  # the library raises bare Exception
-            raise InputError(f"{path} is not a tokenizer: {error}") from error
+            raise InputError(f"{path} is not a tokenizer: {first_line(error)}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.max_tokens = max_tokens
@@ -50,4 +50,6 @@ class Tokenizer:
                 f"the sentence has {len(ids)} tokens with its subject; the text encoder takes at most "
                 f"{self.max_tokens}. Shorten it: {text[:60]!r}..."
             )
+        if max(ids, default=0) > np.iinfo(np.int32).max:
+            raise InputError(f"the tokenizer gives the token id {max(ids)}, which no model has")
         return np.array(ids, np.int32)

@@ -270,7 +270,7 @@ def test_a_part_of_a_model_is_a_start_and_cannot_ground(data, steps, tmp_path, c
 
     grounding = ["ground", str(data / "data"), "the man", "--checkpoint", str(part / "last")]
     assert main(grounding) == 2
-    assert "holds a part of a model to start training from (trained, 2 steps)" in capsys.readouterr().err
+    assert "holds a part of a model to start training from ('trained, 2 steps')" in capsys.readouterr().err
 
     start = ["--config.train.validate_split=", f"--config.train.initialise=('{part / 'last'}',)"]
     assert train(data, tmp_path / "strict", *options, *start) == 2

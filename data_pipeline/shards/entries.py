@@ -27,6 +27,7 @@ _NUMBERS = (
     ("fps", (int, float), 0, 1e9),
 )
 _FRAMES = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
+_IDENTITY = re.compile(r"([0-9a-f]{2}){1,32}")
 _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}\s*\Z')
 
 
@@ -77,6 +78,8 @@ class StoredVideo:
         for name in ("file", "sha256", "source_sha256"):
             if not isinstance(getattr(self, name), str):
                 raise _damaged(name, getattr(self, name))
+        if self.identity is not None and not (isinstance(self.identity, str) and _IDENTITY.fullmatch(self.identity)):
+            raise _damaged("identity", self.identity)
         if self.frames is not None and not (isinstance(self.frames, str) and _FRAMES.fullmatch(self.frames)):
             raise _damaged("frames", self.frames)
         place = pathlib.PurePosixPath(self.file)

@@ -33,6 +33,8 @@ FORMAT = "stvg_jax.frames/2"
 # Without identities of shards, and settings.json without a seal.
 _FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
+# What content that no run has written, under a seal that fits, can lead to.
+_MADE_UP = (KeyError, TypeError, AttributeError, InputError)
 PARTIAL = ".partial"
 DAMAGED = ".damaged"
 
@@ -88,9 +90,15 @@ class StoreFolder:
                 "restore it from a copy, or delete the folder and prepare the frames again"
             )
         _check_format(content.get("format"), self._manifest)
-        settings = Settings(**content["settings"])
-        videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
-        return Manifest(settings, videos, content["failed"])
+        try:
+            settings = build(Settings, content["settings"], "its settings")
+            videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
+            return Manifest(settings, videos, {name: str(reason) for name, reason in content["failed"].items()})
+        except _MADE_UP as error:
+            raise InputError(
+                f"{self._manifest}: the manifest is damaged ({first_line(error)}); restore it from a copy, or delete "
+                "the folder and prepare the frames again"
+            ) from error
 
     def read_journal(self) -> dict[str, StoredVideo]:
         """What the run in progress, or an interrupted one, has finished. A line cut off by a kill does not count."""
@@ -98,7 +106,13 @@ class StoreFolder:
             return {}
         lines = self._journal.read_text(encoding="utf-8", errors="replace").splitlines()
         contents = (unseal(line) for line in lines)
-        return {c["video"]: StoredVideo(**c["entry"]) for c in contents if c is not None}
+        try:
+            return {c["video"]: StoredVideo(**c["entry"]) for c in contents if c is not None}
+        except _MADE_UP as error:
+            raise InputError(
+                f"{self._journal}: the journal is damaged ({first_line(error)}); delete it and run again, the videos "
+                "in it are stored once more"
+            ) from error
 
     def asked_for(self) -> int | None:
         """How many videos the latest run was asked for; None when there was none."""

@@ -7,6 +7,7 @@ import pytest
 
 from data_pipeline.shards import FrameStore, check_store, prepare_frames
 from data_pipeline.shards.entries import seal, unseal
+from data_pipeline.shards.folder import StoreFolder
 from stvg_jax.errors import InputError
 from tests.data_pipeline.shards.conftest import SETTINGS
 from tests.data_pipeline.shards.test_store import numbers, shard_of
@@ -71,3 +72,29 @@ def test_a_manifest_cannot_lead_out_of_the_store(store, tmp_path, absolute):
     with pytest.raises(InputError, match="damaged or made up"):
         check_store(store)
     assert precious.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": None},
+        {"settings": {"height": "48", "quality": 95, "subsampling": "4:4:4"}},
+        {"settings": {"quality": []}},
+        {"videos": 3},
+        {"videos": {"a.mp4": "x"}},
+        {"videos": {"a.mp4": {"file": "shards/a"}}},
+        {"failed": []},
+    ],
+)
+def test_a_manifest_that_no_run_has_written_is_damaged(store, change):
+    content = unseal((store / "manifest.json").read_text())
+    (store / "manifest.json").write_text(seal(json.dumps(content | change)))
+    with pytest.raises(InputError, match="manifest.json: the manifest is damaged") as refused:
+        FrameStore(store)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_journal_that_no_run_has_written_is_damaged(store):
+    (store / "journal.jsonl").write_text(seal('{"video": "a.mp4", "entry": {}}'))
+    with pytest.raises(InputError, match="journal.jsonl: the journal is damaged"):
+        StoreFolder(store).read_journal()

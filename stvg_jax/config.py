@@ -198,13 +198,15 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
     for override in overrides:
         name, equals, _ = override.partition("=")
         if not equals or not name.startswith("--config."):
-            raise InputError(f"{override!r} sets nothing; write --config.SECTION.KEY=VALUE")
+            raise InputError(f"{quoted(override)} sets nothing; write --config.SECTION.KEY=VALUE")
         known: Any = config
         for depth, key in enumerate(keys := name.removeprefix("--config.").split(".")):
             if not isinstance(known, Mapping | type(config)) or key not in known:
                 section = ".".join(["config", *keys[:depth]])
                 has = f"has {', '.join(known)}" if hasattr(known, "keys") else "is a single value"
-                raise InputError(f"{name.removeprefix('--')} is unknown; {section} {has}")
+                asked = name.removeprefix("--")
+                asked = asked if asked.isprintable() and len(asked) < 120 else quoted(asked)
+                raise InputError(f"{asked} is unknown; {section} {has}")
             known = known[key]
     values = flags.FlagValues()
     arguments = ["stvg-jax", *overrides]

@@ -109,7 +109,8 @@ class Workdir:
         """One line for people: how often it was started, and the newest checkpoint."""
         starts, steps = self.starts(), self.steps()
         newest = f"the newest checkpoint is of step {steps[-1]:,}" if steps else "there are no checkpoints yet"
-        return f"{self.path}: start {len(starts)}, the first at {starts[0]['time']}; {newest}"
+        first = f", the first at {starts[0]['time']}" if starts else ""
+        return f"{self.path}: start {len(starts)}{first}; {newest}"
 
     def starts(self) -> list[dict[str, Any]]:
         """Every start of the run, this one last once it has begun.

@@ -34,7 +34,7 @@ FORMAT = "stvg_jax.frames/2"
 _FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
 # What content that no run has written, under a seal that fits, can lead to.
-_MADE_UP = (KeyError, TypeError, AttributeError, InputError)
+_MADE_UP = (KeyError, TypeError, AttributeError, ValueError, InputError)
 PARTIAL = ".partial"
 DAMAGED = ".damaged"
 
@@ -91,7 +91,8 @@ class StoreFolder:
             )
         _check_format(content.get("format"), self._manifest)
         try:
-            settings = build(Settings, content["settings"], "its settings")
+            _check_fields(content["settings"], Settings)
+            settings = Settings(**content["settings"])
             videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
             return Manifest(settings, videos, {name: str(reason) for name, reason in content["failed"].items()})
         except _MADE_UP as error:

@@ -53,3 +53,34 @@ def test_gradients_of_boxes_without_area_are_finite():
     empty = jnp.array([0.5, 0.5, 0.5, 0.5])
     assert np.isfinite(jax.grad(giou)(empty, empty)).all()
     assert np.isfinite(jax.grad(giou)(empty, jnp.array([0.0, 0.0, 1.0, 1.0]))).all()
+
+
+# Predicted and true box (centre, size), and what PyTorch 2.13 gives for the gradients of the released systems' GIoU and
+# IoU with respect to the predicted one. Sides that are equal share a gradient, and boxes that touch overlap.
+TIES = {
+    "equal": ([0.5, 0.5, 0.25, 0.25], [0.5, 0.5, 0.25, 0.25], [0, 0, 0, 0], [0, 0, 0, 0]),
+    "sides touch": ([0.25, 0.5, 0.25, 0.25], [0.5, 0.5, 0.25, 0.25], [2, 0, 1, 0], [2, 0, 1, 0]),
+    "corners touch": ([0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0.25, 0.25], [1, 1, 0.5, 0.5], [0, 0, 0, 0]),
+    "a common edge": (
+        [0.5, 0.5, 0.5, 0.5],
+        [0.375, 0.5, 0.25, 0.25],
+        [-1.125, 0, 0.0625, -0.5],
+        [-0.625, 0, -0.1875, -0.5],
+    ),
+    "no width": ([0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.0, 0.25], [0, 0, 0, 0], [0, 0, 0, 0]),
+    "no area": ([0.5, 0.5, 0.5, 0.5], [0.75, 0.75, 0.0, 0.0], [1, 1, 0.5, 0.5], [0, 0, 0, 0]),
+    "same centre": (
+        [0.5, 0.5, 0.25, 0.5],
+        [0.5, 0.5, 0.5, 0.25],
+        [0, 0, 1.888889, -0.944444],
+        [0, 0, 0.888889, -0.444444],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TIES)
+def test_gradients_where_a_side_is_in_doubt(case):
+    predicted, true, of_giou, of_iou = (jnp.array(value, jnp.float32) for value in TIES[case])
+    for measure, expected in ((giou, of_giou), (iou, of_iou)):
+        gradient = jax.grad(lambda box, f=measure: f(cxcywh_to_xyxy(box), cxcywh_to_xyxy(true)))(predicted)
+        np.testing.assert_allclose(gradient, expected, atol=1e-5)

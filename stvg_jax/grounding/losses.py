@@ -130,6 +130,11 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jax.nn.softplus(logits) - logits * labels
 
 
+def absolute(x: jax.Array) -> jax.Array:
+    """|x|, with the gradient 0 at 0 as in PyTorch; that of `jnp.abs` is 1."""
+    return x * jnp.sign(x)
+
+
 def sum_over_videos(per_video: jax.Array, targets: GroundingTargets) -> jax.Array:
     """Sums over the real rows of a batch, [..., b] -> [...]."""
     if targets.rows_valid is not None:
@@ -147,7 +152,7 @@ def _box_sums(boxes: jax.Array, targets: GroundingTargets) -> dict[str, jax.Arra
     predicted = jnp.where(counted[..., None], boxes, whole_frame)
     true = jnp.where(counted[..., None], targets.boxes_cxcywh, whole_frame)
     overlap = giou(cxcywh_to_xyxy(predicted), cxcywh_to_xyxy(true))
-    return {"box_l1": jnp.abs(predicted - true).sum((1, 2, 3)), "box_giou": (1 - overlap).sum((1, 2))}
+    return {"box_l1": absolute(predicted - true).sum((1, 2, 3)), "box_giou": (1 - overlap).sum((1, 2))}
 
 
 def _start_end(logits: jax.Array, targets: GroundingTargets, sigma: float) -> jax.Array:

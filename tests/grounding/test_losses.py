@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.losses import LossConfig, grounding_losses, total_loss
+from stvg_jax.grounding.losses import LossConfig, absolute, cross_entropy, grounding_losses, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
@@ -181,6 +181,28 @@ def test_exact_boxes_and_an_empty_batch_cost_nothing():
     np.testing.assert_allclose(terms["box_giou"], 0, atol=1e-6)
     nothing = dataclasses.replace(targets, rows_valid=np.array([False]))
     assert float(total_loss(compute(output, nothing), LossConfig())) == 0
+
+
+def test_gradients_where_a_derivative_is_in_doubt():
+    """PyTorch's values: L1 stands still at equality; cross-entropy is smooth, however large its logit."""
+    output, targets = video(10, 6)
+    exact = np.repeat(targets.boxes_cxcywh[None], LAYERS, 0)
+    beside = exact + np.float32([0.25, -0.25, 0, 0.25])
+
+    def box_l1(boxes):
+        return compute(dataclasses.replace(output, boxes_cxcywh=boxes), targets)["box_l1"].sum()
+
+    inside = targets.in_tube[0]
+    for boxes, expected in ((exact, [0, 0, 0, 0]), (beside, [1, -1, 0, 1])):
+        gradient = np.asarray(jax.grad(box_l1)(jnp.asarray(boxes)))[:, 0] * inside.sum()
+        np.testing.assert_allclose(gradient[:, inside], np.broadcast_to(expected, gradient[:, inside].shape), atol=1e-6)
+        assert not gradient[:, ~inside].any()
+    logits, labels = jnp.array([0.0, 100, -100, 200, -200]), jnp.array([0.3, 0.3, 0.3, 1, 0])
+    gradient = jax.grad(lambda x: cross_entropy(x, labels).sum())(logits)
+    np.testing.assert_allclose(gradient, [0.2, 0.7, -0.3, 0, 0], atol=1e-7)
+    np.testing.assert_array_equal(
+        jax.grad(lambda x: absolute(x).sum())(jnp.array([-2.0, -0.0, 0.0, 2.0])), [-1, 0, 0, 1]
+    )
 
 
 def test_terms_follow_the_predictions_that_a_model_makes():

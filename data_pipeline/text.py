@@ -51,11 +51,11 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
     """Joins the phrase that names the target and the sentence (reference: `models/pipeline.py`).
 
     Args:
-        subject: such as "the man"; None for a model that reads the sentence alone.
+        subject: such as "the man"; None for a model that reads the sentence alone. It is read as it is given, as the
+            released code reads that of an annotation: RoBERTa tells "The" from "the".
         sentence: as given.
         rule: data set whose cleaning applies. "hcstvg": lower case. "vidstg": words only, lower case (without the
-            reference's list of typing errors, which is particular to its annotations). The annotated subjects are in
-            lower case; one that was found at the beginning of a sentence is not.
+            reference's list of typing errors, which is particular to its annotations).
 
     Raises:
         InputError: if the sentence has no word in the Latin alphabet, the subject is empty, or either holds half of a
@@ -70,4 +70,5 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
         raise InputError("the subject is empty; give the words that name the target, or leave it to be found")
     if rule == "vidstg":
         sentence = " ".join(_WORD.findall(sentence))
-    return (sentence if subject is None else f"{subject} {sentence}").lower()
+    sentence = sentence.lower()
+    return sentence if subject is None else f"{subject} {sentence}"

@@ -94,5 +94,6 @@ class Collector:
 
 
 def subject_of(given: str | None, sentence: str) -> str:
-    """The words that name the target: those of the file or, where it has none, those found in the sentence."""
-    return given.strip() if given else find_subject(sentence)
+    """The words that name the target: those of the file or, where it has none, those found in the sentence, in lower
+    case as annotators write them."""
+    return given.strip() if given else find_subject(sentence).lower()

@@ -133,7 +133,7 @@ class Grounder:
     # The steps of `ground`, for several questions about one clip.
 
     def ask(self, sentences: Sequence[str], subjects: Sequence[str | None] | None = None) -> list[Question]:
-        """Prepares sentences; a subject that is None is found in its sentence.
+        """Prepares sentences; a subject that is None is found in its sentence, one that is given is read in its case.
 
         Raises:
             InputError: for a sentence that is empty or longer than the text encoder takes, or a subject for a model
@@ -147,8 +147,9 @@ class Grounder:
             if given is not None and not self._reads_subject:
                 raise InputError(f"subject {given!r}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
-            read = subject if self._reads_subject else None
-            ids = self.tokenizer(model_text(read, sentence, self.clip_config.sampling))
+            # Models have learnt from annotated subjects, which are in lower case; one that is given is read as it is.
+            read = subject.lower() if given is None else given
+            ids = self.tokenizer(model_text(read if self._reads_subject else None, sentence, self.clip_config.sampling))
             questions.append(Question(sentence, subject, ids))
         return questions
 

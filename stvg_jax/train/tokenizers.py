@@ -13,13 +13,14 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:
-    """Writes a tokenizer.json with one token for each word of `texts`, in RoBERTa's form; it knows no other words.
+    """Writes a tokenizer.json with one token for each word of `texts`, in RoBERTa's form; it knows no other words, and
+    no case.
 
     The same words give the same file, whatever their order.
 
     Args:
         directory: made if missing.
-        texts: in the case in which the model reads them.
+        texts: that the model will read.
         most: rows of the model's token table.
 
     Returns:
@@ -30,7 +31,7 @@ def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> in
     """
     import tokenizers
 
-    words = sorted({word for text in texts for word in _WORD.findall(text)})
+    words = sorted({word for text in texts for word in _WORD.findall(text.lower())})
     vocabulary = {token: number for number, token in enumerate((*_SPECIAL, *words))}
     if len(vocabulary) > most:
         raise InputError(
@@ -38,6 +39,7 @@ def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> in
             f"{most - len(_SPECIAL):,}; raise config.model.roberta.vocab_size or use a sub-word tokenizer"
         )
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     directory.mkdir(parents=True, exist_ok=True)

@@ -28,3 +28,10 @@ def test_the_order_of_sentences_changes_nothing(tmp_path):
 def test_too_many_words(tmp_path):
     with pytest.raises(InputError, match="there are 3 different words, the model's token table has room for 2"):
         write_word_tokenizer(tmp_path, ["a b c"], most=6)
+
+
+def test_words_have_no_case(tmp_path):
+    count = write_word_tokenizer(tmp_path, ["The man the man stops", "the Man"], most=20)
+    tokenizer = Tokenizer(tmp_path, 16)
+    assert count == 4 + len({"the", "man", "stops"})
+    assert tokenizer("THE Man stops").tolist() == tokenizer("the man stops").tolist()

@@ -29,7 +29,7 @@ def test_a_sample_has_the_released_bounds_and_boxes(tmp_path):
 
 def test_without_released_extras_the_subject_is_found_and_labels_are_unknown(tmp_path):
     (sample,) = read(write_json(tmp_path / "mine.json", {"a.mp4": hcstvg_entry(sub=" ")})).samples
-    assert sample.subject == "The man in Red"
+    assert sample.subject == "the man in red"
     assert sample.appearance_labels is None
     assert sample.motion_labels is None
 

@@ -30,7 +30,7 @@ def test_sentences_and_trajectories(tmp_path):
     assert (caption.id, caption.kind, question.id, question.kind) == ("0", "declarative", "1", "interrogative")
     assert caption.sentence == "there is a man in smll t shirt"
     assert (caption.video, caption.category) == ("100.mp4", "adult")
-    assert caption.subject == "a Man"
+    assert caption.subject == "a man"
     assert (caption.clip, caption.tube) == ((5, 30), (10, 15))
     assert caption.boxes_xyxy.tolist() == boxes(10, 15)
     assert question.boxes_xyxy is caption.boxes_xyxy

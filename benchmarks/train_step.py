@@ -105,7 +105,7 @@ def main() -> None:
     train, mesh = experiment.train, make_mesh(experiment.train.fsdp)
     rows = args.batch_size or mesh.size * train.parts
     rates = experiment.rates(total_steps=1000)
-    optimizer = make_optimizer(experiment.optim, experiment.groups, rates)
+    optimizer = make_optimizer(experiment.optim, experiment.groups, rates, experiment.uses)
     shapes = state_shapes(experiment.module.declarations, experiment.groups, optimizer)
     shardings = state_shardings(shapes, mesh)
     parameters = flatten(initialize(unflatten(experiment.module.declarations), seed=0))

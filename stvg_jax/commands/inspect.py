@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
         )
     # Which step of which training does not matter here.
     rates = experiment.rates(total_steps=1)
-    optimizer = make_optimizer(experiment.optim, groups, rates)
+    optimizer = make_optimizer(experiment.optim, groups, rates, experiment.uses)
     shapes = state_shapes(experiment.module.declarations, groups, optimizer)
     shardings = state_shardings(shapes, AbstractMesh((args.devices // fsdp, fsdp), ("data", "fsdp")))
     words, sizes = experiment.model.config.words, {"frames": args.frames, "width": args.width, "tokens": args.tokens}

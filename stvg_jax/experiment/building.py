@@ -19,7 +19,7 @@ from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig
-from stvg_jax.train.optim import OptimConfig, assign_groups
+from stvg_jax.train.optim import OptimConfig, assign_groups, assign_uses
 from stvg_jax.train.schedules import Rates, ScheduleConfig, make_rates
 
 
@@ -34,6 +34,7 @@ class Experiment:
         module: the same as a pure function.
         task: losses on it.
         groups: parameter path -> group of learning rates.
+        uses: parameter path -> use, of parameters that some batches do not use.
         grounds: whether the model gives tubes, and so can be evaluated.
         clip, learning_rates, schedule, optim, train, eval: sections of the configuration.
     """
@@ -44,6 +45,7 @@ class Experiment:
     module: PureModule
     task: GroundingTask
     groups: dict[str, str]
+    uses: dict[str, str]
     grounds: bool
     clip: ClipConfig
     learning_rates: Any
@@ -87,6 +89,7 @@ class Experiment:
             module=module,
             task=GroundingTask(module, section(family.losses, "loss")),
             groups=assign_groups(module.declarations, family.rules(model.config)),
+            uses=assign_uses(module.declarations, model.config.uses),
             grounds=family.grounds,
             clip=clip,
             learning_rates=section(family.learning_rates, "learning_rates"),

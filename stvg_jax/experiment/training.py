@@ -44,7 +44,7 @@ from stvg_jax.train.initialise import initial_parameters
 from stvg_jax.train.interruption import Interruption
 from stvg_jax.train.loop import Plan, run
 from stvg_jax.train.monitor import Monitor, read_metrics
-from stvg_jax.train.optim import FROZEN, make_optimizer
+from stvg_jax.train.optim import FROZEN, INHERITED, make_optimizer
 from stvg_jax.train.replay import check_finite
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
 from stvg_jax.train.step import make_train_step
@@ -154,7 +154,7 @@ class Training:
         """
         experiment, settings = self.experiment, self.experiment.train
         rates = experiment.rates(self._total_steps)
-        optimizer = make_optimizer(experiment.optim, experiment.groups, rates)
+        optimizer = make_optimizer(experiment.optim, experiment.groups, rates, experiment.uses)
         shapes = state_shapes(experiment.module.declarations, experiment.groups, optimizer)
         shardings = state_shardings(shapes, self._mesh)
         with self._workdir, Checkpoints(self._workdir.checkpoints, keep=settings.keep) as checkpoints:
@@ -252,7 +252,7 @@ class Training:
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
         )
         with self._progress.stage("looking for a checkpoint"):
-            restored = checkpoints.restore(abstract)
+            restored = checkpoints.restore(abstract, inherited=INHERITED)
         return None if restored is None else restored[0]
 
     def _validate(self, state: TrainState, step: int, checkpoints: Checkpoints, monitor: Monitor) -> None:

@@ -60,6 +60,12 @@ class GroundingConfig:
         """Rules for the learning rates of parts that other models lack (`stvg_jax.grounding.task`)."""
         return ()
 
+    @property
+    def uses(self) -> tuple[tuple[str, str], ...]:
+        """Rules (regular expression over a parameter's path, use) for parameters that some batches do not use, which
+        the optimiser then leaves alone (`stvg_jax.train.optim`)."""
+        return ()
+
 
 class TextProjection(nnx.Module):
     """Linear, norm, dropout (reference: `FeatureResizer`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -45,6 +46,17 @@ class CGSTVGConfig(GroundingConfig):
     @property
     def reads_subject(self) -> bool:
         return self.subject
+
+    @property
+    def uses(self) -> tuple[tuple[str, str], ...]:
+        """A layer's attention to the context is used by videos for which the stage before it chose frames; what makes
+        the context, by those for which any stage but the last did. (In the release both are skipped otherwise, and
+        have no gradient: `ca2`, `gf_mlp`, `gf_mlp2`.)"""
+        layers = range(1, self.transformer.decoder_layers)
+        return (
+            (r"instance_context/(appearance|motion)_mlp/.*", "context"),
+            *((rf"(spatial|temporal)_decoder/layers/{i}/context_attn/.*", f"context_{i}") for i in layers),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,19 +122,21 @@ class CGSTVG(GroundingModel):
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
         encoded = self.encoder(video, text, text_valid, rngs=rngs)
         anchors = self.anchor_head(encoded.frame_means, rngs=rngs)
-        states, boxes, confidences = self._decode(video, encoded, anchors, truth, rngs)
+        states, boxes, confidences, guided = self._decode(video, encoded, anchors, truth, rngs)
         return GroundingOutput(
             boxes_cxcywh=boxes,
             confidences=confidences,
+            uses={} if truth is None else _uses(guided),
             **self._predict_times(states, rngs),
         )
 
     def _decode(self, video: VideoFeatures, encoded: EncodedVideo, anchors, truth, rngs):
-        """States of the temporal decoder [k, b, t, d]; boxes [k, b, t, 4]; confidences [k, b, t] or None."""
+        """States of the temporal decoder [k, b, t, d]; boxes [k, b, t, 4]; confidences [k, b, t] or None; and of each
+        stage that makes a context whether it guides the next, bool [b]."""
         config = self.config.context
         zeros = jnp.zeros_like(encoded.frame_means)
         inputs = decoder_inputs(encoded, self.spatial_decoder.reads)
-        states, boxes, confidences = [], [], []
+        states, boxes, confidences, guided = [], [], [], []
         if not config.guide_temporal:
             states = self.temporal_decoder(zeros, encoded, rngs=rngs)
         moments = queries = zeros
@@ -137,7 +151,9 @@ class CGSTVG(GroundingModel):
             if config.generate:
                 context, confidence = self._context(video, encoded, anchors, states[-1], truth, rngs)
                 confidences.append(confidence)
-        return jnp.stack(states), jnp.stack(boxes), jnp.stack(confidences) if config.judges_boxes else None
+                guided.append(context.valid.any(1))
+        judged = jnp.stack(confidences) if config.judges_boxes else None
+        return jnp.stack(states), jnp.stack(boxes), judged, guided
 
     def _context(
         self, video: VideoFeatures, encoded: EncodedVideo, boxes, states, truth, rngs
@@ -154,3 +170,12 @@ class CGSTVG(GroundingModel):
             actioness = self._actioness(states)
             chosen = choose_context_frames(config, actioness, confidence, encoded.frames_valid)
         return self.instance_context(*regions, chosen), confidence
+
+
+def _uses(guided: list[jax.Array]) -> dict[str, jax.Array]:
+    """Whether each stage's context guides the next, bool [b] each -> uses by the names of `CGSTVGConfig.uses`. Nothing
+    comes after the last stage."""
+    if not guided:
+        return {}
+    layers = {f"context_{i}": rows for i, rows in enumerate(guided[:-1], start=1)}
+    return {"context": functools.reduce(jnp.logical_or, layers.values(), jnp.zeros_like(guided[0])), **layers}

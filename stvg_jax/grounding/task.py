@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from stvg_jax.grounding.base import GroundingConfig
-from stvg_jax.grounding.losses import LossConfig, total_loss
+from stvg_jax.grounding.losses import LossConfig, sum_over_videos, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.nn.functional import PureModule
@@ -110,10 +111,11 @@ class GroundingTask:
         targets: GroundingTargets,
         counts: TargetCounts | None = None,
         key: jax.Array | None = None,
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The total loss and its unweighted terms.
+    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
+        """The total loss, and with it (its unweighted terms, uses).
 
-        Both add up over the parts of a batch whose `counts` they are given.
+        All add up over the parts of a batch whose `counts` they are given. Uses: use -> int32 scalar, real rows that
+        used its parameters (`GroundingConfig.uses`).
 
         Args:
             parameters: nested, as `PureModule.apply` takes them.
@@ -124,4 +126,10 @@ class GroundingTask:
         rngs = None if key is None else DropoutKeys(key)
         output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
         terms = self.losses.terms(output, targets, counts)
-        return total_loss(terms, self.losses), terms
+        uses = {use: sum_over_videos(rows.astype(jnp.int32), targets) for use, rows in _uses(output).items()}
+        return total_loss(terms, self.losses), (terms, uses)
+
+
+def _uses(output: Any) -> Mapping[str, jax.Array]:
+    """Use -> bool [b]; models that always use all their parameters do not speak of it."""
+    return getattr(output, "uses", {})

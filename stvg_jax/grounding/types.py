@@ -89,7 +89,7 @@ class VideoFeatures:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class GroundingOutput:
-    """Predictions. Entries of padded frames are meaningless. Everything is float32.
+    """Predictions. Entries of padded frames are meaningless. Everything but `uses` is float32.
 
     Attributes:
         boxes_cxcywh: [k, b, t, 4], a box per frame from each spatial decoder layer, in [0, 1]; the last is the answer.
@@ -103,6 +103,8 @@ class GroundingOutput:
         motion_attribute_logits: [b, words], action words, likewise.
         confidences: [k, b, t], in [0, 2], how sure the model is of each frame's box, from each spatial decoder layer;
             None for a model that does not judge its boxes.
+        uses: use -> bool [b], whether a video used the parameters of this use (`GroundingConfig.uses`); empty at
+            inference, and for a model that always uses all of them.
     """
 
     boxes_cxcywh: jax.Array
@@ -114,15 +116,19 @@ class GroundingOutput:
     appearance_attribute_logits: jax.Array | None = None
     motion_attribute_logits: jax.Array | None = None
     confidences: jax.Array | None = None
+    uses: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     def row(self, index: int) -> GroundingOutput:
-        """The predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]."""
+        """The predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]; without
+        `uses`, which are of training."""
 
         def pick(field: dataclasses.Field) -> np.ndarray | None:
             value = getattr(self, field.name)
             return None if value is None else np.take(np.asarray(value), index, axis=1 if field.name in _LAYERED else 0)
 
-        return GroundingOutput(**{field.name: pick(field) for field in dataclasses.fields(self)})
+        return GroundingOutput(
+            **{field.name: pick(field) for field in dataclasses.fields(self) if field.name != "uses"}
+        )
 
 
 _LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "confidences")

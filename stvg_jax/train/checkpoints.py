@@ -19,13 +19,15 @@ import contextlib
 import json
 import logging
 import math
+import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from stvg_jax.errors import InputError, first_line, quoted
@@ -126,12 +128,16 @@ class Checkpoints:
         with self._explained():
             self._manager.wait_until_finished()
 
-    def restore(self, abstract_state: Any, step: int | None = None) -> tuple[Any, dict[str, Any]] | None:
+    def restore(
+        self, abstract_state: Any, step: int | None = None, *, inherited: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Any, dict[str, Any]] | None:
         """Reads the newest undamaged checkpoint; newer ones are moved into `damaged`, with a warning each.
 
         Args:
             abstract_state: pytree of `jax.ShapeDtypeStruct` with shardings, on any mesh.
             step: reads this one or none.
+            inherited: rules (regular expression over an array's whole path, path of another array) for arrays that
+                earlier versions did not save: they start with the other's value.
 
         Returns:
             The state and `extra`, or None if there are no checkpoints.
@@ -148,14 +154,18 @@ class Checkpoints:
         wanted = _named_leaves(abstract_state)
         try:
             about = self._manager.restore(chosen, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
-            _check_same_arrays(about, wanted, where)
-            arguments = ocp.checkpoint_utils.construct_restore_args(wanted)
-            items = ocp.args.Composite(state=ocp.args.PyTreeRestore(wanted, restore_args=arguments))
+            sources = _sources(about["arrays"], wanted, inherited)
+            _check_same_arrays(about, wanted, sources, where)
+            saved = {name: leaf for name, leaf in wanted.items() if name not in sources}
+            arguments = ocp.checkpoint_utils.construct_restore_args(saved)
+            items = ocp.args.Composite(state=ocp.args.PyTreeRestore(saved, restore_args=arguments))
             arrays = self._manager.restore(chosen, args=items)["state"]
         except InputError:
             raise
         except Exception as error:  # Orbax and tensorstore raise many kinds
             raise InputError(f"checkpoint {where} is undamaged but cannot be read: {first_line(error)}") from error
+        # Copies, because a training step gives each array's memory away.
+        arrays |= {name: jnp.copy(arrays[source]) for name, source in sources.items()}
         return jax.tree.unflatten(jax.tree.structure(abstract_state), [arrays[name] for name in wanted]), about["extra"]
 
     def score(self, step: int, value: float | None) -> None:
@@ -319,11 +329,25 @@ def _describe(arrays: Mapping[str, Any]) -> dict[str, list]:
     return {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()}
 
 
-def _check_same_arrays(about: Mapping[str, Any], wanted: Mapping[str, Any], where: Path) -> None:
+def _sources(saved: Collection[str], wanted: Iterable[str], inherited: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Array that is not saved -> saved array whose value it takes, by the first rule that names both."""
+    sources = {}
+    for name in wanted:
+        if name not in saved:
+            others = (match.expand(other) for pattern, other in inherited if (match := re.fullmatch(pattern, name)))
+            if source := next((other for other in others if other in saved), None):
+                sources[name] = source
+    return sources
+
+
+def _check_same_arrays(
+    about: Mapping[str, Any], wanted: Mapping[str, Any], sources: Mapping[str, str], where: Path
+) -> None:
     # Orbax would pad and cut arrays of other shapes, and convert those of other types.
     if about["format"] != _FORMAT:
         raise InputError(f"{where} has format {about['format']!r}; this version reads {_FORMAT!r}")
     found = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (dtype, shape) in about["arrays"].items()}
+    found |= {name: found[source] for name, source in sources.items()}
     check_same_parameters(found, dict(wanted), str(where))
     types = {name: (found[name].dtype, leaf.dtype) for name, leaf in wanted.items()}
     if other := [f"{name} is {there}, not {here}" for name, (there, here) in types.items() if there != here]:

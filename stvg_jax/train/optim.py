@@ -2,6 +2,11 @@
 
 Parameters are flat here, path -> array (`stvg_jax.tree`). Those of the group `FROZEN` have no gradient, no optimiser
 state and no moving average.
+
+A model may have parameters that some batches do not use, such as attention to a context that no video has. PyTorch
+gives them no gradient then, and its AdamW leaves them as they are: they do not move or decay, and their moments and
+their own number of updates stay. A gradient of zero is another thing: momentum and decay would go on. Such parameters
+belong to a *use*, a name under which a step says whether any row of its whole batch used them.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +26,10 @@ from stvg_jax.train.schedules import Rates
 T = TypeVar("T")
 
 FROZEN = "frozen"
+
+# What arrays of the optimiser's state start with that checkpoints of earlier versions do not have: those made the
+# updates of all parameters together (`stvg_jax.train.checkpoints.Checkpoints.restore`).
+INHERITED = ((r"(optimizer/\d+)/use_counts/.*", r"\1/count"),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +84,30 @@ def assign_groups(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dic
     return groups
 
 
+def assign_uses(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The use of every parameter that has one.
+
+    Args:
+        paths: of all parameters.
+        rules: (regular expression over a whole path, use) in order; the first that matches decides.
+
+    Returns:
+        Path -> use, in the order of `paths`; parameters that every batch uses are left out.
+    """
+    compiled = [(re.compile(pattern), use) for pattern, use in rules]
+    found = {path: next((use for pattern, use in compiled if pattern.fullmatch(path)), None) for path in paths}
+    return {path: use for path, use in found.items() if use is not None}
+
+
 def split_frozen(parameters: Mapping[str, T], groups: Mapping[str, str]) -> tuple[dict[str, T], dict[str, T]]:
     """(trained, frozen) parameters; together they are all of them."""
     trained = {path: value for path, value in parameters.items() if groups[path] != FROZEN}
     return trained, {path: value for path, value in parameters.items() if groups[path] == FROZEN}
 
 
-def make_optimizer(config: OptimConfig, groups: Mapping[str, str], rates: Rates) -> optax.GradientTransformation:
+def make_optimizer(
+    config: OptimConfig, groups: Mapping[str, str], rates: Rates, uses: Mapping[str, str] | None = None
+) -> optax.GradientTransformationExtraArgs:
     """The optimiser of the trained parameters of `split_frozen`.
 
     Its arithmetic is that of PyTorch's `clip_grad_norm_` and `AdamW` with their default constants.
@@ -90,18 +116,84 @@ def make_optimizer(config: OptimConfig, groups: Mapping[str, str], rates: Rates)
         config: see OptimConfig.
         groups: path -> group, of all parameters or of the trained ones.
         rates: step -> group -> learning rate (`stvg_jax.train.schedules`).
+        uses: path -> use (`assign_uses`); None or empty where every batch uses all parameters.
+
+    Returns:
+        A transformation. With uses its `update` takes `used`, use -> bool scalar, whether the batch used them.
 
     Raises:
         InputError: for a group without a learning rate.
     """
     if missing := sorted({*groups.values()} - {FROZEN, *rates(0)}):
         raise InputError(f"no learning rate for group {', '.join(missing)}; there are rates for {', '.join(rates(0))}")
-    return optax.chain(
-        clip_gradients(config.max_gradient_norm),
-        optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
-        optax.add_decayed_weights(config.weight_decay),
-        scale_by_group(groups, rates),
+    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    return optax.with_extra_args_support(
+        optax.chain(
+            clip_gradients(config.max_gradient_norm),
+            adam_of_used(adam, uses) if uses else adam,
+            optax.add_decayed_weights(config.weight_decay),
+            scale_by_group(groups, rates),
+            *([still_unused(uses)] if uses else []),
+        )
     )
+
+
+class UseState(NamedTuple):
+    """State of `adam_of_used`. Its first fields are those of optax.ScaleByAdamState.
+
+    Attributes:
+        count: int32 scalar, updates of the parameters that every batch uses.
+        mu, nu: path -> moments.
+        use_counts: use -> int32 scalar, updates of its parameters.
+    """
+
+    count: jax.Array
+    mu: dict[str, jax.Array]
+    nu: dict[str, jax.Array]
+    use_counts: dict[str, jax.Array]
+
+
+def adam_of_used(adam: optax.GradientTransformation, uses: Mapping[str, str]) -> optax.GradientTransformationExtraArgs:
+    """Adam (`optax.scale_by_adam`) that keeps moments and count of the parameters that a batch did not use.
+
+    Args:
+        adam: that of all parameters.
+        uses: path -> use.
+    """
+
+    def init(parameters: dict[str, jax.Array]) -> UseState:
+        counts = {use: jnp.zeros((), jnp.int32) for use in sorted({*uses.values()})}
+        return UseState(*adam.init(parameters), use_counts=counts)
+
+    def update(gradients, state: UseState, parameters=None, *, used: Mapping[str, jax.Array], **others):
+        def of_use(use: str | None, count: jax.Array) -> tuple[dict[str, jax.Array], optax.ScaleByAdamState]:
+            paths = [path for path in gradients if uses.get(path) == use]
+            own, mu, nu = ({path: tree[path] for path in paths} for tree in (gradients, state.mu, state.nu))
+            before = optax.ScaleByAdamState(count, mu, nu)
+            updates, after = adam.update(own, before)
+            if use is not None:
+                after = jax.tree.map(lambda new, old: jnp.where(used[use], new, old), after, before)
+            return updates, after
+
+        updates, (count, mu, nu) = of_use(None, state.count)
+        counts = {}
+        for use, number in state.use_counts.items():
+            own, after = of_use(use, number)
+            updates, mu, nu = updates | own, mu | after.mu, nu | after.nu
+            counts[use] = after.count
+        return updates, UseState(count, mu, nu, counts)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def still_unused(uses: Mapping[str, str]) -> optax.GradientTransformationExtraArgs:
+    """Sets the updates of parameters that a batch did not use to 0; `uses`: path -> use."""
+
+    def update(updates, state, parameters=None, *, used: Mapping[str, jax.Array], **others):
+        still = {path: jnp.where(used[use], updates[path], 0) for path, use in uses.items() if path in updates}
+        return updates | still, state
+
+    return optax.GradientTransformationExtraArgs(lambda parameters: optax.EmptyState(), update)
 
 
 def gradient_norm(gradients: Any) -> jax.Array:

@@ -10,7 +10,8 @@ video. Here each device runs its own rows and nothing else, and what it exchange
 - losses are sums, divided by counts of the whole batch that are made before it is split.
 
 The optimiser and the moving average are elementwise but for the norm of the gradient; those the partitioner splits as
-the state is split.
+the state is split. Parameters that no row of the whole batch used are left as they are, moving average apart: rows that
+used them are counted beside the loss.
 
 A row's dropout depends on the seed, the step and its number in the batch, for each row has a key of its own: neither
 the number of devices and hosts nor that of parts changes what a step computes, rounding apart.
@@ -51,13 +52,14 @@ class Task(Protocol):
 
     def loss(
         self, parameters: dict, inputs: Any, targets: Any, counts: Any, key: jax.Array | None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The total and its terms, all of which add up over the parts of a batch; `key`, of dropout: one per row."""
+    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
+        """The total, (its terms, its uses), all of which add up over the parts of a batch; `key`, of dropout: one per
+        row. Uses: use -> int32 scalar, real rows that used its parameters (`stvg_jax.train.optim`)."""
 
 
 def make_train_step(
     task: Task,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     rates: Rates,
     config: OptimConfig,
     mesh: Mesh,
@@ -95,10 +97,11 @@ def make_train_step(
         rows = len(next(iter(batch.values())))
         key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
         with jax.default_matmul_precision("highest"):
-            gradients, loss, terms = all_gradients(
+            gradients, loss, (terms, uses) = all_gradients(
                 state.trained, state.frozen, dict(batch), jnp.arange(rows), task.count(batch), key
             )
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trained)
+        used = {use: number > 0 for use, number in uses.items()}
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trained, used=used)
         trained = optax.apply_updates(state.trained, updates)
         metrics = {**terms, "loss": loss, "gradient_norm": gradient_norm(gradients)}
         metrics |= {f"rate/{group}": rate for group, rate in rates(state.step).items()}
@@ -121,7 +124,7 @@ def make_train_step(
 
 
 def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, remat: str) -> Callable:
-    """(trained, frozen, batch, numbers of its rows, counts, key) -> gradients, loss and terms of the whole batch.
+    """(trained, frozen, batch, numbers of its rows, counts, key) -> gradients, loss, (terms, uses) of the whole batch.
 
     Arguments as for `make_train_step`.
     """
@@ -139,8 +142,8 @@ def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, r
             return task.loss(unflatten(frozen | trained), *task.prepare(batch), counts, keys)
 
         with rematerialize(remat):
-            gradients, value, terms = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
-        return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, terms), mesh.axis_names)
+            gradients, value, sums = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
+        return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, sums), mesh.axis_names)
 
     specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)
     return jax.shard_map(

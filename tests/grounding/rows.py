@@ -62,14 +62,14 @@ def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dic
     together = run(parameters, *padded(rows, t=12, h=128, w=128))
     counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
     alone = [run(parameters, *row, counts) for row in rows]
-    assert set(together[0][1]) == terms
+    assert set(together[0][1][0]) == terms
     summed = jax.tree.map(lambda *parts: sum(parts), *alone)
     for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):
         np.testing.assert_allclose(whole, parts, atol=2e-5, rtol=1e-4)
 
 
 def learn(task: GroundingTask, parameters: dict, batch: GroundingBatch, targets: GroundingTargets, steps: int):
-    """Trains on one batch: (loss, terms) before every step, and the gradients of the last."""
+    """Trains on one batch: (loss, (terms, uses)) before every step, and the gradients of the last."""
     optimizer = optax.adam(3e-3)
 
     @jax.jit

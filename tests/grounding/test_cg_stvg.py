@@ -17,12 +17,14 @@ from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.registry import make_model
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
+from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
+from stvg_jax.train.optim import assign_uses
 from stvg_jax.tree import flatten, unflatten
 from tests.grounding import cases
 from tests.grounding.rows import learn
 from tests.grounding.test_ta_stvg import make_batch
-from tests.tiny import apply, tiny
+from tests.tiny import apply, tiny, tiny_model_config
 
 
 def tiny_cg(**context):
@@ -131,6 +133,38 @@ def make_targets(batch):
     boxes = np.tile(np.array([0.4, 0.6, 0.3, 0.2], np.float32), (b, t, 1))
     nothing = np.zeros((b, 0), np.float32)
     return GroundingTargets(in_tube, boxes, nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("context", "layers", "expected"),
+    [
+        ({"truth_threshold": -1.0}, 3, {"context": 1, "context_1": 1, "context_2": 1}),
+        ({"truth_threshold": 1.0}, 3, {"context": 0, "context_1": 0, "context_2": 0}),
+        ({"refine": "none", "guide_temporal": True}, 2, {"context": 1, "context_1": 1}),
+        ({"refine": "none"}, 1, {"context": 0}),
+        ({"generate": False}, 2, {}),
+    ],
+    ids=["all frames good", "none", "unrefined", "no stage to guide", "baseline"],
+)
+def test_uses_count_real_rows_for_which_a_stage_chose_frames(context, layers, expected):
+    """Of two rows the second only fills up the batch, although nothing of it is padded."""
+    batch = make_batch(t=8, h=32, w=32, b=2)
+    targets = dataclasses.replace(make_targets(batch), rows_valid=np.array([True, False]))
+    small = tiny_model_config(system="cg_stvg")
+    config = small | {
+        "context": dataclasses.asdict(ContextConfig(**context)),
+        "resnet": small["resnet"] | {"blocks": (1,)},
+        "swin": small["swin"] | {"depths": (1,), "heads": (1,)},
+        "transformer": small["transformer"] | {"decoder_layers": layers},
+    }
+    model = make_model("cg_stvg", config, np.float32)
+    module = PureModule(model)
+    loss = jax.jit(
+        GroundingTask(module, CGSTVGLossConfig()).loss, compiler_options={"xla_backend_optimization_level": 0}
+    )
+    _, (_, uses) = loss(initialize(unflatten(module.declarations), seed=0), batch, targets)
+    assert {use: int(rows) for use, rows in uses.items()} == expected
+    assert {*assign_uses(module.declarations, model.config.uses).values()} == {*expected}
 
 
 @pytest.mark.slow

@@ -1,14 +1,24 @@
-"""The truth of the golden training cases, and the five-step case."""
+"""The truth of the golden training cases, and the five-step cases."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
 from stvg_jax.grounding.targets import GroundingTargets
+from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.train.ema import start_average, update_average
+from stvg_jax.train.gradients import accumulate_gradients
+from stvg_jax.train.optim import OptimConfig, gradient_norm, split_frozen
+from stvg_jax.tree import unflatten
 from tests.released import GOLDENS
 
 
@@ -30,9 +40,11 @@ def targets(meta: dict[str, Any], boxes: np.ndarray) -> GroundingTargets:
     )
 
 
-def five_steps() -> tuple[GroundingBatch, GroundingTargets, dict[str, np.ndarray], dict[str, Any]]:
-    """(inputs, targets, what the released system recorded, description) of five optimiser steps."""
-    with np.load(GOLDENS / "tastvg_train_5steps_t8_64x96.npz") as file:
+def five_steps(
+    system: str = "tastvg",
+) -> tuple[GroundingBatch, list[GroundingTargets], dict[str, np.ndarray], dict[str, Any]]:
+    """(inputs, targets of each step, what the released system recorded, description) of five optimiser steps."""
+    with np.load(GOLDENS / f"{system}_train_5steps_t8_64x96.npz") as file:
         golden = {key: file[key] for key in file.files}
     meta = json.loads(str(golden.pop("meta")))
     rng = np.random.default_rng(meta["seed"])
@@ -41,4 +53,61 @@ def five_steps() -> tuple[GroundingBatch, GroundingTargets, dict[str, np.ndarray
     assert (ids[1:-1] == drawn).all(), "the video is drawn after the token ids"
     video = rng.standard_normal((meta["T"], 3, meta["H"], meta["W"])).astype(np.float32)
     inputs = GroundingBatch(frames=video.transpose(0, 2, 3, 1)[None], text_ids=ids[None])
-    return inputs, targets(meta, golden["target_boxes"]), golden, meta
+    boxes = np.broadcast_to(golden["target_boxes"], (meta["steps"], *golden["target_boxes"].shape[-2:]))
+    return inputs, [targets(meta, now) for now in boxes], golden, meta
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """A step that was taken.
+
+    Attributes:
+        parameters, average: path -> array, all of the model's, after it.
+        loss, gradient_norm: before it.
+        uses: use -> rows.
+    """
+
+    parameters: dict[str, jax.Array]
+    average: dict[str, jax.Array]
+    loss: float
+    gradient_norm: float
+    uses: dict[str, int]
+
+
+def take_steps(
+    task: GroundingTask,
+    start: dict[str, np.ndarray],
+    groups: dict[str, str],
+    optimizer: optax.GradientTransformationExtraArgs,
+    config: OptimConfig,
+    batches: Iterable[tuple[GroundingBatch, GroundingTargets]],
+) -> Iterator[Taken]:
+    """Trains from parameters on one batch after the other. What a step gives is lost with the next."""
+    trained, frozen = split_frozen(start, groups)
+
+    def step(trained, average, state, frozen, batch):
+        def loss(trained, batch):
+            return task.loss(unflatten(frozen | trained), *batch)
+
+        gradients, value, (_, uses) = accumulate_gradients(loss, trained, batch)
+        used = {use: rows > 0 for use, rows in uses.items()}
+        updates, state = optimizer.update(gradients, state, trained, used=used)
+        trained = optax.apply_updates(trained, updates)
+        average = update_average(average, trained, config.ema_decay)
+        return trained, average, state, value, gradient_norm(gradients), uses
+
+    # Optimising costs more than it saves in five steps.
+    step = jax.jit(step, donate_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0})
+    trained, frozen = jax.tree.map(jnp.asarray, (trained, frozen))
+    average, state = start_average(trained), optimizer.init(trained)
+    for batch in batches:
+        trained, average, state, value, norm, uses = step(trained, average, state, frozen, batch)
+        rows = {use: int(number) for use, number in uses.items()}
+        yield Taken(frozen | trained, frozen | average, float(value), float(norm), rows)
+
+
+def first_values(array, count: int) -> np.ndarray:
+    """In the order of PyTorch's layout: a kernel [..., in, out] is a weight [out, in, ...] there."""
+    array = np.asarray(array)
+    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+    return array.ravel()[:count]

@@ -175,6 +175,22 @@ def test_a_checkpoint_of_another_model(folder):
         assert checkpoints.steps() == [1, 2]
 
 
+def test_arrays_that_earlier_versions_did_not_save(folder):
+    """They start with what the rule names; a rule for what is saved, or for what nothing saved, changes nothing."""
+    state = make_state(2) | {"counts": {"x": jnp.int32(0), "y": jnp.int32(0)}}
+    rules = ((r"counts/(.*)", "elsewhere/\\1"), (r"(counts|weights)/.*", "step"))
+    with Checkpoints(folder) as checkpoints:
+        with pytest.raises(InputError, match=r"missing   counts/x"):
+            checkpoints.restore(abstract(state))
+        found, extra = checkpoints.restore(abstract(state), inherited=rules)
+        assert_same(found, make_state(2) | {"counts": {"x": jnp.int32(2), "y": jnp.int32(2)}})
+        assert extra == {"step": 2}
+        # Each has memory of its own, which a training step may give away.
+        jax.jit(lambda tree: tree, donate_argnums=0)(found)
+        with pytest.raises(InputError, match=r"counts/x has shape \(\), the model needs \(3,\)"):
+            checkpoints.restore(abstract(make_state(2) | {"counts": {"x": jnp.zeros(3)}}), inherited=rules)
+
+
 def test_trouble_is_found_before_training(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write checkpoints into .*file/checkpoints: Not a directory"):

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
 from stvg_jax.nn.functional import PureModule
-from stvg_jax.train.ema import start_average, update_average
-from stvg_jax.train.gradients import accumulate_gradients
-from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, gradient_norm, make_optimizer, split_frozen
+from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, make_optimizer
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
-from stvg_jax.tree import unflatten
 from tests.train import golden
 from tests.train.test_groups import NAMES, paths_of
 
@@ -63,39 +57,22 @@ def test_five_steps(released_parameters):
     start = dict(released_parameters)
     path, unit, nudge = NUDGE
     start[path] = start[path] + np.float32(nudge) * (np.arange(len(start[path])) == unit)
-    trained, frozen = split_frozen(start, groups)
     optimizer = make_optimizer(optim, groups, make_released_rates(meta["max_iter"]))
-
-    def step(trained, average, state, frozen, batch):
-        def loss(trained, batch):
-            return task.loss(unflatten(frozen | trained), *batch)
-
-        gradients, value, _ = accumulate_gradients(loss, trained, batch)
-        updates, state = optimizer.update(gradients, state, trained)
-        trained = optax.apply_updates(trained, updates)
-        average = update_average(average, trained, optim.ema_decay)
-        return trained, average, state, value, gradient_norm(gradients)
-
-    # Optimising costs more than it saves in five steps.
-    step = jax.jit(step, donate_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0})
-    trained, frozen = jax.tree.map(jnp.asarray, (trained, frozen))
-    average, state = start_average(trained), optimizer.init(trained)
     losses, norms = [], []
-    for _ in range(meta["steps"]):
-        trained, average, state, value, norm = step(trained, average, state, frozen, (inputs, targets))
-        losses.append(float(value))
-        norms.append(float(norm))
+    for step in golden.take_steps(task, start, groups, optimizer, optim, [(inputs, now) for now in targets]):
+        losses.append(step.loss)
+        norms.append(step.gradient_norm)
     np.testing.assert_allclose(losses[:3], recorded["loss"][:3], rtol=1e-3)
     np.testing.assert_allclose(losses[3:], recorded["loss"][3:], rtol=1e-2)
     np.testing.assert_allclose(norms[:4], recorded["grad_norm"][:4], rtol=1e-2)
     np.testing.assert_allclose(norms[4], recorded["grad_norm"][4], rtol=LAST_NORM_TOLERANCE)
     names = [key.removeprefix("param.") for key in recorded if key.startswith("param.")]
     assert {groups[path] for name in names for path in paths_of(name)} == {*groups.values()}
-    for kind, parameters in (("param", frozen | trained), ("ema", frozen | average)):
+    for kind, parameters in (("param", step.parameters), ("ema", step.average)):
         for name in names:
             (path,) = paths_of(name)
             expected = recorded[f"{kind}.{name}"]
-            ours, before = (first_values(p[path], len(expected)) for p in (parameters, released_parameters))
+            ours, before = (golden.first_values(p[path], len(expected)) for p in (parameters, released_parameters))
             if groups[path] == FROZEN:
                 # The released average of what never changes drifts by rounding; this library keeps none.
                 np.testing.assert_array_equal(ours, before)
@@ -103,10 +80,3 @@ def test_five_steps(released_parameters):
                 continue
             moved = np.abs(expected - before).mean()
             assert np.abs(ours - expected).mean() < BOUNDS.get(name, 0.01) * moved, (kind, name)
-
-
-def first_values(array, count: int) -> np.ndarray:
-    """In the order of PyTorch's layout: a kernel [..., in, out] is a weight [out, in, ...] there."""
-    array = np.asarray(array)
-    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-    return array.ravel()[:count]

@@ -13,7 +13,7 @@ from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
 from stvg_jax.nn.functional import PureModule
-from stvg_jax.train.optim import FROZEN, assign_groups
+from stvg_jax.train.optim import FROZEN, assign_groups, assign_uses
 from tests.released import GOLDENS, manifest
 
 NAMES = {
@@ -73,3 +73,17 @@ def test_groups_of_cg_stvg():
     assert ours == {path: expected.get(path, FROZEN) for path in ours}
     assert set(expected) <= set(ours)
     assert {*ours.values()} == {"base", "image_backbone", "text", "temporal_decoder", FROZEN}
+
+
+def test_parameters_that_the_release_skips_when_no_frame_gives_context():
+    config, fmt = CGSTVGConfig(), FORMATS["cg_stvg"]
+    ours = assign_uses(PureModule(CGSTVG(config)).declarations, config.uses)
+    unused = set(json.loads((GOLDENS / "cgstvg_unused_parameters.json").read_text()))
+    expected = {}
+    for name in sorted(set(manifest("cgstvg")) - unused):
+        if match := re.match(r"ground_decoder\.decoder\.(?:layers\.(\d)\.ca2|gf_mlp2?)\.", name):
+            expected |= dict.fromkeys(paths_of(name, fmt), f"context_{match[1]}" if match[1] else "context")
+    assert ours == expected
+    assert len(ours) == 5 * 14 + 2 * 4
+    config = TASTVGConfig()
+    assert assign_uses(PureModule(TASTVG(config)).declarations, config.uses) == {}

@@ -27,27 +27,29 @@ BATCH = 8
 
 @dataclasses.dataclass(frozen=True)
 class Regression:
-    """A task with dropout, rows that do not count, a frozen parameter and a layered term."""
+    """A task with dropout, rows that do not count, a frozen parameter, a layered term and a gate that some rows use."""
 
     def count(self, batch):
         return batch["real"].sum()
 
     def prepare(self, batch):
-        return batch["x"], (batch["y"], batch["real"])
+        return batch["x"], (batch["y"], batch["real"], batch["gated"])
 
     def loss(self, parameters, inputs, targets, counts, key):
-        y, real = targets
+        y, real, gated = targets
         hidden = jnp.tanh(inputs @ parameters["up"]["kernel"] + parameters["up"]["bias"])
         if key is not None:
             hidden = dropout(hidden, 0.5, DropoutKeys(key))
+        hidden = jnp.where(gated[:, None], hidden * parameters["gate"], hidden)
         error = jnp.where(real[:, None], (hidden @ parameters["down"]["kernel"]) * parameters["scale"] - y, 0)
         terms = {"square": (error**2).sum() / counts, "columns": jnp.abs(error).sum(0) / counts}
-        return terms["square"] + 0.1 * terms["columns"].sum(), terms
+        uses = {"gated": (gated & real).sum(dtype=jnp.int32)}
+        return terms["square"] + 0.1 * terms["columns"].sum(), (terms, uses)
 
 
 def regression_parameters() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    shapes = {"up/kernel": (6, 16), "up/bias": (16,), "down/kernel": (16, 2), "scale": (2,)}
+    shapes = {"up/kernel": (6, 16), "up/bias": (16,), "down/kernel": (16, 2), "scale": (2,), "gate": (16,)}
     return {path: rng.standard_normal(shape).astype(np.float32) for path, shape in shapes.items()}
 
 
@@ -58,6 +60,8 @@ def regression_batch(rows: slice = slice(None)) -> dict[str, np.ndarray]:
         "y": rng.standard_normal((BATCH, 2)).astype(np.float32),
         # An unequal number of real rows on the devices.
         "real": np.array([1, 1, 1, 0, 1, 1, 0, 0], bool),
+        # Of the real rows the second alone, and one that does not count.
+        "gated": np.array([0, 1, 0, 0, 0, 0, 1, 0], bool),
     }
     return {name: value[rows] for name, value in batch.items()}
 
@@ -67,17 +71,19 @@ def regression(mesh: Mesh, **options) -> tuple[TrainState, TrainStep]:
     groups = dict.fromkeys(parameters, "base") | {"scale": "frozen", "up/bias": "slow"}
     rates = lambda step: {"base": 0.1 / (1 + jnp.asarray(step)), "slow": 0.01}  # noqa: E731
     config = OptimConfig(max_gradient_norm=1.0, ema_decay=0.5)
-    optimizer = make_optimizer(config, groups, rates)
+    optimizer = make_optimizer(config, groups, rates, {"gate": "gated"})
     shapes = state_shapes(parameters, groups, optimizer)
-    shardings = state_shardings(shapes, mesh, ShardingRules((("up/bias", 0), ("scale", 0)), smallest=8))
+    shardings = state_shardings(shapes, mesh, ShardingRules((("up/bias", 0), ("scale", 0), ("gate", 0)), smallest=8))
     state = place_state(parameters, groups, optimizer, shardings)
     return state, make_train_step(Regression(), optimizer, rates, config, mesh, shardings, **options)
 
 
 def train(state: TrainState, step: TrainStep, batch, steps: int = 3) -> tuple[TrainState, list[dict]]:
+    """Trains on one batch, whose only real row that uses the gate does not in the second step."""
+    without = batch | {"gated": batch["gated"] & ~batch["real"]}
     metrics = []
-    for _ in range(steps):
-        state, now = step(state, batch)
+    for number in range(steps):
+        state, now = step(state, without if number == 1 else batch)
         metrics.append(jax.device_get(now))
     return state, metrics
 
@@ -92,6 +98,7 @@ def test_metrics_are_of_the_step_and_of_real_rows_alone():
     _, (first, second, _) = alone(seed=None)
     batch, parameters = regression_batch(), regression_parameters()
     hidden = np.tanh(batch["x"] @ parameters["up/kernel"] + parameters["up/bias"])
+    hidden[batch["gated"]] *= parameters["gate"]
     error = (hidden @ parameters["down/kernel"] * parameters["scale"] - batch["y"])[batch["real"]]
     np.testing.assert_allclose(first["square"], (error**2).sum() / 5, rtol=1e-5)
     np.testing.assert_allclose(first["columns"], np.abs(error).sum(0) / 5, rtol=1e-5)
@@ -113,17 +120,44 @@ def test_state_moves_and_frozen_parameters_stay():
     assert metrics[-1]["loss"] < metrics[0]["loss"]
 
 
+def test_a_step_leaves_alone_what_no_real_row_used():
+    mesh = make_mesh()
+    batch = regression_batch()
+    states = [regression(mesh, seed=None)[0]]
+    step = regression(mesh, seed=None)[1]
+    for row in (1, None, 1):
+        gated = np.arange(BATCH) == row
+        # A row that only fills up the batch does not count.
+        now = to_mesh(batch | {"gated": gated | (np.arange(BATCH) == 6)}, mesh)
+        states.append(step(jax.tree.map(jnp.copy, states[-1]), now)[0])
+    used, unused, again = ([adam(state, "gate") for state in pair] for pair in zip(states, states[1:], strict=False))
+    for before, after in (used, again):
+        assert all((np.asarray(a) != np.asarray(b)).all() for a, b in zip(before, after, strict=True))
+    jax.tree.map(np.testing.assert_array_equal, *unused)
+    assert [int(state.optimizer[1].use_counts["gated"]) for state in states] == [0, 1, 1, 2]
+    assert [int(state.optimizer[1].count) for state in states] == [0, 1, 2, 3]
+    # The average goes on, towards where the parameter is.
+    assert (states[2].average["gate"] != states[1].average["gate"]).any()
+    assert (states[2].trained["up/kernel"] != states[1].trained["up/kernel"]).any()
+
+
+def adam(state: TrainState, path: str) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """A parameter and its moments."""
+    return state.trained[path], state.optimizer[1].mu[path], state.optimizer[1].nu[path]
+
+
 def test_gradient_norm_is_that_before_clipping():
     _, (first, *_) = alone(seed=None)
     batch = regression_batch()
     parameters = regression_parameters()
     frozen = {"scale": parameters.pop("scale")}
+    batch = {name: jnp.asarray(value) for name, value in batch.items()}
 
     def loss(trained):
         tree = {"up": {}, "down": {}} | frozen
         for path, value in trained.items():
-            part, name = path.split("/")
-            tree[part][name] = value
+            *parts, name = path.split("/")
+            (tree[parts[0]] if parts else tree)[name] = value
         return Regression().loss(tree, *Regression().prepare(batch), Regression().count(batch), None)[0]
 
     gradients = jax.grad(loss)({path: jnp.asarray(value) for path, value in parameters.items()})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import numpy as np
 from jax.sharding import AbstractMesh, PartitionSpec
 
 from stvg_jax.parallel.mesh import make_mesh
-from stvg_jax.train.optim import OptimConfig, make_optimizer
+from stvg_jax.train.checkpoints import Checkpoints
+from stvg_jax.train.optim import INHERITED, OptimConfig, make_optimizer
 from stvg_jax.train.sharding import ShardingRules
 from stvg_jax.train.state import init_state, place_state, state_shapes, state_shardings
 
@@ -49,6 +52,38 @@ def test_moments_and_average_lie_like_their_parameters():
     assert len(split) == 4
     assert lying.frozen["stem/kernel"].spec == PartitionSpec("fsdp")
     assert lying.trained["body/bias"].spec == lying.step.spec == PartitionSpec()
+
+
+def test_a_run_from_before_uses_were_counted_goes_on(tmp_path):
+    """Its updates were those of all parameters. What is saved with uses comes back bit for bit."""
+    mesh = make_mesh()
+    with_uses = make_optimizer(OptimConfig(), GROUPS, lambda step: {"base": 1.0}, {"body/bias": "some"})
+
+    def abstract(optimizer):
+        shapes = state_shapes(PARAMETERS, GROUPS, optimizer)
+        lying = state_shardings(shapes, mesh)
+        return jax.tree.map(lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, lying)
+
+    def trained(state, optimizer, **used):
+        for _ in range(3):
+            _, moments = optimizer.update(state.trained, state.optimizer, state.trained, **used)
+            state = dataclasses.replace(state, optimizer=moments, step=state.step + 1)
+        return state
+
+    with Checkpoints(tmp_path) as checkpoints:
+        state = trained(init_state(PARAMETERS, GROUPS, OPTIMIZER), OPTIMIZER)
+        checkpoints.save(state, 3, {})
+        found, _ = checkpoints.restore(abstract(with_uses), inherited=INHERITED)
+        assert found.optimizer[1].use_counts == {"some": 3}
+        for name in ("count", "mu", "nu"):
+            ours, theirs = (getattr(each.optimizer[1], name) for each in (found, state))
+            jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+        again = trained(found, with_uses, used={"some": False})
+        assert (int(again.optimizer[1].count), int(again.optimizer[1].use_counts["some"])) == (6, 3)
+        checkpoints.save(again, 6, {})
+        jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(abstract(with_uses))[0], again)
+        # A model that always uses everything saves what it always did.
+        jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(abstract(OPTIMIZER), step=3)[0], state)
 
 
 def test_placing_keeps_values():

@@ -80,7 +80,9 @@ def _stretch(x: jax.Array, valid: jax.Array | None) -> jax.Array:
     """Scales the last axis linearly onto [0, 1], per row and over real entries; 0 at padding and in constant rows."""
     low = jnp.min(x, axis=-1, keepdims=True, where=valid, initial=jnp.inf)
     high = jnp.max(x, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)
-    stretched = (x - low) / jnp.maximum(high - low, jnp.finfo(jnp.float32).tiny)
+    # Not a division by something tiny, whose gradient is not finite.
+    flat = high <= low
+    stretched = jnp.where(flat, 0, x - low) / jnp.where(flat, 1, high - low)
     return stretched if valid is None else jnp.where(valid, stretched, 0)
 
 

@@ -84,6 +84,6 @@ def test_parameters_that_the_release_skips_when_no_frame_gives_context():
         if match := re.match(r"ground_decoder\.decoder\.(?:layers\.(\d)\.ca2|gf_mlp2?)\.", name):
             expected |= dict.fromkeys(paths_of(name, fmt), f"context_{match[1]}" if match[1] else "context")
     assert ours == expected
-    assert len(ours) == 5 * 14 + 2 * 4
+    assert len(ours) == 5 * 16 + 2 * 4
     config = TASTVGConfig()
     assert assign_uses(PureModule(TASTVG(config)).declarations, config.uses) == {}

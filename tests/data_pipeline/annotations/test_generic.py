@@ -22,7 +22,7 @@ def test_the_documented_example(tmp_path):
     (tmp_path / "train.json").write_text(example)
     woman, question = read(tmp_path).samples
     assert (woman.id, woman.video, woman.kind, woman.subject) == ("party-1", "party.mp4", "declarative",
-                                                                 "The woman in the red dress")  # fmt: skip
+                                                                 "the woman in the red dress")  # fmt: skip
     assert (woman.width, woman.height, woman.clip, woman.tube) == (640, 360, (0, 250), (30, 33))
     assert woman.boxes_xyxy.tolist()[1] == [101.5, 52, 181, 302]
     assert (question.kind, question.subject, question.category) == ("interrogative", "what", "ball")

@@ -138,13 +138,17 @@ def make_targets(batch):
 @pytest.mark.parametrize(
     ("context", "layers", "expected"),
     [
-        ({"truth_threshold": -1.0}, 3, {"context": 1, "context_1": 1, "context_2": 1}),
-        ({"truth_threshold": 1.0}, 3, {"context": 0, "context_1": 0, "context_2": 0}),
-        ({"refine": "none", "guide_temporal": True}, 2, {"context": 1, "context_1": 1}),
-        ({"refine": "none"}, 1, {"context": 0}),
-        ({"generate": False}, 2, {}),
+        pytest.param({"truth_threshold": -1.0}, 3, {"context": 1, "context_1": 1, "context_2": 1}, id="all frames"),
+        *(
+            pytest.param(*case, id=name, marks=pytest.mark.slow)
+            for name, case in {
+                "no frame": ({"truth_threshold": 1.0}, 3, {"context": 0, "context_1": 0, "context_2": 0}),
+                "unrefined": ({"refine": "none", "guide_temporal": True}, 2, {"context": 1, "context_1": 1}),
+                "no stage to guide": ({"refine": "none"}, 1, {"context": 0}),
+                "baseline": ({"generate": False}, 2, {}),
+            }.items()
+        ),
     ],
-    ids=["all frames good", "none", "unrefined", "no stage to guide", "baseline"],
 )
 def test_uses_count_real_rows_for_which_a_stage_chose_frames(context, layers, expected):
     """Of two rows the second only fills up the batch, although nothing of it is padded."""

@@ -33,6 +33,7 @@ def small(system: str) -> tuple[PureModule, dict]:
     return module, initialize(unflatten(module.declarations), seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg"])
 @pytest.mark.parametrize("frames", [1, 202], ids=["one frame", "more than the table of 201 times"])
 def test_passes_of_any_length_over_a_grid_of_one_cell(system, frames):

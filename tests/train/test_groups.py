@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from convert.formats import FORMATS
 from convert.rules import Format
+from stvg_jax.config import load_config_file
+from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
@@ -85,5 +88,5 @@ def test_parameters_that_the_release_skips_when_no_frame_gives_context():
             expected |= dict.fromkeys(paths_of(name, fmt), f"context_{match[1]}" if match[1] else "context")
     assert ours == expected
     assert len(ours) == 5 * 16 + 2 * 4
-    config = TASTVGConfig()
-    assert assign_uses(PureModule(TASTVG(config)).declarations, config.uses) == {}
+    for name, wanted in (("cg_stvg_hcstvg1", expected), ("ta_stvg_hcstvg1", {})):
+        assert Experiment.build(load_config_file(Path(name))).uses == wanted

@@ -1,7 +1,34 @@
 """Spatio-temporal video grounding in JAX: a video and a sentence in, a tube of boxes out.
 
-Importing this package imports neither JAX nor a decoder; import the parts you use, for example
-`from stvg_jax.inference import Grounder`.
+    from stvg_jax import Grounder
+
+    tube = Grounder.load("checkpoints/ta").ground("video.mp4", "the man in blue who stands up", start=10, end=30)
+
+Importing this package imports neither JAX nor a decoder; its names are imported when they are first used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_MODULES = {
+    "FrameScores": "stvg_jax.inference.tube",
+    "Grounder": "stvg_jax.inference.grounder",
+    "InputError": "stvg_jax.errors",
+    "Tube": "stvg_jax.inference.tube",
+}
+
+__all__ = ["FrameScores", "Grounder", "InputError", "Tube", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -25,6 +25,7 @@ from stvg_jax.eval.metrics import SampleMetrics, measure
 from stvg_jax.eval.types import Prediction, Truth
 from stvg_jax.files import whole_file
 from stvg_jax.inference.tube import FrameScores
+from stvg_jax.inference.tube_json import shortest
 from stvg_jax.json_files import parse_json
 
 SCHEMA = "stvg_jax.records/1"
@@ -87,9 +88,9 @@ class Record:
         fields["start_frame"], fields["end_frame"] = (int(f) for f in self.prediction.interval)
         fields |= dataclasses.asdict(self.metrics)
         fields["frames"] = self.prediction.frames.tolist()
-        fields["boxes"] = _shortest(self.prediction.boxes_xyxy)
+        fields["boxes"] = shortest(self.prediction.boxes_xyxy)
         if self.scores is not None:
-            fields["scores"] = {name: _shortest(getattr(self.scores, name)) for name in _SCORES}
+            fields["scores"] = {name: shortest(getattr(self.scores, name)) for name in _SCORES}
             fields["scores"]["pass"] = self.scores.passes.tolist()
         return json.dumps(fields, allow_nan=False)
 
@@ -118,11 +119,6 @@ class Record:
             )
         except KeyError as error:
             raise ValueError(f"not a record: there is no {error}") from error
-
-
-def _shortest(array: np.ndarray) -> list:
-    # A float64 prints the digits of the float32 beside it; by way of text it prints as few as numpy does.
-    return np.asarray(array, np.float32).astype("S").astype(np.float64).tolist()
 
 
 def _scores(frames: np.ndarray, fields: Any) -> FrameScores:

@@ -21,7 +21,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to fill (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="of the video (%(default)s)")
-    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="another one for shapes (the built-in one)")
+    parser.add_argument("--checkpoint", default="builtin", metavar="DIR", help="another one for shapes (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,7 +34,6 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.eval.metrics import measure
     from stvg_jax.eval.types import Prediction
     from stvg_jax.inference.answer import Outputs, check_writable, describe
-    from stvg_jax.inference.default import default_checkpoint
     from stvg_jax.inference.grounder import Grounder
     from stvg_jax.inference.progress import Terminal
 
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         write_video(video, example.frames(), example.fps)
     sentences = [grounding.sentence for grounding in example.groundings]
     outputs = Outputs(args.out, sentences, video)
-    grounder = Grounder.load(args.checkpoint or default_checkpoint())
+    grounder = Grounder.load(args.checkpoint)
     questions = grounder.ask(sentences, [grounding.subject for grounding in example.groundings])
     tell_device()
     clip = grounder.read_clip(video, questions, progress=progress)
@@ -57,13 +56,14 @@ def run(args: argparse.Namespace) -> None:
     for question, truth, folder in zip(questions, example.groundings, outputs.folders, strict=True):
         tube = grounder.answer(question, clip, features, progress=progress)
         boxes = dict(zip(range(truth.start_frame, truth.end_frame), truth.boxes_xyxy, strict=True))
-        outputs.write(folder, tube, video=True, progress=progress, truth=boxes)
+        outputs.write(folder, tube)
+        outputs.draw(folder, tube, clip.seconds, video=True, progress=progress, truth=boxes)
         print(describe(tube))
         interval = tube.start_frame, tube.end_frame
         measures = measure(Prediction(interval, tube.box_frames, tube.boxes_xyxy), truth)
         print(
-            f"  truth: frames {truth.start_frame} to {truth.end_frame - 1} (drawn dashed in green); tIoU "
-            f"{measures.tiou:.2f}, vIoU {measures.viou:.2f}"
+            f"  truth: frames {truth.start_frame} to {truth.end_frame - 1} (both included), drawn dashed in green\n"
+            f"  tIoU {measures.tiou:.2f}, vIoU {measures.viou:.2f}, as published: the truth's last frame is left out"
         )
         print(f"  written to {folder}")
     print("\nThe built-in model knows shapes only. For your own videos convert a released checkpoint:")

@@ -36,7 +36,9 @@ the checkpoint; changes to --config.model and --config.clip on the command line 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="experiment, see configs/")
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="made by `stvg-jax convert`")
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="DIR", help="made by `stvg-jax convert` or `train`, or `builtin`"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     hosts.add_arguments(parser)
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.eval.runner import evaluate
     from stvg_jax.inference.answer import check_writable
     from stvg_jax.inference.compilation import keep_compiled
+    from stvg_jax.inference.default import find_checkpoint
     from stvg_jax.inference.loading import load_model
     from stvg_jax.inference.progress import Silent, Terminal
     from stvg_jax.inputs import Inputs
@@ -64,7 +67,9 @@ def run(args: argparse.Namespace) -> None:
     tell_device()
     progress = Silent() if jax.process_index() else Terminal()
     changes = overridden(config, args.overrides)
-    model = load_model(args.checkpoint, dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip"))
+    model = load_model(
+        find_checkpoint(args.checkpoint), dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip")
+    )
     with progress.stage("reading annotations"):
         inputs = Inputs(config, settings.split)
     warning = foreign_warning(sample.sentence for sample in inputs.annotations.samples)

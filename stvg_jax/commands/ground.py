@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, quoted
 
 DESCRIPTION = """\
 Find when and where a video shows what a sentence describes. Writes into --out:
@@ -23,8 +23,8 @@ examples:
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
 
 The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
-Without --checkpoint the built-in one answers. It was trained on generated videos of moving shapes (`stvg-jax demo`,
-docs/shapes.md) and knows nothing else.
+Without --checkpoint the built-in one answers, as with `--checkpoint builtin`. It was trained on generated videos of
+moving shapes (`stvg-jax demo`, docs/shapes.md) and knows nothing else.
 
 With several sentences the video is decoded, and the model compiled, once; each answer gets a folder."""
 
@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode")
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what to look for, in English")
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="DIR", help="made by `stvg-jax convert` or `stvg-jax train` (see below)"
+        "--checkpoint",
+        default="builtin",
+        metavar="DIR",
+        help="made by `stvg-jax convert` or `stvg-jax train` (%(default)s: see below)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("tube"), metavar="DIR", help="folder for the answer (%(default)s)"
@@ -60,18 +63,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _frame_range(text: str) -> tuple[int | None, int | None]:
-    match = re.fullmatch(r"(\d*):(\d*)", text)
+    match = re.fullmatch(r"(\d{0,18}):(\d{0,18})", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range of frames; write A:B, such as 0:200 or 50:")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a range of frames; write A:B, such as 0:200 or 50:")
     return tuple(int(part) if part else None for part in match.groups())
 
 
 def run(args: argparse.Namespace) -> None:
     from data_pipeline.english import foreign_warning
-    from stvg_jax.devices import tell_device
+    from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.inference.answer import Outputs, describe
-    from stvg_jax.inference.default import PURPOSE, default_checkpoint
-    from stvg_jax.inference.grounder import Grounder
+    from stvg_jax.inference.arguments import check_part
+    from stvg_jax.inference.default import BUILTIN, PURPOSE
     from stvg_jax.inference.progress import Terminal
 
     subjects = args.subject or [None] * len(args.sentences)
@@ -80,29 +83,38 @@ def run(args: argparse.Namespace) -> None:
             f"--subject was given {len(subjects)} times; give it once for each of the {len(args.sentences)} sentences, "
             "or leave all subjects to be found"
         )
+    # Told again below, where it is used; but here nothing slow has been imported yet.
+    check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
-    reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
+
+    from stvg_jax.inference.grounder import Grounder
+
     progress = Terminal()
-    tell_device()
-    if args.checkpoint is None:
-        print(f"no --checkpoint: using {PURPOSE}", file=sys.stderr)
-    grounder = Grounder.load(args.checkpoint or default_checkpoint(), dtype=args.dtype)
+    find_devices()
+    if args.checkpoint == BUILTIN:
+        print(f"using {PURPOSE}", file=sys.stderr)
+    grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
+    tell_device()
     for sentence in dict.fromkeys(args.sentences):
         if warning := foreign_warning([sentence]):
             print(warning, file=sys.stderr)
+    reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     clip = grounder.read_clip(
         args.video,
         questions,
-        frames=args.frames or (None, None),
-        seconds=(args.start, args.end),
+        start=args.start,
+        end=args.end,
+        frames=args.frames,
         resolution=args.resolution,
         progress=progress,
         **reading,
     )
     features = grounder.encode_clip(clip, progress=progress)
-    for question, folder in zip(questions, outputs.folders, strict=True):
-        tube = grounder.answer(question, clip, features, progress=progress)
-        outputs.write(folder, tube, video=not args.no_video, progress=progress, **reading)
+    tubes = [grounder.answer(question, clip, features, progress=progress) for question in questions]
+    for tube, folder in zip(tubes, outputs.folders, strict=True):
+        outputs.write(folder, tube)
         print(describe(tube))
         print(f"  written to {folder}")
+    for tube, folder in zip(tubes, outputs.folders, strict=True):
+        outputs.draw(folder, tube, clip.seconds, video=not args.no_video, progress=progress, **reading)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from stvg_jax.errors import InputError
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tube import Tube
 
-_VIDEO = "tube.mp4"
+_ANSWER, _DRAWINGS = "tube.json", ("tube.png", "tube.mp4")
 
 
 def check_writable(folder: Path) -> None:
@@ -47,41 +46,58 @@ class Outputs:
         self.folders = [out / f"{i:02d}-{_slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
         for folder in self.folders:
             check_writable(folder)
-            if (folder / _VIDEO).resolve() == video.resolve():
+            if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS)}:
                 raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
 
-    def write(self, folder: Path, tube: Tube, *, video: bool, progress: Progress, truth=None, **reading) -> None:
-        """Writes the files of one answer; they appear together, when all are complete.
+    def write(self, folder: Path, tube: Tube) -> None:
+        """Writes tube.json, and removes the pictures of an older answer from the folder, one of `folders`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tube.write_json(folder / _ANSWER)
+        for name in _DRAWINGS:
+            (folder / name).unlink(missing_ok=True)
+
+    def draw(
+        self,
+        folder: Path,
+        tube: Tube,
+        seconds: Callable[[int], float],
+        *,
+        video: bool,
+        progress: Progress,
+        truth: Mapping[int, np.ndarray] | None = None,
+        **reading,
+    ) -> None:
+        """Draws an answer that has been written; each file appears when it is complete.
 
         Args:
             folder: one of `folders`.
             tube: the answer.
-            video: whether to write tube.mp4.
+            seconds: when a frame begins (`Clip.seconds`).
+            video: whether to make tube.mp4.
             progress: told what is going on.
             truth: frame -> (x1, y1, x2, y2) of the true box, where it is known.
             reading: `decoder` and `allow_partial` as for `data_pipeline.video.open_video`.
+
+        Raises:
+            InputError: a frame that cannot be decoded, though no frame that the model looked at; or one too large.
         """
         from data_pipeline.video import open_video
         from stvg_jax.inference.draw import draw_picture, draw_video, picture_frame_ids
 
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+        picture, moving = (folder / name for name in _DRAWINGS)
         try:
-            tube.write_json(partial / "tube.json")
             with open_video(tube.video, **reading) as reader:
                 chosen = picture_frame_ids(tube)
                 pictures: dict[int, np.ndarray] = dict(zip(chosen, reader.read(chosen), strict=True))
-                with progress.stage("drawing tube.png"):
-                    draw_picture(tube, pictures, partial / "tube.png", truth_xyxy=truth)
+                with progress.stage(f"drawing {picture.name}"):
+                    draw_picture(tube, pictures, picture, truth_xyxy=truth, seconds=seconds)
                 if video:
                     first, last = tube.clip
                     frames = reader.iter_frames(first, last)
-                    with progress.bar(f"writing {_VIDEO}", last - first, "frame") as step:
-                        draw_video(tube, frames, partial / _VIDEO, progress=step, truth_xyxy=truth)
-            for file in partial.iterdir():
-                file.replace(folder / file.name)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+                    with progress.bar(f"writing {moving.name}", last - first, "frame") as step:
+                        draw_video(tube, frames, moving, progress=step, truth_xyxy=truth, seconds=seconds)
+        except InputError as error:
+            raise InputError(f"{error} (the answer is written; drawing it into {folder} failed)") from error
 
 
 def describe(tube: Tube) -> str:
@@ -89,9 +105,10 @@ def describe(tube: Tube) -> str:
     inside = [f for f in (tube.start_frame, (tube.start_frame + tube.end_frame) // 2) if tube.box_at(f) is not None]
     middle = tube.box_at(inside[-1]) if inside else None
     where = "" if middle is None else f", around frame {inside[-1]} at ({', '.join(f'{v:.0f}' for v in middle)})"
+    frames = f"frames {tube.start_frame} to {tube.end_frame - 1} (both included)"
     return (
         f'"{tube.sentence}" (target: {tube.subject})\n'
-        f"  {tube.start_sec:.2f} s to {tube.end_sec:.2f} s, frames {tube.start_frame} to {tube.end_frame - 1}{where}"
+        f"  {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)}, {frames}{where}"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stvg_jax.errors import InputError, quoted
+from stvg_jax.inference.arguments import check_flag, check_part, check_path, check_whole
 from stvg_jax.inference.progress import Progress, Silent
 
 _SAMPLING = ("hcstvg", "vidstg")
@@ -59,6 +60,7 @@ class Clip:
     Attributes:
         video: path as given.
         height, width, fps: of the video as displayed.
+        duration_sec: when its last frame ends.
         first, last: (first, one past last) frame.
         timestamps_sec: float64 [frames of the video].
         frame_ids: two int64 arrays, the interleaved passes.
@@ -69,11 +71,12 @@ class Clip:
     height: int
     width: int
     fps: float
+    duration_sec: float
     first: int
     last: int
-    timestamps_sec: np.ndarray
-    frame_ids: tuple[np.ndarray, np.ndarray]
-    frames: np.ndarray
+    timestamps_sec: np.ndarray = dataclasses.field(repr=False)
+    frame_ids: tuple[np.ndarray, np.ndarray] = dataclasses.field(repr=False)
+    frames: np.ndarray = dataclasses.field(repr=False)
 
     @property
     def frames_valid(self) -> np.ndarray | None:
@@ -81,17 +84,18 @@ class Clip:
         return _frames_valid(self.frame_ids)
 
     def seconds(self, frame: int) -> float:
-        """When a frame begins; one past the last begins an average frame after it."""
+        """When a frame begins; for one past the last, when the video ends."""
         times = self.timestamps_sec
-        return float(times[frame]) if frame < len(times) else float(times[-1] + 1 / self.fps)
+        return float(times[frame]) if frame < len(times) else self.duration_sec
 
 
 def read_clip(
     config: ClipConfig,
     video: str | os.PathLike[str],
     *,
-    frames: tuple[int | None, int | None] = (None, None),
-    seconds: tuple[float | None, float | None] = (None, None),
+    start: float | None = None,
+    end: float | None = None,
+    frames: tuple[int | None, int | None] | None = None,
     resolution: int | None = None,
     decoder: str = "pyav",
     allow_partial: bool = False,
@@ -103,8 +107,9 @@ def read_clip(
     Args:
         config: of the model.
         video: path of a video file.
-        frames: (first, one past last) frame to search; None for the video's own.
-        seconds: (start, end) to search instead.
+        start, end: seconds from the beginning of the video between which to search; None for its own. Frames that
+            begin at `start` or later and before `end` are taken.
+        frames: (first, one past last) frame to search instead, with None for the video's own.
         resolution: overrides the configuration's.
         decoder: "pyav" or "decord".
         allow_partial: take a damaged video up to its damage.
@@ -113,9 +118,13 @@ def read_clip(
         progress: told what is going on.
 
     Raises:
-        InputError: for a video that cannot be decoded, a clip that is empty or outside it, or too low a resolution.
+        InputError: for an argument of another type, a video that cannot be decoded, a clip that is empty or outside
+            it, or too low a resolution.
     """
-    resolution = config.resolution if resolution is None else resolution
+    video = check_path("video", video)
+    seconds, chosen = check_part(start, end, frames)
+    check_flag("allow_partial", allow_partial)
+    resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
     # Here, not at the top: the library imports without a video decoder.
     from data_pipeline.frames import load_clip, model_size
@@ -124,7 +133,7 @@ def read_clip(
 
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
         info = reader.info
-        first, last = _bounds(info.frame_count, info.timestamps_sec, frames, seconds)
+        first, last = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
         rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
         ids = evaluation_frame_ids(last - first, config.sampling, first, **rates)
         passes = interleave(ids)
@@ -135,10 +144,11 @@ def read_clip(
             pixels = load_clip(reader, ids, resolution, step)
     rows = [np.searchsorted(ids, np.pad(p, (0, length - len(p)), mode="edge")) for p in passes]
     return Clip(
-        video=os.fspath(video),
+        video=video,
         height=info.height,
         width=info.width,
         fps=info.fps,
+        duration_sec=info.duration_sec,
         first=first,
         last=last,
         timestamps_sec=info.timestamps_sec,
@@ -158,15 +168,15 @@ def _bounds(
     frames: tuple[int | None, int | None],
     seconds: tuple[float | None, float | None],
 ) -> tuple[int, int]:
-    """(first, one past last) frame of the part to search."""
-    if any(f is not None for f in frames) and any(s is not None for s in seconds):
-        raise InputError("give the part to search in frames or in seconds, not both")
+    """(first, one past last) frame of the part to search, of one that `check_part` let pass."""
     first = 0 if frames[0] is None else frames[0]
     last = count if frames[1] is None else frames[1]
+    # Times are printed to a microsecond, so what was printed must find its frame again.
+    slack = min(1e-6, np.diff(timestamps_sec).min(initial=1.0) / 2)
     if seconds[0] is not None:
-        first = int(np.searchsorted(timestamps_sec, seconds[0] - 1e-6))
+        first = int(np.searchsorted(timestamps_sec, seconds[0] - slack))
     if seconds[1] is not None:
-        last = int(np.searchsorted(timestamps_sec, seconds[1] - 1e-6))
+        last = int(np.searchsorted(timestamps_sec, seconds[1] - slack))
     if 0 <= first < last <= count:
         return first, last
     frames_known = f"which has frames 0:{count}, the last at {timestamps_sec[-1]:.2f} s"

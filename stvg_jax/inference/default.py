@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from stvg_jax.inference.arguments import check_path
+
+BUILTIN = "builtin"
 PURPOSE = (
     "the built-in checkpoint, which knows generated videos of moving shapes only (docs/shapes.md); for videos of "
     "people and things convert a released checkpoint: see `stvg-jax convert --help`"
@@ -16,3 +20,12 @@ def default_checkpoint() -> Path:
     It reads lower-case sentences of about a hundred words, such as "the small red square that goes left".
     """
     return Path(__file__).parent / "default_checkpoint"
+
+
+def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
+    """The folder of a checkpoint: that of the built-in one for None and "builtin" ("./builtin" is a folder).
+
+    Raises:
+        InputError: what is no path.
+    """
+    return default_checkpoint() if checkpoint in (None, BUILTIN) else Path(check_path("checkpoint", checkpoint))

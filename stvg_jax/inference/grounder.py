@@ -6,17 +6,18 @@ import dataclasses
 import functools
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.grounding.tubes import merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
+from stvg_jax.inference.arguments import check_text
 from stvg_jax.inference.clip import Clip, read_clip
 from stvg_jax.inference.compilation import Program
+from stvg_jax.inference.default import find_checkpoint
 from stvg_jax.inference.loading import LoadedModel, in_background, load_model
 from stvg_jax.inference.memory import Rows, check_memory
 from stvg_jax.inference.passes import read_passes
@@ -69,40 +70,64 @@ class Grounder:
         self._ground = Program("decoder", lambda p, *a: module.apply(p, lambda m: m.ground(*a)), model.identity)
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str], *, dtype: str = "float32") -> Grounder:
-        """Loads a checkpoint directory made by `stvg-jax convert`.
+    def load(cls, checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "float32") -> Grounder:
+        """Loads a checkpoint: a folder made by `stvg-jax convert` or `train`, or the built-in one.
 
         Returns at once; the parameters are read in the background, and damage found there is raised at first use.
 
         Args:
-            directory: the checkpoint.
+            checkpoint: the folder; None or "builtin" for the one that comes with the library, which knows generated
+                videos of moving shapes only.
             dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
 
         Raises:
-            InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
+            InputError: if the folder is not a checkpoint of a grounding model, or its parameters do not fit.
         """
-        return cls(load_model(Path(directory), dtype=dtype))
+        return cls(load_model(find_checkpoint(checkpoint), dtype=dtype))
 
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
         """Nested arrays on the device."""
         return jax.device_put(unflatten(self._read_parameters()))
 
-    def ground(self, video: str | os.PathLike[str], sentence: str, *, subject: str | None = None, **clip: Any) -> Tube:
+    def ground(
+        self,
+        video: str | os.PathLike[str],
+        sentence: str,
+        *,
+        subject: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        frames: tuple[int | None, int | None] | None = None,
+        resolution: int | None = None,
+        decoder: str = "pyav",
+        allow_partial: bool = False,
+    ) -> Tube:
         """Finds when and where a video shows what a sentence describes.
 
         Args:
             video: path of a video file.
             sentence: in English, such as "the man in blue who stands up and leaves".
             subject: the words that name the target; found in the sentence when not given.
-            clip: what part of the video and how: see `stvg_jax.inference.clip.read_clip`.
+            start, end, frames, resolution, decoder, allow_partial: the part of the video to search, in seconds or in
+                frames, and how to read it: see `stvg_jax.inference.clip.read_clip`. They are called as the options
+                of `stvg-jax ground` are.
 
         Raises:
-            InputError: for a video, a sentence or a clip that cannot be used.
+            InputError: for a video, a sentence or an option that cannot be used.
         """
         questions = self.ask([sentence], [subject])
-        read = self.read_clip(video, questions, **clip)
-        return self.answer(questions[0], read, self.encode_clip(read))
+        clip = self.read_clip(
+            video,
+            questions,
+            start=start,
+            end=end,
+            frames=frames,
+            resolution=resolution,
+            decoder=decoder,
+            allow_partial=allow_partial,
+        )
+        return self.answer(questions[0], clip, self.encode_clip(clip))
 
     def forward(self, frames: np.ndarray, input_ids: Sequence[int] | np.ndarray) -> GroundingOutput:
         """Runs the model on one unpadded clip.
@@ -115,10 +140,11 @@ class Grounder:
             Numpy arrays as in GroundingOutput, without the batch axis: boxes [k, t, 4] and so on.
 
         Raises:
-            InputError: for arrays of another shape, values that are not finite, ids that the model does not know, or
-                more of them than it takes.
+            InputError: for arrays of another shape or type, values that are not finite, ids that the model does not
+                know, or more of them than it takes.
         """
-        frames, ids = np.asarray(frames, np.float32), np.asarray(input_ids, np.int32)
+        frames = _as_array("frames", frames, np.floating, "floats, normalised (`data_pipeline.frames.prepare`)")
+        ids = _as_array("input_ids", input_ids, np.integer, "whole numbers")
         if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or ids.ndim != 1 or not len(ids):
             raise InputError(f"frames {frames.shape} and input_ids {ids.shape}; they must be [t, h, w, 3] and [l]")
         if not np.isfinite(frames).all():
@@ -127,6 +153,7 @@ class Grounder:
             raise InputError(f"{len(ids)} input_ids; the text encoder takes at most {self.tokenizer.max_tokens}")
         if ids.min() < 0 or ids.max() >= self._vocab_size:
             raise InputError(f"input_ids from {ids.min()} to {ids.max()}; the model knows 0 to {self._vocab_size - 1}")
+        frames, ids = frames.astype(np.float32), ids.astype(np.int32)
         features = self._encode(self.parameters, frames[None], None)
         return self._run_text(features, ids, len(ids)).row(0)
 
@@ -136,16 +163,24 @@ class Grounder:
         """Prepares sentences; a subject that is None is found in its sentence, one that is given is read in its case.
 
         Raises:
-            InputError: for a sentence that is empty or longer than the text encoder takes, or a subject for a model
-                that reads none.
+            InputError: for a sentence that is no text, empty or longer than the text encoder takes, another number of
+                subjects, or a subject for a model that reads none.
         """
         from data_pipeline.subject import find_subject
         from data_pipeline.text import model_text
 
+        if isinstance(sentences, str) or isinstance(subjects, str):
+            raise InputError("sentences and subjects must be lists of texts; put a single one into a list")
+        subjects = [None] * len(sentences) if subjects is None else subjects
+        if len(subjects) != len(sentences):
+            raise InputError(f"{len(subjects)} subjects for {len(sentences)} sentences; give one, or None, for each")
         questions = []
-        for sentence, given in zip(sentences, subjects or [None] * len(sentences), strict=True):
+        for sentence, given in zip(sentences, subjects, strict=True):
+            check_text("sentence", sentence)
+            if given is not None:
+                check_text("subject", given)
             if given is not None and not self._reads_subject:
-                raise InputError(f"subject {given!r}: this model reads the sentence alone; leave the subject out")
+                raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
             # Models have learnt from annotated subjects, which are in lower case; one that is given is read as it is.
             read = subject.lower() if given is None else given
@@ -207,6 +242,18 @@ class Grounder:
         return self._ground(self.parameters, features, *texts, progress=progress)
 
 
+def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
+    """`values` as an array whose dtype is of this kind; InputError for anything else."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are not an array: {first_line(error)}") from error
+    # An empty list has no type of its own.
+    if array.size and not jax.numpy.issubdtype(array.dtype, kind):
+        raise InputError(f"{name} are {array.dtype}; they must be {rule}")
+    return array
+
+
 def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
     # The layers' axis is first and the passes' second; the last layer answers.
     boxes, start_end, actioness = (
@@ -214,6 +261,8 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
     )
     sampling = None if output.sampling_score is None else np.asarray(output.sampling_score)
     passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling)
+    if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
+        raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
     (start, end), box_frames, boxes = merge_passes(passes, clip.height, clip.width)
     return Tube(
         video=clip.video,

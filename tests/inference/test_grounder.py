@@ -17,8 +17,9 @@ import pytest
 from data_pipeline.text import model_text
 from data_pipeline.video import open_video
 from stvg_jax.errors import InputError
-from stvg_jax.inference import Grounder, memory
+from stvg_jax.inference import Grounder, Tube, memory
 from stvg_jax.inference.compilation import Program
+from stvg_jax.inference.default import default_checkpoint, find_checkpoint
 from stvg_jax.inference.loading import load_model
 from tests.videos import cut_without_encoding, damage_frame, write_rotated, write_video
 
@@ -105,14 +106,17 @@ def test_tube_of_any_video(grounder, video, tmp_path, name):
     assert_sound(tube)
     if name != "variable-rate.mp4":
         np.testing.assert_allclose(
-            np.array([tube.start_sec, tube.end_sec]) * tube.fps, [tube.start_frame, tube.end_frame], atol=1e-6
+            np.array([tube.start_sec, tube.end_sec]) * tube.fps, [tube.start_frame, tube.end_frame], atol=1e-5
         )
     tube.write_json(tmp_path / "tube.json")
     record = json.loads((tmp_path / "tube.json").read_text())
     assert record == tube.to_dict()
+    assert Tube.from_json(tmp_path / "tube.json") == Tube.from_json(record) == tube
     assert_schema(record, SCHEMA)
     assert [entry["frame"] for entry in record["boxes"]] == tube.box_frames.tolist()
-    np.testing.assert_allclose([entry["box"] for entry in record["boxes"]], tube.boxes_xyxy, atol=6e-4)
+    assert np.array_equal(np.array([entry["box"] for entry in record["boxes"]], np.float32), tube.boxes_xyxy)
+    answered = [entry["frame"] for entry in record["boxes"] if entry["in_interval"]]
+    assert answered == [f for f in tube.box_frames if tube.start_frame <= f < tube.end_frame]
     for entry in record["scores"]:
         assert_schema(entry, SCORES)
     assert [path.name for path in tmp_path.iterdir()] == ["tube.json"]
@@ -122,12 +126,13 @@ def assert_sound(tube):
     """Whatever the answer is, it fits the video."""
     with open_video(tube.video) as reader:
         info = reader.info
-    assert (tube.width, tube.height, tube.fps) == (info.width, info.height, info.fps)
+    assert (tube.width, tube.height) == (info.width, info.height)
+    assert tube.fps == pytest.approx(info.fps, rel=1e-11)
     assert tube.clip == (0, info.frame_count)
     assert 0 <= tube.start_frame < tube.end_frame <= info.frame_count
 
-    times = [*info.timestamps_sec, info.timestamps_sec[-1] + 1 / info.fps]
-    assert (tube.start_sec, tube.end_sec) == (times[tube.start_frame], times[tube.end_frame])
+    times = [*info.timestamps_sec, info.duration_sec]
+    assert (tube.start_sec, tube.end_sec) == (round(times[tube.start_frame], 6), round(times[tube.end_frame], 6))
 
     assert tube.box_frames[0] == 0
     assert (np.diff(tube.box_frames) == 1).all()
@@ -181,8 +186,8 @@ def test_a_window_in_frames_and_in_seconds(grounder, video):
     assert by_frames.clip == (5, 23)
     assert 5 <= by_frames.start_frame < by_frames.end_frame <= 23
     assert by_frames.box_frames[0] == 5
-    assert_same(grounder.ground(video("all-keyframes.mp4"), SENTENCE, seconds=(0.5, 2.3)), by_frames)
-    assert_same(grounder.ground(video("all-keyframes.mp4"), SENTENCE, seconds=(0.41, 2.21)), by_frames)
+    assert_same(grounder.ground(video("all-keyframes.mp4"), SENTENCE, start=0.5, end=2.3), by_frames)
+    assert_same(grounder.ground(video("all-keyframes.mp4"), SENTENCE, start=0.41, end=np.float32(2.21)), by_frames)
 
 
 def test_a_window_is_a_video_of_its_own_shifted(grounder, video, tmp_path):
@@ -208,21 +213,43 @@ def test_a_window_is_a_video_of_its_own_shifted(grounder, video, tmp_path):
 
 def test_open_ends_of_windows(grounder, video):
     whole = grounder.ground(video("two-frames.mp4"), SENTENCE)
-    for window in ({"frames": (0, None)}, {"frames": (None, 2)}, {"seconds": (0, None)}, {"seconds": (None, 99)}):
+    for window in ({"frames": (0, None)}, {"frames": [None, np.int64(2)]}, {"start": 0}, {"end": 99}):
         assert_same(grounder.ground(video("two-frames.mp4"), SENTENCE, **window), whole)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"frames": (0, 5), "seconds": (0, None)}, "in frames or in seconds, not both"),
+        ({"frames": (0, 5), "start": 0}, "in frames or in seconds, not both"),
         ({"frames": (0, 19)}, r"frames 0:19 are not a part of the video, which has frames 0:18, the last at 1.70 s"),
-        ({"frames": (-1, 5)}, "frames -1:5 are not a part"),
-        ({"frames": (5, 5)}, "frames 5:5 are not a part"),
-        ({"frames": (7, 5)}, "frames 7:5 are not a part"),
-        ({"seconds": (50.0, None)}, "seconds 50 to the end hold no frame .* the last at 1.70 s"),
-        ({"seconds": (1.0, 0.5)}, "seconds 1 to 0.5 hold no frame"),
-        ({"seconds": (None, -2.5)}, "seconds 0 to -2.5 hold no frame"),
+        ({"frames": (18, None)}, "frames 18:18 are not a part"),
+        ({"frames": (-1, 5)}, "frames -1:5 hold nothing; begin at 0"),
+        ({"frames": (5, 5)}, "frames 5:5 hold nothing"),
+        ({"frames": (7, 5)}, "frames 7:5 hold nothing"),
+        ({"frames": (None, 0)}, "frames :0 hold nothing"),
+        ({"frames": (0, 3, 5)}, r"frames of type tuple: must be two, \(first, one past the last\)"),
+        ({"frames": 5}, "frames of type int: must be two"),
+        ({"frames": "0:5"}, "frames '0:5': must be two"),
+        ({"frames": (True, 5)}, "frames True: must be a whole number"),
+        ({"frames": (0.0, 5)}, "frames 0.0: must be a whole number"),
+        ({"frames": (0, 10**30)}, "frames of type int: must be a whole number of 64 bits"),
+        ({"start": 50.0}, "seconds 50 to the end hold no frame .* the last at 1.70 s"),
+        ({"start": 0.41, "end": 0.42}, "seconds 0.41 to 0.42 hold no frame"),
+        ({"start": 1.0, "end": 0.5}, "seconds 1:0.5 hold nothing"),
+        ({"start": 1, "end": 1}, "seconds 1:1 hold nothing"),
+        ({"end": 0}, "seconds :0 hold nothing"),
+        ({"end": -2.5}, "end -2.5: must be a finite number of seconds, 0 or more"),
+        ({"start": -1}, "start -1: must be a finite"),
+        ({"start": float("nan")}, "start nan: must be a finite"),
+        ({"end": float("inf")}, "end inf: must be a finite"),
+        ({"end": 10**400}, "end inf: must be a finite"),
+        ({"start": "1"}, "start '1': must be a number of seconds"),
+        ({"start": True}, "start True: must be a number of seconds"),
+        ({"resolution": "420"}, "resolution '420': must be a whole number"),
+        ({"resolution": 64.0}, "resolution 64.0: must be a whole number"),
+        ({"resolution": True}, "resolution True: must be a whole number"),
+        ({"allow_partial": 1}, "allow_partial of type int: must be True or False"),
+        ({"decoder": None}, "unknown decoder None"),
         ({"resolution": 31}, "resolution 31: .* at least 32 pixels"),
         ({"resolution": 0}, "resolution 0"),
         ({"resolution": 4097}, "resolution 4097: .* at most 4096: attention"),
@@ -398,6 +425,22 @@ def test_bfloat16_is_close_to_float32(checkpoint, grounder, video):
 def test_unknown_dtype(checkpoint):
     with pytest.raises(InputError, match="dtype 'float16' is unknown; choose one of float32, bfloat16"):
         Grounder.load(checkpoint, dtype="float16")
+    with pytest.raises(InputError, match="dtype of type type: must be text"):
+        Grounder.load(checkpoint, dtype=np.float32)
+
+
+@pytest.mark.parametrize("checkpoint", [5, "", b"checkpoints/ta"])
+def test_what_is_no_checkpoint(checkpoint):
+    with pytest.raises(InputError, match="checkpoint .*: must be the path of a file or folder"):
+        Grounder.load(checkpoint)
+
+
+def test_the_built_in_checkpoint_has_a_name(tmp_path, monkeypatch):
+    assert find_checkpoint(None) == find_checkpoint("builtin") == default_checkpoint()
+    assert find_checkpoint("./builtin") == Path("builtin")
+    monkeypatch.setattr("stvg_jax.inference.grounder.load_model", lambda folder, dtype: folder)
+    monkeypatch.setattr(Grounder, "__init__", lambda self, folder: setattr(self, "folder", folder))
+    assert Grounder.load().folder == Grounder.load("builtin").folder == default_checkpoint()
 
 
 FRAMES = np.zeros((1, 32, 32, 3), np.float32)
@@ -413,6 +456,14 @@ FRAMES = np.zeros((1, 32, 32, 3), np.float32)
         (FRAMES, [], r"input_ids \(0,\)"),
         (FRAMES, [[0, 2]], r"input_ids \(1, 2\)"),
         (FRAMES * np.nan, [0, 2], "not finite"),
+        (np.zeros((1, 32, 32, 3), np.uint8), [0, 2], "frames are uint8; they must be floats, normalised"),
+        (None, [0, 2], "frames are object; they must be floats"),
+        ("a.mp4", [0, 2], "frames are <U5; they must be floats"),
+        ([[0.0], [0.0, 1.0]], [0, 2], "frames are not an array"),
+        (FRAMES, [0.0, 2.0], "input_ids are float64; they must be whole numbers"),
+        (FRAMES, [False, True], "input_ids are bool"),
+        (FRAMES, "a man", "input_ids are <U5"),
+        (FRAMES, None, "input_ids are object"),
         (FRAMES, [0, 260, 2], "input_ids from 0 to 260; the model knows 0 to 259"),
         (FRAMES, [0, -1, 2], "input_ids from -1 to 2"),
         (FRAMES, [0] * 513, "513 input_ids; the text encoder takes at most 512"),
@@ -421,6 +472,40 @@ FRAMES = np.zeros((1, 32, 32, 3), np.float32)
 def test_forward_refuses_other_arrays(grounder, frames, ids, message):
     with pytest.raises(InputError, match=message):
         grounder.forward(frames, ids)
+
+
+@pytest.mark.parametrize(
+    ("video", "message"),
+    [
+        (None, "video None: must be the path"),
+        (5, "video of type int: must be the path"),
+        ("", "video '': must be the path"),
+        ("a\0b", r"video 'a\\x00b': must be the path"),
+        (b"a.mp4", "video of type bytes: must be the path"),
+        (Path(), "not a file"),
+    ],
+)
+def test_what_is_no_video(grounder, video, message):
+    with pytest.raises(InputError, match=message):
+        grounder.ground(video, SENTENCE)
+
+
+def test_what_is_no_sentence(grounder, video):
+    for sentence, message in (
+        (None, "sentence None: must be text"),
+        (b"a man", "sentence of type bytes: must be"),
+        ("the \ud83d man", "holds half a character"),
+    ):
+        with pytest.raises(InputError, match=message):
+            grounder.ground(video("two-frames.mp4"), sentence)
+    with pytest.raises(InputError, match="subject of type int: must be text"):
+        grounder.ground(video("two-frames.mp4"), SENTENCE, subject=5)
+    with pytest.raises(InputError, match="must be lists of texts"):
+        grounder.ask(SENTENCE)
+    with pytest.raises(InputError, match="2 subjects for 1 sentences"):
+        grounder.ask([SENTENCE], ["the man", "the dog"])
+    with pytest.raises(InputError, match="0 subjects for 1 sentences"):
+        grounder.ask([SENTENCE], [])
 
 
 @pytest.mark.parametrize("sentence", ["", "   ", "\n", "...", "?!", "🙂"])

@@ -4,70 +4,115 @@ from __future__ import annotations
 
 import contextlib
 import fractions
+import math
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import av
 import numpy as np
 
+from stvg_jax.errors import InputError, first_line
+
 _BT709 = 1
+_LONGEST_SIDE = 16384
+# FFmpeg takes no gap between frames that has more ticks.
+_MOST_TICKS = 2**31 - 2
+# Of these a player can be expected to know what to do with; the first that is exact is taken.
+_LEAST_SCALE, _USUAL_SCALES = 1000, (1000, 90_000, 1_000_000)
 
 
 def write_h264(
-    path: str | os.PathLike[str], frames: Iterable[tuple[int, np.ndarray]], fps: float | fractions.Fraction
-) -> int:
-    """Writes `frames` as an H.264 MP4 of exactly their size, whole or not at all, and returns how many there were.
-
-    One frame is held at a time. Even sizes give yuv420p, which everything plays; H.264 has no other way to keep an odd
-    width or height than yuv444p.
+    path: str | os.PathLike[str], frames: Iterable[np.ndarray], times_sec: Sequence[float] | np.ndarray
+) -> None:
+    """Writes `frames` as an H.264 MP4, every frame at its own time, whole or not at all. One frame is held at a time.
 
     Args:
         path: where the video goes; until it is complete it has a temporary name beside that.
-        frames: (position, uint8 [H, W, 3] RGB), positions increasing, in units of 1 / `fps` from the beginning.
-        fps: average frames per second.
+        frames: n times uint8 [H, W, 3] RGB, H and W even: only yuv420p is played everywhere.
+        times_sec: float [n + 1], when each frame begins, increasing, and when the last one ends. The first frame of the
+            file stands at 0. Times are kept to a microsecond, or as closely as a file can where frames are more than
+            half an hour apart.
 
     Raises:
-        ValueError: no frames, frames of different sizes, or a frame that is not uint8 [H, W, 3].
+        ValueError: no frames, more or fewer than there are times, frames of different or odd sizes, or a frame that
+            is not uint8 [H, W, 3].
+        InputError: pictures of over 16,384 pixels a side, or a failure of the encoder.
     """
     path = pathlib.Path(path)
     partial = path.with_name(path.name + ".partial")
-    rate = fractions.Fraction(fps).limit_denominator(1001)
-    count = 0
+    ticks, scale = _ticks(times_sec)
     try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            stream, shape = None, None
-            for position, rgb in frames:
-                if stream is None:
-                    shape = rgb.shape
-                    stream = _h264_stream(container, rgb, rate)
-                if rgb.shape != shape or rgb.dtype != np.uint8:
-                    raise ValueError(f"frame {position} is {rgb.dtype} {rgb.shape}, the first one uint8 {shape}")
-                for packet in stream.encode(_video_frame(rgb, position, rate, stream.pix_fmt)):
-                    container.mux(packet)
-                count += 1
-            if stream is None:
-                raise ValueError(f"no frames to write to {path}")
-            for packet in stream.encode():
-                container.mux(packet)
+        # The scale is asked for, or FFmpeg would take a multiple of it, which may have too many ticks in a gap.
+        options = {"movflags": "+faststart", "video_track_timescale": str(scale)}
+        with av.open(str(partial), "w", format="mp4", options=options) as container:
+            _encode(container, frames, ticks, scale)
         os.replace(partial, path)
-    except BaseException:
+    except av.error.FFmpegError as error:
+        raise InputError(f"{path.name} cannot be written as H.264: {first_line(error)}") from error
+    finally:
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
-        raise
-    return count
 
 
-def _h264_stream(container, rgb: np.ndarray, rate: fractions.Fraction):
-    if rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ValueError(f"a frame has shape [H, W, 3], this one has {rgb.shape}")
-    height, width = rgb.shape[:2]
-    # Without "mbtree", whose assembly gives now and then another stream for the same frames.
-    options = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
-    stream = container.add_stream("libx264", rate=rate, options=options)
-    stream.width, stream.height = width, height
-    stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-    stream.codec_context.time_base = 1 / rate
+def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: int) -> None:
+    stream, shape, count = None, None, 0
+    lengths = dict(zip(ticks[:-1].tolist(), np.diff(ticks).tolist(), strict=True))
+
+    def mux(packets) -> None:
+        for packet in packets:
+            packet.duration = lengths[packet.pts]
+            container.mux(packet)
+
+    for rgb in frames:
+        if stream is None:
+            shape = rgb.shape
+            stream = _h264_stream(container, shape, ticks, scale)
+        if rgb.shape != shape or rgb.dtype != np.uint8:
+            raise ValueError(f"frame {count} is {rgb.dtype} {rgb.shape}, the first one has shape {shape}")
+        if count == len(lengths):
+            raise ValueError(f"more than {count} frames for {count} times")
+        mux(stream.encode(_video_frame(rgb, int(ticks[count]), scale)))
+        count += 1
+    if count != len(lengths) or stream is None:
+        raise ValueError(f"{count} frames for {len(lengths)} times")
+    mux(stream.encode())
+
+
+def _ticks(times_sec: Sequence[float] | np.ndarray) -> tuple[np.ndarray, int]:
+    """Times from the first one on as whole numbers, int64 [n], increasing, and how many of these make a second."""
+    times = np.asarray(times_sec, np.float64) - times_sec[0]
+    gaps = np.diff(times)
+    finest = max(1, int(_MOST_TICKS / max(gaps.max(), 1e-9)) - 1)
+    rate = fractions.Fraction(1 / max(float(np.median(gaps)), 1e-9)).limit_denominator(1001).numerator
+    scales = [rate * math.ceil(_LEAST_SCALE / rate)] if rate else []
+    exact = (s for s in (*scales, *_USUAL_SCALES) if s <= finest and _is_exact(times, s))
+    shortest = float(gaps[gaps > 0].min(initial=1))
+    scale = next(exact, min(finest, max(_USUAL_SCALES[-1], math.ceil(1 / shortest))))
+    order = np.arange(len(times))
+    # Frames that are nearer to each other than a tick stay in their order, a tick apart.
+    return np.maximum.accumulate(np.rint(times * scale).astype(np.int64) - order) + order, scale
+
+
+def _is_exact(times_sec: np.ndarray, scale: int) -> bool:
+    ticks = np.rint(times_sec * scale)
+    return bool(np.abs(times_sec * scale - ticks).max() < 1e-3 and np.diff(ticks).min() > 0)
+
+
+def _h264_stream(container, shape: tuple[int, ...], ticks: np.ndarray, scale: int):
+    if len(shape) != 3 or shape[2] != 3 or shape[0] % 2 or shape[1] % 2:
+        raise ValueError(f"a frame has shape [H, W, 3], H and W even; this one has {shape}")
+    if max(shape) > _LONGEST_SIDE:
+        raise InputError(f"{shape[1]} x {shape[0]} pixels are too many for H.264, which takes {_LONGEST_SIDE} a side")
+    # Frames in the order in which they are shown, so that times need no edit list. Without "mbtree", whose assembly
+    # gives now and then another stream for the same frames.
+    options = {"crf": "18", "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"}
+    # Nothing but what a player must be capable of follows from this rate.
+    rate = min(max((len(ticks) - 1) * scale / max(int(ticks[-1]), 1), 1), 240)
+    stream = container.add_stream("libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=options)
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = fractions.Fraction(1, scale)
     # Said in the file, so that players of any resolution turn the colours back the way they were made.
     stream.codec_context.color_primaries = _BT709
     stream.codec_context.color_trc = _BT709
@@ -75,9 +120,9 @@ def _h264_stream(container, rgb: np.ndarray, rate: fractions.Fraction):
     return stream
 
 
-def _video_frame(rgb: np.ndarray, position: int, rate: fractions.Fraction, pix_fmt: str) -> av.VideoFrame:
+def _video_frame(rgb: np.ndarray, pts: int, scale: int) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    frame = frame.reformat(format=pix_fmt, dst_colorspace="ITU709")
-    frame.pts = int(position)
-    frame.time_base = 1 / rate
+    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+    frame.pts = pts
+    frame.time_base = fractions.Fraction(1, scale)
     return frame

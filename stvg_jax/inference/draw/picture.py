@@ -5,20 +5,28 @@ from __future__ import annotations
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from stvg_jax.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.inference.draw.plots import Times, plot_boundaries, plot_intervals, plot_scores, rgb
 from stvg_jax.inference.draw.text import load_font, one_line, text_image
 from stvg_jax.inference.tube import Tube
 
 _EMPHASIS_COLOUR = (214, 0, 50)
+# Lines of boxes.
+_INSIDE = {"edgecolor": rgb(BOX_COLOUR), "linestyle": "-", "linewidth": 2.4}
+_OUTSIDE = {"edgecolor": (1.0, 1.0, 1.0), "linestyle": ":", "linewidth": 1.3}
+_TRUE = {"edgecolor": rgb(TRUTH_COLOUR), "linestyle": "--", "linewidth": 1.6}
 _PAGE_WIDTH, _DPI, _PER_ROW = 1400, 100, 8
 
 
@@ -57,6 +65,7 @@ def draw_picture(
     path: str | os.PathLike[str],
     truth_xyxy: Mapping[int, np.ndarray] | None = None,
     true_interval: tuple[int, int] | None = None,
+    seconds: Callable[[int], float] | None = None,
 ) -> None:
     """Writes a PNG, 1400 pixels wide: the sentence, some frames with their boxes, and the scores over time.
 
@@ -66,6 +75,7 @@ def draw_picture(
         path: the PNG to write, whole or not at all.
         truth_xyxy: boxes known to be right, float [4] pixels by frame number, drawn dashed in green.
         true_interval: (first, one past the last) frame, drawn as a bar in green below that of the answer.
+        seconds: when a frame begins and, for the one past the last, when the video ends. By the average rate when None.
 
     Raises:
         ValueError: `frames` is empty.
@@ -81,6 +91,7 @@ def draw_picture(
         colours=((20, 20, 20), _EMPHASIS_COLOUR),
         background=(255, 255, 255, 255),
     )
+    at = Times(tube, seconds or tube.even_seconds)
     shown = sorted(frames)
     per_row = min(len(shown), _PER_ROW)
     rows = -(-len(shown) // per_row)
@@ -88,7 +99,8 @@ def draw_picture(
     cell_width = min((_PAGE_WIDTH - 2 * margin + gap) / per_row - gap, 320 * tube.width / tube.height)
     cell_height = cell_width * tube.height / tube.width
     strip_top = 24 + header.shape[0] + 46
-    scores_top = strip_top + rows * (cell_height + 30) + 20
+    legend_top = strip_top + rows * (cell_height + 30) + 4
+    scores_top = legend_top + 46
     bars_height = 0 if true_interval is None else 64
     height = math.ceil(scores_top + bars_height + 380)
 
@@ -110,16 +122,19 @@ def draw_picture(
         left = (_PAGE_WIDTH - used) / 2 + (k % per_row) * (cell_width + gap)
         axes = place(left, strip_top + 20 + (k // per_row) * (cell_height + 30), cell_width, cell_height)
         truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
-        _show_frame(axes, tube, frame_id, frames[frame_id], cell_width, truth)
+        _show_frame(axes, tube, frame_id, frames[frame_id], cell_width, truth, at)
+    _explain_boxes(place(margin, legend_top, _PAGE_WIDTH - 2 * margin, 30), bool(truth_xyxy))
     plot_width = _PAGE_WIDTH - 2 * margin - 150
     if true_interval is not None:
-        _plot_intervals(place(margin, scores_top + 10, plot_width, bars_height - 24), tube, true_interval)
+        plot_intervals(place(margin, scores_top + 10, plot_width, bars_height - 24), tube, true_interval, at)
     upper = place(margin, scores_top + bars_height + 10, plot_width, 180)
     lower = place(margin, scores_top + bars_height + 215, plot_width, 110)
-    _plot_scores(upper, tube, shown)
-    _plot_boundaries(lower, tube)
+    plot_scores(upper, tube, shown, at)
+    plot_boundaries(lower, tube, at)
+    _save(figure, pathlib.Path(path))
 
-    path = pathlib.Path(path)
+
+def _save(figure: Figure, path: pathlib.Path) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         figure.savefig(partial, format="png", dpi=_DPI)
@@ -129,109 +144,51 @@ def draw_picture(
 
 
 def _in_words(tube: Tube) -> str:
-    length = tube.end_sec - tube.start_sec
     name = one_line(pathlib.PurePath(tube.video).name)
+    length, last = tube.clock(tube.end_sec - tube.start_sec), tube.end_frame - 1
     return (
-        f"from {tube.start_sec:.2f} s to {tube.end_sec:.2f} s ({length:.2f} s, frames {tube.start_frame} to "
-        f"{tube.end_frame - 1})  ·  {name}, {tube.width}×{tube.height}, {tube.fps:.4g} frames/s"
+        f"from {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)} "
+        f"({length}, frames {tube.start_frame} to {last}, both included)"
+        f"  ·  {name}, {tube.width}×{tube.height}, {tube.fps:.4g} frames/s"
     )
 
 
-def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    red, green, blue = (c / 255 for c in colour)
-    return red, green, blue
-
-
 def _show_frame(
-    axes: Axes, tube: Tube, frame_id: int, rgb: np.ndarray, pixels: float, truth: np.ndarray | None
+    axes: Axes, tube: Tube, frame_id: int, image: np.ndarray, pixels: float, truth: np.ndarray | None, at: Times
 ) -> None:
-    image = Image.fromarray(rgb)
-    image.thumbnail((math.ceil(2 * pixels), 10_000))
+    small = Image.fromarray(image)
+    small.thumbnail((math.ceil(2 * pixels), 10_000))
     # The extent keeps boxes in the video's own pixels whatever the picture's size.
-    axes.imshow(np.asarray(image), extent=(0, tube.width, tube.height, 0), aspect="auto", interpolation="antialiased")
+    axes.imshow(np.asarray(small), extent=(0, tube.width, tube.height, 0), aspect="auto", interpolation="antialiased")
     inside = tube.start_frame <= frame_id < tube.end_frame
     if (box := tube.box_at(frame_id)) is not None:
-        colour = _rgb(BOX_COLOUR) if inside else (1.0, 1.0, 1.0)
-        _add_box(axes, box, colour, "-" if inside else ":", 2.4 if inside else 1.3)
+        _add_box(axes, box, _INSIDE if inside else _OUTSIDE)
     if truth is not None:
-        _add_box(axes, truth, _rgb(TRUTH_COLOUR), "--", 1.6)
+        _add_box(axes, truth, _TRUE)
     axes.set(xlim=(0, tube.width), ylim=(tube.height, 0), xticks=[], yticks=[])
     for spine in axes.spines.values():
-        spine.set(color=_rgb(BOX_COLOUR) if inside else "0.75", linewidth=1.6 if inside else 0.8)
+        spine.set(color=rgb(BOX_COLOUR) if inside else "0.75", linewidth=1.6 if inside else 0.8)
     axes.set_title(
-        f"{frame_id / tube.fps:.2f} s", fontsize=10, pad=4, color="black" if inside else "0.5",
+        f"{frame_id}  ·  {tube.clock(at.seconds(frame_id))}", fontsize=10, pad=4, color="black" if inside else "0.5",
         fontweight="bold" if inside else "normal",
     )  # fmt: skip
 
 
-def _add_box(axes: Axes, box: np.ndarray, colour, style: str, width: float) -> None:
+def _add_box(axes: Axes, box: np.ndarray, style: Mapping[str, Any]) -> None:
     x1, y1, x2, y2 = (float(v) for v in box)
-    axes.add_patch(
-        Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linestyle=style, linewidth=width)
-    )
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style))
 
 
-def _time_limits(tube: Tube) -> tuple[float, float]:
-    return tube.clip[0] / tube.fps, max(tube.clip[1], tube.clip[0] + 1) / tube.fps
-
-
-def _prepare_time_axis(axes: Axes, tube: Tube) -> None:
-    """The clip in seconds, the chosen interval shaded. Seconds are frames over the average rate, as for the curves."""
-    axes.axvspan(tube.start_frame / tube.fps, tube.end_frame / tube.fps, color=_rgb(BOX_COLOUR), alpha=0.13, lw=0)
-    axes.set_xlim(*_time_limits(tube))
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-
-
-def _plot_intervals(axes: Axes, tube: Tube, true_interval: tuple[int, int]) -> None:
-    intervals = (("predicted", (tube.start_frame, tube.end_frame), BOX_COLOUR), ("true", true_interval, TRUTH_COLOUR))
-    for row, (name, interval, colour) in enumerate(intervals):
-        start, end = (frame / tube.fps for frame in interval)
-        axes.barh(row, end - start, left=start, height=0.7, color=_rgb(colour))
-        label = f"{name} {start:.2f} to {end:.2f} s"
-        axes.text(1.008, row, label, transform=axes.get_yaxis_transform(), fontsize=9, va="center")
-    axes.set(xlim=_time_limits(tube), ylim=(1.5, -0.5), yticks=[])
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(labelbottom=False)
-
-
-def _plot_scores(axes: Axes, tube: Tube, shown: list[int]) -> None:
-    _prepare_time_axis(axes, tube)
-    seconds = tube.scores.frames / tube.fps
-    mark = "." if len(seconds) <= 160 else ""
-    axes.plot(seconds, tube.scores.actioness, color="tab:blue", marker=mark, linewidth=1.6, label="actioness")
-    axes.plot(seconds, tube.scores.sampling, color="tab:orange", marker=mark, linewidth=1.3, label="sampling score")
-    axes.plot(
-        seconds, np.full(len(seconds), -0.07), "|", color="0.35", markersize=6, clip_on=False, label="sampled frames"
-    )
-    shown_seconds = np.asarray(shown) / tube.fps
-    axes.plot(
-        shown_seconds, np.full(len(shown), 1.07), "v", color="0.35", markersize=5, clip_on=False, label="frames shown"
-    )
-    axes.set(ylim=(-0.12, 1.14), yticks=[0, 0.5, 1])
-    axes.tick_params(labelbottom=False)
-    _legend(axes)
-
-
-def _plot_boundaries(axes: Axes, tube: Tube) -> None:
-    _prepare_time_axis(axes, tube)
-    scores = tube.scores
-    highest = 0.0
-    for which, style in ((0, "-"), (1, ":")):
-        chosen = scores.passes == which
-        if not chosen.any():
-            continue
-        seconds = scores.frames[chosen] / tube.fps
-        for name, values, colour in (("start", scores.start, "tab:green"), ("end", scores.end, "tab:purple")):
-            values = values[chosen]
-            highest = max(highest, float(values.max()))
-            axes.plot(seconds, values, style, color=colour, linewidth=1.4, label=f"{name}, pass {which + 1}")
-    axes.set_ylim(0, 1.1 * highest if highest > 0 else 1)
-    axes.set_xlabel("seconds", fontsize=10)
-    axes.locator_params(axis="y", nbins=3)
-    _legend(axes)
-
-
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.03), fontsize=9, frameon=False, borderaxespad=0.2)
+def _explain_boxes(axes: Axes, has_truth: bool) -> None:
+    """The lines of the frames above. On grey, as white ones could not be seen on the page."""
+    axes.set_axis_off()
+    named = [("box in the answer", _INSIDE), ("box before or after it", _OUTSIDE)]
+    named += [("true box", _TRUE)] if has_truth else []
+    handles: list[Artist] = [Rectangle((0, 0), 1, 1, fill=False, label=name, **style) for name, style in named]
+    frame = {"marker": "s", "markersize": 13, "markerfacecolor": "none", "markeredgecolor": rgb(BOX_COLOUR)}
+    name = "rim, bold number and time: frame in the answer"
+    handles.append(Line2D([], [], linestyle="none", label=name, **frame))
+    axes.legend(
+        handles=handles, loc="center", ncols=len(handles), fontsize=9, facecolor="0.35", labelcolor="white",
+        framealpha=1, edgecolor="none", borderpad=0.5, handlelength=2.4, handleheight=1.2, columnspacing=2.5,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Arguments of this package's functions, and the options of the same names: one rule for each."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+from typing import Any
+
+from stvg_jax.errors import InputError, quoted
+
+
+def check_path(name: str, value: Any) -> str:
+    """A path as text; InputError for anything else."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise InputError(f"{name} {_shown(value)}: must be the path of a file or folder")
+    return path
+
+
+def check_text(name: str, value: Any) -> str:
+    """InputError for what is no text, or holds half a character (a lone surrogate)."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} {_shown(value)}: must be text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} {_shown(value)}: holds half a character; write it anew") from None
+    return value
+
+
+def check_flag(name: str, value: Any) -> None:
+    """InputError for what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} {_shown(value)}: must be True or False")
+
+
+def check_whole(name: str, value: Any) -> int:
+    """A whole number as int, numpy's too; InputError for anything else, True and False included."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or abs(number) >= 2**63:
+        raise InputError(f"{name} {_shown(value)}: must be a whole number of 64 bits")
+    return number
+
+
+def check_part(
+    start: float | None, end: float | None, frames: tuple[int | None, int | None] | None
+) -> tuple[tuple[float | None, float | None], tuple[int | None, int | None]]:
+    """The part of a video to search, as far as it can be checked without the video.
+
+    Returns:
+        (start, end) in seconds and (first, one past last) frame, with None for what is not given.
+
+    Raises:
+        InputError: seconds that are negative, not finite or not in order, likewise frames, or both at once.
+    """
+    seconds = _seconds("start", start), _seconds("end", end)
+    frames = (None, None) if frames is None else frames
+    if not isinstance(frames, (tuple, list)) or len(frames) != 2:
+        raise InputError(f"frames {_shown(frames)}: must be two, (first, one past the last); None for an open end")
+    first, last = (None if f is None else check_whole("frames", f) for f in frames)
+    if (first, last) != (None, None) and seconds != (None, None):
+        raise InputError("give the part to search in frames or in seconds, not both")
+    for name, (low, high) in (("seconds", seconds), ("frames", (first, last))):
+        if (low or 0) < 0 or (high is not None and high <= (low or 0)):
+            bounds = ":".join("" if value is None else f"{value:.12g}" for value in (low, high))
+            raise InputError(f"{name} {bounds} hold nothing; begin at 0 or later, and end after that")
+    return seconds, (first, last)
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputError(f"{name} {_shown(value)}: must be a number of seconds")
+    # Too large a whole number has no float.
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
+    if not 0 <= seconds < math.inf:
+        raise InputError(f"{name} {seconds:g}: must be a finite number of seconds, 0 or more")
+    return seconds
+
+
+def _shown(value: Any) -> str:
+    """A value as it may stand in a message; its type where its text might be long."""
+    if isinstance(value, str):
+        return quoted(value)
+    return str(value) if value is None or isinstance(value, (bool, float)) else f"of type {type(value).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from stvg_jax.errors import InputError
@@ -18,6 +19,10 @@ examples:
   stvg-jax demo --out another --seed 9                 # another video"""
 
 
+# The model was trained on pictures of 96 rows, which are hard to look at.
+_ENLARGEMENT = 5
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to fill (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="of the video (%(default)s)")
@@ -28,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     if args.seed < 0:
         raise InputError(f"--seed {args.seed} must be zero or more")
 
-    from data_pipeline.shapes.encode import write_video
+    from data_pipeline.shapes.encode import write_enlarged
     from data_pipeline.shapes.example import make_example
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.eval.metrics import measure
@@ -45,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     with progress.stage("generating a video"):
         # Of a split of its own: no scene of the training data is in it.
         example = make_example(args.seed, split="demo", sentences=2)
-        write_video(video, example.frames(), example.fps)
+        write_enlarged(video, example.frames(), example.fps, _ENLARGEMENT)
+    truths = [dataclasses.replace(g, boxes_xyxy=g.boxes_xyxy * _ENLARGEMENT) for g in example.groundings]
     sentences = [grounding.sentence for grounding in example.groundings]
     outputs = Outputs(args.out, sentences, video)
     grounder = Grounder.load(args.checkpoint)
@@ -53,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     tell_device()
     clip = grounder.read_clip(video, questions, progress=progress)
     features = grounder.encode_clip(clip, progress=progress)
-    for question, truth, folder in zip(questions, example.groundings, outputs.folders, strict=True):
+    for question, truth, folder in zip(questions, truths, outputs.folders, strict=True):
         tube = grounder.answer(question, clip, features, progress=progress)
         boxes = dict(zip(range(truth.start_frame, truth.end_frame), truth.boxes_xyxy, strict=True))
         outputs.write(folder, tube)

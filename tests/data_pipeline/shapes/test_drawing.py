@@ -1,9 +1,12 @@
 import dataclasses
 
+import av
 import numpy as np
 import pytest
 
 from data_pipeline.shapes.drawing import draw_frames
+from data_pipeline.shapes.encode import write_enlarged, write_video
+from data_pipeline.shapes.example import Settings, make_example
 from data_pipeline.shapes.scene import RADII, Background
 from data_pipeline.shapes.tracks import track
 from data_pipeline.shapes.vocabulary import COLOURS, SHAPES
@@ -78,3 +81,23 @@ def test_backgrounds_are_dim_and_follow_their_seed(kind):
     np.testing.assert_array_equal(first, draw(1))
     assert (first != draw(2)).any()
     assert STAGE.width > STAGE.height and np.ptp(first.astype(int)) > (40 if kind != "plain" else 4)
+
+
+def test_an_enlarged_video_shows_the_same(tmp_path):
+    """Halved again, pictures are those of the small video, as closely as coding keeps them."""
+    example = make_example(3, Settings(height=48, frames=32))
+    write_video(tmp_path / "small.mp4", example.frames(), 10)
+    write_enlarged(tmp_path / "large.mp4", example.frames(), 10, 4)
+    (small, _), (large, rate) = (_decode(tmp_path / name) for name in ("small.mp4", "large.mp4"))
+    n, height, width, _ = small.shape
+    assert (large.shape, rate) == ((n, 4 * height, 4 * width, 3), 10)
+    means = large.reshape(n, height, 4, width, 4, 3).mean((2, 4))
+    assert np.abs(means - small).mean() < 2.5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.mp4", "small.mp4"]
+
+
+def _decode(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return np.stack(pictures).astype(float), stream.average_rate

@@ -17,7 +17,7 @@ from stvg_jax.eval.cases import choose_cases, choose_frames
 from stvg_jax.eval.figures import frame_figure, histogram, timeline
 from stvg_jax.eval.page_style import STYLE
 from stvg_jax.eval.records import Record
-from stvg_jax.eval.table import Table
+from stvg_jax.eval.table import CONVENTION, Table
 from stvg_jax.eval.types import Truth
 from stvg_jax.files import whole_file
 
@@ -78,9 +78,10 @@ def write_page(
         file.write("</body></html>\n")
 
 
-_LEGEND = """<p class="note">In the pictures below: <i class="true"></i> dashed, the true box; <i class="predicted"></i>
-whole, the predicted box within the predicted interval; dotted white, the predicted box outside it. Numbers are
-frames.</p>"""
+_LEGEND = f"""<p class="note">In the pictures below: <i class="true"></i> dashed, the true box;
+<i class="predicted"></i> whole, the predicted box within the predicted interval; dotted white, the predicted box
+outside it. Numbers are frames, counted from 0; of intervals the first and the last, both included. Marks on the axis:
+the frames shown. {html.escape(CONVENTION)}</p>"""
 
 
 def _paragraphs(lines: Sequence[str], name: str = "") -> str:
@@ -107,6 +108,9 @@ def _case(record: Record, truth: Truth, frames: Frames, shown: int) -> str:
     m = record.metrics
     measures = (("vIoU", m.viou), ("tIoU", m.tiou), ("gt_vIoU", m.gt_viou))
     values = "".join(f"<span><b>{value:.3f}</b> {name}</span>" for name, value in measures)
+    # Where it matters most, as nothing else explains it there.
+    exact = record.prediction.interval == record.true_interval
+    values += "<span>equal intervals; the measures leave out the truth's last frame</span>" if exact else ""
     facts = f"sample {record.id} · {record.kind} · {record.video}, {record.width}×{record.height}"
     return (
         f'<article class="case"><div class="head"><p class="sentence">{_marked(record.sentence, record.subject)}</p>'

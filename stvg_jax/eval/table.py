@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from stvg_jax.eval.metrics import Summary
 from stvg_jax.eval.published import BENCHMARKS, MEASURES
 
+# Beside every tIoU that is shown, or equal intervals with one below 1 look like a fault.
+CONVENTION = (
+    "tIoU and vIoU are the published measures, which leave out the truth's last frame: an exact answer of n frames has "
+    "(n - 1) / n."
+)
 _GIVEN = ("gt_m_vIoU", "gt_vIoU@0.3", "gt_vIoU@0.5")
 
 
@@ -117,7 +122,7 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
         for kind, size in (known.samples.items() if known else ())
         if kind not in groups or groups[kind].samples != size
     ]
-    return Table(known.title if known else dataset, spans, columns, (*rows, (name, *ours)), 1, tuple(notes))
+    return Table(known.title if known else dataset, spans, columns, (*rows, (name, *ours)), 1, (*notes, CONVENTION))
 
 
 def given_interval_table(groups: Mapping[str, Summary]) -> Table:

@@ -13,7 +13,7 @@ from stvg_jax.errors import InputError
 from stvg_jax.eval.cases import choose_cases, choose_frames
 from stvg_jax.eval.page import length_table, write_page
 from stvg_jax.eval.scoring import score
-from stvg_jax.eval.table import results_table
+from stvg_jax.eval.table import CONVENTION, results_table
 from tests.eval.cases import HEIGHT, WIDTH, Record, make_frames, make_prediction, make_sample, make_set
 
 VOID = {"meta", "br"}
@@ -105,6 +105,21 @@ def test_pictures_and_boxes(tmp_path):
     shown = [box for box in named if box[0] != "rim"][:6]
     assert shown[:4] == [("predicted", predicted), ("true", true)] * 2
     assert shown[4] == ("unclaimed", predicted)
+
+
+def test_equal_intervals_are_not_told_apart_without_a_reason(tmp_path):
+    """The published tIoU of an exact answer is below 1."""
+    sample = make_sample("0", (10, 20), (100, 50, 140, 110))
+    exact = Record.of(sample, make_prediction((10, 20), (90, 40, 130, 100), range(0, 60, 5)))
+    page = page_of(tmp_path, {"0": sample}, [exact])
+    assert "0.900</b> tIoU" in page
+    assert page.count("equal intervals; the measures leave out the truth's last frame") == 1
+    assert "true 10–19" in page
+    assert "predicted 10–19" in page
+    assert "the first and the last, both included" in page
+    assert CONVENTION.replace("'", "&#x27;") in page
+    other = Record.of(sample, make_prediction((10, 19), (90, 40, 130, 100), range(0, 60, 5)))
+    assert "equal intervals" not in page_of(tmp_path, {"0": sample}, [other])
 
 
 def test_large_pictures_are_made_small(tmp_path):

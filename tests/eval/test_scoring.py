@@ -11,7 +11,7 @@ from stvg_jax.eval.published import BENCHMARKS, MEASURES, find_benchmark
 from stvg_jax.eval.records import RecordWriter, write_records
 from stvg_jax.eval.result_files import Results, write_results
 from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
-from stvg_jax.eval.table import given_interval_table, results_table
+from stvg_jax.eval.table import CONVENTION, given_interval_table, results_table
 from tests.eval.cases import make_prediction, make_sample, make_set
 
 
@@ -127,6 +127,8 @@ def test_table_in_the_papers_layout():
         "TA-STVG (ICLR 2025)     51.7    34.4      48.2      33.5    50.2    29.5      41.5      28.0",
         "--------------------------------------------------------------------------------------------",
         "this run                50.0    51.0      52.0      53.0    25.0    26.0      27.0      28.0",
+        "tIoU and vIoU are the published measures, which leave out the truth's last frame: an exact answer of n frames "
+        "has (n - 1) / n.",
     ]
     assert given_interval_table(groups).text().splitlines()[-2:] == [
         "declarative      4,610    54.0      55.0      56.0",
@@ -136,10 +138,10 @@ def test_table_in_the_papers_layout():
 
 def test_table_of_one_kind_and_markdown():
     table = results_table({"declarative": summary(1158, 0.5)}, "hcstvg1", "mine | best")
-    assert table.notes == ("Declarative: 1,158 of the benchmark's 1,160 samples.",)
+    assert table.notes == ("Declarative: 1,158 of the benchmark's 1,160 samples.", CONVENTION)
     lines = table.markdown().splitlines()
     assert lines[2] == "|  | m_tIoU | m_vIoU | vIoU@0.3 | vIoU@0.5 |"
-    assert lines[-3] == r"| **mine \| best** | **50.0** | **51.0** | **52.0** | **53.0** |"
+    assert lines[-5] == r"| **mine \| best** | **50.0** | **51.0** | **52.0** | **53.0** |"
 
 
 def test_table_of_a_dataset_without_published_figures():
@@ -152,7 +154,7 @@ def test_half_of_a_benchmark():
     """VidSTG with declarative sentences only."""
     table = results_table({"declarative": summary(4610, 0.5)}, "vidstg", "mine")
     assert table.rows[-1][5:] == ("-",) * 4
-    assert table.notes == ("Interrogative: 0 of the benchmark's 5,693 samples.",)
+    assert table.notes == ("Interrogative: 0 of the benchmark's 5,693 samples.", CONVENTION)
 
 
 def test_published_rows_are_complete():

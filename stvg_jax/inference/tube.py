@@ -130,7 +130,9 @@ class Tube(_Arrays):
 
     def clock(self, seconds: float) -> str:
         """A time for people to read, with as many digits as tell frames apart: "1.25 s"."""
-        return f"{seconds:.{min(max(2, math.ceil(math.log10(self.fps))), 6)}f} s"
+        average, answered = 1 / self.fps, (self.end_sec - self.start_sec) / (self.end_frame - self.start_frame)
+        step = min(average, answered) if answered > 0 else average
+        return f"{seconds:.{min(max(2, math.ceil(-math.log10(step))), 6)}f} s"
 
     def to_dict(self) -> dict[str, Any]:
         """The documented JSON form (see the README's section on `tube.json`)."""

@@ -91,6 +91,9 @@ def test_its_short_form_is_short():
 )
 def test_times_have_the_digits_that_tell_frames_apart(fps, text):
     assert make_tube(fps=fps).clock(3.3) == text
+    # Of a rate that changes, those of the answer count.
+    fast = make_tube(fps=fps, start_frame=0, end_frame=2, start_sec=0, end_sec=2e-6)
+    assert fast.clock(1e-6) == "0.000001 s"
 
 
 def without(record, key):

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
             f"--subject was given {len(subjects)} times; give it once for each of the {len(args.sentences)} sentences, "
             "or leave all subjects to be found"
         )
-    # Told again below, where it is used; but here nothing slow has been imported yet.
+    # Checked again where it is used; here before anything slow is imported.
     check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
 

@@ -13,12 +13,6 @@ def quoted(value: object, limit: int = 120) -> str:
     return repr(text) if len(text) <= limit else f"{repr(text[:limit])}..."
 
 
-def quoted(value: object, limit: int = 120) -> str:
-    """Text from outside as it may stand in a message: quoted, control characters escaped, cut to `limit` characters."""
-    text = value if isinstance(value, str) else str(value)[: limit + 1]
-    return repr(text) if len(text) <= limit else f"{repr(text[:limit])}..."
-
-
 class InputError(Exception):
     """Bad input: a file, an option, a sentence or a checkpoint that cannot be used as given.
 

@@ -111,10 +111,12 @@ def run(args: argparse.Namespace) -> None:
         **reading,
     )
     features = grounder.encode_clip(clip, progress=progress)
-    tubes = [grounder.answer(question, clip, features, progress=progress) for question in questions]
-    for tube, folder in zip(tubes, outputs.folders, strict=True):
-        outputs.write(folder, tube)
-        print(describe(tube))
+    tubes = []
+    for question, folder in zip(questions, outputs.folders, strict=True):
+        tubes.append(grounder.answer(question, clip, features, progress=progress))
+        outputs.write(folder, tubes[-1])
+        print(describe(tubes[-1]))
         print(f"  written to {folder}")
+    # Last, as drawing takes longest and decodes the video again: no answer waits for it or is lost with it.
     for tube, folder in zip(tubes, outputs.folders, strict=True):
         outputs.draw(folder, tube, clip.seconds, video=not args.no_video, progress=progress, **reading)

@@ -14,7 +14,7 @@ import numpy as np
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.grounding.tubes import merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
-from stvg_jax.inference.arguments import check_text
+from stvg_jax.inference.arguments import check_str
 from stvg_jax.inference.clip import Clip, read_clip
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.default import find_checkpoint
@@ -176,9 +176,9 @@ class Grounder:
             raise InputError(f"{len(subjects)} subjects for {len(sentences)} sentences; give one, or None, for each")
         questions = []
         for sentence, given in zip(sentences, subjects, strict=True):
-            check_text("sentence", sentence)
+            check_str("sentence", sentence)
             if given is not None:
-                check_text("subject", given)
+                check_str("subject", given)
             if given is not None and not self._reads_subject:
                 raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given

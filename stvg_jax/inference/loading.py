@@ -18,7 +18,7 @@ from stvg_jax import checkpoint
 from stvg_jax.config import build
 from stvg_jax.errors import InputError, quoted
 from stvg_jax.grounding.registry import make_model, whole_config
-from stvg_jax.inference.arguments import check_text
+from stvg_jax.inference.arguments import check_str
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inference.step_sizes import fit_backend
 from stvg_jax.inference.tokenizer import Tokenizer
@@ -75,7 +75,7 @@ def load_model(
     Raises:
         InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
     """
-    if check_text("dtype", dtype) not in DTYPES:
+    if check_str("dtype", dtype) not in DTYPES:
         raise InputError(f"dtype {quoted(dtype)} is unknown; choose one of {', '.join(DTYPES)}")
     description = checkpoint.describe(directory)
     if description.kind != "model":

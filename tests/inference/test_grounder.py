@@ -494,7 +494,7 @@ def test_what_is_no_sentence(grounder, video):
     for sentence, message in (
         (None, "sentence None: must be text"),
         (b"a man", "sentence of type bytes: must be"),
-        ("the \ud83d man", "holds half a character"),
+        ("the \ud83d man", "holds half of a character"),
     ):
         with pytest.raises(InputError, match=message):
             grounder.ground(video("two-frames.mp4"), sentence)

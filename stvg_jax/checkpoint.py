@@ -160,8 +160,6 @@ def describe(directory: Path) -> Description:
         record = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{directory} is not a checkpoint: it has no {_DESCRIPTION}") from error
-    except RecursionError as error:
-        raise InputError(f"{path} cannot be read: it nests too deep") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {quoted(str(error), 300)}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:

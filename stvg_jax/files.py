@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.json_files import parse_json
 
 
 @contextlib.contextmanager
@@ -60,9 +60,9 @@ def read_json_lines(
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             check_kinds(record, kinds, others)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InputError(
                 f"line {number} of {path} is damaged: {first_line(error)}; restore the file from a copy, or delete the "
                 "line"

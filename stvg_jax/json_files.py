@@ -54,8 +54,8 @@ def parse_json(text: str | bytes) -> Any:
         if isinstance(text, bytes):
             text = _decoded(text)
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object)
-    except RecursionError as error:
-        raise ValueError(first_line(error)) from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
 
 
 def repeated(keys: Iterable[str]) -> list[str]:

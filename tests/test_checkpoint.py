@@ -106,7 +106,7 @@ def test_places_without_a_checkpoint(tmp_path):
         ({"parameters": {"head": {"shape": [3], "crc32": float("nan")}}}, "lacks shape and crc32"),
         ({"config": "x"}, "its config is a str, not a dict"),
         ({"model": None}, "its model is a NoneType, not a str"),
-        ("[" * 100_000, "cannot be read: .*recursion"),
+        ("[" * 100_000, "cannot be read: .*nests too deep"),
         ('{"format": "\x1b[31m"}', "cannot be read"),
         ('{"format": "\\u001b[31m"}', r"has format '\\x1b\[31m'"),
         ({"\x1b[31m" * 1_000: 1}, r"unknown keys: '(\\x1b\[31m)+'\.\.\.$"),

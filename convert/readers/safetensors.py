@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from convert.readers.json_text import read_json
 from convert.readers.tensors import TORCH_DTYPES, FileSource, FileStorage, TensorRef
 from stvg_jax.errors import InputError, quoted
+from stvg_jax.json_files import parse_json
 
 _DTYPES = {
     "F64": "float64",
@@ -50,7 +50,7 @@ def read_safetensors(source: FileSource) -> dict[str, TensorRef]:
         ) from error
     length = int.from_bytes(source.read(0, 8), "little")
     try:
-        header = read_json(source.read(8, length))
+        header = parse_json(source.read(8, length))
     except ValueError as error:  # a name twice, of which the library takes the last
         raise InputError(f"{source.path} is damaged: {error}; download it again") from error
     header.pop("__metadata__", None)

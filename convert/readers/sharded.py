@@ -11,8 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from convert.readers.json_text import read_json
 from stvg_jax.errors import InputError, quoted
+from stvg_jax.json_files import parse_json
 
 INDEX_SUFFIX = ".index.json"
 # A folder's checkpoint, best first: as transformers chooses.
@@ -96,7 +96,7 @@ def _weight_map(path: Path) -> dict[str, Any]:
     if size > _MAX_INDEX_BYTES:
         raise InputError(f"{path} has {size:,} bytes; an index has at most {_MAX_INDEX_BYTES:,}")
     try:
-        index = read_json(path.read_bytes())
+        index = parse_json(path.read_bytes())
     except ValueError as error:
         raise InputError(f"{path} is no sound index: {quoted(str(error), 300)}; download it again") from error
     weight_map = index.get("weight_map") if isinstance(index, dict) else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from stvg_jax.errors import InputError, first_line
 from stvg_jax.files import check_kinds
+from stvg_jax.json_files import parse_json
 
 MANIFEST = "shapes.json"
 # Of a dataset that is not finished: what it is to be in the first line, then one line for every finished video.
@@ -27,10 +28,10 @@ def read_manifest(out: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None
         InputError: it is another dataset, or the manifest cannot be read.
     """
     try:
-        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((out / MANIFEST).read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InputError(f"{out / MANIFEST} cannot be read; delete {out} or choose another folder") from None
     _check_same(out, manifest, wanted)
     return manifest
@@ -66,8 +67,8 @@ def read_journal(out: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str, An
 
 def _parsed(out: Path, number: int, line: bytes, kind: type) -> Any:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(line)
+    except ValueError as error:
         raise _damaged(out, number, first_line(error)) from error
     if not isinstance(value, kind):
         raise _damaged(out, number, f"it is a {type(value).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.errors import InputError, quoted
+from stvg_jax.json_files import parse_json
 
 # Of one video: three days at 30 per second.
 _MAX_FRAMES = 10_000_000
@@ -173,7 +173,7 @@ def unseal(text: str) -> dict[str, Any] | None:
     if hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest() != match[1]:
         return None
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = parse_json(body)
+    except ValueError:
         return None
     return content if isinstance(content, dict) else None

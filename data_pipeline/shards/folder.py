@@ -27,6 +27,7 @@ from data_pipeline.shards.entries import StoredVideo, seal, unseal
 from data_pipeline.shards.settings import Settings
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.files import check_kinds
+from stvg_jax.json_files import parse_json
 from stvg_jax.locks import FolderLock, HeldElsewhere
 
 FORMAT = "stvg_jax.frames/2"
@@ -192,13 +193,13 @@ class StoreFolder:
         try:
             content = unseal(text)
             sealed = content is not None
-            content = content if sealed else json.loads(text)
+            content = content if sealed else parse_json(text)
             _check_fields(content, _Begun, settings=dict)
             if not sealed and content["format"] == FORMAT:
                 raise ValueError("its checksum does not fit")
             _check_fields(content["settings"], Settings)
             begun = _Begun(content["format"], Settings(**content["settings"]), content["videos"])
-        except (ValueError, RecursionError, InputError) as error:
+        except (ValueError, InputError) as error:
             raise InputError(
                 f"{self._settings}: damaged ({first_line(error)}); restore it from a copy of the store, or delete the "
                 "folder and prepare the frames again"

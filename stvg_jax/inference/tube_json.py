@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from stvg_jax.errors import InputError, quoted
 from stvg_jax.inference.tube import FrameScores, Tube
+from stvg_jax.json_files import read_json
 
 SCHEMA = "stvg_jax.tube/1"
 
@@ -67,11 +67,11 @@ def read_tube(source: str | os.PathLike[str] | Mapping[str, Any]) -> Tube:
         raise InputError(f"a tube is read from a path or a mapping, not from {type(source).__name__}")
     where = os.fspath(source)
     try:
-        values = json.loads(Path(where).read_text(encoding="utf-8-sig"))
+        values = read_json(Path(where))
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a path with a zero byte
-        raise InputError(f"{quoted(where)} is not JSON: {quoted(str(error))}") from error
+    except ValueError as error:  # a path with a zero byte
+        raise InputError(f"{quoted(where)} is no path of a file") from error
     if not isinstance(values, dict):
         raise InputError(f"{where} holds {type(values).__name__}, not the object of a tube")
     return _tube(values, where)

@@ -32,6 +32,7 @@ import orbax.checkpoint as ocp
 
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.files import check_kinds, whole_file
+from stvg_jax.json_files import parse_json
 from stvg_jax.train.workdir import from_first_host, require_space
 from stvg_jax.tree import check_same_parameters
 
@@ -248,7 +249,7 @@ class Checkpoints:
             return _read_scores(scores) if scores.exists() else {}
         except OSError as error:
             raise InputError(f"cannot write checkpoints into {self._directory}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             _log.warning("%s is damaged (%s); no checkpoint counts as the best", scores, first_line(error))
             return {}
 
@@ -375,7 +376,7 @@ def _fault(folder: Path) -> str | None:
     if not folder.is_dir():
         return "does not exist"
     try:
-        table = {folder / name: list(entry) for name, entry in json.loads((folder / _CHECKSUMS).read_bytes()).items()}
+        table = {folder / name: list(entry) for name, entry in parse_json((folder / _CHECKSUMS).read_bytes()).items()}
         for file, (_, size) in table.items():
             if not file.is_file():
                 return f"{file.relative_to(folder)} is missing"
@@ -393,7 +394,7 @@ def _fault(folder: Path) -> str | None:
 
 def _read_scores(path: Path) -> dict[str, float]:
     """Scores by step; ValueError for a damaged file."""
-    scores = json.loads(path.read_bytes())
+    scores = parse_json(path.read_bytes())
     check_kinds(scores, {}, others=(int, float))
     if wrong := [step for step, value in scores.items() if not step.isdecimal() or not math.isfinite(value)]:
         raise ValueError(f"{quoted(wrong[0], 40)} has no score")

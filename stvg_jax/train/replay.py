@@ -113,5 +113,5 @@ def read_replay(path: Path) -> Replay:
         if record.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")
         return Replay(**record)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a replay file: {first_line(error)}") from error

@@ -27,6 +27,7 @@ from jax.experimental import multihost_utils
 import stvg_jax
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.files import check_kinds, read_json_lines, whole_file
+from stvg_jax.json_files import parse_json
 from stvg_jax.locks import FolderLock, HeldElsewhere, holder_of
 
 _log = logging.getLogger(__name__)
@@ -155,10 +156,10 @@ class Workdir:
                 f"{self.path} is not the workdir of a run: it holds {what} but no {absent[0]}; choose another workdir"
             )
         try:
-            previous = json.loads(self.config.read_bytes())
+            previous = parse_json(self.config.read_bytes())
             check_kinds(previous, {})
             return previous
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InputError(
                 f"{self.config} cannot be read ({first_line(error)}); restore it from a copy, or choose another workdir"
             ) from error

@@ -125,7 +125,7 @@ def test_files_that_are_no_names(index, wrong):
         ("{}", "has no weight_map"),
         ('{"weight_map": 3}', "has no weight_map"),
         ('{"weight_map": {}}', "lists 0 files"),
-        ('{"weight_map": {"a": "x", "a": "y"}}', "the key 'a' twice"),
+        ('{"weight_map": {"a": "x", "a": "y"}}', "the key 'a' occurs twice"),
         ('{"weight_map": {"a": "x"}, "weight_map": {}}', "twice"),
         ("[" * 100_000, "nests too deep"),
         ('{"a": ' + "1" * 10_000 + "}", "is no sound index"),

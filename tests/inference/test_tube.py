@@ -140,7 +140,7 @@ def test_files_that_are_no_tube(tmp_path):
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(InputError, match=message):
             Tube.from_json(tmp_path / "a.json")
-    with pytest.raises(InputError, match="absent.json: cannot be read: No such file"):
+    with pytest.raises(InputError, match="there is no file .*absent.json"):
         Tube.from_json(tmp_path / "absent.json")
     with pytest.raises(InputError, match="not from int"):
         Tube.from_json(5)

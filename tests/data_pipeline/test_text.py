@@ -18,7 +18,7 @@ def test_attribute_words_see_through_unusual_hyphens_and_spaces():
 
 
 def test_the_model_s_text():
-    assert model_text("The Man", "The Man sits.", "hcstvg") == "the man the man sits."
+    assert model_text("The Man", "The Man sits.", "hcstvg") == "The Man the man sits."
     assert model_text(None, "The Man, 2 m tall, sits.", "vidstg") == "the man m tall sits"
     # What the releases read as it is stays as it is.
     assert model_text(None, "The man\u2019s\u00a0t\u2011shirt", "hcstvg") == "the man\u2019s\u00a0t\u2011shirt"

@@ -103,3 +103,41 @@ def test_a_crop_that_would_lose_a_box_is_not_made():
     assert all(
         np.all(np.diff(draw(corners, seed=s, size_crop=1.0).show(np.array(corners))[:, ::2]) > 0) for s in range(50)
     )
+
+
+class Extreme:
+    """Stands in for a generator: always cuts, from the scale at `place`, sides as short or long as they may be."""
+
+    def __init__(self, place, longest):
+        self.place, self.longest = place, longest
+
+    def random(self):
+        return 0.0
+
+    def choice(self, values):
+        return values[self.place]
+
+    def uniform(self, low, high):
+        return np.broadcast_to(high if self.longest else low, np.shape(high))
+
+
+@pytest.mark.parametrize("resolution", [210, 420])
+@pytest.mark.parametrize(
+    ("place", "longest", "expected"),
+    [
+        # Rows of 400, 500 or 600 at resolution 420, columns of 480, 600 or 720; parts with sides of 384 to 600.
+        (0, False, (384 / 400, 384 / 480)),
+        (1, False, (384 / 500, 384 / 600)),
+        (2, False, (384 / 600, 384 / 720)),
+        (0, True, (1, 1)),
+        (1, True, (1, 1)),
+        (2, True, (1, 600 / 720)),
+    ],
+)
+def test_sides_of_a_cut_are_those_of_the_released_configuration(resolution, place, longest, expected):
+    config = dataclasses.replace(CONFIG, resolution=resolution, size_crop=1.0, flip=0.0)
+    stored, boxes = (12000, 14400), np.array([[0.45, 0.45, 0.55, 0.55]])
+    # A corner drawn like the sides: at the top left, or as far to the bottom right as fits.
+    view = training_view(stored, (1000, 1200), boxes, config, Extreme(place, longest))
+    sides = np.round(np.array(expected) * stored)
+    np.testing.assert_array_equal(view.part, [*(np.subtract(stored, sides) if longest else (0, 0)), *sides])

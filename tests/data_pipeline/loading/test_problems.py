@@ -1,6 +1,7 @@
 """What cannot be loaded is told before the first batch, all of it; damage on the way names its frame."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -137,3 +138,59 @@ def test_frames_are_uint8_and_not_normalised():
     batch = next(make_loader(2, training=False).batches())
     assert batch["frames"].max() > 200
     assert batch["frames"].dtype == np.uint8
+
+
+def test_defaults_are_those_of_the_released_hcstvg_models():
+    assert dataclasses.asdict(LoaderConfig()) == {
+        "sampling": "hcstvg",
+        "sample_fps": 3.2,
+        "frames_per_pass": 64,
+        "resolution": 420,
+        "width_multiple": 28,
+        "text_lengths": (32, 64, 128, 256, 512),
+        "temporal_crop": 0.5,
+        "window": 0,
+        "flip": 0.7,
+        "scales": (),
+        "size_crop": 0.0,
+        "reference": False,
+        "reads_subject": True,
+        "appearance_words": 0,
+        "motion_words": 0,
+        "threads": 0,
+        "prefetch": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"temporal_crop": 0}, {"flip": 1}, {"size_crop": 1.0}, {"window": 0}, {"scales": (1, 420)}, {"text_lengths": (1,)}],
+)
+def test_settings_at_their_bounds_are_taken(setting):
+    (name,) = setting
+    assert getattr(LoaderConfig(**setting), name) == setting[name]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"temporal_crop": -0.1}, "temporal_crop=-0.1 is a probability"),
+        ({"size_crop": 1.1}, "size_crop=1.1 is a probability"),
+        ({"width_multiple": 0}, "width_multiple=0 must be positive"),
+        ({"sample_fps": float("nan")}, "sample_fps=nan must be positive"),
+        ({"window": -1}, "window=-1 must not be negative"),
+        ({"prefetch": -1}, "prefetch=-1 must not be negative"),
+        ({"text_lengths": ()}, "text_lengths=\\(\\) must be positive and ascending"),
+        ({"text_lengths": (0, 8)}, "must be positive"),
+        ({"text_lengths": (8, 8)}, "ascending"),
+        ({"scales": (0,)}, "between 1 and the resolution"),
+    ],
+)
+def test_settings_just_beyond_their_bounds_are_named(setting, message):
+    with pytest.raises(InputError, match=message):
+        LoaderConfig(**setting)
+
+
+def test_threads_are_one_for_each_core_unless_told():
+    assert LoaderConfig(threads=3).thread_count == 3
+    assert LoaderConfig().thread_count == (os.cpu_count() or 1)

@@ -164,7 +164,7 @@ def test_defaults_are_those_of_the_released_hcstvg_models():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temporal_crop": 0}, {"flip": 1}, {"size_crop": 1.0}, {"window": 0}, {"scales": (1, 420)}, {"text_lengths": (1,)}],
+    [{"temporal_crop": 0}, {"flip": 1}, {"size_crop": 1}, {"window": 0}, {"scales": (1, 420)}, {"text_lengths": (1,)}],
 )
 def test_settings_at_their_bounds_are_taken(setting):
     (name,) = setting

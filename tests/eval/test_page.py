@@ -1,6 +1,7 @@
 """The report page: the cases it shows, and what is in it."""
 
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from PIL import Image
 
 from stvg_jax.errors import InputError
 from stvg_jax.eval.cases import choose_cases, choose_frames
+from stvg_jax.eval.metrics import SampleMetrics
 from stvg_jax.eval.page import length_table, write_page
 from stvg_jax.eval.scoring import score
 from stvg_jax.eval.table import CONVENTION, results_table
@@ -211,3 +213,79 @@ def test_a_failed_page_leaves_nothing(tmp_path):
         page_of(tmp_path, {}, records)
     assert list(tmp_path.iterdir()) == []
     assert samples
+
+
+def record_of(length: int, viou: float = 0.5) -> Record:
+    record = Record.of(make_sample(tube=(10, 10 + length)), make_prediction())
+    return dataclasses.replace(record, metrics=SampleMetrics(viou / 2, viou, viou * 1.5))
+
+
+def test_means_by_length_of_the_tube():
+    """Nine lengths: the bounds of four groups are at the third, fifth, seventh and last of them."""
+    records = [record_of(length, viou=length / 100) for length in (1, 2, 3, 4, 5, 6, 7, 8, 9)]
+    table = length_table(records[::-1])
+    assert table.columns == ("", "samples", "m_tIoU", "m_vIoU", "gt_m_vIoU")
+    assert table.rows == (
+        ("1 to 3 frames", "3", "1.0", "2.0", "3.0"),
+        ("4 to 5 frames", "2", "2.2", "4.5", "6.8"),
+        ("6 to 7 frames", "2", "3.2", "6.5", "9.8"),
+        ("8 to 9 frames", "2", "4.2", "8.5", "12.8"),
+    )
+    assert table.ours == 0
+
+
+def test_lengths_that_many_share_make_fewer_groups():
+    records = [record_of(length) for length in (5, 5, 5, 5, 5, 5, 5, 9)]
+    assert [row[:2] for row in length_table(records).rows] == [("5 frames", "7"), ("9 frames", "1")]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "subject", "shown"),
+    [
+        ("The man sees the man", "the man", "<mark>The man</mark> sees the man"),
+        ("a manual, a man", "man", "a manual, a <mark>man</mark>"),
+        ("a (b) c", "(b)", "a <mark>(b)</mark> c"),
+        ("one & two", "two", "one &amp; <mark>two</mark>"),
+        ("nobody", "the man", "nobody"),
+        ("nobody", " ", "nobody"),
+    ],
+)
+def test_the_subject_is_marked_where_it_first_stands(tmp_path, sentence, subject, shown):
+    sample = make_sample("0", sentence=sentence, subject=subject)
+    page = page_of(tmp_path, {"0": sample}, [Record.of(sample, make_prediction())])
+    assert f'<p class="sentence">{shown}</p>' in page
+
+
+def test_cases_are_told_with_their_measures_and_facts(tmp_path):
+    sample = make_sample("0")
+    record = dataclasses.replace(Record.of(sample, make_prediction()), metrics=SampleMetrics(0.25, 0.125, 0.5))
+    page = page_of(tmp_path, {"0": sample}, [record], count=1, shown=2)
+    assert "<b>0.125</b> vIoU</span><span><b>0.250</b> tIoU</span><span><b>0.500</b> gt_vIoU<" in page
+    assert page.count("<image ") == 2
+    means = re.findall(r'aria-label="histogram of samples by (\w+), mean ([\d.]+)"', page)
+    assert means == [("tIoU", "0.250"), ("vIoU", "0.125"), ("gt_vIoU", "0.500")]
+    # The tables of the evaluation come before that of lengths, and both before the cases.
+    parts = ("By length", "histogram of samples by tIoU", "In the pictures below", "Best")
+    assert sorted(parts, key=page.index) == list(parts)
+
+
+def test_cases_alike_in_vision_are_ranked_by_time_then_boxes_then_id():
+    measures = {"a": (0.5, 0.4, 0.1), "b": (0.5, 0.4, 0.2), "c": (0.5, 0.6, 0.0), "10": (0, 0, 0), "9": (0, 0, 0)}
+    records = [
+        dataclasses.replace(record_of(5), id=id, metrics=SampleMetrics(tiou, viou, gt_viou))
+        for id, (viou, tiou, gt_viou) in measures.items()
+    ]
+    cases = choose_cases(records, 1)
+    assert {name: [r.id for r in group] for name, group in cases.items()} == {
+        "best": ["c"],
+        "median": ["a"],
+        "worst": ["10"],
+    }
+
+
+def test_frames_are_spread_from_the_first_start_to_the_last_end():
+    """Four of frames 10 to 49: in the middles of quarters, at 14.5, 24.5, 34.5 and 44.5, and the first of equals."""
+    record = Record.of(make_sample("0", (10, 20)), make_prediction((40, 50)))
+    assert choose_frames(record, 4) == [14, 24, 34, 44]
+    assert choose_frames(Record.of(make_sample("0", (40, 50)), make_prediction((10, 20))), 4) == [14, 24, 34, 44]
+    assert choose_frames(Record.of(make_sample("0", (3, 8)), make_prediction((3, 8))), 1) == [5]

@@ -177,3 +177,47 @@ def test_published_rows_are_complete():
 )  # fmt: skip
 def test_find_benchmark(dataset, samples, expected):
     assert find_benchmark(dataset, samples) == expected
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "expected"),
+    [
+        (
+            "hcstvg1",
+            [
+                "HC-STVG v1, test",
+                "                      m_tIoU  m_vIoU  vIoU@0.3  vIoU@0.5",
+                "--------------------------------------------------------",
+                "TubeDETR (CVPR 2022)    43.7    32.4      49.8      23.5",
+                "STCAT (NeurIPS 2022)    49.4    35.1      57.7      30.1",
+                "CSDVL (CVPR 2023)          -    36.9      62.2      34.8",
+                "CG-STVG (CVPR 2024)     52.8    38.4      61.5      36.3",
+                "TA-STVG (ICLR 2025)     53.0    39.1      63.1      36.8",
+                "--------------------------------------------------------",
+            ],
+        ),
+        (
+            "hcstvg2",
+            [
+                "HC-STVG v2, validation (its test annotations are not public)",
+                "                      m_tIoU  m_vIoU  vIoU@0.3  vIoU@0.5",
+                "--------------------------------------------------------",
+                "TubeDETR (CVPR 2022)       -    36.4      58.8      30.6",
+                "CSDVL (CVPR 2023)       58.1    38.7      65.5      33.8",
+                "CG-STVG (CVPR 2024)     60.0    39.5      64.5      36.3",
+                "TA-STVG (ICLR 2025)     60.4    40.2      65.8      36.7",
+                "--------------------------------------------------------",
+            ],
+        ),
+    ],
+)
+def test_published_figures_of_hcstvg(benchmark, expected):
+    groups = {"declarative": summary(BENCHMARKS[benchmark].samples["declarative"], 0.5)}
+    table = results_table(groups, benchmark, "mine")
+    assert table.text().splitlines()[:-1] == expected
+    assert table.notes == ()
+    assert {name: dict(found.samples) for name, found in BENCHMARKS.items()} == {
+        "hcstvg1": {"declarative": 1160},
+        "hcstvg2": {"declarative": 2000},
+        "vidstg": {"declarative": 4610, "interrogative": 5693},
+    }

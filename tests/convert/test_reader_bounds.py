@@ -1,0 +1,224 @@
+"""What a reader takes at its bounds, and what it refuses just beyond them."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.convert_file import summary
+from convert.readers import open_checkpoint, pickles, sha256, tensors
+from stvg_jax.errors import InputError
+from tests.torch_files import Name, Object, Raw, save_legacy, save_zip, tensor_code
+
+
+def tree(path, code: bytes):
+    """What a pickle with these opcodes between its header and its end holds."""
+    with open_checkpoint(save_zip(path / "c.pth", pickle_bytes=b"\x80\x02" + code + b".")) as checkpoint:
+        return checkpoint.tree
+
+
+def refuse(path, code: bytes):
+    with pytest.raises(InputError):
+        tree(path, code)
+
+
+def name_of(length: int) -> bytes:
+    """A class whose module and name have as many letters together."""
+    return b"c" + b"m" * (length - 1) + b"\nC\n"
+
+
+def integer(value: int) -> bytes:
+    data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return b"\x8b" + struct.pack("<i", len(data)) + data
+
+
+def nested(depth: int) -> bytes:
+    return b"]" * depth + b"a" * (depth - 1)
+
+
+def as_key(code: bytes) -> bytes:
+    return b"}" + code + b"Ns"
+
+
+AT_MOST = {
+    "letters of a name": (name_of, pickles.MAX_NAME),
+    "bits of an integer": (lambda bits: integer(2**bits - 1), pickles.MAX_INT_BITS),
+    "lists in lists": (nested, pickles.MAX_DEPTH),
+    "open marks": (lambda marks: b"(" * marks + b"1" * marks + b"N", pickles.MAX_MARKS),
+    "an integer key": (lambda key: as_key(integer(key)), 2**61 - 2),
+    "a negative integer key": (lambda key: as_key(integer(-key)), 2**61 - 2),
+    "sizes of a tensor": (lambda sizes: as_tensor((1,) * sizes, (1,) * sizes), tensors.MAX_DIMS),
+    "elements from one": (lambda count: as_tensor((count,), (0,)), tensors.MAX_EXPANDED_BYTES // 4),
+    "elements of a storage": (lambda count: as_tensor((count,), (1,)), 4),
+    "the last of a storage": (lambda offset: as_tensor((1,), (1,), offset), 3),
+}
+
+
+def as_tensor(shape: tuple, strides: tuple, offset: int = 0) -> bytes:
+    """Over a storage of four numbers."""
+    return tensor_code(("storage", Name("torch.FloatStorage"), "0", "cpu", 4), offset, shape, strides).code
+
+
+@pytest.mark.parametrize("what", AT_MOST)
+def test_bounds_are_included(tmp_path, what):
+    make, most = AT_MOST[what]
+
+    def save(number):
+        code = b"\x80\x02" + make(number) + b"."
+        return save_zip(tmp_path / "c.pth", pickle_bytes=code, replace={"data/0": bytes(16)})
+
+    open_checkpoint(save(most)).close()
+    with pytest.raises(InputError):
+        open_checkpoint(save(most + 1))
+
+
+def test_steps_are_counted_one_by_one(tmp_path, monkeypatch):
+    """PROTO, a mark, 98 values, a tuple and STOP are 102 opcodes."""
+    values = b"(" + b"N" * 98 + b"t"
+    monkeypatch.setattr(pickles, "MAX_WORK", 102)
+    tree(tmp_path, values)
+    # A call costs its arguments too.
+    monkeypatch.setattr(pickles, "MAX_WORK", 104)
+    with pytest.raises(InputError, match="more than 104 steps"):
+        tree(tmp_path, name_of(5) + values + b"R")
+    monkeypatch.setattr(pickles, "MAX_WORK", 101)
+    with pytest.raises(InputError, match="more than 101 steps"):
+        tree(tmp_path, values)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (b"K\x01K\x020", 1),
+        (b"K\x07(K\x01K\x021", 7),
+        (b"K\x07(0", 7),
+        (b"K\x05q\x000h\x00", 5),
+        (b"K\x01\x85", (1,)),
+        (b"K\x01K\x02\x86", (1, 2)),
+        (b"K\x01K\x02K\x03\x87", (1, 2, 3)),
+        (b"K\x01K\x022\x87", (1, 2, 2)),
+        (b"(K\x01K\x02d", {1: 2}),
+        (b"}K\x01K\x02s", {1: 2}),
+        (b"](K\x01K\x02e", [1, 2]),
+        (b"]K\x01a", [1]),
+        (b"(K\x01K\x02l", [1, 2]),
+        (b"\x88\x89\x86", (True, False)),
+        (b")N\x86", ((), None)),
+    ],
+)
+def test_opcodes_do_what_pickle_says(tmp_path, code, expected):
+    found = tree(tmp_path, code)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "code", [b"K\x01K\x02}s", b"}(K\x01u", b"]}K\x01s", b"\x85", b"K\x01\x86", b"h\x00", b"K\x01K\x02R"]
+)
+def test_opcodes_without_what_they_need(tmp_path, code):
+    refuse(tmp_path, code)
+
+
+def test_an_encrypted_entry_is_refused(tmp_path):
+    path = save_zip(tmp_path / "c.pth", {"a": np.ones(4, np.float32)})
+    data = bytearray(path.read_bytes())
+    # The flags of the first entry in the directory: its bit 0 says that the content is encrypted.
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="is encrypted"):
+        open_checkpoint(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are listed on Linux alone")
+def test_a_file_that_is_refused_is_closed(tmp_path):
+    path = tmp_path / "c.pth"
+    path.write_bytes(b"no checkpoint")
+
+    def is_open():
+        return any(os.path.realpath(fd) == str(path) for fd in Path("/proc/self/fd").iterdir())
+
+    with pytest.raises(InputError) as refused:  # kept: the file would close with the traceback that holds it
+        open_checkpoint(path)
+    assert not is_open()
+    with open_checkpoint(save_legacy(path, {"a": 1})):
+        assert is_open()
+    sha256(path)
+    assert not is_open()
+    assert refused.value
+
+
+def test_a_storage_is_checked_once(tmp_path, monkeypatch):
+    base = np.arange(1000, dtype=np.float32)
+    path = save_zip(tmp_path / "c.pth", {"part": base[10:20], "whole": base, "again": base[5:]})
+    checked, crc32 = [], zlib.crc32
+    with open_checkpoint(path) as checkpoint:
+        monkeypatch.setattr(zlib, "crc32", lambda data, *before: checked.append(len(data)) or crc32(data, *before))
+        read = {name: tensor.read() for name, tensor in checkpoint.tree.items()}
+    assert checked == [base.nbytes]
+    np.testing.assert_array_equal(read["part"], base[10:20])
+    np.testing.assert_array_equal(read["again"], base[5:])
+
+
+@pytest.mark.parametrize("elements", [2**18, 2**18 + 1, 2**19])
+def test_large_storages_are_checked_in_pieces(tmp_path, elements):
+    """Pieces of 2**20 bytes."""
+    base = np.arange(elements, dtype=np.float32)
+    with open_checkpoint(save_zip(tmp_path / "c.pth", {"part": base[:5], "all": base})) as checkpoint:
+        np.testing.assert_array_equal(checkpoint.tree["part"].read(), base[:5])
+
+
+def test_a_bool_is_true_or_false_whatever_its_byte(tmp_path):
+    path = save_zip(tmp_path / "c.pth", {"a": np.array([True, False, True])}, replace={"data/0": b"\x02\x00\x80"})
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.tree["a"].read().view(np.uint8).tolist() == [1, 0, 1]
+
+
+def test_a_report_in_a_few_lines():
+    report = {
+        "format": "ta_stvg",
+        "weights": "model_ema",
+        "is_ema": True,
+        "wrapping": {"prefix": "", "parts": {}},
+        "nonfinite": {},
+        "tensors_taken": 1234,
+        "parameters_written": 1300,
+        "values_written": 208_460_000,
+        "dropped": {"a": "a counter", "b": "unused", "c": "a counter"},
+        "aliases": {"d": "e", "f": "e"},
+    }
+    lines = [
+        "ta_stvg from model_ema (moving average)",
+        "1234 tensors -> 1300 parameters, 208.5 M values",
+        "dropped    2: a counter",
+        "dropped    1: unused",
+        "2 second names, equal to the first",
+    ]
+    assert summary(report).splitlines() == lines
+    plain = summary(report | {"is_ema": False, "verified": 1300}).splitlines()
+    assert plain[0] == "ta_stvg from model_ema (plain weights)"
+    assert plain[-1] == "verified: 1300 parameters read back and equal"
+
+
+def test_keyword_arguments_stand_behind_the_others(tmp_path):
+    """NEWOBJ_EX of an unknown class."""
+    call = b"ca\nB\nK\x01\x85}"
+    found = tree(tmp_path, call + b"X\x01\x00\x00\x00kK\x02s\x92")
+    assert (found.name, found.args) == ("a.B", (1, {"k": 2}))
+    assert tree(tmp_path, call + b"\x92").args == (1,)
+
+
+def test_fortran_order_and_byte_order_of_numpy_arrays(tmp_path):
+    def dtype(code, order):
+        return Object("numpy.dtype", (code, False, True), state=(3, order, None, None, None, -1, -1, 0))
+
+    raw = np.arange(6, dtype=">i2")
+    for fortran in (False, True):
+        state = (1, (2, 3), dtype("i2", ">"), fortran, raw.tobytes())
+        content = Object("numpy.core.multiarray._reconstruct", (Name("numpy.ndarray"), (0,), b"b"), state=state)
+        with open_checkpoint(save_zip(tmp_path / "c.pth", {"a": content, "none": Raw(b"N")})) as checkpoint:
+            found = checkpoint.tree["a"].read()
+        np.testing.assert_array_equal(found, raw.reshape((2, 3), order="F" if fortran else "C"))
+        assert found.dtype == np.int16

@@ -222,3 +222,25 @@ def test_fortran_order_and_byte_order_of_numpy_arrays(tmp_path):
             found = checkpoint.tree["a"].read()
         np.testing.assert_array_equal(found, raw.reshape((2, 3), order="F" if fortran else "C"))
         assert found.dtype == np.int16
+
+
+def test_a_class_beside_its_source_is_that_class(tmp_path):
+    """As torch.save writes modules: ("module", class, file, source), by a persistent id."""
+    found = tree(tmp_path, b"(X\x06\x00\x00\x00moduleca\nB\nNNtQ")
+    assert (found.name, found.args) == ("a.B", None)
+    assert repr(found) == "Opaque('a.B')"
+
+
+def test_arguments_that_are_copied_are_work(tmp_path, monkeypatch):
+    """101 opcodes for 95 arguments, which NEWOBJ_EX copies and the call takes."""
+    code = b"ca\nB\n(" + b"N" * 95 + b"t}K\x01K\x01s\x92"
+    monkeypatch.setattr(pickles, "MAX_WORK", 101 + 95 + 50)
+    with pytest.raises(InputError, match="more than 246 steps"):
+        tree(tmp_path, code)
+    monkeypatch.setattr(pickles, "MAX_WORK", 2_000)
+    assert len(tree(tmp_path, code).args) == 96
+
+
+def test_tensors_say_what_they_are_without_being_read(tmp_path):
+    with open_checkpoint(save_zip(tmp_path / "c.pth", {"a": np.ones((2, 3), np.float16)})) as checkpoint:
+        assert repr(checkpoint.tree["a"]) == "TensorRef(shape=(2, 3), dtype=float16)"

@@ -179,3 +179,25 @@ def test_an_unreadable_identity_is_named(tmp_path, content):
     (tmp_path / "identity.json").write_text(content)
     with pytest.raises(InputError, match=r"identity.json (cannot be read|has schema)"):
         RecordWriter(tmp_path, IDENTITY)
+
+
+def test_a_folder_is_made_with_those_above_it(some, tmp_path):
+    folder = tmp_path / "a" / "b"
+    with RecordWriter(folder, IDENTITY, 12) as writer:
+        writer.append(some[1][:1])
+    assert sorted(path.name for path in folder.iterdir()) == ["identity.json", "part-00012.jsonl"]
+    assert json.loads((folder / "identity.json").read_text()) == {
+        "schema": "stvg_jax.records/1",
+        "identity": {"checkpoint": "1f3a", "clip": {"resolution": 420, "sizes": [1, 2]}},
+    }
+
+
+@pytest.mark.parametrize(
+    "changes", [{"frames": [3, 3]}, {"frames": [4, 3]}, {"frames": [3]}, {"boxes": [[1, 2, 3, 4]]}]
+)
+def test_frames_that_do_not_ascend_with_a_box_each_are_damage(changes):
+    record = Record.of(make_sample(), make_prediction(frames=[3, 4]))
+    fields = json.loads(record.to_line())
+    assert Record.from_line(json.dumps(fields)).prediction.frames.tolist() == [3, 4]
+    with pytest.raises(ValueError, match="frames must ascend, with one box each"):
+        Record.from_line(json.dumps(fields | changes))

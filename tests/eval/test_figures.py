@@ -53,6 +53,9 @@ def test_a_timeline_holds_intervals_beyond_the_sampled_part():
         (range(5, 105), [5, 20, 40, 60, 80, 104]),
         # 10 would touch the first one; 8 steps of 10 are not too many.
         (range(9, 90), [9, 20, 30, 40, 50, 60, 70, 80, 89]),
+        # 14 numbers of the same width would just fit: 10 frames of 130 are enough, 1 of 14 is not.
+        (range(131), [0, 20, 40, 60, 80, 100, 120, 130]),
+        (range(1, 16), [1, 4, 6, 8, 10, 12, 15]),
         (range(8), [0, 1, 2, 3, 4, 5, 6, 7]),
         (range(3), [0, 1, 2]),
         (range(1000), [0, 200, 400, 600, 800, 999]),

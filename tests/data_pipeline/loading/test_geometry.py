@@ -141,3 +141,16 @@ def test_sides_of_a_cut_are_those_of_the_released_configuration(resolution, plac
     view = training_view(stored, (1000, 1200), boxes, config, Extreme(place, longest))
     sides = np.round(np.array(expected) * stored)
     np.testing.assert_array_equal(view.part, [*(np.subtract(stored, sides) if longest else (0, 0)), *sides])
+
+
+def test_a_cut_of_a_tiny_picture_has_a_pixel():
+    """Two columns, of which both borders of the cut are nearest to the one in the middle."""
+
+    class Middle(Extreme):
+        def uniform(self, low, high):
+            return low if np.min(low) > 0 else (low + high) / 2
+
+    config = dataclasses.replace(CONFIG, resolution=420, size_crop=1.0, flip=0.0)
+    view = training_view((2, 2), (1000, 1400), np.array([[0.0, 0.0, 1.0, 1.0]]), config, Middle(2, False))
+    # Sides of 384 of 600 rows and of 840 columns: 0.36 to 1.64 of two rows and 0.54 to 1.46 of two columns.
+    assert view.part == (0, 1, 2, 1)

@@ -171,7 +171,8 @@ def _with(inputs, **changes):
 def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):
     others = dataclasses.replace(inputs.annotations, excluded=["7", "8"])
     changed = _with(inputs, annotations=others, unusable=1234)
-    _, text = evaluate(model, changed, tmp_path, Step())
+    _, text = evaluate(model, changed, tmp_path, Step(), pictures=0)
+    assert "<article" not in (tmp_path / "index.html").read_text()
     assert "Entries of the annotations that are left out: 2." in text
     assert "Samples left out because their video is missing or is another: 1,234." in text
 

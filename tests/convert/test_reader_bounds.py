@@ -244,3 +244,15 @@ def test_arguments_that_are_copied_are_work(tmp_path, monkeypatch):
 def test_tensors_say_what_they_are_without_being_read(tmp_path):
     with open_checkpoint(save_zip(tmp_path / "c.pth", {"a": np.ones((2, 3), np.float16)})) as checkpoint:
         assert repr(checkpoint.tree["a"]) == "TensorRef(shape=(2, 3), dtype=float16)"
+
+
+def test_sizes_and_bytes_spelled_as_text_are_work(tmp_path, monkeypatch):
+    """A step for each size, and one for 64 letters; the rest of both pickles takes 200 steps at most."""
+    sizes = b"ctorch\nSize\n(" + b"K\x01" * 90 + b"t\x85R"
+    text = b"c_codecs\nencode\nX" + struct.pack("<I", 64_000) + b"x" * 64_000 + b"\x85R"
+    for code, least, value in ((sizes, 180, (1,) * 90), (text, 1_000, b"x" * 64_000)):
+        monkeypatch.setattr(pickles, "MAX_WORK", least)
+        with pytest.raises(InputError, match=f"more than {least:,} steps"):
+            tree(tmp_path, code)
+        monkeypatch.setattr(pickles, "MAX_WORK", least + 200)
+        assert tree(tmp_path, code) == value

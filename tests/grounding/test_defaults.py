@@ -86,6 +86,8 @@ def test_defaults(name):
     built = build(family.config, config, "config.model")
     assert built.reads_subject == READS_SUBJECT[name]
     assert built.words == WORDS[name]
+    # Of the parts of one model alone, those of the target-aware queries have a learning rate of their own.
+    assert [group for _, group in built.own_groups] == (["target_queries"] if name == "ta_stvg" else [])
 
 
 def test_the_models_and_those_that_give_tubes():

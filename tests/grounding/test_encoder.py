@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.encoder import CrossModalEncoder, TransformerConfig, join_masks
+from stvg_jax.grounding.encoder import CrossModalEncoder, EncodedVideo, TransformerConfig, join_masks
 from stvg_jax.grounding.types import VideoFeatures
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.positions import image_positions
 from stvg_jax.tree import unflatten
+from tests.tiny import apply
 
 B, T, H, W, L, WIDTH = 2, 3, 2, 3, 4, 8
 RNG = np.random.default_rng(0)
@@ -29,7 +30,7 @@ def encode(video: VideoFeatures, text_valid=None, **changes):
     config = TransformerConfig(width=WIDTH, heads=2, hidden=16, **{"encoder_layers": 0} | changes)
     module = PureModule(CrossModalEncoder(config, dtype=np.float32))
     parameters = initialize(unflatten(module.declarations), seed=0)
-    return module.apply(parameters, lambda encoder: encoder(video, TEXT, text_valid))
+    return EncodedVideo(**apply(module, parameters, lambda encoder, *a: vars(encoder(*a)), video, TEXT, text_valid))
 
 
 def normed(x: np.ndarray) -> np.ndarray:
@@ -60,7 +61,8 @@ def test_means_are_over_real_tokens():
     # One row of two columns is real in the second video.
     grid = np.array([[True] * 6, [True, True, False, False, False, False]])
     np.testing.assert_array_equal(encoded.grid_valid, grid)
-    assert encoded.text_valid is TEXT_VALID and encoded.frames_valid is frames_valid
+    np.testing.assert_array_equal(encoded.text_valid, TEXT_VALID)
+    np.testing.assert_array_equal(encoded.frames_valid, frames_valid)
     every = np.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
     valid = np.concatenate([grid, TEXT_VALID, grid], axis=1)
     for row in range(B):

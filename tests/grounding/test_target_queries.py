@@ -110,26 +110,18 @@ def test_what_a_kind_of_query_has(queries, samples, activates):
 
 
 def test_classifiers_teach_neither_the_encoder_nor_the_text():
-    """As released: their inputs are taken as they are, and only their own parameters learn."""
+    """As released: their inputs are taken as they are."""
     module, parameters = tiny()
     rng = np.random.default_rng(0)
-
-    def encoded(tokens, text):
-        return EncodedVideo(tokens, text, tokens, tokens[:, :, 0], jnp.zeros((1, 4, 32)), None, None, None)
-
-    def total(own, tokens, text):
-        def call(m):
-            video = encoded(tokens, text)
-            (activation, words), (_, verbs) = m.target_queries.activate(video)
-            motion, appearance = m.target_queries.sample(video)
-            return sum(x.sum() for x in (activation, words, verbs, motion, appearance))
-
-        return module.apply(parameters | {"target_queries": own}, call)
-
     tokens, text = (rng.standard_normal((1, 2, n, 32)).astype(np.float32) for n in (4, 3))
-    gradient = jax.jit(jax.grad(total, argnums=(0, 1, 2)), compiler_options={"xla_backend_optimization_level": 0})(
-        parameters["target_queries"], tokens, text
-    )
-    assert not np.any(gradient[1]) and not np.any(gradient[2])
-    heads = {name: np.abs(part["head"]["decoder"]["kernel"]).max() for name, part in gradient[0].items()}
-    assert len(heads) == 4 and min(heads.values()) > 0
+
+    def look(m, tokens, text):
+        def classify(tokens, text):
+            video = EncodedVideo(tokens, text, tokens, tokens[:, :, 0], jnp.zeros((1, 4, 32)), None, None, None)
+            return m.target_queries.activate(video), m.target_queries.sample(video)
+
+        return jax.jvp(classify, (tokens, text), (tokens, text))
+
+    values, changes = apply(module, parameters, look, tokens, text)
+    assert all(np.any(value) for value in jax.tree.leaves(values))
+    assert not any(np.any(change) for change in jax.tree.leaves(changes))

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
@@ -42,7 +41,7 @@ class Parts(PureModule):
     """A model that answers the same whatever it sees, and what it was called with."""
 
     def __init__(self):
-        self.called = []
+        self.called, self.answer = [], object()
 
     def apply(self, parameters, call):
         self.called.append(parameters)
@@ -50,8 +49,7 @@ class Parts(PureModule):
 
     def predict_to_train(self, batch, truth, *, rngs):
         self.called += [batch, truth, rngs]
-        ones = jnp.ones((2, B, T))
-        return GroundingOutput(jnp.full((2, B, T, 4), 0.25), jnp.stack([ones, -ones], -1), 2 * ones)
+        return self.answer
 
 
 def test_a_batch_becomes_inputs_targets_and_counts():
@@ -72,22 +70,28 @@ def test_a_batch_becomes_inputs_targets_and_counts():
     assert (float(task.count(first).videos), float(task.count(first).boxes)) == (2, 3)
 
 
+class Terms:
+    """Two terms of a loss, the first of two layers, and their weights."""
+
+    near, far = 2.0, 3.0
+
+    def terms(self, output, targets, counts):
+        self.called = output, targets, counts
+        return {"near": jnp.array([1.0, 4.0]), "far": jnp.array(7.0)}
+
+
 @pytest.mark.parametrize("key", [None, jax.random.key(3)])
 def test_the_loss_is_the_weighted_sum_of_what_the_model_is_told(key):
-    module = Parts()
-    task = GroundingTask(module, LossConfig(box_l1=2.0, start_end=3.0, actioness=5.0, box_giou=7.0))
-    inputs, targets = task.prepare({name: jnp.asarray(value) for name, value in training_batch().items()})
-    total, terms = task.loss({"p": 1}, inputs, targets, key=key)
+    module, losses = Parts(), Terms()
+    inputs, targets = GroundingTask(module).prepare({name: jnp.asarray(v) for name, v in training_batch().items()})
+    total, terms = GroundingTask(module, losses).loss({"p": 1}, inputs, targets, "counts", key)
     parameters, batch, truth, rngs = module.called
     assert parameters == {"p": 1} and batch is inputs
     assert truth.in_tube is targets.in_tube and truth.boxes_cxcywh is targets.boxes_cxcywh
     assert rngs is None if key is None else isinstance(rngs, DropoutKeys)
-    weights = {"box_l1": 2.0, "start_end": 3.0, "actioness": 5.0, "box_giou": 7.0}
-    np.testing.assert_allclose(total, sum(weights[name] * value.sum() for name, value in terms.items()), rtol=1e-6)
-    # Two boxes of one video, each four quarters away from the truth.
-    np.testing.assert_allclose(terms["box_l1"], [1.0, 1.0])
-    halves = GroundingTask(module, task.losses).loss({}, inputs, targets, task.count(training_batch()))[1]
-    assert {name: value.tolist() for name, value in halves.items()} == {n: v.tolist() for n, v in terms.items()}
+    assert losses.called == (module.answer, targets, "counts")
+    assert float(total) == 2 * (1 + 4) + 3 * 7
+    assert {name: value.tolist() for name, value in terms.items()} == {"near": [1, 4], "far": 7}
 
 
 def test_boxes_outside_the_tube_are_finite():

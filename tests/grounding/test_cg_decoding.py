@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -99,12 +100,31 @@ def test_both_decoders_guided_by_exact_boxes():
     assert_numbers(apply(module, parameters, lambda m, *a: m.ground(*a), *padded(VIDEO, IDS)), BOTH_DECODERS)
 
 
-def test_the_truth_chooses_the_context_in_training():
-    def train(m, video, ids, truth):
-        m.encode_video = lambda *args, **options: video
+def train(m, video, ids, truth=None):
+    """What the losses are computed of, and how it changes where the head of the boxes adds a little to each number."""
+    head, added = m.box_head, [None]
+    m.encode_video = lambda *args, **options: video
+    m.box_head = lambda queries: head(queries) + added[0]
+
+    def answer(shift):
+        added[0] = shift
         return m.predict_to_train(GroundingBatch(jnp.zeros((B, T, 64, 64, 3)), ids), truth, rngs=None)
 
-    assert_numbers(apply(*model(), train, VIDEO, IDS, TRUTH), TRAINING)
+    return jax.jvp(answer, (jnp.zeros(4),), (jnp.ones(4),))
+
+
+def assert_no_layer_learns_from_another(output, changes):
+    """A layer's boxes are given to the next, and to the context, as they are."""
+    boxes = output.boxes_cxcywh
+    np.testing.assert_allclose(changes.boxes_cxcywh, boxes * (1 - boxes), atol=1e-6)
+    others = [getattr(changes, name) for name in ("start_end_logits", "actioness_logits", "confidences")]
+    assert not any(np.any(change) for change in others if change is not None)
+
+
+def test_the_truth_chooses_the_context_in_training():
+    output, changes = apply(*model(), train, VIDEO, IDS, TRUTH)
+    assert_numbers(output, TRAINING)
+    assert_no_layer_learns_from_another(output, changes)
 
 
 def test_queries_without_context_stay_as_they_are():

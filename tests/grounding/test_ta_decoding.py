@@ -5,11 +5,16 @@ That the numbers are right is told by `test_goldens`, which takes the whole mode
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 
-from stvg_jax.grounding.types import GroundingBatch
-from tests.grounding.test_cg_decoding import IDS, VIDEO, B, T, padded
+from tests.grounding.test_cg_decoding import (
+    IDS,
+    VIDEO,
+    T,
+    assert_no_layer_learns_from_another,
+    padded,
+    train,
+)
 from tests.tiny import apply, tiny
 
 # Between the scores of the frames: some of each video make the queries of a pass, and some do not.
@@ -65,10 +70,6 @@ def test_two_passes_over_a_padded_batch():
 
 
 def test_one_pass_in_training():
-    def train(m, video, ids):
-        m.encode_video = lambda *args, **options: video
-        return m.predict_to_train(GroundingBatch(jnp.zeros((B, T, 64, 64, 3)), ids), None, rngs=None)
-
     expected = SAMPLING | {
         "boxes_cxcywh": [[-0.49641, -0.53684], [-0.36105, -0.30786]],
         "start_end_logits": [[-0.9948, 0.93386], [-1.82479, 0.5363]],
@@ -76,7 +77,9 @@ def test_one_pass_in_training():
         "appearance_attribute_logits": [2.67749, 2.90343],
         "motion_attribute_logits": [1.2017, -9.90626],
     }
-    assert_numbers(run(train, VIDEO, IDS), expected)
+    output, changes = run(train, VIDEO, IDS)
+    assert_numbers(output, expected)
+    assert_no_layer_learns_from_another(output, changes)
 
 
 def test_activation_alone_keeps_every_frame():

@@ -256,3 +256,23 @@ def test_sizes_and_bytes_spelled_as_text_are_work(tmp_path, monkeypatch):
             tree(tmp_path, code)
         monkeypatch.setattr(pickles, "MAX_WORK", least + 200)
         assert tree(tmp_path, code) == value
+
+
+def test_a_storage_that_is_part_of_another(tmp_path):
+    """Six of ten numbers from the third on, as PyTorch 1 wrote them, and a tensor that begins with their second."""
+    base = np.arange(10, dtype=np.float32)
+    part = ("storage", Name("torch.FloatStorage"), "0", "cpu", 10, ("view", 2, 6))
+    whole = (*part[:5], None)
+    content = {"part": tensor_code(part, 1, (2, 2), (2, 1)), "whole": tensor_code(whole, 8, (2,), (1,))}
+    with open_checkpoint(save_zip(tmp_path / "c.pth", content, replace={"data/0": base.tobytes()})) as checkpoint:
+        np.testing.assert_array_equal(checkpoint.tree["part"].read(), [[3, 4], [5, 6]])
+        np.testing.assert_array_equal(checkpoint.tree["whole"].read(), [8, 9])
+    beyond = {"part": tensor_code(part, 6, (1,), (1,))}
+    with pytest.raises(InputError):
+        open_checkpoint(save_zip(tmp_path / "d.pth", beyond, replace={"data/0": base.tobytes()}))
+
+
+@pytest.mark.parametrize(("state", "args"), [(b"N", ()), (b"K\x05", (5,))])
+def test_old_objects_are_made_of_their_state(tmp_path, state, args):
+    found = tree(tmp_path, b"ccopy_reg\n_reconstructor\n(ca\nB\nc__builtin__\nobject\n" + state + b"tR")
+    assert (found.name, found.args) == ("a.B", args)

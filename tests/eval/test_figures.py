@@ -89,6 +89,7 @@ def test_scores_are_curves_with_a_legend_in_their_colours():
     # The names are elements, not text that looks like some.
     assert len(figure.all("span", "actioness")) == len(figure.all("span", "sampling")) == 1
     assert {"actioness", "sampling score"} <= set(figure.text)
+    assert [row["height"] for row in figure.all("svg") if "aria-hidden" in row] == ["16", "16", "48", "20"]
     (plot,) = [svg for svg in figure.all("svg") if "viewbox" in svg]
     assert (plot["viewbox"], plot["preserveaspectratio"], plot["height"]) == ("0 0 100 100", "none", "48")
 

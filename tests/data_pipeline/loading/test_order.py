@@ -63,6 +63,13 @@ def test_generators_of_different_uses_give_different_numbers():
     assert drawn[0, 0, 1, 1] == draws.generator(0, 0, 1, 1).integers(0, 2**62, 4).tolist()
 
 
+def test_numbers_are_those_of_a_key_and_a_counter():
+    """Of seed and epoch, and of sample and purpose; the lower half counts the numbers."""
+    expected = np.random.Philox(key=[5, 6], counter=[0, 0, 7, draws.CLIP]).random_raw(8)
+    np.testing.assert_array_equal(draws.generator(5, 6, draws.CLIP, 7).bit_generator.random_raw(8), expected)
+    assert (draws.ORDER, draws.CLIP) == (0, 1)
+
+
 def test_what_belongs_to_no_sample_is_drawn_as_for_the_first():
     alone, first = draws.generator(5, 6, draws.ORDER), draws.generator(5, 6, draws.ORDER, 0)
     assert alone.integers(0, 2**62, 4).tolist() == first.integers(0, 2**62, 4).tolist()

@@ -114,7 +114,8 @@ def test_unknown_models_are_named_beside_the_known(call):
         call("stcat")
 
 
-def test_backbones_with_features_of_other_sizes_are_refused():
-    resnet = default_config("ta_stvg")["resnet"] | {"blocks": (3, 4, 6)}
+@pytest.mark.parametrize("name", OWN)
+def test_backbones_with_features_of_other_sizes_are_refused(name):
+    resnet = default_config(name)["resnet"] | {"blocks": (3, 4, 6)}
     with pytest.raises(InputError, match="features of resnet lie 16 pixels apart, those of swin 32"):
-        make_model("ta_stvg", {"resnet": resnet}, "float32")
+        make_model(name, {"resnet": resnet}, "float32")

@@ -161,6 +161,20 @@ def test_each_backbone_is_told_what_is_real(frames_valid, sizes, clips, grid):
 
 
 @pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_video_backbone_learns_nothing(frozen):
+    module, parameters = tiny(frozen_backbones=frozen)
+    width = module.declarations["motion_projection/kernel"].shape[0]
+
+    def encode(m):
+        m.swin = lambda frames, sizes, *, rngs: frames[..., :1] * jnp.ones(width)
+        return jax.value_and_grad(lambda frames: m.encode_motion(frames).sum())(jnp.ones((1, 1, 2, 2, 3)))
+
+    motion, gradient = module.apply(parameters, encode)
+    assert motion != 0
+    assert np.any(gradient) != frozen
+
+
+@pytest.mark.parametrize("frozen", [True, False])
 def test_groups_of_learning_rates(frozen):
     groups = assign_groups(tiny()[0].declarations, learning_rate_rules(TASTVGConfig(frozen_backbones=frozen)))
     expected = {

@@ -69,7 +69,7 @@ def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dic
 
 
 def learn(task: GroundingTask, parameters: dict, batch: GroundingBatch, targets: GroundingTargets, steps: int):
-    """Trains on one batch: (loss, (terms, uses)) before every step, and the gradients of the last."""
+    """Trains on one batch: (loss, terms) before every step, and the gradients of the last."""
     optimizer = optax.adam(3e-3)
 
     @jax.jit
@@ -80,6 +80,6 @@ def learn(task: GroundingTask, parameters: dict, batch: GroundingBatch, targets:
 
     state, losses = optimizer.init(parameters), []
     for _ in range(steps):
-        parameters, state, loss, gradients = step(parameters, state)
-        losses.append(loss)
+        parameters, state, (loss, (terms, _)), gradients = step(parameters, state)
+        losses.append((loss, terms))
     return losses, gradients

@@ -2,7 +2,7 @@
 
 from stvg_jax.eval.metrics import Summary
 from stvg_jax.eval.published import MEASURES
-from stvg_jax.eval.table import Table, given_interval_table, results_table
+from stvg_jax.eval.table import CONVENTION, Table, given_interval_table, results_table
 
 TABLE = Table(
     title="A & B",
@@ -70,7 +70,7 @@ def test_kinds_that_no_benchmark_knows_stand_behind_its_own():
     assert table.rows[-1] == ("mine", *["50.0"] * 4, *["12.5"] * 4)
     assert table.rows[0][5:] == ("-",) * 4
     assert table.ours == 1
-    assert table.notes == ()
+    assert table.notes == (CONVENTION,)
 
 
 def test_boxes_alone_are_all_ours():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +43,7 @@ class Parts(PureModule):
     """A model that answers the same whatever it sees, and what it was called with."""
 
     def __init__(self):
-        self.called, self.answer = [], object()
+        self.called, self.answer = [], types.SimpleNamespace(uses={"context": jnp.array([True, True])})
 
     def apply(self, parameters, call):
         self.called.append(parameters)
@@ -84,7 +86,7 @@ class Terms:
 def test_the_loss_is_the_weighted_sum_of_what_the_model_is_told(key):
     module, losses = Parts(), Terms()
     inputs, targets = GroundingTask(module).prepare({name: jnp.asarray(v) for name, v in training_batch().items()})
-    total, terms = GroundingTask(module, losses).loss({"p": 1}, inputs, targets, "counts", key)
+    total, (terms, uses) = GroundingTask(module, losses).loss({"p": 1}, inputs, targets, "counts", key)
     parameters, batch, truth, rngs = module.called
     assert parameters == {"p": 1} and batch is inputs
     assert truth.in_tube is targets.in_tube and truth.boxes_cxcywh is targets.boxes_cxcywh
@@ -92,6 +94,8 @@ def test_the_loss_is_the_weighted_sum_of_what_the_model_is_told(key):
     assert losses.called == (module.answer, targets, "counts")
     assert float(total) == 2 * (1 + 4) + 3 * 7
     assert {name: value.tolist() for name, value in terms.items()} == {"near": [1, 4], "far": 7}
+    # Of two videos that used it one fills up the batch.
+    assert {use: int(count) for use, count in uses.items()} == {"context": 1}
 
 
 def test_boxes_outside_the_tube_are_finite():

@@ -157,3 +157,28 @@ def test_the_hub_is_asked_when_the_cache_has_nothing(tmp_path, no_hub, monkeypat
     monkeypatch.setattr("convert.tokenizer._hub_answers", lambda: True)
     assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
     assert asked[-1] == ("roberta-base", "tokenizer.json", False)
+
+
+def test_a_hub_that_answers_is_asked_and_one_that_does_not_is_not(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    size = write_byte_tokenizer(tmp_path / "there")
+    asked, answers = [], iter([True, False])
+
+    def download(name, file, *, local_files_only):
+        asked.append(local_files_only)
+        if local_files_only:
+            raise FileNotFoundError(file)
+        return str(tmp_path / "there" / file)
+
+    class Session:
+        def head(self, url, timeout):
+            if not next(answers):
+                raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub.utils, "get_session", Session)
+    assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
+    with pytest.raises(InputError, match="by --tokenizer DIR"):
+        save_tokenizer(None, tmp_path / "other", size)
+    assert asked.count(False) == 1

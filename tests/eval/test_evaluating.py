@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -60,9 +61,23 @@ class Step:
         return {name: jnp.asarray(value, jnp.float32) for name, value in rows.items()}
 
 
-def evaluate(model, inputs, out, step, **options):
+class Bars(Silent):
+    """Keeps what each bar begins with, and how far it comes."""
+
+    def __init__(self):
+        self.bars = []
+
+    @contextlib.contextmanager
+    def bar(self, *begins):
+        steps = []
+        yield steps.append
+        self.bars.append((begins, sum(steps)))
+
+
+def evaluate(model, inputs, out, step, progress=None, **options):
     settings = EvalConfig(**{"benchmark": "hcstvg1", "pictures": 1} | options)
-    return runner.evaluate(model, inputs, settings, out, mesh=make_mesh(), progress=Silent(), step=step, examples=2)
+    progress = progress or Silent()
+    return runner.evaluate(model, inputs, settings, out, mesh=make_mesh(), progress=progress, step=step, examples=2)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +157,10 @@ def test_what_is_missing_is_asked(done, model, inputs, tmp_path):
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "part-00000.jsonl").write_text("".join(records[:2]))
     (tmp_path / "records" / "identity.json").write_text((out / "records" / "identity.json").read_text())
-    step = Step()
-    assert evaluate(model, inputs, tmp_path, step)[0].metrics == score.metrics
+    step, progress = Step(), Bars()
+    assert evaluate(model, inputs, tmp_path, step, progress)[0].metrics == score.metrics
     assert len(step.batches) == SAMPLES - 2
+    assert progress.bars == [(("evaluating", SAMPLES, "sample", 2), SAMPLES - 2)]
 
 
 def test_the_identity_tells_what_decides_an_answer(done, model, inputs):

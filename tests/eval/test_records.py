@@ -201,3 +201,11 @@ def test_frames_that_do_not_ascend_with_a_box_each_are_damage(changes):
     assert Record.from_line(json.dumps(fields)).prediction.frames.tolist() == [3, 4]
     with pytest.raises(ValueError, match="frames must ascend, with one box each"):
         Record.from_line(json.dumps(fields | changes))
+
+
+def test_what_append_returned_from_is_on_the_disk(some, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    with RecordWriter(tmp_path, IDENTITY) as writer:
+        writer.append(some[1][:2])
+        assert synced[-1:] == [(tmp_path / "part-00000.jsonl").stat().st_size]

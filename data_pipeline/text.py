@@ -8,7 +8,7 @@ import unicodedata
 from stvg_jax.characters import has_surrogate
 from stvg_jax.errors import InputError, quoted
 
-_WORD = re.compile(r"\w*[A-Za-z]\w*")
+_RUN, _LETTER = re.compile(r"\w+"), re.compile("[A-Za-z]")
 # Before normalisation, which makes a space and an accent of some of them.
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u02bc\u2018\u201b\u2032\u00b4`", "'"))
 _HYPHEN = re.compile("[\u2010\u2011\u2212]|(?<=\\w)[\u2012\u2013](?=\\w)")
@@ -28,6 +28,14 @@ def plain(sentence: str) -> str:
     kinds = [unicodedata.category(character) for character in text]
     text = "".join(" " if k in _SPACES else c for c, k in zip(text, kinds, strict=True) if k != _INVISIBLE)
     return _HYPHEN.sub("-", text)
+
+
+def english_words(text: str) -> list[str]:
+    """Runs of letters and digits with an English letter among them, as the released code takes them for words.
+
+    One expression for both would try every place within a long run of digits against the rest of it.
+    """
+    return [run for run in _RUN.findall(text) if _LETTER.search(run)]
 
 
 def check_text(text: str, what: str) -> None:
@@ -62,13 +70,13 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
             character.
     """
     check_text(sentence, "the sentence")
-    if not _WORD.search(sentence):
+    if not _LETTER.search(sentence):
         raise InputError(f"the sentence {quoted(sentence)} has no English word in it; describe what to look for")
     if subject is not None:
         check_text(subject, "the subject")
     if subject is not None and not subject.strip():
         raise InputError("the subject is empty; give the words that name the target, or leave it to be found")
     if rule == "vidstg":
-        sentence = " ".join(_WORD.findall(sentence))
+        sentence = " ".join(english_words(sentence))
     sentence = sentence.lower()
     return sentence if subject is None else f"{subject} {sentence}"

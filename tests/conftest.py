@@ -9,6 +9,13 @@ import pytest
 jax.config.update("jax_default_matmul_precision", "highest")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Compiled programs of a file's tests are of no use to others, and would fill gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def released_parameters():
     """The stand-in for a released TA-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""

@@ -152,7 +152,7 @@ FAILURES = {
     "def get_config(:\n": "line 1: SyntaxError: invalid syntax",
     "\n\nimport nowhere_at_all\n": "line 3: ModuleNotFoundError: No module named 'nowhere_at_all'",
     "raise SystemExit(3)\n": "line 1: SystemExit: 3",
-    "import sys\nsys.exit('no \\x1b[31mred')\n": r"line 2: SystemExit: 'no \x1b[31mred'",
+    "import sys\nsys.exit('no \\x1b[31mred')\n": r"line 2: SystemExit: no \x1b[31mred",
     "def get_config(arg=''):\n    return {}['data']\n": "line 2: KeyError: 'data'",
     "def get_config():\n    return 1\n": "get_config() takes 0 positional arguments but 1 was given",
     "def get_config(arg):\n    return get_config(arg)\n": "line 2: RecursionError: maximum recursion depth exceeded",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ import numpy as np
 from data_pipeline.annotations.fields import Fields
 from data_pipeline.annotations.json_files import JsonFile
 from data_pipeline.annotations.trajectories import box_row
+from data_pipeline.text import english_words
 from stvg_jax.characters import has_surrogate, without_surrogates
 from stvg_jax.errors import InputError, quoted
 from stvg_jax.json_files import read_json
 
 _KINDS = {"captions": "declarative", "questions": "interrogative"}
 _MERGED_KINDS = {"declar": "declarative", "inter": "interrogative"}
-_WORD = re.compile(r"\w*[a-z]\w*")
 
 
 @dataclasses.dataclass(eq=False)
@@ -70,7 +69,7 @@ def clean_sentence(description: str, replacements: Mapping[str, str] | None = No
         description: as in the file.
         replacements: word -> what to write for it, several words or none too; see `read_replacements`.
     """
-    words = _WORD.findall(description.lower())
+    words = english_words(description.lower())
     if replacements:
         words = [word for word in (replacements.get(word, word) for word in words) if word]
     return " ".join(words)

@@ -1,7 +1,7 @@
 import pytest
 
 from data_pipeline.annotations.attributes import attribute_words
-from data_pipeline.text import model_text, plain
+from data_pipeline.text import english_words, model_text, plain
 from stvg_jax.errors import InputError
 
 
@@ -15,6 +15,12 @@ def test_attribute_words_see_through_unusual_hyphens_and_spaces():
     usual = attribute_words("The man in the red T-shirt and blue jeans sits down.")
     assert attribute_words("The\u00a0man in the red T\u2011shirt and\u200b blue jeans sits\u3000down.") == usual
     assert "t-shirt" in usual[0] and "sit" in usual[1]
+
+
+def test_english_words_take_linear_time():
+    assert english_words("A2 42, T\u00e9-shirt \u4e00 _x 7_") == ["A2", "T\u00e9", "shirt", "_x"]
+    # Of a million digits: over an hour, if every place among them were tried.
+    assert english_words("4" * 1_000_000 + " b") == ["b"]
 
 
 def test_the_model_s_text():

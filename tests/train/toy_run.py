@@ -83,6 +83,7 @@ def train(args: argparse.Namespace) -> int:
         first = int(state["step"])
         assert extra["seen"] == 3 * first
         print("from", first, flush=True)
+        workdir.begin()
         for number in range(first, args.steps):
             # Of the (seed, step) alone, as batches are.
             data = np.random.default_rng((5, number)).normal() if number != args.nan_at else np.nan

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.json_files import parse_json
+
+_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"\}')
+# The same in a line in which the seal itself is damaged.
+_LIKE_A_SEAL = re.compile(rb', "[^"]{5}": "[^"]{8}"\}$')
 
 
 @contextlib.contextmanager
@@ -32,6 +39,12 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         partial.unlink(missing_ok=True)
 
 
+def sealed_line(record: Mapping[str, Any]) -> str:
+    """A line of JSON: an object with at least one key, and as its last entry the CRC-32 of the object's own text."""
+    text = json.dumps(record)
+    return f'{text[:-1]}, "crc32": "{zlib.crc32(text.encode()):08x}"}}\n'
+
+
 def read_json_lines(
     path: Path,
     kinds: Mapping[str, type | tuple[type, ...]],
@@ -39,13 +52,13 @@ def read_json_lines(
     others: type | tuple[type, ...] = object,
     may_be_cut: bool = False,
 ) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines.
+    """The objects in a file of JSON lines, each by `sealed_line`; files of earlier versions have no seals at all.
 
     Args:
         path: of the file; one that is not there has no lines.
         kinds: keys that every object has, with the types of their values.
         others: types of the values of other keys.
-        may_be_cut: leaves out a last line without its end, which a kill has cut short.
+        may_be_cut: leaves out a last line that a kill has cut short.
 
     Raises:
         InputError: a line is damaged, with its number.
@@ -55,12 +68,13 @@ def read_json_lines(
     except FileNotFoundError:
         return []
     last = lines.pop()
-    if last and not may_be_cut:
+    if last and (not may_be_cut or _SEAL.search(last)):
         lines.append(last)
+    sealed = any(map(_SEAL.search, lines))
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            record = parse_json(line)
+            record = parse_json(_unsealed(line, sealed))
             check_kinds(record, kinds, others)
         except ValueError as error:
             raise InputError(
@@ -69,6 +83,19 @@ def read_json_lines(
             ) from error
         records.append(record)
     return records
+
+
+def _unsealed(line: bytes, sealed: bool) -> bytes:
+    """The text of a line's object; ValueError where the seal does not fit, or is missing though others have one."""
+    seals = list(_SEAL.finditer(line))
+    if seals and seals[-1].end() == len(line):
+        text = line[: seals[-1].start()] + b"}"
+        if zlib.crc32(text) != int(seals[-1][1], 16):
+            raise ValueError("its checksum does not fit")
+        return text
+    if sealed or _LIKE_A_SEAL.search(line):
+        raise ValueError("it does not end in its checksum")
+    return line
 
 
 def check_kinds(

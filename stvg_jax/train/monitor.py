@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.files import read_json_lines, whole_file
+from stvg_jax.files import read_json_lines, sealed_line, whole_file
 
 METRICS = "metrics.jsonl"
 
@@ -71,7 +70,7 @@ class Monitor:
         """Writes scalars without a line for people."""
         if self._writer is not None:
             self._writer.write_scalars(step, scalars)
-            self._lines.write(json.dumps({"step": step, **scalars}) + "\n")
+            self._lines.write(sealed_line({"step": step, **scalars}))
             self._lines.flush()
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
@@ -108,7 +107,7 @@ def _drop_later(folder: Path, step: int) -> None:
     """Keeps the metrics up to `step`; a run that died may have gone further than its checkpoint."""
     kept = [line for line in read_metrics(folder) if line["step"] <= step]
     with whole_file(folder / METRICS) as file:
-        file.writelines(json.dumps(line) + "\n" for line in kept)
+        file.writelines(map(sealed_line, kept))
 
 
 def _duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ from jax.experimental import multihost_utils
 
 import stvg_jax
 from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.files import check_kinds, read_json_lines, whole_file
+from stvg_jax.files import check_kinds, read_json_lines, sealed_line, whole_file
 from stvg_jax.json_files import parse_json
 from stvg_jax.locks import FolderLock, HeldElsewhere, holder_of
 
@@ -205,7 +205,7 @@ class Workdir:
         # With the earlier ones anew: a kill during an append would leave half a line. And before the configuration,
         # whose name alone could be anybody's.
         with whole_file(self.path / _STARTS) as file:
-            file.writelines(json.dumps(line) + "\n" for line in [*starts, record])
+            file.writelines(map(sealed_line, [*starts, record]))
         with whole_file(self.config) as file:
             json.dump(self._new, file, indent=1)
 

@@ -1,0 +1,46 @@
+"""Files of JSON lines: every changed bit is told with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from stvg_jax.errors import InputError
+from stvg_jax.files import read_json_lines, sealed_line
+
+RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0002}]
+
+
+def test_sealed_lines_are_json_and_are_read_without_their_seals(tmp_path):
+    (tmp_path / "a").write_text("".join(map(sealed_line, RECORDS)))
+    assert read_json_lines(tmp_path / "a", {"step": int}) == RECORDS
+    assert sealed_line(RECORDS[0]) == '{"step": 1, "loss": 2.5, "crc32": "2d8596d8"}\n'
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("may_be_cut", [False, True])
+def test_every_flipped_bit_is_told(tmp_path, count, may_be_cut):
+    path, whole = tmp_path / "a", "".join(map(sealed_line, RECORDS[:count])).encode()
+    for place in range(len(whole) * 8):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"^line [12] of .* is damaged: "):
+            read_json_lines(path, {"step": int}, may_be_cut=may_be_cut)
+
+
+def test_a_kill_cuts_the_last_line_short_and_nothing_else(tmp_path):
+    path, (first, last) = tmp_path / "a", map(sealed_line, RECORDS)
+    for length in range(len(last)):
+        path.write_text(first + last[:length])
+        # Without the line's end alone it is whole.
+        whole = RECORDS[: 1 + (length == len(last) - 1)]
+        assert read_json_lines(path, {}, may_be_cut=True) == whole, length
+
+
+def test_files_of_earlier_versions_have_no_seals(tmp_path):
+    old = '{"step": 1, "loss": 2.5}\n'
+    (tmp_path / "a").write_text(old)
+    assert read_json_lines(tmp_path / "a", {"step": int}) == RECORDS[:1]
+    (tmp_path / "a").write_text(sealed_line(RECORDS[1]) + old)
+    with pytest.raises(InputError, match=r"^line 2 of .* is damaged: it does not end in its checksum"):
+        read_json_lines(tmp_path / "a", {"step": int})

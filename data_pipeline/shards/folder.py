@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_pipeline.shards.entries import StoredVideo, seal, unseal
+from data_pipeline.shards.identity import make_identity
 from data_pipeline.shards.settings import Settings
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.files import check_kinds
@@ -95,6 +96,11 @@ class StoreFolder:
             _check_fields(content["settings"], Settings)
             settings = Settings(**content["settings"])
             videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
+            for name, entry in videos.items():
+                # None in stores of the first format; an entry of another video would vouch for that one's frames.
+                own = make_identity(name, entry.frames, entry.source_sha256, settings)
+                if entry.identity not in (None, own):
+                    raise ValueError(f"the entry of {quoted(name)} is of another video, or of other frames")
             return Manifest(settings, videos, {name: str(reason) for name, reason in content["failed"].items()})
         except _MADE_UP as error:
             raise InputError(

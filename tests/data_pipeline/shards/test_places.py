@@ -100,6 +100,17 @@ def test_the_frames_of_a_part_of_a_video_know_their_numbers(pairs, tmp_path):
         FrameStore(tmp_path / "s").read("a.mp4", [2])
 
 
+def test_an_entry_of_another_video_is_told(pair):
+    """Its seal is a checksum, which anybody can compute."""
+    manifest = json.loads((pair / "manifest.json").read_text())
+    del manifest["sha256"]
+    videos = manifest["videos"]
+    videos["a.mp4"], videos["b.mp4"] = videos["b.mp4"], videos["a.mp4"]
+    (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
+    with pytest.raises(InputError, match="the entry of 'a.mp4' is of another video, or of other frames"):
+        FrameStore(pair)
+
+
 @pytest.fixture
 def earlier(pair):
     """A store as the first version of the format left it."""

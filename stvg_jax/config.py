@@ -103,10 +103,11 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
     module = importlib.util.module_from_spec(spec)
     with _failures_told(path):
         spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
+        get_config = getattr(module, "get_config", None)
+    if get_config is None:
         raise InputError(f"configuration {path} has no function get_config")
     with _failures_told(path):
-        config = module.get_config(arg)
+        config = get_config(arg)
     if not isinstance(config, ml_collections.ConfigDict):
         raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
     with _failures_told(path):
@@ -120,11 +121,13 @@ def _failures_told(path: Path) -> Iterator[None]:
     """Turns whatever a configuration file raises into one line with the file, the line and the error."""
     try:
         yield
-    except (InputError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         place, file = f"configuration {path}", str(path.absolute())
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        if isinstance(error, InputError) and not lines:  # about the overrides, or what the file has given
+            raise
         if isinstance(error, SyntaxError) and error.lineno:
             other = error.filename not in (None, file)
             place += f", {error.filename}, line {error.lineno}" if other else f", line {error.lineno}"
@@ -132,7 +135,8 @@ def _failures_told(path: Path) -> Iterator[None]:
         else:
             place += f", line {lines[-1]}" if lines else ""
             text = _message(error)
-        raise InputError(f"{place}: {type(error).__name__}: {text}") from error
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise InputError(f"{place}: {kind}{text}") from error
 
 
 def _message(error: BaseException) -> str:

@@ -161,6 +161,8 @@ FAILURES = {
     ),
     "from ml_collections import ConfigDict, config_dict\ndef get_config(arg):\n"
     "    return ConfigDict({'a': config_dict.required_placeholder(int)})\n": "RequiredValueError: None value found",
+    "def __getattr__(name):\n    return {}[name]\n": "line 2: KeyError: 'get_config'",
+    "from stvg_jax.grounding.registry import get_family\n\nget_family('x')\n": "line 3: model 'x' is unknown",
     "get_config = 3\n": "TypeError: 'int' object is not callable",
     "class Odd(BaseException):\n    def __str__(self):\n        raise self\nraise Odd\n": "line 4: Odd: without a",
     "raise ValueError('a' * 10**6)\n": f"line 1: ValueError: '{'a' * 200}'...",

@@ -15,8 +15,8 @@ from av.sidedata.sidedata import SideDataContainer, Type
 
 from stvg_jax.errors import InputError, first_line
 
-# Fewer degrees off a quarter turn are taken for rounding, as in the ffmpeg program.
-_ROUNDING_DEGREES = 1.0
+# Fewer degrees off a quarter turn are taken for rounding: the ffmpeg program rounds to whole ones.
+_ROUNDING_DEGREES = 0.5
 # By turn and mirror: ffmpeg's filters. They run before the conversion to RGB, which interpolates colours, so that
 # turning the converted picture would give other values.
 _FILTERS = {

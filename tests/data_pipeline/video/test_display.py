@@ -75,6 +75,7 @@ HALF = round(ONE * 0.5**0.5)
         (ONE, 0, ONE // 2, ONE),
         (ONE, ONE // 2, 0, ONE),
         (0, ONE, 0, 0),
+        (ONE, 1000, -1000, ONE),
         (ONE, 0, 0, ONE, 1 << 20, 0),
     ],
 )

@@ -24,6 +24,8 @@ from stvg_jax.errors import InputError
 _SEEK_MARGIN = 8
 # So many frames at the start must come as the packets' times say before these are believed.
 _FRAMES_TRIED = 4
+# Their decoder, on several threads, predicts from pictures of before a seek, and shows those as good.
+_SINGLE_THREADED = {"theora", "vp3", "vp4"}
 _LONGEST_SEC = 100 * 366 * 86400
 
 
@@ -157,7 +159,7 @@ class PyAVReader(VideoReader):
         seek = self._can_seek() and key >= 0
         if self._session is None or not seek:
             self.close()
-            threads = self._caution < 2 and self._limit is None
+            threads = self._caution < 2 and self._limit is None and self._packets.codec not in _SINGLE_THREADED
             self._session = Session(self._path, self._packets, threads, self._limit)
         if seek:
             self._session.seek(int(self._table.pts[key]))

@@ -164,3 +164,14 @@ def test_shows_what_the_ffmpeg_program_shows(folder, name):
     with open_video(path) as reader:
         middle = len(expected) // 2
         np.testing.assert_array_equal(reader.read([middle])[0], expected[middle])
+
+
+def test_theora_is_the_same_after_steps_back(tmp_path):
+    path = tmp_path / "a.ogv"
+    pattern = ["-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1"]
+    _run(*pattern, "-c:v", "libtheora", "-g", "12", path)
+    with open_video(path) as reader:
+        expected = reader.read(range(25))
+    with open_video(path) as reader:
+        for i in (8, 2, 18, 4, 18, 5, 18, 3):
+            np.testing.assert_array_equal(reader.read([i])[0], expected[i])

@@ -28,4 +28,6 @@ def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
     Raises:
         InputError: what is no path.
     """
-    return default_checkpoint() if checkpoint in (None, BUILTIN) else Path(check_path("checkpoint", checkpoint))
+    if checkpoint is None or (isinstance(checkpoint, str) and checkpoint == BUILTIN):
+        return default_checkpoint()
+    return Path(check_path("checkpoint", checkpoint))

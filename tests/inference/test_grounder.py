@@ -432,7 +432,7 @@ def test_unknown_dtype(checkpoint):
         Grounder.load(checkpoint, dtype=np.float32)
 
 
-@pytest.mark.parametrize("checkpoint", [5, "", b"checkpoints/ta"])
+@pytest.mark.parametrize("checkpoint", [5, "", b"checkpoints/ta", np.zeros(2)])
 def test_what_is_no_checkpoint(checkpoint):
     with pytest.raises(InputError, match="checkpoint .*: must be the path of a file or folder"):
         Grounder.load(checkpoint)

@@ -169,7 +169,7 @@ class Grounder:
         from data_pipeline.subject import find_subject
         from data_pipeline.text import model_text
 
-        if isinstance(sentences, str) or isinstance(subjects, str):
+        if not isinstance(sentences, (list, tuple)) or not isinstance(subjects, (list, tuple, type(None))):
             raise InputError("sentences and subjects must be lists of texts; put a single one into a list")
         subjects = [None] * len(sentences) if subjects is None else subjects
         if len(subjects) != len(sentences):

@@ -582,3 +582,9 @@ def decode(ids):
     assert ids[-1] == 2
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     return "".join(alphabet[i - 4] for i in ids[1:-1]).replace("Ġ", " ")
+
+
+@pytest.mark.parametrize("asked", [(5,), (None,), (["a"], 5), (np.array("a"),)])
+def test_sentences_and_subjects_are_lists(grounder, asked):
+    with pytest.raises(InputError, match="must be lists of texts"):
+        grounder.ask(*asked)

@@ -57,9 +57,12 @@ POLITE = _words("please kindly can could would will you")
 FOOTAGE = _words("video clip footage scene picture image shot film")
 SHOWING = _words("shows depicts features displays")
 # Words for a part of the video, before a clause with the target: "the moment (when) the dog jumps".
-MOMENTS = FOOTAGE - {"picture", "image"} | _words("moment instant time point part second minute segment section frame")
+_MOMENT = FOOTAGE - {"picture", "image"} | _words("moment instant time point part second minute segment section frame")
+MOMENTS = _MOMENT | {f"{word}s" for word in _MOMENT - {"footage"}}
 # What may stand before them.
-EXACT = _words("the a an this that exact very precise first last same next short")
+EXACT = _words(
+    "the a an this that exact very precise first last same next short all any both every each these those two"
+)
 # What may stand between "there" and the target: "there seems to be".
 EXISTING = _words("to seem seems appear exist exists live lives stand sit lie hang")
 COLOURS = _words(

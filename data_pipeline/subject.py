@@ -36,6 +36,8 @@ from stvg_jax.errors import InputError, quoted
 
 _CONTRACTED_IS = re.compile(r"\b(what|who|which|there|here|where|it|that|he|she)['’]s\b", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)['’](\w[^'’]*)['’](?!\w)")
+_CARDINALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DIGITS = {word: str(number) for number, word in enumerate(_CARDINALS, start=1)}
 _LETTER = r"[\w\u0300-\u036f]"
 _TOKEN = re.compile(rf"\b[Nn][or]\.(?=\s?\d)|#\d+|{_LETTER}+(?:['’/\-]{_LETTER}+)*(?:['’](?=\s))?|[^\w\s]")
 
@@ -55,12 +57,17 @@ def find_subject(sentence: str) -> str:
     tokens = _TOKEN.findall(_CONTRACTED_IS.sub(r"\1 is", sentence))
     if not any(is_word(t) for t in tokens):
         raise InputError(f"The sentence {quoted(sentence)} has no words; give one such as 'the man in red sits down'")
-    t = [token.lower().replace("’", "'") for token in tokens]
+    t = _with_digits([token.lower().replace("’", "'") for token in tokens])
     first = skip_openings(t)
     last = phrase_end(t, first)
     if last == first:
         first, last = _first_noun_phrase(t)
     return " ".join(_shorten(tokens[first:last], t[first:last]))
+
+
+def _with_digits(t: list[str]) -> list[str]:
+    """The words with a digit for that of "number seven", which tells one of several as "number 7" does."""
+    return [_DIGITS.get(w, w) if k and t[k - 1] == "number" else w for k, w in enumerate(t)]
 
 
 def _shorten(words: list[str], lower: list[str]) -> list[str]:

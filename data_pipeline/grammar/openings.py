@@ -116,6 +116,8 @@ def _moment_end(t: list[str], i: int) -> int:
         and _has_verb(t, j)
     ):
         return j  # "the moment player 7 shoots"
+    if at(t, j) in ("in", "of", "from") and at(t, j + 1) in ("the", "this") and at(t, j + 2) in FOOTAGE:
+        j += 3
     while is_adverb(at(t, j)) or at(t, j) == "right":  # "right before", "just as"
         j += 1
     if at(t, j) in PREPOSITIONS and at(t, j + 1) == "which":
@@ -147,7 +149,7 @@ def _imperative_end(t: list[str], i: int) -> int:
         j += 1
     if at(t, j) in ("when", "where", "how", "if") and starts_noun_phrase(t, j + 1):
         j += 1
-    return j if starts_noun_phrase(t, j) or at(t, j) in QUESTION else i
+    return j if starts_noun_phrase(t, j) or at(t, j) in QUESTION | MOMENTS else i
 
 
 def _comma_end(t: list[str], i: int) -> int:

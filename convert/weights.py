@@ -25,6 +25,8 @@ _IS_AVERAGE = re.compile(
     rf"(?<![a-zA-Z])({_AVERAGE}|model_?ema|ema_?model)(?![a-z])"
     r"|(?<![A-Z])(EMA|SWA|Ema|Swa|Avg|Averaged?|Polyak|Shadow)(?![a-z])"
 )
+# Plain weights that a moving average keeps within itself: ema-pytorch's `online_model`, the copy put back after a test.
+_IS_KEPT = re.compile(r"(?:^|\.)(?:online_model|backup|collected_params)(?:\.|$)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _is_average(path: str, tree: Any) -> bool:
             return first == "state_dict"
         if "current_model_state" in tree and "averaging_state" in tree:
             return first == "state_dict"
-    return _IS_AVERAGE.search(path) is not None
+    return _IS_AVERAGE.search(path) is not None and _IS_KEPT.search(path) is None
 
 
 def _at(tree: Any, nodes: Mapping[str, Node], name: str, source: str) -> dict[str, Node]:

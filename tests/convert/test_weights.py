@@ -164,6 +164,19 @@ def test_averages_beside_in_one_dict():
     assert chosen(bare_too, weights="model")[::3] == ("", 0.0)
 
 
+@pytest.mark.parametrize(
+    "ema",
+    [
+        state(0.0, wrap="online_model.{}") | state(2.0, wrap="ema_model.{}"),
+        {"shadow": state(2.0), "backup": state(0.0)},
+        {"shadow_params": state(2.0), "collected_params": state(0.0)},
+    ],
+)
+def test_plain_weights_within_an_average(ema):
+    assert chosen({"ema": ema})[3:] == (2.0, True)
+    assert chosen({"ema": ema}, weights="model")[3:] == (0.0, False)
+
+
 def test_trainers_that_exchange_the_average_and_the_plain_weights():
     mmengine = {"meta": {"mmengine_version": "0.10"}, "state_dict": state(2.0), "ema_state_dict": state(0.0)}
     assert chosen(mmengine)[3:] == (2.0, True)

@@ -28,6 +28,9 @@ seorang pria berbaju merah membuka pintu
 الرجل ذو القميص الأحمر يفتح الباب
 लाल कमीज वाला आदमी दरवाज़ा खोलता है
 ο άντρας με τα κόκκινα ανοίγει την πόρτα
+niña salta
+Mann öffnet Tür
+the 男人 in 红色 walks to 门口
 """.strip().splitlines()
 ENGLISH = """
 the red square that goes left
@@ -46,6 +49,11 @@ Jean de la Fontaine reads a book
 the man holding a 猫 sign
 the ｍａｎ in ｒｅｄ runs
 12 34
+Two sumo wrestlers grapple
+DJ scratches vinyl records
+sous chef dices shallots
+mechanic tightens lug nuts
+gondolier steers gondola through Venice canals
 """.strip().splitlines()
 
 

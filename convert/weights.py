@@ -73,7 +73,7 @@ def choose_weights(
     if not nodes:
         raise InputError(f"{source} holds no tensors with names")
     if node is not None:
-        nodes = _at(tree, nodes, node, source)
+        nodes = _at(tree, nodes, node, formats, source)
     found = _candidates(nodes, formats, tree, source)
     if not found:
         names = max((n.own for n in nodes.values()), key=len)
@@ -145,7 +145,7 @@ def _is_average(path: str, tree: Any) -> bool:
     return _IS_AVERAGE.search(path) is not None and _IS_KEPT.search(path) is None
 
 
-def _at(tree: Any, nodes: Mapping[str, Node], name: str, source: str) -> dict[str, Node]:
+def _at(tree: Any, nodes: Mapping[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
     """The node at `name`; or the tensors of a node whose names begin with the end of `name`."""
     name = "" if name in (".", TOP) else name
     if found := nodes.get(name) or node_at(tree, name):
@@ -158,7 +158,9 @@ def _at(tree: Any, nodes: Mapping[str, Node], name: str, source: str) -> dict[st
         tensors = {n.removeprefix(prefix): t for n, t in spelled.items() if n.startswith(prefix)}
         if tensors:
             return {name: Node((name,), tensors)}
-    raise InputError(f"{source} has no tensors at {quoted(name)}; there are some at: {_listed(nodes)}")
+    weights = [w.path for w in _candidates(nodes, formats, tree, source)]
+    known = f"weights at: {_listed(weights)}" if weights else f"some at: {_listed(nodes)}"
+    raise InputError(f"{source} has no tensors at {quoted(name)}; there are {known}")
 
 
 def _refuse_nameless_average(tree: Any, wanted: Sequence[Weights], source: str) -> None:

@@ -179,7 +179,7 @@ def test_a_node_is_chosen(ema, plain, config, convert, command, tmp_path):
         f"{source} holds several weights: 'state_dict.student', 'state_dict.teacher'; choose one with --node",
     )
     assert command(source, "--node", "student")[1] == (
-        f"{source} has no tensors at 'student'; there are some at: (top level), 'state_dict'"
+        f"{source} has no tensors at 'student'; there are weights at: 'state_dict.student', 'state_dict.teacher'"
     )
     report = convert(source, node="state_dict.teacher")
     assert (report["weights"], report["is_ema"]) == ("state_dict.teacher", False)

@@ -218,10 +218,12 @@ def test_one_dict_under_two_keys_is_one_candidate():
 def test_other_nodes():
     tree = {"state_dict": state(wrap="model.{}"), "meta": {"mean": ref()}}
     message = refused(tree, node="model")
-    assert message.endswith("has no tensors at 'model'; there are some at: (top level), 'state_dict', 'meta'")
+    assert message.endswith("has no tensors at 'model'; there are weights at: 'state_dict.model'")
+    message = refused({"meta": {"mean": ref()}}, node="model")
+    assert message.endswith("has no tensors at 'model'; there are some at: (top level), 'meta'")
     assert "no known format: it holds 'mean'" in refused(tree, node="meta")
     many = {f"node{i}": state() for i in range(500)}
-    assert "and 481 more" in refused(many, node="x")
+    assert "and 480 more" in refused(many, node="x")
     assert "and 480 more" in refused(many)
     assert "more than 500 sets of weights" in refused(many | {"one more": state()})
     prefixes = {name: tensor for i in range(31) for name, tensor in state(wrap=f"net{i}.{{}}").items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from stvg_jax import __version__
-from stvg_jax.characters import escaped, has_surrogate
+from stvg_jax.characters import has_surrogate, one_line
 from stvg_jax.commands import add_commands
 from stvg_jax.console import leave, open_streams
 from stvg_jax.devices import silence_libraries
@@ -38,12 +38,15 @@ a first session:
 
 `stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
 
+# Of a line of a message: paths and other values may have any length.
+_LINE_LENGTH = 2_000
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports a wrong command line in one line, as all other bad input."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {escaped(message)} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {one_line(message, _LINE_LENGTH)} (see `{self.prog} --help`)\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -77,13 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"the argument {quoted(unreadable)} is not text in UTF-8; write it anew")
         args.run(args)
     except InputError as error:
-        message = "\n".join(map(escaped, str(error).split("\n")))
+        message = "\n".join(one_line(line, _LINE_LENGTH) for line in str(error).split("\n"))
         print(f"stvg-jax {args.command}: {message}", file=sys.stderr)
         return 2
     except OSError as error:
         # Full disks and lost permissions can strike any write; the message of the system is the clearest there is.
-        where = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
-        print(f"stvg-jax {args.command}: {escaped(f'{error.strerror or error}{where}')}", file=sys.stderr)
+        where = f"{one_line(os.fsdecode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
+        what = one_line(str(error.strerror or error), _LINE_LENGTH)
+        print(f"stvg-jax {args.command}: {where}{what}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"stvg-jax {args.command}: interrupted", file=sys.stderr)

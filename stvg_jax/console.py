@@ -35,7 +35,7 @@ def leave(code: int) -> int:
         sys.stdout.flush()
     except OSError as error:
         if not code:
-            print(f"stvg-jax: {error.strerror} {error.filename or ''}", file=sys.stderr)
+            print(f"stvg-jax: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         code = code or 2
     sys.stderr.flush()
     return code

@@ -91,7 +91,7 @@ def test_a_full_device(tmp_path, score):
         done = shell(f"{STVG} {arguments} > /dev/full", tmp_path)
         assert done.returncode == 2
         (line,) = [line for line in done.stderr.splitlines() if "space" in line]
-        assert line.startswith("stvg-jax") and line.endswith("No space left on device standard output")
+        assert line.startswith("stvg-jax") and line.endswith("standard output: No space left on device")
         assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     done = lines(tmp_path, "2> /dev/full", flush=False)  # progress alone is no reason to stop
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
@@ -145,6 +145,12 @@ def test_sentences_in_another_language_are_told_once(tmp_path, capsys):
         "the sentence 'der Hund bellt laut' does not look like English; the models have learned no other language"
     ]
     assert "none.mp4" in told[-1]
+
+
+def test_lines_of_messages_have_a_bounded_length(capsys):
+    for arguments in (["ground", "v" * 100_000, "the man"], ["ground", "v.mp4", "the man", "--out", "o" * 100_000]):
+        assert main(arguments) == 2
+        assert all(len(line) < 2_100 for line in capsys.readouterr().err.splitlines())
 
 
 def test_the_library_refuses_half_a_character():

@@ -28,6 +28,8 @@ from stvg_jax.tree import unflatten
 # Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
 _TEXT_LENGTHS = (32, 64, 128, 256, 512)
 _PAD_ID = 1
+# Of a sentence. Ten for each of the 512 tokens that text encoders take; splitting and drawing much more takes minutes.
+_MAX_CHARACTERS = 5_120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,9 +178,9 @@ class Grounder:
             raise InputError(f"{len(subjects)} subjects for {len(sentences)} sentences; give one, or None, for each")
         questions = []
         for sentence, given in zip(sentences, subjects, strict=True):
-            check_str("sentence", sentence)
+            _check_length("sentence", check_str("sentence", sentence))
             if given is not None:
-                check_str("subject", given)
+                _check_length("subject", check_str("subject", given))
             if given is not None and not self._reads_subject:
                 raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
@@ -252,6 +254,14 @@ def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
     if array.size and not jax.numpy.issubdtype(array.dtype, kind):
         raise InputError(f"{name} are {array.dtype}; they must be {rule}")
     return array
+
+
+def _check_length(name: str, text: str) -> None:
+    if len(text) > _MAX_CHARACTERS:
+        raise InputError(
+            f"{name} {quoted(text, 60)} has {len(text):,} characters, and at most {_MAX_CHARACTERS:,} are read; say it "
+            "in fewer words"
+        )
 
 
 def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:

@@ -531,6 +531,10 @@ def test_a_sentence_that_is_too_long(grounder):
     with pytest.raises(InputError, match=f"has {limit + 1} tokens with its subject; .* at most {limit}") as error:
         grounder.ask([f"the man {filling}x"], ["the man"])
     assert "\n" not in str(error.value)
+    for questions in ([["the man " * 20_000]], [["the man"], ["man " * 20_000]]):
+        with pytest.raises(InputError, match="characters, and at most 5,120 are read") as error:
+            grounder.ask(*questions)
+        assert len(str(error.value)) < 200
 
 
 def test_the_subject_is_found_or_given(grounder):

@@ -40,6 +40,8 @@ def read_headers(path: pathlib.Path) -> Headers:
             tracks = mp4.tracks(file, size)
             timed = all(track.timed for track in tracks)
             damage = _cut_short(mp4.end(file, size) - size) or ("" if timed else _NO_UNIT)
+            if not damage and (missing := max((track.missing for track in tracks), default=0)):
+                damage = f"the file holds {missing:,} frames fewer than its header tells"
             return Headers(damage, tuple(track.crop for track in tracks))
         if head[:4] == b"RIFF":
             return Headers(_cut_short(riff.end(file, size) - size))

@@ -20,10 +20,17 @@ _SAMPLE_ENTRY_BYTES = 78
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """A video track: whether its header gives its times a unit, and what is cut off its pictures."""
+    """A video track.
+
+    Attributes:
+        timed: whether its header gives its times a unit.
+        crop: what is cut off its pictures.
+        missing: frames of which its header gives a size, but no time.
+    """
 
     timed: bool
     crop: Crop
+    missing: int = 0
 
 
 def end(file: BinaryIO, size: int) -> int:
@@ -46,7 +53,8 @@ def tracks(file: BinaryIO, size: int) -> list[Track]:
             for media in _inside(file, track, b"mdia"):
                 handler = next(_inside(file, media, b"hdlr"), None)
                 if handler is not None and _read(file, handler, 8, 4) == b"vide":
-                    found.append(Track(timed and _has_unit(file, media, b"mdhd"), _crop(file, media)))
+                    timed = timed and _has_unit(file, media, b"mdhd")
+                    found.append(Track(timed, _crop(file, media), _missing(file, media)))
     return found
 
 
@@ -59,13 +67,31 @@ def _has_unit(file: BinaryIO, region: tuple[int, int], name: bytes) -> bool:
     return any(_read(file, header, 20 if wide else 12, 4))
 
 
+def _missing(file: BinaryIO, media: tuple[int, int]) -> int:
+    """How many more sizes of frames are promised than times are; ffmpeg passes over those silently."""
+    table = _descend(file, media, b"minf", b"stbl")
+    sizes, times = (table and next(_inside(file, table, name), None) for name in (b"stsz", b"stts"))
+    if not sizes or not times:
+        return 0
+    entries = _numbers(_read(file, times, 8, times[1] - times[0]), 4)
+    return max(0, int.from_bytes(_read(file, sizes, 8, 4), "big") - sum(entries[: len(entries) // 2 * 2 : 2]))
+
+
+def _descend(file: BinaryIO, region: tuple[int, int], *names: bytes) -> tuple[int, int] | None:
+    """The body of the first box of the last name within that of the name before it, and so on; None without one."""
+    for name in names:
+        found = next(_inside(file, region, name), None)
+        if found is None:
+            return None
+        region = found
+    return region
+
+
 def _crop(file: BinaryIO, media: tuple[int, int]) -> Crop:
     """What the clean aperture leaves out of pictures, as the ffmpeg program from version 7 on."""
-    region = media
-    for name in (b"minf", b"stbl", b"stsd"):
-        region = next(_inside(file, region, name), None)
-        if region is None:
-            return Crop()
+    region = _descend(file, media, b"minf", b"stbl", b"stsd")
+    if region is None:
+        return Crop()
     entry = next(_boxes(file, region[0] + 8, region[1]), None)
     if entry is None:
         return Crop()

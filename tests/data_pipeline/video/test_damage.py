@@ -124,6 +124,13 @@ def test_fewer_samples_than_the_header_of_an_mp4_claims_are_refused(tmp_path):
     assert 5 < assert_refused(path, "the file holds .* frames fewer than its header tells") < 29
 
 
+@pytest.mark.parametrize(("field", "offset", "value", "missing"), [(b"stsz", 8, 47, 17), (b"stts", 8, 26, 4)])
+def test_more_sizes_than_times_of_samples_are_refused(tmp_path, field, offset, value, missing):
+    """30 frames, of which the header gives the size of 47, or the time of 26."""
+    path = patch(write_video(tmp_path / "a.mp4"), field, offset, value.to_bytes(4, "big"))
+    assert assert_refused(path, f"the file holds {missing} frames fewer than its header tells") > 0
+
+
 def test_fewer_frames_than_the_header_of_an_avi_claims_are_refused(tmp_path):
     path = write_video(tmp_path / "a.avi", codec="mpeg4", b_frames=0)
     patch(path, b"strh", 4 + 32, struct.pack("<I", 41))

@@ -18,10 +18,12 @@ class Headers:
     Attributes:
         damage: a clause that says in what way the file is damaged; "" where nothing is.
         crops: by video track, in the order of the file.
+        whole: pictures that are there to their end; None where the file's kind does not tell.
     """
 
     damage: str = ""
     crops: tuple[Crop, ...] = ()
+    whole: int | None = None
 
     def crop(self, number: int) -> Crop:
         """The cropping of the video track with this place among the video tracks."""
@@ -46,7 +48,8 @@ def read_headers(path: pathlib.Path) -> Headers:
         if head[:4] == b"RIFF":
             return Headers(_cut_short(riff.end(file, size) - size))
         if head[:6] in images.GIF_SIGNATURES:
-            return Headers(images.gif_damage(file))
+            damage, whole = images.gif_damage(file)
+            return Headers(damage, whole=whole)
         if head[:8] == images.PNG_SIGNATURE:
             return Headers(images.png_damage(file, size))
     return Headers()

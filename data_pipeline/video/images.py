@@ -10,8 +10,13 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GIF_EXTENSION, _GIF_IMAGE, _GIF_END = 0x21, 0x2C, 0x3B
 
 
-def gif_damage(file: BinaryIO) -> str:
-    """A clause that says in what way a GIF is damaged; "" where it has its end. What follows the end is no matter."""
+def gif_damage(file: BinaryIO) -> tuple[str, int]:
+    """In what way a GIF is damaged, and how many whole pictures it has.
+
+    Returns:
+        A clause, "" where the file has its end (what follows the end is no matter); and the number of pictures.
+    """
+    whole = 0
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             place = 13 + _colours(data[10])
@@ -20,13 +25,14 @@ def gif_damage(file: BinaryIO) -> str:
                     place = _after_blocks(data, place + 2)
                 elif data[place] == _GIF_IMAGE:
                     place = _after_blocks(data, place + 11 + _colours(data[place + 9]))
+                    whole += 1
                 elif data[place] == 0:  # an empty block too many, which decoders pass over
                     place += 1
                 else:
-                    return f"the file has bytes of no known kind from byte {place:,} on"
+                    return f"the file has bytes of no known kind from byte {place:,} on", whole
         except IndexError:
-            return "the file is cut short, it has no end mark"
-    return ""
+            return "the file is cut short, it has no end mark", whole
+    return "", whole
 
 
 def _colours(flags: int) -> int:

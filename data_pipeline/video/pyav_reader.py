@@ -59,7 +59,7 @@ class PyAVReader(VideoReader):
             self._keep_good_frames()
         elif self._headers.damage or self._packets.shortage():
             good = self._find_damage()[0] if self._table.exact else len(self._table)
-            raise self._damage_error(good, len(self._table))
+            raise self._damage_error(self._whole(good), len(self._table))
         self._display, self.info = self._describe()
 
     @property
@@ -194,10 +194,15 @@ class PyAVReader(VideoReader):
         keep = np.array([i >= first_sure or i in seen for i in range(len(table))], bool)
         return dataclasses.replace(table, pts=table.pts[keep], key=table.key[keep])
 
+    def _whole(self, good: int) -> int:
+        """Those of the good frames that the file holds to their end; a part of a picture is decoded too."""
+        return good if self._headers.whole is None else min(good, self._headers.whole)
+
     def _keep_good_frames(self) -> None:
         good = len(self._table)
         if self._table.exact and self._limit is None:
             good, self._limit = self._find_damage()
+        good = self._whole(good)
         if not good:
             raise self._damage_error(0, None)
         self._table = self._table.first(good)

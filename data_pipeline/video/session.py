@@ -59,6 +59,9 @@ class Session:
                 with contextlib.suppress(av.error.FFmpegError, EOFError):
                     yield from self.stream.codec_context.decode(None)
                 return
+            # The end of the file came before the end of the packet, of which a part of a picture can be decoded.
+            if packet.is_corrupt and self._packets.indexed:
+                raise Damaged
             try:
                 decoded = packet.decode()
             except (av.error.FFmpegError, EOFError) as error:

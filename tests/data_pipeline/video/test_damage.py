@@ -91,6 +91,22 @@ def test_what_follows_the_end_of_an_animation_is_no_matter(tmp_path, name):
     assert every_number(path) == list(range(12))
 
 
+def test_a_picture_that_was_cut_through_is_not_among_the_good_frames(tmp_path):
+    path = write_animation(tmp_path / "a.gif")
+    with open_video(path) as reader:
+        pictures = reader.read(range(12))
+    data = path.read_bytes()
+    for share in (0.3, 0.5, 0.77, 0.99):
+        path.write_bytes(data[: int(len(data) * share)])
+        with open_video(path, allow_partial=True) as reader:
+            good = reader.info.frame_count
+            np.testing.assert_array_equal(reader.read(range(good)), pictures[:good])
+        assert assert_refused(path, "cut short, it has no end mark") == good
+    # Without its end mark alone it has all of them.
+    path.write_bytes(data[:-1])
+    assert assert_refused(path, "cut short, it has no end mark") == 12
+
+
 def test_a_gif_with_an_unknown_block_or_an_empty_one_too_many(tmp_path):
     data = write_animation(tmp_path / "a.gif").read_bytes()
     for block, name in ((b"\0", "empty.gif"), (b"\x77", "unknown.gif")):

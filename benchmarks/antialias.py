@@ -1,4 +1,4 @@
-"""How far resizing with and without antialiasing are apart on VidSTG's videos.
+"""The difference between resizing with and without antialiasing, on the sizes of VidSTG's videos.
 
     python -m benchmarks.antialias VIDEO... --annotations test_annotations.json
 

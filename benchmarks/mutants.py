@@ -158,7 +158,7 @@ def _is_star(node) -> bool:
 
 
 def _untouched(module: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations, decorators, the texts of errors and notices, and what only type checkers read stand."""
+    """The places of annotations, decorators, texts of errors and notices, and of what only type checkers read."""
     for node in ast.walk(module):
         parts = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         parts += getattr(node, "decorator_list", [])

@@ -1,4 +1,4 @@
-"""How many small changes to the code the default tests notice.
+"""The share of small changes to the code that the default tests notice.
 
     pip install -e ".[dev,mutation]"
     python -m benchmarks.mutation --seed 16 --count 320 --out /tmp/mutants
@@ -123,7 +123,7 @@ def _beside(seconds, path: str) -> set[str]:
 
 
 def try_out(mutant: Mutant, root: Path, tests: list[str], seconds: float, log: Path) -> tuple[str, str]:
-    """What became of a change ("killed", "timeout" or "survived"), and the change as a diff."""
+    """The outcome of a change ("killed", "timeout" or "survived"), and the change as a diff."""
     import pytest
 
     path = root / mutant.path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,9 +15,9 @@ from typing import Any, TextIO
 from stvg_jax.errors import InputError, first_line, quoted
 from stvg_jax.json_files import parse_json
 
-_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"\}')
+_SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}')
 # The same in a line in which the seal itself is damaged.
-_LIKE_A_SEAL = re.compile(rb', "[^"]{5}": "[^"]{8}"\}$')
+_LIKE_A_SEAL = re.compile(r', "[^"]{6}": "[^"]{64}"}\Z')
 
 
 @contextlib.contextmanager
@@ -39,10 +39,29 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         partial.unlink(missing_ok=True)
 
 
+def seal(text: str) -> str:
+    """JSON text of an object, with the SHA-256 of that text as a last entry."""
+    return f'{text[:-1]}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
+
+
+def unseal(text: str) -> dict[str, Any] | None:
+    """The object in sealed text; None when a bit of it has changed or a part is missing."""
+    match = next(iter(list(_SEAL.finditer(text))[-1:]), None)
+    if match is None or text[match.end() :].strip():
+        return None
+    body = text[: match.start()] + "}"
+    if hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest() != match[1]:
+        return None
+    try:
+        content = parse_json(body)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
 def sealed_line(record: Mapping[str, Any]) -> str:
-    """A line of JSON: an object with at least one key, and as its last entry the CRC-32 of the object's own text."""
-    text = json.dumps(record)
-    return f'{text[:-1]}, "crc32": "{zlib.crc32(text.encode()):08x}"}}\n'
+    """A sealed line of JSON; the object has at least one key."""
+    return f"{seal(json.dumps(record))}\n"
 
 
 def read_json_lines(
@@ -68,13 +87,13 @@ def read_json_lines(
     except FileNotFoundError:
         return []
     last = lines.pop()
-    if last and (not may_be_cut or _SEAL.search(last)):
+    if last and (not may_be_cut or _has_seal(last)):
         lines.append(last)
-    sealed = any(map(_SEAL.search, lines))
+    sealed = any(map(_has_seal, lines))
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            record = parse_json(_unsealed(line, sealed))
+            record = _parsed_line(line, sealed)
             check_kinds(record, kinds, others)
         except ValueError as error:
             raise InputError(
@@ -85,17 +104,18 @@ def read_json_lines(
     return records
 
 
-def _unsealed(line: bytes, sealed: bool) -> bytes:
-    """The text of a line's object; ValueError where the seal does not fit, or is missing though others have one."""
-    seals = list(_SEAL.finditer(line))
-    if seals and seals[-1].end() == len(line):
-        text = line[: seals[-1].start()] + b"}"
-        if zlib.crc32(text) != int(seals[-1][1], 16):
-            raise ValueError("its checksum does not fit")
-        return text
-    if sealed or _LIKE_A_SEAL.search(line):
-        raise ValueError("it does not end in its checksum")
-    return line
+def _has_seal(line: bytes) -> bool:
+    return _SEAL.search(line.decode(errors="replace")) is not None
+
+
+def _parsed_line(line: bytes, sealed: bool) -> Any:
+    """The value of a line; ValueError where the seal does not fit, or is missing though others have one."""
+    text = line.decode()
+    # Nothing but the object: a changed line end may be another white space.
+    content = unseal(text) if text.endswith("}") else None
+    if content is None and (sealed or _LIKE_A_SEAL.search(text)):
+        raise ValueError("it does not end in the checksum of the rest")
+    return parse_json(text) if content is None else content
 
 
 def check_kinds(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from stvg_jax.errors import InputError
@@ -13,7 +15,8 @@ RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0
 def test_sealed_lines_are_json_and_are_read_without_their_seals(tmp_path):
     (tmp_path / "a").write_text("".join(map(sealed_line, RECORDS)))
     assert read_json_lines(tmp_path / "a", {"step": int}) == RECORDS
-    assert sealed_line(RECORDS[0]) == '{"step": 1, "loss": 2.5, "crc32": "2d8596d8"}\n'
+    digest = hashlib.sha256(b'{"step": 1, "loss": 2.5}').hexdigest()
+    assert sealed_line(RECORDS[0]) == f'{{"step": 1, "loss": 2.5, "sha256": "{digest}"}}\n'
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -42,5 +45,5 @@ def test_files_of_earlier_versions_have_no_seals(tmp_path):
     (tmp_path / "a").write_text(old)
     assert read_json_lines(tmp_path / "a", {"step": int}) == RECORDS[:1]
     (tmp_path / "a").write_text(sealed_line(RECORDS[1]) + old)
-    with pytest.raises(InputError, match=r"^line 2 of .* is damaged: it does not end in its checksum"):
+    with pytest.raises(InputError, match=r"^line 2 of .* is damaged: it does not end in the checksum"):
         read_json_lines(tmp_path / "a", {"step": int})

@@ -9,12 +9,10 @@ import os
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from stvg_jax.errors import InputError, quoted
-from stvg_jax.json_files import parse_json
 
 # Of one video: three days at 30 per second.
 _MAX_FRAMES = 10_000_000
@@ -28,7 +26,6 @@ _NUMBERS = (
 )
 _FRAMES = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
 _IDENTITY = re.compile(r"([0-9a-f]{2}){1,32}")
-_SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}\s*\Z')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,23 +154,3 @@ def file_sha256(path: pathlib.Path) -> str:
     """Checksum of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def seal(text: str) -> str:
-    """JSON text of an object, with the SHA-256 of that text as a last entry."""
-    return f'{text[:-1]}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
-
-
-def unseal(text: str) -> dict[str, Any] | None:
-    """The object in sealed text; None when a bit of it has changed or a part is missing."""
-    match = _SEAL.search(text)
-    if match is None:
-        return None
-    body = text[: match.start()] + "}"
-    if hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest() != match[1]:
-        return None
-    try:
-        content = parse_json(body)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None

@@ -23,11 +23,11 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_pipeline.shards.entries import StoredVideo, seal, unseal
+from data_pipeline.shards.entries import StoredVideo
 from data_pipeline.shards.identity import make_identity
 from data_pipeline.shards.settings import Settings
 from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.files import check_kinds
+from stvg_jax.files import check_kinds, seal, unseal
 from stvg_jax.json_files import parse_json
 from stvg_jax.locks import FolderLock, HeldElsewhere
 

@@ -206,7 +206,7 @@ def test_a_finished_run_is_lengthened_and_damage_is_told(data, steps, tmp_path, 
     metrics.write_text(metrics.read_text().replace('"step": 2', '"stfp": 2'))
     assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=5") == 2
     told = capsys.readouterr().err.splitlines()
-    assert told[-1].startswith(f"stvg-jax train: line 2 of {metrics} is damaged: its checksum does not fit")
+    assert told[-1].startswith(f"stvg-jax train: line 2 of {metrics} is damaged: it does not end in the checksum")
 
 
 def test_a_rhythm_of_validation_without_a_split_is_told(data, tmp_path, capsys):

@@ -162,7 +162,7 @@ def test_other_versions_are_told(tmp_path, caplog):
     starts = tmp_path / "starts.jsonl"
     record = json.loads(starts.read_text())
     record["versions"]["jax"] = "0.1"
-    del record["crc32"]
+    del record["sha256"]
     starts.write_text(json.dumps(record) + "\n")
     with caplog.at_level(logging.WARNING, "stvg_jax"):
         start(tmp_path)

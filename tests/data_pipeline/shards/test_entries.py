@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from data_pipeline.shards.entries import StoredVideo, ids_from_text, ids_to_text, seal, unseal
+from data_pipeline.shards.entries import StoredVideo, ids_from_text, ids_to_text
 from stvg_jax.errors import InputError
+from stvg_jax.files import seal, unseal
 
 
 def entry(frames, frame_count=100, **changes):

@@ -63,7 +63,7 @@ def _journals(folder: Path) -> list[bytes]:
     import json
 
     from data_pipeline.shards import FrameStore
-    from data_pipeline.shards.entries import seal
+    from stvg_jax.files import seal
 
     entries = FrameStore(_store(folder)).videos.items()
     lines = [seal(json.dumps({"video": name, "entry": dataclasses.asdict(entry)})) for name, entry in entries]

@@ -18,10 +18,9 @@ import pathlib
 
 import numpy as np
 from PIL import Image
-
-from data_pipeline.frames import model_size, resize
-from data_pipeline.loading.tf_import import import_tensorflow
-from data_pipeline.video import open_video
+from stvg_jax.data_pipeline.frames import model_size, resize
+from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
+from stvg_jax.data_pipeline.video import open_video
 
 RESOLUTION, FRAMES = 420, 4
 

@@ -20,11 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-
-from data_pipeline import frames
-from data_pipeline.shards import Settings, jpeg
-from data_pipeline.shards.records import RecordReader, RecordWriter
-from data_pipeline.video import open_video
+from stvg_jax.data_pipeline import frames
+from stvg_jax.data_pipeline.shards import Settings, jpeg
+from stvg_jax.data_pipeline.shards.records import RecordReader, RecordWriter
+from stvg_jax.data_pipeline.video import open_video
 
 CLIP, READ, REPEATS, PACKED = 568, 64, 21, 20
 

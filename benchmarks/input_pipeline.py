@@ -27,13 +27,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-
-from data_pipeline.annotations import Sample
-from data_pipeline.frames import model_size, resize
-from data_pipeline.loading import Loader, LoaderConfig
-from data_pipeline.sampling import evaluation_frame_ids, training_frame_ids
-from data_pipeline.shards import FrameStore, Settings, prepare_frames, wanted_frames
-from data_pipeline.video import VideoInfo, open_video
+from stvg_jax.data_pipeline.annotations import Sample
+from stvg_jax.data_pipeline.frames import model_size, resize
+from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, training_frame_ids
+from stvg_jax.data_pipeline.shards import FrameStore, Settings, prepare_frames, wanted_frames
+from stvg_jax.data_pipeline.video import VideoInfo, open_video
 
 _FRAMES, _FPS = 568, 28
 _GENERATED = ((1280, 720), (640, 480))

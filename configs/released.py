@@ -8,7 +8,7 @@ from typing import Any
 
 import ml_collections
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.losses import CommonLossConfig
 from stvg_jax.grounding.registry import default_config

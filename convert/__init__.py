@@ -3,6 +3,6 @@
 `convert_state_dict` works on arrays; `convert_file` reads a file and writes a checkpoint directory.
 """
 
-from convert.state_dict import convert_state_dict
+from stvg_jax.convert.state_dict import convert_state_dict
 
 __all__ = ["convert_state_dict"]

@@ -14,8 +14,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from convert.rules import Format
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.convert.rules import Format
+
+from stvg_jax.core.errors import InputError, quoted
 
 # No name of a released model has such a part.
 WRAPPERS = frozenset(

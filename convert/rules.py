@@ -17,7 +17,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.errors import quoted
+from stvg_jax.core.errors import quoted
 
 Transform = Callable[[np.ndarray], Sequence[np.ndarray]]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from stvg_jax.convert import rules
+from stvg_jax.convert.formats import check_format, get_format
+from stvg_jax.convert.names import NameSet, find_name_sets
 
-from convert import rules
-from convert.formats import check_format, get_format
-from convert.names import NameSet, find_name_sets
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
 _MAX_PROBLEMS = 2_000  # lines of a refusal; the configuration of another size gives 1,500
@@ -176,4 +176,4 @@ def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:
     import importlib
 
     name = _DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)
-    return importlib.import_module(f"configs.{name}").get_config().to_dict()
+    return importlib.import_module(f"stvg_jax.configs.{name}").get_config().to_dict()

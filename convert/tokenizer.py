@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.json_files import read_text
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.json_files import read_text
 
 # What the reference calls it, and where the hub keeps it now.
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")

@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convert.formats import FORMATS, check_format, get_format, recognise
-from convert.names import NameSet, bare, find_name_sets
-from convert.readers import Node, find_nodes
-from convert.readers.nodes import find_tensor_lists, node_at
-from convert.rules import Format
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.convert.formats import FORMATS, check_format, get_format, recognise
+from stvg_jax.convert.names import NameSet, bare, find_name_sets
+from stvg_jax.convert.readers import Node, find_nodes
+from stvg_jax.convert.readers.nodes import find_tensor_lists, node_at
+from stvg_jax.convert.rules import Format
+
+from stvg_jax.core.errors import InputError, quoted
 
 TOP = "(top level)"
 _MAX_LISTED = 20

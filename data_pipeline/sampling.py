@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 RULES = ("hcstvg", "vidstg")
 # HC-STVG clips are treated as this long whatever their real length (TA-STVG, datasets/data_utils.py).

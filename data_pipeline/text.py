@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from stvg_jax.characters import has_surrogate
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.characters import has_surrogate
+from stvg_jax.core.errors import InputError, quoted
 
 _RUN, _LETTER = re.compile(r"\w+"), re.compile("[A-Za-z]")
 # Before normalisation, which makes a space and an accent of some of them.

@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "FrameScores": "stvg_jax.inference.tube",
     "Grounder": "stvg_jax.inference.grounder",
-    "InputError": "stvg_jax.errors",
+    "InputError": "stvg_jax.core.errors",
     "Tube": "stvg_jax.inference.tube",
 }
 

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.json_files import parse_json
 from stvg_jax.tree import check_same_parameters, flatten, unflatten
 
 FORMAT = "stvg_jax.checkpoint/1"

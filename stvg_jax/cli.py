@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from stvg_jax import __version__
-from stvg_jax.characters import has_surrogate, one_line
 from stvg_jax.commands import add_commands
 from stvg_jax.console import leave, open_streams
+from stvg_jax.core.characters import has_surrogate, one_line
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.devices import silence_libraries
-from stvg_jax.errors import InputError, quoted
 
 _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",

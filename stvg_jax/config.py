@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.core.errors import InputError, first_line, quoted
 
 if TYPE_CHECKING:
     import ml_collections
@@ -180,9 +180,9 @@ def _own_file(path: Path) -> Path:
     """The file itself, or that of a bare name in the project's `configs`, which is installed with it."""
     if path.is_file():
         return path
-    import configs
+    import stvg_jax.configs
 
-    folder = Path(configs.__path__[0])
+    folder = Path(stvg_jax.configs.__path__[0])
     own = folder / f"{path.stem}.py"
     if path.name == str(path) == path.stem and own.is_file():
         return own

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference.clip import ClipConfig
 
 if TYPE_CHECKING:
-    from data_pipeline.annotations import Annotations
-    from data_pipeline.loading import Loader
-    from data_pipeline.shards import FrameStore
+    from stvg_jax.data_pipeline.annotations import Annotations
+    from stvg_jax.data_pipeline.loading import Loader
+    from stvg_jax.data_pipeline.shards import FrameStore
     from stvg_jax.inference.tokenizer import Tokenizer
 
 
@@ -76,8 +76,13 @@ class Inputs:
     """
 
     def __init__(self, config: Mapping[str, Any], split: str) -> None:
-        from data_pipeline.annotations import check_against_videos, match_videos, raise_problems, read_annotations
-        from data_pipeline.shards import FrameStore
+        from stvg_jax.data_pipeline.annotations import (
+            check_against_videos,
+            match_videos,
+            raise_problems,
+            read_annotations,
+        )
+        from stvg_jax.data_pipeline.shards import FrameStore
 
         self.data = build(DataConfig, config.get("data", {}), "config.data")
         self._settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
@@ -129,7 +134,7 @@ class Inputs:
         Raises:
             InputError: as `Loader`.
         """
-        from data_pipeline.loading import Loader, LoaderConfig
+        from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
 
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 
 def flatten(tree: dict[Any, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.boxes import cxcywh_to_xyxy, giou, iou, xyxy_to_cxcywh
+from stvg_jax.core.boxes import cxcywh_to_xyxy, giou, iou, xyxy_to_cxcywh
 
 MODULES = pytest.mark.parametrize("xp", [np, jnp], ids=["numpy", "jax"])
 

@@ -1,4 +1,4 @@
-from stvg_jax.characters import escaped, has_surrogate, one_line, without_surrogates
+from stvg_jax.core.characters import escaped, has_surrogate, one_line, without_surrogates
 
 
 def test_surrogates():

@@ -11,7 +11,7 @@ import pytest
 
 from stvg_jax import checkpoint
 from stvg_jax.checkpoint import Description, new_directory
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 PARAMETERS = {
     "encoder/layers/0/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -11,9 +11,9 @@ import time
 import av
 import numpy as np
 import pytest
+from stvg_jax.data_pipeline.shapes.encode import write_video as write_shapes
+from stvg_jax.data_pipeline.shapes.example import make_example
 
-from data_pipeline.shapes.encode import write_video as write_shapes
-from data_pipeline.shapes.example import make_example
 from stvg_jax import __version__, checkpoint
 from stvg_jax.cli import main
 from stvg_jax.inference.progress import Terminal
@@ -184,7 +184,7 @@ def test_interruption(monkeypatch, video, model, tmp_path, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_pipeline.video.open_video", interrupt)
+    monkeypatch.setattr("stvg_jax.data_pipeline.video.open_video", interrupt)
     assert run("ground", video, SENTENCE, "--checkpoint", model, "--out", tmp_path / "out") == 130
     assert capsys.readouterr().err.splitlines()[-1] == "stvg-jax ground: interrupted"
 

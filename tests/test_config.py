@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.config import build, load_config_file
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.registry import MODELS, default_config, make_model
 from stvg_jax.nn.functional import PureModule
@@ -85,7 +85,7 @@ def test_defaults_survive_json(name):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_file_of_the_project(path):
-    assert __import__(f"configs.{path.stem}", fromlist=["get_config"]).get_config().is_locked
+    assert __import__(f"stvg_jax.configs.{path.stem}", fromlist=["get_config"]).get_config().is_locked
     config = load_config_file(path)
     assert json.loads(json.dumps(config))["name"] in MODELS
     declared = PureModule(make_model(config["name"], config["model"], np.float32)).declarations

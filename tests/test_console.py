@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.data_pipeline.annotations.folders import generic_file, write_json
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ import jax
 import pytest
 
 from stvg_jax import devices
+from stvg_jax.core.errors import InputError
 from stvg_jax.devices import describe_devices, silence_libraries
-from stvg_jax.errors import InputError
 from tests.hosts import ROOT, environment
 
 ADVICE = "an NVIDIA GPU is here and this JAX does not use it; for one that does: pip install 'stvg-jax[cuda]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stvg_jax.errors import quoted
+from stvg_jax.core.errors import quoted
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from stvg_jax.errors import InputError
-from stvg_jax.files import read_json_lines, sealed_line
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import read_json_lines, sealed_line
 
 RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0002}]
 

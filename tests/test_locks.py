@@ -11,14 +11,14 @@ import sys
 import filelock
 import pytest
 
-from stvg_jax.locks import FolderLock, HeldElsewhere, holder_of
+from stvg_jax.core.locks import FolderLock, HeldElsewhere, holder_of
 from tests.hosts import ROOT, environment
 
 
 def test_one_process_at_a_time_however_it_ends(tmp_path):
     program = f"""if True:
         from pathlib import Path
-        from stvg_jax.locks import FolderLock
+        from stvg_jax.core.locks import FolderLock
         lock = FolderLock(Path({str(tmp_path / "lock")!r}))
         print("ready", flush=True)
         input()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stvg_jax.config import load_config_file
-from stvg_jax.errors import first_line
-from stvg_jax.files import whole_file
+from stvg_jax.core.errors import first_line
+from stvg_jax.core.files import whole_file
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from convert.formats.parts import mlp
-from convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
-from convert.rules import Format
+from stvg_jax.convert.formats.parts import mlp
+from stvg_jax.convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
+from stvg_jax.convert.rules import Format
 
 _DECODER = r"ground_decoder\.decoder"
 _GUIDED = rf"{_DECODER}\.layers\.([1-9]\d*)\.ca2"

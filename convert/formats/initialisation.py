@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convert.formats.parts import (
+from stvg_jax.convert.formats.parts import (
     COMPUTED,
     POOLER,
     decoder_layer,
@@ -12,7 +12,7 @@ from convert.formats.parts import (
     roberta,
     video_swin,
 )
-from convert.rules import Format, linear, norm
+from stvg_jax.convert.rules import Format, linear, norm
 
 MDETR = Format(
     name="mdetr",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convert.rules import (
+from stvg_jax.convert.rules import (
     Rule,
     array,
     attention,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
-from convert.rules import Format, Rule, array, linear, matrix, norm
+from stvg_jax.convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
+from stvg_jax.convert.rules import Format, Rule, array, linear, matrix, norm
 
 # Attribute vocabularies of the releases, appearance and motion words.
 _RELEASES = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}

@@ -5,8 +5,8 @@ with open_checkpoint("model.pth") as checkpoint:
         array = tensor.read()
 """
 
-from convert.readers.checkpoint import Checkpoint, open_checkpoint, sha256
-from convert.readers.nodes import Node, find_nodes
-from convert.readers.tensors import Opaque, TensorRef
+from stvg_jax.convert.readers.checkpoint import Checkpoint, open_checkpoint, sha256
+from stvg_jax.convert.readers.nodes import Node, find_nodes
+from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 
 __all__ = ["Checkpoint", "Node", "Opaque", "TensorRef", "find_nodes", "open_checkpoint", "sha256"]

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from convert.readers import torch_legacy, torch_zip
-from convert.readers.safetensors import read_safetensors
-from convert.readers.sharded import INDEX_SUFFIX, check_shard, read_index, resolve
-from convert.readers.tensors import FileSource, TensorRef
-from convert.readers.torch_legacy import read_torch_legacy
-from convert.readers.torch_zip import read_torch_zip
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.convert.readers import torch_legacy, torch_zip
+from stvg_jax.convert.readers.safetensors import read_safetensors
+from stvg_jax.convert.readers.sharded import INDEX_SUFFIX, check_shard, read_index, resolve
+from stvg_jax.convert.readers.tensors import FileSource, TensorRef
+from stvg_jax.convert.readers.torch_legacy import read_torch_legacy
+from stvg_jax.convert.readers.torch_zip import read_torch_zip
+
+from stvg_jax.core.errors import InputError, quoted
 
 ACCEPTED = "a checkpoint written by torch.save (.pth, .pt, .bin) or a .safetensors file"
 _HEAD_BYTES = 512

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from convert.readers.tensors import Opaque, TensorRef
-from stvg_jax.errors import InputError
+from stvg_jax.convert.readers.tensors import Opaque, TensorRef
+
+from stvg_jax.core.errors import InputError
 
 MAX_ENTRIES = 300_000  # keys looked at; a training checkpoint of 4,000 tensors has about 50,000
 MAX_DEPTH = 12

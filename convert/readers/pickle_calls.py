@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from stvg_jax.convert.readers.pickle_values import fill
+from stvg_jax.convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
 
-from convert.readers.pickle_values import fill
-from convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 _STORAGE_MODULES = re.compile(r"torch(\.[a-z]+)?")
 _STORAGES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from convert.readers.tensors import Opaque, TensorRef
+from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 
 # Python hashes integers modulo this prime: larger keys could all be made to collide.
 _HASH_PRIME = 2**61 - 1

@@ -17,11 +17,12 @@ import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from convert.readers.pickle_calls import CALLS, ArrayStub, LoadStorage, array_from_state, referenced
-from convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
-from convert.readers.pickle_values import fill, is_deeper
-from convert.readers.tensors import Opaque, TensorRef
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.convert.readers.pickle_calls import CALLS, ArrayStub, LoadStorage, array_from_state, referenced
+from stvg_jax.convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
+from stvg_jax.convert.readers.pickle_values import fill, is_deeper
+from stvg_jax.convert.readers.tensors import Opaque, TensorRef
+
+from stvg_jax.core.errors import InputError, quoted
 
 MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
 MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError, quoted
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.json_files import parse_json
 
 INDEX_SUFFIX = ".index.json"
 # A folder's checkpoint, best first: as transformers chooses.

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 MAX_DIMS = 32
 # A view may repeat elements (stride 0); one that claims more than this beyond its storage is not a parameter.

@@ -12,10 +12,10 @@ import zipfile
 from typing import Any
 
 import numpy as np
+from stvg_jax.convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
+from stvg_jax.convert.readers.tensors import FileSource, FileStorage, TensorRef
 
-from convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
-from convert.readers.tensors import FileSource, FileStorage, TensorRef
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")

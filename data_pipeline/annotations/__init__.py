@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from data_pipeline.annotations.problems import Problem, raise_problems
-from data_pipeline.annotations.read import DATASETS, read_annotations
-from data_pipeline.annotations.records import KINDS, Annotations, Excluded, Sample, Vocabularies
-from data_pipeline.annotations.videos import VideoFacts, check_against_videos, find_video_folder, match_videos
+from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
+from stvg_jax.data_pipeline.annotations.read import DATASETS, read_annotations
+from stvg_jax.data_pipeline.annotations.records import KINDS, Annotations, Excluded, Sample, Vocabularies
+from stvg_jax.data_pipeline.annotations.videos import VideoFacts, check_against_videos, find_video_folder, match_videos
 
 __all__ = [
     "DATASETS",

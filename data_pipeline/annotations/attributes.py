@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.lexicon import (
     ADJECTIVES,
     ADVERBS,
     AUXILIARIES,
@@ -33,8 +33,9 @@ from data_pipeline.lexicon import (
     RELATIVES,
     VERBS,
 )
-from data_pipeline.text import plain
-from stvg_jax.errors import InputError
+from stvg_jax.data_pipeline.text import plain
+
+from stvg_jax.core.errors import InputError
 
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[,.;:?!]")
 _T_SHIRT = re.compile(r"\b(t[- ]?shirts?|tees?)\b")

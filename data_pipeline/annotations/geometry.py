@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.fields import Fields
 
 # Drawing tools put the last pixel at `width - 1` or at `width`, or round outwards. What is further out than that is a
 # box of another video, or of the same one at another size.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
-from data_pipeline.annotations.collecting import Collector, subject_of
-from data_pipeline.annotations.fields import Fields
-from data_pipeline.annotations.geometry import check_boxes, check_tube
-from data_pipeline.annotations.json_files import JsonFile
-from data_pipeline.annotations.locating import choose_file
-from data_pipeline.annotations.records import Annotations, Sample
+from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
+from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube
+from stvg_jax.data_pipeline.annotations.json_files import JsonFile
+from stvg_jax.data_pipeline.annotations.locating import choose_file
+from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 
 # Where the releases of TA-STVG, of CG-STVG and of the dataset itself keep a split.
 LAYOUTS = (

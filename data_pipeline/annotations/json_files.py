@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError
-from stvg_jax.json_files import not_json, read_text, repeated
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.json_files import not_json, read_text, repeated
 
 _NAMES = {"object": "an object", "list": "a list"}
 _SPACE = re.compile(r"[ \t\n\r]*")

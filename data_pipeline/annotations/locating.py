@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 
 def find_file(folder: Path, split: str, layouts: Iterable[str]) -> Path | None:

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from stvg_jax.characters import escaped, one_line
-from stvg_jax.errors import InputError
+from stvg_jax.core.characters import escaped, one_line
+from stvg_jax.core.errors import InputError
 
 HALF_A_CHARACTER = "half a character"
 _SHOWN_PER_RULE = 3

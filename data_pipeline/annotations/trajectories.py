@@ -6,10 +6,11 @@ import operator
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.annotations.fields import Fields
-from data_pipeline.annotations.problems import Problem
-from stvg_jax.errors import InputError
-from stvg_jax.json_files import read_json
+from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.problems import Problem
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.json_files import read_json
 
 _CORNERS = operator.itemgetter("xmin", "ymin", "xmax", "ymax")
 

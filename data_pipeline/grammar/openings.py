@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from data_pipeline.grammar.phrases import noun_phrase_end, phrase_end
-from data_pipeline.grammar.words import at, is_adverb, is_label, is_noun, is_participle, is_word, starts_noun_phrase
-from data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.grammar.phrases import noun_phrase_end, phrase_end
+from stvg_jax.data_pipeline.grammar.words import (
+    at,
+    is_adverb,
+    is_label,
+    is_noun,
+    is_participle,
+    is_word,
+    starts_noun_phrase,
+)
+from stvg_jax.data_pipeline.lexicon import (
     ACTIONS,
     AUXILIARIES,
     BE,

@@ -5,7 +5,7 @@ A sentence is a list `t` of its words and marks in lower case; `i`, `j` and `k` 
 
 from __future__ import annotations
 
-from data_pipeline.grammar.words import (
+from stvg_jax.data_pipeline.grammar.words import (
     at,
     is_adjective,
     is_adverb,
@@ -19,7 +19,7 @@ from data_pipeline.grammar.words import (
     singular,
     starts_noun_phrase,
 )
-from data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.lexicon import (
     ACTIONS,
     ADVERBS,
     AUXILIARIES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.lexicon import (
     ACTIONS,
     ADJECTIVES,
     ADVERBS,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from data_pipeline.annotations.records import Sample
-from data_pipeline.loading.batch import TEXT_PAD
-from data_pipeline.loading.config import LoaderConfig
-from data_pipeline.loading.plan import RowPlan, tube_boxes
+from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.plan import RowPlan, tube_boxes
 
 
 def describe_rows(plans: Sequence[RowPlan], frames: int) -> dict[str, np.ndarray]:

@@ -6,11 +6,10 @@ import bisect
 from collections.abc import Sequence
 
 import numpy as np
-
-from data_pipeline.annotations.records import Sample
-from data_pipeline.frames import MAX_ASPECT
-from data_pipeline.loading.config import LoaderConfig
-from data_pipeline.sampling import candidate_frame_ids, evaluation_frame_ids, interleave
+from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.frames import MAX_ASPECT
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.sampling import candidate_frame_ids, evaluation_frame_ids, interleave
 
 
 def bucket_width(width: int, config: LoaderConfig) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from data_pipeline.sampling import RULES
-from stvg_jax.errors import InputError
+from stvg_jax.data_pipeline.sampling import RULES
+
+from stvg_jax.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 ORDER, CLIP = range(2)
 

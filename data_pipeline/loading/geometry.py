@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-from data_pipeline.frames import model_size
-from data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
 
 # TA-STVG's datasets/build.py resizes to one of these rows, then cuts out a part with sides of 384 to 600, at resolution
 # 420. Here all of them scale with the resolution.

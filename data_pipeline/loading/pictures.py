@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
-from data_pipeline.loading.geometry import View
-from data_pipeline.loading.tf_import import import_tensorflow
+from stvg_jax.data_pipeline.loading.geometry import View
+from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,23 +6,23 @@ import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
+from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.loading import draws
+from stvg_jax.data_pipeline.loading.arrays import describe_rows, pad_texts, targets
+from stvg_jax.data_pipeline.loading.batch import Batch
+from stvg_jax.data_pipeline.loading.buckets import bucket_width, most_frames
+from stvg_jax.data_pipeline.loading.checks import check_batches, find_problems
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, Order, evaluation_order, training_order
+from stvg_jax.data_pipeline.loading.pictures import RowFiles, decode_jpeg, iterate_pictures
+from stvg_jax.data_pipeline.loading.plan import RowPlan, evaluation_plan, filling_plan, training_plan
+from stvg_jax.data_pipeline.loading.texts import Texts, Tokenize
+from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
+from stvg_jax.data_pipeline.shards import FrameStore
 
-from data_pipeline.annotations.problems import Problem, raise_problems
-from data_pipeline.annotations.records import Sample
-from data_pipeline.frames import model_size
-from data_pipeline.loading import draws
-from data_pipeline.loading.arrays import describe_rows, pad_texts, targets
-from data_pipeline.loading.batch import Batch
-from data_pipeline.loading.buckets import bucket_width, most_frames
-from data_pipeline.loading.checks import check_batches, find_problems
-from data_pipeline.loading.config import LoaderConfig
-from data_pipeline.loading.order import NO_SAMPLE, Order, evaluation_order, training_order
-from data_pipeline.loading.pictures import RowFiles, decode_jpeg, iterate_pictures
-from data_pipeline.loading.plan import RowPlan, evaluation_plan, filling_plan, training_plan
-from data_pipeline.loading.texts import Texts, Tokenize
-from data_pipeline.loading.tf_import import import_tensorflow
-from data_pipeline.shards import FrameStore
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 # Where training is not told to end. Rows are counted in 64 bits.
 _NEVER = 2**40

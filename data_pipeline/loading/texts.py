@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
+from stvg_jax.data_pipeline.loading.buckets import text_bucket
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.directions import swap_directions
+from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
+from stvg_jax.data_pipeline.text import model_text
 
-from data_pipeline.annotations.records import Sample
-from data_pipeline.loading.batch import TEXT_PAD
-from data_pipeline.loading.buckets import text_bucket
-from data_pipeline.loading.config import LoaderConfig
-from data_pipeline.loading.directions import swap_directions
-from data_pipeline.loading.order import NO_SAMPLE
-from data_pipeline.text import model_text
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 Tokenize = Callable[[str], np.ndarray]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 
 @functools.cache

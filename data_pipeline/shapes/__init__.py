@@ -3,7 +3,7 @@
 docs/shapes.md describes it.
 """
 
-from data_pipeline.shapes.example import Example, Grounding, Settings, make_example
-from data_pipeline.shapes.vocabulary import VERSION
+from stvg_jax.data_pipeline.shapes.example import Example, Grounding, Settings, make_example
+from stvg_jax.data_pipeline.shapes.vocabulary import VERSION
 
 __all__ = ["VERSION", "Example", "Grounding", "Settings", "make_example"]

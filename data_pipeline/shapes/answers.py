@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipeline.shapes.facts import Facts, ThingFacts
-from data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, Event, Noun, Query, When, Where
-from data_pipeline.shapes.relations import related, stands
-from data_pipeline.shapes.scene import UNITS
-from data_pipeline.shapes.vocabulary import EXIST, MOVES, RELATED, STOP
+from stvg_jax.data_pipeline.shapes.facts import Facts, ThingFacts
+from stvg_jax.data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, Event, Noun, Query, When, Where
+from stvg_jax.data_pipeline.shapes.relations import related, stands
+from stvg_jax.data_pipeline.shapes.scene import UNITS
+from stvg_jax.data_pipeline.shapes.vocabulary import EXIST, MOVES, RELATED, STOP
 
 # In units of time (64 to a clip): what may lie between a deed and the next one of "..., then ...", how long a thing
 # must rest to have stopped, and by how much the first of several is ahead.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection
 
-from data_pipeline.shapes.draws import Draws
-from data_pipeline.shapes.queries import Noun, Query
-from data_pipeline.shapes.scene import RADII, UNITS, Action, Look, Stage, Thing
-from data_pipeline.shapes.tracks import Track
-from data_pipeline.shapes.vocabulary import COLOURS, DEEDS, MOVES, SHAPES, SIZES, TURNS
+from stvg_jax.data_pipeline.shapes.draws import Draws
+from stvg_jax.data_pipeline.shapes.queries import Noun, Query
+from stvg_jax.data_pipeline.shapes.scene import RADII, UNITS, Action, Look, Stage, Thing
+from stvg_jax.data_pipeline.shapes.tracks import Track
+from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, DEEDS, MOVES, SHAPES, SIZES, TURNS
 
 # Lengths of deeds in units of time, 64 to a clip.
 LENGTHS = (14, 32)

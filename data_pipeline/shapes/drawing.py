@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
-from data_pipeline.shapes.draws import Draws
-from data_pipeline.shapes.scene import STRETCH, Background, Scene, Stage
-from data_pipeline.shapes.tracks import Track, track
+from stvg_jax.data_pipeline.shapes.draws import Draws
+from stvg_jax.data_pipeline.shapes.scene import STRETCH, Background, Scene, Stage
+from stvg_jax.data_pipeline.shapes.tracks import Track, track
 
 # Sides: their number, the angle of the first one's normal, and their distance and that of the corners from the centre,
 # over the one that STRETCH gives.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from stvg_jax.data_pipeline.shapes.answers import the_answer
+from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
+from stvg_jax.data_pipeline.shapes.drawing import draw_frames
+from stvg_jax.data_pipeline.shapes.draws import Draws
+from stvg_jax.data_pipeline.shapes.facts import Facts, observe
+from stvg_jax.data_pipeline.shapes.parsing import parse
+from stvg_jax.data_pipeline.shapes.plots import PLOTS, SHARES
+from stvg_jax.data_pipeline.shapes.queries import Event, Noun, Query
+from stvg_jax.data_pipeline.shapes.scene import Background, Scene, Stage
+from stvg_jax.data_pipeline.shapes.staging import place
+from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, EXIST, MOTION_LABELS, VERSION, motion_label
+from stvg_jax.data_pipeline.shapes.wording import word_query
 
-from data_pipeline.shapes.answers import the_answer
-from data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
-from data_pipeline.shapes.drawing import draw_frames
-from data_pipeline.shapes.draws import Draws
-from data_pipeline.shapes.facts import Facts, observe
-from data_pipeline.shapes.parsing import parse
-from data_pipeline.shapes.plots import PLOTS, SHARES
-from data_pipeline.shapes.queries import Event, Noun, Query
-from data_pipeline.shapes.scene import Background, Scene, Stage
-from data_pipeline.shapes.staging import place
-from data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, EXIST, MOTION_LABELS, VERSION, motion_label
-from data_pipeline.shapes.wording import word_query
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 # Width over height, each as frequent.
 ASPECTS = (1.0, 4 / 3, 1.5)

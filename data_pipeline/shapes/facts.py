@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-from data_pipeline.shapes.scene import RADII, Scene
-from data_pipeline.shapes.tracks import Track, track
-from data_pipeline.shapes.vocabulary import COLOURS
+from stvg_jax.data_pipeline.shapes.scene import RADII, Scene
+from stvg_jax.data_pipeline.shapes.tracks import Track, track
+from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS
 
 _NAMES = tuple(COLOURS)
 _PALETTE = np.array([COLOURS[name] for name in _NAMES], np.float64)

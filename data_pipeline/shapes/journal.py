@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.files import check_kinds
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import check_kinds
+from stvg_jax.core.json_files import parse_json
 
 MANIFEST = "shapes.json"
 # Of a dataset that is not finished: what it is to be in the first line, then one line for every finished video.

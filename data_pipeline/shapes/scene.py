@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 
-from data_pipeline.shapes.vocabulary import SHAPES
+from stvg_jax.data_pipeline.shapes.vocabulary import SHAPES
 
 # Times are drawn in units of which a clip has this many, whatever its number of frames.
 UNITS = 64

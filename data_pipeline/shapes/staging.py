@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-from data_pipeline.shapes.casting import Cast, Misfit, Plot
-from data_pipeline.shapes.scene import Stage, Thing
-from data_pipeline.shapes.tracks import Track, track
+from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Plot
+from stvg_jax.data_pipeline.shapes.scene import Stage, Thing
+from stvg_jax.data_pipeline.shapes.tracks import Track, track
 
 _TRIES = 512
 _GAP = 2.0  # pixels between two things and to the border, at least

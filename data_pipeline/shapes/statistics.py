@@ -12,13 +12,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-
-from data_pipeline.shapes.answers import answers, mentioned, presences
-from data_pipeline.shapes.draws import Draws
-from data_pipeline.shapes.example import Example, make_example
-from data_pipeline.shapes.facts import Facts, observe
-from data_pipeline.shapes.parsing import parse
-from data_pipeline.shapes.queries import Noun, Query
+from stvg_jax.data_pipeline.shapes.answers import answers, mentioned, presences
+from stvg_jax.data_pipeline.shapes.draws import Draws
+from stvg_jax.data_pipeline.shapes.example import Example, make_example
+from stvg_jax.data_pipeline.shapes.facts import Facts, observe
+from stvg_jax.data_pipeline.shapes.parsing import parse
+from stvg_jax.data_pipeline.shapes.queries import Noun, Query
 
 # A tube: first frame and one past the last, and (x1, y1, x2, y2) for each of them.
 Tube = tuple[tuple[int, int], np.ndarray]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-from data_pipeline.shapes.scene import REACH, STRETCH, Thing
-from data_pipeline.shapes.vocabulary import COLOURS, MOVES
+from stvg_jax.data_pipeline.shapes.scene import REACH, STRETCH, Thing
+from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, MOVES
 
 # Corners at angle 0, counted from the top; the picture's y axis points down.
 _CORNERS = {"square": 45 + 90 * np.arange(4), "triangle": 120 * np.arange(3), "star": 72 * np.arange(5)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from data_pipeline.shapes.draws import Draws
-from data_pipeline.shapes.queries import ORDINAL, RANK, SIDES, Event, Noun, Query, When, Where
-from data_pipeline.shapes.vocabulary import COLOURS, EXIST, SHAPES, SIZES, STOP
+from stvg_jax.data_pipeline.shapes.draws import Draws
+from stvg_jax.data_pipeline.shapes.queries import ORDINAL, RANK, SIDES, Event, Noun, Query, When, Where
+from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, EXIST, SHAPES, SIZES, STOP
 
 # Every word of each list means the same.
 NOUN_WORDS = {

@@ -32,12 +32,12 @@ pictures`; errors in 1/255 against the exact resizing in float32, of which round
 Full colours at a lower quality are nearer for the same bytes than halved ones at a higher quality.
 """
 
-from data_pipeline.shards.checking import check_store
-from data_pipeline.shards.entries import StoredVideo
-from data_pipeline.shards.preparing import Summary, prepare_frames
-from data_pipeline.shards.settings import Settings
-from data_pipeline.shards.store import FrameStore
-from data_pipeline.shards.wanted import POLICIES, all_videos, default_policy, wanted_frames
+from stvg_jax.data_pipeline.shards.checking import check_store
+from stvg_jax.data_pipeline.shards.entries import StoredVideo
+from stvg_jax.data_pipeline.shards.preparing import Summary, prepare_frames
+from stvg_jax.data_pipeline.shards.settings import Settings
+from stvg_jax.data_pipeline.shards.store import FrameStore
+from stvg_jax.data_pipeline.shards.wanted import POLICIES, all_videos, default_policy, wanted_frames
 
 __all__ = [
     "POLICIES",

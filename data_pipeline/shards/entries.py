@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 # Of one video: three days at 30 per second.
 _MAX_FRAMES = 10_000_000

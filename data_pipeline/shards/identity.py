@@ -11,8 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from data_pipeline.shards import jpeg
-from data_pipeline.shards.settings import Settings
+from stvg_jax.data_pipeline.shards import jpeg
+from stvg_jax.data_pipeline.shards.settings import Settings
 
 
 def make_identity(video: str, frames: str | None, source_sha256: str, settings: Settings) -> str:

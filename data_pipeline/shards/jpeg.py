@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 SUBSAMPLINGS = ("4:4:4", "4:2:0")
 

@@ -10,18 +10,18 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
+from stvg_jax.data_pipeline.shards.entries import StoredVideo
+from stvg_jax.data_pipeline.shards.folder import Manifest, StoreFolder
+from stvg_jax.data_pipeline.shards.making import Job, Maker, source_sha256, source_state
+from stvg_jax.data_pipeline.shards.meter import Meter
+from stvg_jax.data_pipeline.shards.plan import Plan, make_plan
+from stvg_jax.data_pipeline.shards.records import array_record
+from stvg_jax.data_pipeline.shards.settings import Settings
+from stvg_jax.data_pipeline.shards.wanted import Wanted
+from stvg_jax.data_pipeline.shards.workers import Outcome, Step, run_jobs
+from stvg_jax.data_pipeline.video import DECODERS
 
-from data_pipeline.shards.entries import StoredVideo
-from data_pipeline.shards.folder import Manifest, StoreFolder
-from data_pipeline.shards.making import Job, Maker, source_sha256, source_state
-from data_pipeline.shards.meter import Meter
-from data_pipeline.shards.plan import Plan, make_plan
-from data_pipeline.shards.records import array_record
-from data_pipeline.shards.settings import Settings
-from data_pipeline.shards.wanted import Wanted
-from data_pipeline.shards.workers import Outcome, Step, run_jobs
-from data_pipeline.video import DECODERS
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 _LOST, _CHANGED, _MORE_FRAMES = "shard lost", "video changed", "more frames wanted"
 

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from types import ModuleType
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 # Chunks of one record: reading one decodes no other. JPEG cannot be compressed further.
 _WRITING = "group_size:1,uncompressed"

@@ -6,7 +6,7 @@ by its time; nothing is ever computed from an average frame rate. Where times ca
 decoding. Damage is an error, never a substitute frame.
 """
 
-from data_pipeline.video.opening import DECODERS, open_video
-from data_pipeline.video.reader import VideoInfo, VideoReader
+from stvg_jax.data_pipeline.video.opening import DECODERS, open_video
+from stvg_jax.data_pipeline.video.reader import VideoInfo, VideoReader
 
 __all__ = ["DECODERS", "VideoInfo", "VideoReader", "open_video"]

@@ -11,7 +11,7 @@ import av
 from av.codec.context import Flags
 from av.stream import Disposition
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 # Text that ffmpeg would draw, follow as a playlist or run, descriptions of streams, and still images: none of them is a
 # video file, and most of them make ffmpeg open others.

@@ -13,7 +13,7 @@ import numpy as np
 from av.filter import Graph
 from av.sidedata.sidedata import SideDataContainer, Type
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 # Fewer degrees off a quarter turn are taken for rounding: the ffmpeg program rounds to whole ones.
 _ROUNDING_DEGREES = 0.5

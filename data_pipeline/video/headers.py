@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from data_pipeline.video import images, matroska, mp4, riff
-from data_pipeline.video.display import Crop
+from stvg_jax.data_pipeline.video import images, matroska, mp4, riff
+from stvg_jax.data_pipeline.video.display import Crop
 
 _NO_UNIT = "its header gives a time scale of 0"
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from data_pipeline.video.display import Crop
+from stvg_jax.data_pipeline.video.display import Crop
 
 SIGNATURE = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-from data_pipeline.video.display import Crop
+from stvg_jax.data_pipeline.video.display import Crop
 
 FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
 # No real file has more boxes in one box; walking through those of a hostile one takes time.

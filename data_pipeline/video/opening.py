@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pathlib
 
-from data_pipeline.video.decord_reader import DecordReader, import_decord
-from data_pipeline.video.pyav_reader import PyAVReader
-from data_pipeline.video.reader import VideoReader
-from stvg_jax.errors import InputError
+from stvg_jax.data_pipeline.video.decord_reader import DecordReader, import_decord
+from stvg_jax.data_pipeline.video.pyav_reader import PyAVReader
+from stvg_jax.data_pipeline.video.reader import VideoReader
+
+from stvg_jax.core.errors import InputError
 
 DECODERS = ("pyav", "decord")
 

@@ -10,9 +10,8 @@ from typing import Any
 import av
 import numpy as np
 from av.format import Flags
-
-from data_pipeline.video.container import demux, open_container, video_stream
-from data_pipeline.video.keyframes import KeyframeKinds
+from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
+from stvg_jax.data_pipeline.video.keyframes import KeyframeKinds
 
 # The others keep no presentation times, so that ffmpeg guesses them.
 _FORMATS_WITH_TIMES = {"mov", "matroska", "mpegts", "flv"}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

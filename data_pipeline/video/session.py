@@ -7,9 +7,8 @@ import pathlib
 from collections.abc import Iterator
 
 import av
-
-from data_pipeline.video.container import demux, open_container, video_stream
-from data_pipeline.video.packets import Packets
+from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
+from stvg_jax.data_pipeline.video.packets import Packets
 
 
 class Damaged(Exception):

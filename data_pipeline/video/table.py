@@ -8,9 +8,8 @@ import pathlib
 from fractions import Fraction
 
 import numpy as np
-
-from data_pipeline.video.packets import Packets
-from data_pipeline.video.session import Damaged, Session
+from stvg_jax.data_pipeline.video.packets import Packets
+from stvg_jax.data_pipeline.video.session import Damaged, Session
 
 # In these every packet is one displayed frame; elsewhere there are hidden frames, packed frames or lone fields, so the
 # frames have to be counted by decoding.

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
 Generate a video of moving shapes that the built-in model has never seen, ground two sentences in it, and
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> None:
     if args.seed < 0:
         raise InputError(f"--seed {args.seed} must be zero or more")
 
-    from data_pipeline.shapes.encode import write_enlarged
-    from data_pipeline.shapes.example import make_example
+    from stvg_jax.data_pipeline.shapes.encode import write_enlarged
+    from stvg_jax.data_pipeline.shapes.example import make_example
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.eval.metrics import measure
     from stvg_jax.eval.types import Prediction

@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> None:
     hosts.join(args)
     import jax
 
-    from data_pipeline.english import foreign_warning
     from stvg_jax.config import build, load_config_file, overridden
+    from stvg_jax.data_pipeline.english import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 DESCRIPTION = """\
 Find when and where a video shows what a sentence describes. Writes into --out:
@@ -70,7 +70,7 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_pipeline.english import foreign_warning
+    from stvg_jax.data_pipeline.english import foreign_warning
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.inference.answer import Outputs, describe
     from stvg_jax.inference.arguments import check_part

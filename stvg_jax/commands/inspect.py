@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> None:
     from jax.sharding import AbstractMesh
 
     from stvg_jax.config import load_config_file
+    from stvg_jax.core.errors import InputError
     from stvg_jax.devices import find_devices
-    from stvg_jax.errors import InputError
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.grounding.registry import make_model
     from stvg_jax.inference.memory import Rows, check_memory
@@ -158,11 +158,11 @@ def usual_size(config: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
         config: of the experiment.
         clip: its section `clip`.
     """
-    from data_pipeline.frames import model_size
-    from data_pipeline.loading import LoaderConfig
-    from data_pipeline.loading.buckets import bucket_width
-    from data_pipeline.sampling import HCSTVG_CLIP_SEC
     from stvg_jax.config import build
+    from stvg_jax.data_pipeline.frames import model_size
+    from stvg_jax.data_pipeline.loading import LoaderConfig
+    from stvg_jax.data_pipeline.loading.buckets import bucket_width
+    from stvg_jax.data_pipeline.sampling import HCSTVG_CLIP_SEC
     from stvg_jax.inputs import LoaderSettings
 
     settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
@@ -181,7 +181,7 @@ def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_counts(args: argparse.Namespace, fsdp: int, videos: int, parts: int) -> None:
-    from stvg_jax.errors import InputError
+    from stvg_jax.core.errors import InputError
 
     for name in ("devices", "frames", "width", "tokens"):
         if getattr(args, name) < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
 Decode every video once and store its frames as JPEG, for training and evaluation. Writes into --out:
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
         _check(args)
         return
 
-    from data_pipeline.shards import Settings, prepare_frames
+    from stvg_jax.data_pipeline.shards import Settings, prepare_frames
 
     videos, wanted = _wanted(args)
     summary = prepare_frames(
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     """The folder of videos, and which frames of which to store."""
-    from data_pipeline.shards import all_videos, default_policy, wanted_frames
+    from stvg_jax.data_pipeline.shards import all_videos, default_policy, wanted_frames
 
     if args.dataset is None and args.annotations is None:
         if args.videos is None:
@@ -116,7 +116,7 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     if args.dataset is None or args.annotations is None or args.split is None:
         raise InputError("--dataset, --annotations and --split go together")
 
-    from data_pipeline.annotations import find_video_folder, read_annotations
+    from stvg_jax.data_pipeline.annotations import find_video_folder, read_annotations
 
     videos = args.videos or find_video_folder(args.dataset, args.annotations)
     samples = []
@@ -138,7 +138,7 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from data_pipeline.shards import FrameStore, check_store
+    from stvg_jax.data_pipeline.shards import FrameStore, check_store
 
     damaged = check_store(args.out, fast=args.fast)
     for video, what in damaged.items():

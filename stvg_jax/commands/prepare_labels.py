@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
 Make the attribute labels that TA-STVG trains with, for annotations that have none: the most frequent
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_pipeline.annotations.prepare_labels import prepare_labels
+    from stvg_jax.data_pipeline.annotations.prepare_labels import prepare_labels
 
     if args.out.exists() and not args.force:
         raise InputError(f"{args.out} exists; use --force to replace it")

@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import os
 
-    from data_pipeline.shapes.dataset import Plan, prepare_shapes
-    from data_pipeline.shapes.example import Settings
-    from data_pipeline.shapes.meter import Meter
-    from stvg_jax.errors import InputError
+    from stvg_jax.core.errors import InputError
+    from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes
+    from stvg_jax.data_pipeline.shapes.example import Settings
+    from stvg_jax.data_pipeline.shapes.meter import Meter
 
     if args.processes is not None and args.processes < 1:
         raise InputError(f"--processes {args.processes}: must be 1 or more")

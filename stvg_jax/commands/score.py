@@ -53,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_pipeline.annotations import read_annotations
-    from stvg_jax.characters import one_line
+    from stvg_jax.core.characters import one_line
+    from stvg_jax.core.files import whole_file
+    from stvg_jax.data_pipeline.annotations import read_annotations
     from stvg_jax.eval.published import find_benchmark
     from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.eval.table import given_interval_table, results_table
-    from stvg_jax.files import whole_file
     from stvg_jax.inference.answer import check_writable
     from stvg_jax.inference.progress import Terminal
 

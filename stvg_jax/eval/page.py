@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_file
 from stvg_jax.eval.cases import choose_cases, choose_frames
 from stvg_jax.eval.figures import frame_figure, histogram, timeline
 from stvg_jax.eval.page_style import STYLE
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.table import CONVENTION, Table
 from stvg_jax.eval.types import Truth
-from stvg_jax.files import whole_file
 
 Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]
 _LENGTHS = 4

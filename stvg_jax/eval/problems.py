@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
-from stvg_jax.characters import one_line
-from stvg_jax.errors import InputError
+from stvg_jax.core.characters import one_line
+from stvg_jax.core.errors import InputError
 
 _SHOWN = 12
 _LONGEST = 300

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.characters import has_surrogate, one_line, shown
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.characters import has_surrogate, one_line, shown
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import whole_file
+from stvg_jax.core.json_files import read_text, repeated
 from stvg_jax.eval.json_scanner import JsonScanner
 from stvg_jax.eval.metrics import THRESHOLDS, SampleMetrics, summarise
 from stvg_jax.eval.problems import Problems
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.types import Prediction, Truth
-from stvg_jax.files import whole_file
-from stvg_jax.json_files import read_text, repeated
 
 QTYPES = {"declarative": "declar", "interrogative": "inter"}
 _LARGEST_FRAME = 2**53

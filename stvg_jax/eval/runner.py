@@ -23,7 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.examples import draw_examples
 from stvg_jax.eval.page import write_page
@@ -43,7 +43,7 @@ from stvg_jax.parallel.mesh import replicate
 from stvg_jax.tree import unflatten
 
 if TYPE_CHECKING:
-    from data_pipeline.annotations import Sample
+    from stvg_jax.data_pipeline.annotations import Sample
 
 _PASSES = 2
 
@@ -222,7 +222,7 @@ def _report(
 
 
 def _pictures(inputs: Inputs, video: str, frame_ids: list[int]) -> list[np.ndarray]:
-    from data_pipeline.shards.jpeg import decode
+    from stvg_jax.data_pipeline.shards.jpeg import decode
 
     return [decode(jpeg) for jpeg in inputs.store.read(video, frame_ids)]
 

@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_file
 from stvg_jax.eval.metrics import SampleMetrics, Summary, measure, summarise
 from stvg_jax.eval.problems import Problems
 from stvg_jax.eval.records import read_records
 from stvg_jax.eval.result_files import Results, read_results
 from stvg_jax.eval.types import Prediction, Truth
-from stvg_jax.files import whole_file
 
 METRICS_SCHEMA = "stvg_jax.metrics/1"
 Missing = Literal["error", "zero", "skip"]

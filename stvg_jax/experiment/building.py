@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.registry import get_family, make_model, whole_config
 from stvg_jax.grounding.task import GroundingTask

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.train.workdir import Workdir
 

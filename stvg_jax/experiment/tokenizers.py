@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stvg_jax import checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.train.tokenizers import write_word_tokenizer
 
 if TYPE_CHECKING:
-    from data_pipeline.annotations import Sample
+    from stvg_jax.data_pipeline.annotations import Sample
 
 
 def write_tokenizer(folder: Path, experiment: Experiment, samples: Sequence[Sample]) -> None:
@@ -50,7 +50,7 @@ def read_words(path: Path) -> list[str]:
     Raises:
         InputError: it is missing, or has no list of words.
     """
-    from stvg_jax.json_files import read_json
+    from stvg_jax.core.json_files import read_json
 
     try:
         content = read_json(path)
@@ -64,8 +64,8 @@ def read_words(path: Path) -> list[str]:
 
 def _training_texts(experiment: Experiment, samples: Sequence[Sample]) -> list[str]:
     """What the model reads in training, as it is and mirrored."""
-    from data_pipeline.loading.directions import swap_directions
-    from data_pipeline.text import model_text
+    from stvg_jax.data_pipeline.loading.directions import swap_directions
+    from stvg_jax.data_pipeline.text import model_text
 
     reads_subject, sampling = experiment.model.config.reads_subject, experiment.clip.sampling
     texts = [model_text(s.subject if reads_subject else None, s.sentence, sampling) for s in samples]

@@ -23,14 +23,14 @@ import jax
 import numpy as np
 
 from stvg_jax import checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_file
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.card import sha256, write_card
 from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
-from stvg_jax.files import whole_file
 from stvg_jax.inference.loading import DTYPES, LoadedModel
 from stvg_jax.inference.memory import Rows, check_memory, exhaustion_told
 from stvg_jax.inference.progress import Progress
@@ -184,7 +184,7 @@ class Training:
             return self._run(state, step, checkpoints)
 
     def _run(self, state: TrainState, step, checkpoints: Checkpoints) -> int:
-        from data_pipeline.loading.tf_import import import_tensorflow
+        from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 
         # The writer of TensorBoard's files loads TensorFlow too; whoever comes first decides what it says and takes.
         import_tensorflow()

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.boxes import cxcywh_to_xyxy, giou
+from stvg_jax.core.boxes import cxcywh_to_xyxy, giou
 from stvg_jax.grounding.decoder import Context
 from stvg_jax.grounding.encoder import TransformerConfig
 from stvg_jax.grounding.regions import POOLINGS

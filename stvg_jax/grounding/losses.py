@@ -27,7 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.boxes import cxcywh_to_xyxy, giou, iou
+from stvg_jax.core.boxes import cxcywh_to_xyxy, giou, iou
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.nn.masking import masked_mean

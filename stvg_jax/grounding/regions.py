@@ -7,7 +7,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.boxes import cxcywh_to_xyxy
+from stvg_jax.core.boxes import cxcywh_to_xyxy
 
 POOLINGS = ("cells", "roi_align")
 # Positions along each side of a box at which RoIAlign reads the map: 7 bins of 2, as in Mask R-CNN.

@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.losses import LossConfig

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from stvg_jax.boxes import cxcywh_to_xyxy
+from stvg_jax.core.boxes import cxcywh_to_xyxy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stvg_jax.pixels import normalize
+from stvg_jax.core.pixels import normalize
 
 
 @jax.tree_util.register_dataclass

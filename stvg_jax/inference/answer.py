@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference.progress import Progress
 from stvg_jax.inference.tube import Tube
 
@@ -81,7 +81,7 @@ class Outputs:
         Raises:
             InputError: a frame that cannot be decoded, though no frame that the model looked at; or one too large.
         """
-        from data_pipeline.video import open_video
+        from stvg_jax.data_pipeline.video import open_video
         from stvg_jax.inference.draw import draw_picture, draw_video, picture_frame_ids
 
         picture, moving = (folder / name for name in _DRAWINGS)

@@ -8,7 +8,7 @@ import operator
 import os
 from typing import Any
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 
 
 def check_path(name: str, value: Any) -> str:

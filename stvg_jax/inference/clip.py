@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.inference.arguments import check_flag, check_part, check_path, check_whole
 from stvg_jax.inference.progress import Progress, Silent
 
@@ -127,9 +127,9 @@ def read_clip(
     resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
     # Here, not at the top: the library imports without a video decoder.
-    from data_pipeline.frames import load_clip, model_size
-    from data_pipeline.sampling import evaluation_frame_ids, interleave
-    from data_pipeline.video import open_video
+    from stvg_jax.data_pipeline.frames import load_clip, model_size
+    from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, interleave
+    from stvg_jax.data_pipeline.video import open_video
 
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
         info = reader.info

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import jaxlib
 
-from stvg_jax.errors import first_line
+from stvg_jax.core.errors import first_line
 from stvg_jax.inference.memory import exhaustion_told
 from stvg_jax.inference.progress import Progress, Silent
 

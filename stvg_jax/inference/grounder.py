@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.grounding.tubes import merge_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.inference.arguments import check_str
@@ -168,8 +168,8 @@ class Grounder:
             InputError: for a sentence that is no text, empty or longer than the text encoder takes, another number of
                 subjects, or a subject for a model that reads none.
         """
-        from data_pipeline.subject import find_subject
-        from data_pipeline.text import model_text
+        from stvg_jax.data_pipeline.subject import find_subject
+        from stvg_jax.data_pipeline.text import model_text
 
         if not isinstance(sentences, (list, tuple)) or not isinstance(subjects, (list, tuple, type(None))):
             raise InputError("sentences and subjects must be lists of texts; put a single one into a list")

@@ -16,7 +16,7 @@ import numpy as np
 
 from stvg_jax import checkpoint
 from stvg_jax.config import build
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.grounding.registry import make_model, whole_config
 from stvg_jax.inference.arguments import check_str
 from stvg_jax.inference.clip import ClipConfig

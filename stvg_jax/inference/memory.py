@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.inference.step_sizes import frame_tokens
 
 _CHANNELS = 3

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 _MIB = 2**20
 # On a CPU, what stays in its caches (measured on the full-size model: `benchmarks/forward.py`; 4 images, 8 windows and

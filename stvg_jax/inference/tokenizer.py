@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.json_files import read_text
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.json_files import read_text
 
 
 class Tokenizer:

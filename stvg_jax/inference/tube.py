@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.errors import quoted
-from stvg_jax.files import whole_file
+from stvg_jax.core.errors import quoted
+from stvg_jax.core.files import whole_file
 
 
 class _Arrays:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.errors import InputError, quoted
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.json_files import read_json
 from stvg_jax.inference.tube import FrameScores, Tube
-from stvg_jax.json_files import read_json
 
 SCHEMA = "stvg_jax.tube/1"
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.nn.keys import DropoutKeys
 
 POLICIES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 EPILOG = """\
 several hosts: start the same command on every host, with a folder that all of them see.

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 # Batches are split over both axes; `fsdp` devices share one copy of what is split by parameter rules.
 BATCH = PartitionSpec(("data", "fsdp"))

@@ -30,9 +30,9 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.files import check_kinds, whole_file
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.files import check_kinds, whole_file
+from stvg_jax.core.json_files import parse_json
 from stvg_jax.train.workdir import from_first_host, require_space
 from stvg_jax.tree import check_same_parameters
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 P = TypeVar("P")
 

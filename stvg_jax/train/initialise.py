@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stvg_jax import checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.nn.declare import initialize
 from stvg_jax.tree import flatten, unflatten
 

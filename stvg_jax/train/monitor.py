@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.files import read_json_lines, sealed_line, whole_file
+from stvg_jax.core.files import read_json_lines, sealed_line, whole_file
 
 METRICS = "metrics.jsonl"
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.schedules import Rates
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stvg_jax.errors import InputError, first_line
-from stvg_jax.files import whole_file
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import whole_file
+from stvg_jax.core.json_files import parse_json
 
 SCHEMA = "stvg_jax.replay/1"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 Rates = Callable[[int | jax.Array], dict[str, jax.Array]]
 

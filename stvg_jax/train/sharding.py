@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 T = TypeVar("T")
 

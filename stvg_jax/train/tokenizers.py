@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 _WORD = re.compile(r"\w+|[^\w\s]")

@@ -25,10 +25,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 import stvg_jax
-from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.files import check_kinds, read_json_lines, sealed_line, whole_file
-from stvg_jax.json_files import parse_json
-from stvg_jax.locks import FolderLock, HeldElsewhere, holder_of
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.files import check_kinds, read_json_lines, sealed_line, whole_file
+from stvg_jax.core.json_files import parse_json
+from stvg_jax.core.locks import FolderLock, HeldElsewhere, holder_of
 
 _log = logging.getLogger(__name__)
 _CONFIG = "config.json"

@@ -9,14 +9,14 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import safetensors.numpy
+from stvg_jax.convert import convert_state_dict
+from stvg_jax.convert.convert_file import convert_file, summary
+from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.state_dict import declared_parameters
 
-from convert import convert_state_dict
-from convert.convert_file import convert_file, summary
-from convert.formats import FORMATS
-from convert.state_dict import declared_parameters
 from stvg_jax import checkpoint
 from stvg_jax.cli import main
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for
 from tests.tiny import tiny_config, write_byte_tokenizer
 from tests.torch_files import Object, hostile_pickles, save_legacy, save_zip
@@ -407,7 +407,7 @@ def test_the_tokenizer_is_looked_at_first(released, command, tmp_path):
 
 def test_without_tokenizer_and_hub(released, config_file, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("convert.tokenizer._hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.convert.tokenizer._hub_answers", lambda: False)
     assert main(["convert", str(released), str(tmp_path / "out"), "--config", str(config_file)]) == 2
     assert "by --tokenizer DIR" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

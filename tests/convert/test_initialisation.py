@@ -7,13 +7,13 @@ import re
 import numpy as np
 import pytest
 import safetensors.numpy
+from stvg_jax.convert import convert_state_dict
+from stvg_jax.convert.convert_file import convert_file
+from stvg_jax.convert.formats import FORMATS, recognise
+from stvg_jax.convert.state_dict import declared_parameters
 
-from convert import convert_state_dict
-from convert.convert_file import convert_file
-from convert.formats import FORMATS, recognise
-from convert.state_dict import declared_parameters
 from stvg_jax import checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for, weight
 from tests.tiny import tiny_config
 from tests.torch_files import save_legacy, save_zip

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-
-from convert import rules
-from convert.formats import FORMATS
-from convert.rules import Format, Rule, convert
+from stvg_jax.convert import rules
+from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.rules import Format, Rule, convert
 
 
 def numbered(*shape):

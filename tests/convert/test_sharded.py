@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
+from stvg_jax.convert.readers import find_nodes, open_checkpoint
 
-from convert.readers import find_nodes, open_checkpoint
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.torch_files import save_legacy, save_zip
 
 TENSORS = {f"w{i}": np.full((2, 3), i, np.float32) for i in range(5)}

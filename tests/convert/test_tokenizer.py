@@ -6,9 +6,9 @@ import json
 
 import pytest
 import tokenizers
+from stvg_jax.convert.tokenizer import save_tokenizer
 
-from convert.tokenizer import save_tokenizer
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference.tokenizer import Tokenizer
 from tests.tiny import write_byte_tokenizer
 
@@ -30,7 +30,7 @@ def no_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("convert.tokenizer._hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.convert.tokenizer._hub_answers", lambda: False)
     return tmp_path / "cache"
 
 
@@ -154,7 +154,7 @@ def test_the_hub_is_asked_when_the_cache_has_nothing(tmp_path, no_hub, monkeypat
         return str(tmp_path / "there" / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    monkeypatch.setattr("convert.tokenizer._hub_answers", lambda: True)
+    monkeypatch.setattr("stvg_jax.convert.tokenizer._hub_answers", lambda: True)
     assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
     assert asked[-1] == ("roberta-base", "tokenizer.json", False)
 

@@ -5,15 +5,15 @@ import pathlib
 
 import numpy as np
 import pytest
-
-from data_pipeline.sampling import (
+from stvg_jax.data_pipeline.sampling import (
     candidate_frame_ids,
     cut_window,
     evaluation_frame_ids,
     interleave,
     training_frame_ids,
 )
-from stvg_jax.errors import InputError
+
+from stvg_jax.core.errors import InputError
 
 GOLDENS = json.loads((pathlib.Path(__file__).parents[1] / "goldens" / "sampling.json").read_text())
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.config import load_config_file
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval import runner
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import read_records

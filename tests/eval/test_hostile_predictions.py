@@ -9,7 +9,7 @@ import json
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.records import Record, read_records, write_records
 from stvg_jax.eval.result_files import read_results
 from stvg_jax.eval.scoring import score_results

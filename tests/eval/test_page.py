@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.cases import choose_cases, choose_frames
 from stvg_jax.eval.metrics import SampleMetrics
 from stvg_jax.eval.page import length_table, write_page

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.problems import Problems
 

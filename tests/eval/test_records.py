@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.records import Record, RecordWriter, read_records, write_records
 from stvg_jax.eval.scoring import score
 from tests.eval.cases import make_prediction, make_sample, make_set

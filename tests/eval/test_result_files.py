@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.metrics import SampleMetrics
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.result_files import read_results, write_results

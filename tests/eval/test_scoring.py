@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.eval.metrics import Summary
 from stvg_jax.eval.problems import Problems
 from stvg_jax.eval.published import BENCHMARKS, MEASURES, find_benchmark

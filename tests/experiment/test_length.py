@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.length import check_length
 from tests.experiment.tiny_experiment import get_config

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.tokenizers import read_words
 
 

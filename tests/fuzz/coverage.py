@@ -23,10 +23,11 @@ def fuzz_by_coverage(target: Target, seconds: float, seed: int, failures: Path) 
     except ImportError:
         sys.exit("--engine atheris needs atheris: pip install atheris")
     with atheris.instrument_imports(include=["convert", "data_pipeline", "stvg_jax"]):
-        import convert.convert_file  # noqa: F401
-        import data_pipeline.annotations
-        import data_pipeline.shards
-        import data_pipeline.video  # noqa: F401
+        import stvg_jax.convert.convert_file
+        import stvg_jax.data_pipeline.annotations
+        import stvg_jax.data_pipeline.shards
+        import stvg_jax.data_pipeline.video
+
         import stvg_jax.eval.scoring  # noqa: F401
 
     failures.mkdir(parents=True, exist_ok=True)

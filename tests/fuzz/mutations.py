@@ -291,7 +291,7 @@ def damage_member(rng: random.Random, data: bytes, material: Material) -> bytes:
 
 def damage_sealed(rng: random.Random, data: bytes, material: Material) -> bytes:
     """One change of sealed JSON (`data_pipeline.shards.entries.seal`), line by line, mostly sealed again."""
-    from stvg_jax.files import seal
+    from stvg_jax.core.files import seal
 
     whole = data.split(b"\n") if data.startswith(b"\n") else [data]
     at = rng.randrange(len(whole))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.fuzz import mutations
 from tests.fuzz.engine import Target, fuzz
 from tests.fuzz.run import FAILURES, keep

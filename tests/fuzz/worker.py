@@ -148,7 +148,7 @@ def _move_into(place: Place) -> None:
 
 
 def _attempt(target: Any, data: bytes, place: Place, watch: _Watch | None) -> Outcome:
-    from stvg_jax.errors import InputError
+    from stvg_jax.core.errors import InputError
 
     fault, where, is_read = None, (), False
     begin = _cpu_seconds()

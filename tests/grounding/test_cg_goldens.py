@@ -33,7 +33,7 @@ compute = jax.jit(grounding_losses, static_argnames="config")
 @pytest.fixture(scope="module")
 def released_parameters():
     """The stand-in for a released CG-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
-    from convert import convert_state_dict
+    from stvg_jax.convert import convert_state_dict
 
     return convert_state_dict(state_dict("cgstvg"), format="cg_stvg")
 
@@ -144,7 +144,7 @@ def test_padding_changes_nothing(released_parameters, names, bucket):
 
 
 def test_dropped_tensors_are_those_that_never_act():
-    from convert.formats.cg_stvg import FORMAT
+    from stvg_jax.convert.formats.cg_stvg import FORMAT
 
     unused = set(json.loads((GOLDENS / "cgstvg_unused_parameters.json").read_text()))
     dropped = {n for n in manifest("cgstvg") if any(re.fullmatch(pattern, n) for pattern, _ in FORMAT.dropped)}

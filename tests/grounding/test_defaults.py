@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.registry import MODELS, default_config, get_family, make_model, whole_config
 
 TRANSFORMER = {

@@ -108,7 +108,8 @@ def test_dropped_tensors_are_those_that_never_act():
     """What the converter drops, apart from computed tables, is what received no gradient in the released system."""
     import re
 
-    from convert.formats.ta_stvg import FORMAT
+    from stvg_jax.convert.formats.ta_stvg import FORMAT
+
     from tests.released import is_computed, manifest
 
     unused = set(json.loads((GOLDENS / "tastvg_unused_parameters.json").read_text()))

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from stvg_jax.config import build
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.tree import flatten

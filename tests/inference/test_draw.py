@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 from PIL import Image
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference import draw
 from stvg_jax.inference.draw import picture
 from stvg_jax.inference.draw.colours import BOX_COLOUR

@@ -13,10 +13,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from stvg_jax.data_pipeline.text import model_text
+from stvg_jax.data_pipeline.video import open_video
 
-from data_pipeline.text import model_text
-from data_pipeline.video import open_video
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference import Grounder, Tube, memory
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.default import default_checkpoint, find_checkpoint
@@ -276,7 +276,8 @@ def test_several_questions_share_one_decode_and_one_compilation(grounder, tmp_pa
     portrait = write_video(tmp_path / "portrait.mp4", 3, size=(48, 96))
     opened = []
     monkeypatch.setattr(
-        "data_pipeline.video.open_video", lambda *args, **options: opened.append(args) or open_video(*args, **options)
+        "stvg_jax.data_pipeline.video.open_video",
+        lambda *args, **options: opened.append(args) or open_video(*args, **options),
     )
     sentences = [SENTENCE, "a dog runs to the white car", "who opens the door of the house?"]
     questions = grounder.ask(sentences)

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.registry import default_config
 from stvg_jax.inference import memory
 from stvg_jax.inference.memory import Rows, check_memory, device_memory, exhaustion_told

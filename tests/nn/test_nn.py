@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.nn.declare import Linear, initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.layers import MLP, dropout

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.parallel import hosts
 from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
 from stvg_jax.parallel.mesh import make_mesh

@@ -18,7 +18,7 @@ import optax
 import pytest
 from jax.sharding import SingleDeviceSharding
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.checkpoints import Checkpoints
 from tests.hosts import ROOT, environment, run_hosts
 

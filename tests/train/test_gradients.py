@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.registry import get_family
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.nn.keys import DropoutKeys

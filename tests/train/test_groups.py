@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.rules import Format
 
-from convert.formats import FORMATS
-from convert.rules import Format
 from stvg_jax.config import load_config_file
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig

@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from stvg_jax.commands import inspect
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.nn.remat import remat_call
 from stvg_jax.train import inspection
 from stvg_jax.train.optim import OptimConfig, make_optimizer

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.loop import Plan, run
 from stvg_jax.train.monitor import Monitor, read_metrics
 from tests.damage import damaged_objects

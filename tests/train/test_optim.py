@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.ema import start_average, update_average
 from stvg_jax.train.optim import (
     FROZEN,

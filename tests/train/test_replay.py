@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.replay import TrainingDiverged, check_finite, read_replay
 from tests.hosts import run_hosts
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
 
 HCSTVG = ScheduleConfig(epochs=90, drop_epochs=(50, 90), linear_groups=("text",))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh, PartitionSpec
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.sharding import REPLICATE, ShardingRules, bytes_per_device, parameter_specs, tree_shardings
 
 SHAPES = {

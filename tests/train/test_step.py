@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import dropout
 from stvg_jax.parallel.feed import to_mesh

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.inference.tokenizer import Tokenizer
 from stvg_jax.train.tokenizers import write_word_tokenizer
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.train.workdir import Workdir, from_first_host, require_space, versions
 from tests.damage import cut_texts, damaged_objects
 from tests.hosts import ROOT, environment, run_hosts
@@ -193,7 +193,7 @@ def test_all_hosts_are_told_what_the_first_one_found(tmp_path):
         hosts.add_arguments(parser)
         hosts.join(parser.parse_args())
         import jax
-        from stvg_jax.errors import InputError
+        from stvg_jax.core.errors import InputError
         from stvg_jax.train.workdir import Workdir, from_first_host
 
         host = jax.process_index()

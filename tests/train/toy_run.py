@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from stvg_jax.parallel import hosts
 
 

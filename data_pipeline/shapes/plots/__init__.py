@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from data_pipeline.shapes.casting import Cast, Plot
-from data_pipeline.shapes.plots import relation, time
-from data_pipeline.shapes.plots.appearance import appearance
-from data_pipeline.shapes.plots.motion import motion, verbs
+from stvg_jax.data_pipeline.shapes.casting import Cast, Plot
+from stvg_jax.data_pipeline.shapes.plots import relation, time
+from stvg_jax.data_pipeline.shapes.plots.appearance import appearance
+from stvg_jax.data_pipeline.shapes.plots.motion import motion, verbs
 
 PLOTS: dict[str, Callable[[Cast], Plot]] = {
     "appearance": appearance,

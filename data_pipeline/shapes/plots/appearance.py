@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from data_pipeline.shapes.casting import Cast, Part, Plot
-from data_pipeline.shapes.queries import Event, Query
-from data_pipeline.shapes.vocabulary import EXIST, MOVES
+from stvg_jax.data_pipeline.shapes.casting import Cast, Part, Plot
+from stvg_jax.data_pipeline.shapes.queries import Event, Query
+from stvg_jax.data_pipeline.shapes.vocabulary import EXIST, MOVES
 
 _LOOK_KEEPING = (*MOVES, "spin", "blink")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from data_pipeline.shapes.casting import Cast, Part, Plot
-from data_pipeline.shapes.queries import Event, Query
+from stvg_jax.data_pipeline.shapes.casting import Cast, Part, Plot
+from stvg_jax.data_pipeline.shapes.queries import Event, Query
 
 
 def motion(cast: Cast) -> Plot:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
-from data_pipeline.shapes.casting import Cast, Condition, Part, Plot
-from data_pipeline.shapes.queries import BESIDE, SIDES, Event, Query, Where
-from data_pipeline.shapes.scene import Look
-from data_pipeline.shapes.tracks import Track
-from data_pipeline.shapes.vocabulary import MOVES, TURNS, opposite
+from stvg_jax.data_pipeline.shapes.casting import Cast, Condition, Part, Plot
+from stvg_jax.data_pipeline.shapes.queries import BESIDE, SIDES, Event, Query, Where
+from stvg_jax.data_pipeline.shapes.scene import Look
+from stvg_jax.data_pipeline.shapes.tracks import Track
+from stvg_jax.data_pipeline.shapes.vocabulary import MOVES, TURNS, opposite
 
 # Axis and sign of a direction, by the words of relations and by movements.
 _DIRECTIONS = {

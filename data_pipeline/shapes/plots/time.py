@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
-from data_pipeline.shapes.queries import Event, Query, When
-from data_pipeline.shapes.scene import Look
-from data_pipeline.shapes.vocabulary import EXIST, MOVES, STOP
+from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
+from stvg_jax.data_pipeline.shapes.queries import Event, Query, When
+from stvg_jax.data_pipeline.shapes.scene import Look
+from stvg_jax.data_pipeline.shapes.vocabulary import EXIST, MOVES, STOP
 
 _SHORT = (11, 18)  # units, of deeds of which there are two in a row
 _MIDDLE = (12, 20)  # units, of deeds that are done twice

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import av
 import numpy as np
 
-from stvg_jax.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line
 
 _BT709 = 1
 _LONGEST_SIDE = 16384

@@ -1,15 +1,15 @@
 """Finding the videos of annotations, and comparing the two."""
 
 import pytest
-
-from data_pipeline.annotations import (
+from stvg_jax.data_pipeline.annotations import (
     VideoFacts,
     check_against_videos,
     find_video_folder,
     match_videos,
     read_annotations,
 )
-from stvg_jax.errors import InputError
+
+from stvg_jax.core.errors import InputError
 from tests.data_pipeline.annotations.folders import (
     HEIGHT,
     WIDTH,

@@ -1,8 +1,7 @@
 """What is swapped in the sentence of a mirrored picture, and what is not."""
 
 import pytest
-
-from data_pipeline.loading.directions import swap_directions
+from stvg_jax.data_pipeline.loading.directions import swap_directions
 
 SIDES = [
     ("the adult on the left ?", "the adult on the right ?"),

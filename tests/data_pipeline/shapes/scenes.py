@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_pipeline.shapes.scene import RADII, Action, Background, Look, Scene, Stage, Thing
+from stvg_jax.data_pipeline.shapes.scene import RADII, Action, Background, Look, Scene, Stage, Thing
 
 STAGE = Stage(160, 100, 64)
 PLAIN = Background("plain", (50, 50, 50), (50, 50, 50), 0.0, 0)

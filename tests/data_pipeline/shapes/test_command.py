@@ -4,7 +4,7 @@ import json
 import pytest
 
 from stvg_jax.commands import prepare_shapes
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 
 
 def parse(arguments):

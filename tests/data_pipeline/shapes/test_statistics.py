@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-
-from data_pipeline.shapes.statistics import BASELINES, make_cases, overlap, report
+from stvg_jax.data_pipeline.shapes.statistics import BASELINES, make_cases, overlap, report
 
 
 @pytest.fixture(scope="module")

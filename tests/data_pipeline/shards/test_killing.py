@@ -11,10 +11,10 @@ import threading
 import time
 
 import pytest
+from stvg_jax.data_pipeline.shards import FrameStore, check_store, prepare_frames
+from stvg_jax.data_pipeline.shards.folder import StoreFolder
 
-from data_pipeline.shards import FrameStore, check_store, prepare_frames
-from data_pipeline.shards.folder import StoreFolder
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.data_pipeline.shards.conftest import SETTINGS
 from tests.data_pipeline.shards.test_store import numbers
 from tests.videos import write_video
@@ -24,7 +24,7 @@ PROGRAM = f"""if True:
     import signal, sys
     # A shell has its background jobs ignore Ctrl-C, and the tests may be one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from data_pipeline.shards import Settings, prepare_frames
+    from stvg_jax.data_pipeline.shards import Settings, prepare_frames
     if __name__ == "__main__":
         names = [f"{{i}}.mp4" for i in range({COUNT})]
         prepare_frames(dict.fromkeys(names), sys.argv[1], sys.argv[2], Settings(48), processes=1)

@@ -1,9 +1,8 @@
 """What a waiting person is told."""
 
 import pytest
-
-from data_pipeline.shards import meter
-from data_pipeline.shards.meter import Meter, duration_text, size_text
+from stvg_jax.data_pipeline.shards import meter
+from stvg_jax.data_pipeline.shards.meter import Meter, duration_text, size_text
 
 
 def test_elsewhere_than_on_a_terminal_there_are_lines_with_the_time_left(capsys, monkeypatch):

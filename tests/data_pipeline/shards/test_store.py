@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from stvg_jax.data_pipeline.shards import FrameStore, jpeg
+from stvg_jax.data_pipeline.shards import store as store_module
+from stvg_jax.data_pipeline.video import open_video
 
-from data_pipeline.shards import FrameStore, jpeg
-from data_pipeline.shards import store as store_module
-from data_pipeline.video import open_video
-from stvg_jax.errors import InputError
+from stvg_jax.core.errors import InputError
 from tests.data_pipeline.shards.conftest import KINDS_STORED, SETTINGS
 from tests.videos import numbers_in
 
@@ -111,7 +111,7 @@ def test_folders_without_a_finished_store_are_refused(store, tmp_path):
 def test_neither_tensorflow_nor_jax_is_loaded_to_read(whole_store):
     program = f"""if True:
         import sys
-        from data_pipeline.shards import FrameStore
+        from stvg_jax.data_pipeline.shards import FrameStore
         assert "array_record" not in sys.modules
         assert len(FrameStore({str(whole_store)!r}).read("b-frames.mp4", [3])) == 1
         print(*({{"tensorflow", "jax", "torch"}} & set(sys.modules)))
@@ -127,6 +127,6 @@ def test_a_missing_library_is_named_with_the_way_to_install_it(whole_store, monk
 
 
 def test_a_store_of_another_version_is_refused(store, monkeypatch):
-    monkeypatch.setattr("data_pipeline.shards.folder.FORMAT", "stvg_jax.frames/3")
+    monkeypatch.setattr("stvg_jax.data_pipeline.shards.folder.FORMAT", "stvg_jax.frames/3")
     with pytest.raises(InputError, match="version 'stvg_jax.frames/2', this version of the library reads"):
         FrameStore(store)

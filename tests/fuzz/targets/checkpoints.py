@@ -86,9 +86,10 @@ def _pickles(folder: Path) -> list[bytes]:
 
 
 def _read_file(data: bytes, place: Place) -> object:
-    from convert.convert_file import convert_file
-    from convert.readers import open_checkpoint
-    from stvg_jax.errors import InputError
+    from stvg_jax.convert.convert_file import convert_file
+    from stvg_jax.convert.readers import open_checkpoint
+
+    from stvg_jax.core.errors import InputError
 
     path = place.file("model.pth", data)
     with open_checkpoint(path) as checkpoint:
@@ -105,7 +106,7 @@ def _read_file(data: bytes, place: Place) -> object:
 
 def _tensors(tree: Any) -> list:
     """Those of the first thousand objects of a checkpoint."""
-    from convert.readers import TensorRef
+    from stvg_jax.convert.readers import TensorRef
 
     pending, seen = collections.deque([tree]), set()
     found = []
@@ -140,7 +141,7 @@ def _indices(folder: Path) -> list[bytes]:
 
 
 def _read_index(data: bytes, place: Place) -> object:
-    from convert.readers import open_checkpoint
+    from stvg_jax.convert.readers import open_checkpoint
 
     path = place.file("model.safetensors.index.json", data)
     for shard in place.seeds.glob("*.safetensors"):
@@ -151,7 +152,7 @@ def _read_index(data: bytes, place: Place) -> object:
 
 def _read_pickle(data: bytes, place: Place) -> object:
     """In a sound archive with a storage of six numbers."""
-    from convert.readers import open_checkpoint
+    from stvg_jax.convert.readers import open_checkpoint
 
     path = place.file("model.pth", b"")
     save_zip(path, {"a": np.arange(6, dtype=np.float32)}, pickle_bytes=data)
@@ -176,7 +177,7 @@ def _descriptions(folder: Path) -> list[bytes]:
 
 def _read_description(data: bytes, place: Place) -> object:
     from stvg_jax import checkpoint
-    from stvg_jax.errors import InputError
+    from stvg_jax.core.errors import InputError
     from stvg_jax.inference.loading import load_model
 
     folder = place.replaced(place.seeds / "checkpoint", "checkpoint.json", data)

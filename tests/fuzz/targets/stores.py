@@ -25,7 +25,8 @@ _TOKENS = (
 
 def _store(folder: Path) -> Path:
     """A store of two short videos."""
-    from data_pipeline.shards import Settings, prepare_frames
+    from stvg_jax.data_pipeline.shards import Settings, prepare_frames
+
     from tests.videos import write_video
 
     videos = folder / "videos"
@@ -49,8 +50,8 @@ def _settings(folder: Path) -> list[bytes]:
 
 
 def _read_settings(data: bytes, place: Place) -> object:
-    from data_pipeline.shards import Settings
-    from data_pipeline.shards.folder import StoreFolder
+    from stvg_jax.data_pipeline.shards import Settings
+    from stvg_jax.data_pipeline.shards.folder import StoreFolder
 
     folder = place.replaced(place.seeds / "store", "settings.json", data)
     (folder / "manifest.json").unlink()
@@ -62,8 +63,9 @@ def _journals(folder: Path) -> list[bytes]:
     import dataclasses
     import json
 
-    from data_pipeline.shards import FrameStore
-    from stvg_jax.files import seal
+    from stvg_jax.data_pipeline.shards import FrameStore
+
+    from stvg_jax.core.files import seal
 
     entries = FrameStore(_store(folder)).videos.items()
     lines = [seal(json.dumps({"video": name, "entry": dataclasses.asdict(entry)})) for name, entry in entries]
@@ -72,8 +74,9 @@ def _journals(folder: Path) -> list[bytes]:
 
 def _read_journal(data: bytes, place: Place) -> object:
     """As the start of a run does, which continues an interrupted one."""
-    from data_pipeline.shards.folder import StoreFolder
-    from stvg_jax.errors import InputError
+    from stvg_jax.data_pipeline.shards.folder import StoreFolder
+
+    from stvg_jax.core.errors import InputError
 
     folder = place.replaced(place.seeds / "store", "journal.jsonl", data)
     (folder / "manifest.json").unlink()
@@ -98,8 +101,9 @@ def _read_shard(data: bytes, place: Place) -> object:
 
 
 def _read(folder: Path) -> object:
-    from data_pipeline.shards import FrameStore, check_store, jpeg
-    from stvg_jax.errors import InputError
+    from stvg_jax.data_pipeline.shards import FrameStore, check_store, jpeg
+
+    from stvg_jax.core.errors import InputError
 
     sizes = []
     store = FrameStore(folder)
@@ -113,7 +117,8 @@ def _read(folder: Path) -> object:
 
 
 def _pictures(folder: Path) -> list[bytes]:
-    from data_pipeline.shards import jpeg
+    from stvg_jax.data_pipeline.shards import jpeg
+
     from tests.videos import numbered_picture
 
     picture = numbered_picture(3, 32, 24)
@@ -121,7 +126,7 @@ def _pictures(folder: Path) -> list[bytes]:
 
 
 def _read_picture(data: bytes, place: Place) -> object:
-    from data_pipeline.shards import jpeg
+    from stvg_jax.data_pipeline.shards import jpeg
 
     return jpeg.size_of(data), jpeg.decode(data).shape
 

@@ -78,15 +78,16 @@ def _read_trajectories(data: bytes, place: Place) -> object:
 
 
 def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
-    from data_pipeline.annotations import (
+    from stvg_jax.data_pipeline.annotations import (
         VideoFacts,
         check_against_videos,
         match_videos,
         raise_problems,
         read_annotations,
     )
-    from data_pipeline.shards.wanted import wanted_frames
-    from stvg_jax.errors import InputError
+    from stvg_jax.data_pipeline.shards.wanted import wanted_frames
+
+    from stvg_jax.core.errors import InputError
 
     counts = []
     for on_problem in ("exclude", "keep", "raise"):
@@ -122,7 +123,7 @@ def _labels(folder: Path) -> list[bytes]:
 
 
 def _read_labels(data: bytes, place: Place) -> object:
-    from data_pipeline.annotations import read_annotations
+    from stvg_jax.data_pipeline.annotations import read_annotations
 
     path = place.file("labels.json", data)
     annotations = write_json(place.input / "test.json", generic_file())
@@ -134,8 +135,9 @@ def _words(folder: Path) -> list[bytes]:
 
 
 def _read_words(data: bytes, place: Place) -> object:
-    from data_pipeline.annotations.vidstg_files import read_replacements
-    from stvg_jax.errors import InputError
+    from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
+
+    from stvg_jax.core.errors import InputError
     from stvg_jax.experiment.tokenizers import read_words
 
     path = place.file("words.json", data)
@@ -178,7 +180,8 @@ def _read_records(data: bytes, place: Place) -> object:
 
 def _score(path: Path, place: Place) -> object:
     """As `stvg-jax score` does."""
-    from data_pipeline.annotations import read_annotations
+    from stvg_jax.data_pipeline.annotations import read_annotations
+
     from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.eval.table import results_table
 
@@ -212,8 +215,9 @@ def _tokenizers(folder: Path) -> list[bytes]:
 
 
 def _read_tokenizer(data: bytes, place: Place) -> object:
-    from convert.tokenizer import save_tokenizer
-    from stvg_jax.errors import InputError
+    from stvg_jax.convert.tokenizer import save_tokenizer
+
+    from stvg_jax.core.errors import InputError
     from stvg_jax.inference.tokenizer import Tokenizer
 
     path = place.file("tokenizer.json", data)

@@ -66,8 +66,9 @@ def _gif(path: Path) -> bytes:
 
 
 def _read_video(data: bytes, place: Place) -> object:
-    from data_pipeline.video import open_video
-    from stvg_jax.errors import InputError
+    from stvg_jax.data_pipeline.video import open_video
+
+    from stvg_jax.core.errors import InputError
 
     path = place.file("video", data)
     try:

@@ -9,8 +9,8 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stvg_jax.errors import quoted
-from stvg_jax.files import whole_file
+from stvg_jax.core.errors import quoted
+from stvg_jax.core.files import whole_file
 
 if TYPE_CHECKING:
     import filelock

@@ -6,7 +6,7 @@ import re
 import reprlib
 from typing import Any
 
-from stvg_jax.errors import quoted
+from stvg_jax.core.errors import quoted
 
 REPLACEMENT = "\ufffd"
 # Halves of a pair in UTF-16. JSON can write one alone ("\ud83d", an emoji that was cut in two), and Python keeps the

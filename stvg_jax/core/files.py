@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from stvg_jax.errors import InputError, first_line, quoted
-from stvg_jax.json_files import parse_json
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.json_files import parse_json
 
 _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}')
 # The same in a line in which the seal itself is damaged.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.errors import InputError, first_line, quoted
+from stvg_jax.core.errors import InputError, first_line, quoted
 
 
 def read_json(path: Path) -> Any:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+
 from stvg_jax.data_pipeline import frames
 from stvg_jax.data_pipeline.shards import Settings, jpeg
 from stvg_jax.data_pipeline.shards.records import RecordReader, RecordWriter

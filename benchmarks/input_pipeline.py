@@ -27,6 +27,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations import Sample
 from stvg_jax.data_pipeline.frames import model_size, resize
 from stvg_jax.data_pipeline.loading import Loader, LoaderConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import ml_collections
-from stvg_jax.configs import released
 
+from stvg_jax.configs import released
 from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 

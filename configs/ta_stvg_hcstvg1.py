@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ml_collections
-from stvg_jax.configs import released
 
+from stvg_jax.configs import released
 from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.task import LearningRates
 

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from stvg_jax import __version__, checkpoint
 from stvg_jax.convert.readers import Checkpoint, open_checkpoint, sha256
 from stvg_jax.convert.rules import Converted
 from stvg_jax.convert.state_dict import (
@@ -19,9 +22,6 @@ from stvg_jax.convert.state_dict import (
 )
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.convert.weights import Weights, choose_weights
-from tqdm import tqdm
-
-from stvg_jax import __version__, checkpoint
 from stvg_jax.core.errors import InputError, quoted
 
 _TOKEN_TABLE = "roberta/embeddings/word_embeddings/embedding"

@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from stvg_jax.convert.rules import Format
-
 from stvg_jax.core.errors import InputError, quoted
 
 # No name of a released model has such a part.

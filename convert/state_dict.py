@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from stvg_jax.convert import rules
 from stvg_jax.convert.formats import check_format, get_format
 from stvg_jax.convert.names import NameSet, find_name_sets
-
 from stvg_jax.core.errors import InputError, quoted
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"

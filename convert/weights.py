@@ -13,7 +13,6 @@ from stvg_jax.convert.names import NameSet, bare, find_name_sets
 from stvg_jax.convert.readers import Node, find_nodes
 from stvg_jax.convert.readers.nodes import find_tensor_lists, node_at
 from stvg_jax.convert.rules import Format
-
 from stvg_jax.core.errors import InputError, quoted
 
 TOP = "(top level)"

@@ -14,11 +14,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from stvg_jax.core.errors import quoted
 from stvg_jax.data_pipeline import lexicon
 from stvg_jax.data_pipeline.grammar.words import is_adverb, is_noun, is_participle, singular
 from stvg_jax.data_pipeline.text import plain
-
-from stvg_jax.core.errors import quoted
 
 _FEWEST = 4
 _ENGLISH_END = re.compile(r"(?:[b-df-hj-np-rtv-xz]s|(?:ch|sh)es)$")  # "tightens", "shallots", "scratches"

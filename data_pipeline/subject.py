@@ -27,13 +27,12 @@ from __future__ import annotations
 
 import re
 
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.grammar.openings import skip_openings
 from stvg_jax.data_pipeline.grammar.phrases import MAX_WORDS, noun_phrase_end, phrase_end
 from stvg_jax.data_pipeline.grammar.words import is_noun, is_word
 from stvg_jax.data_pipeline.lexicon import ACTIONS, DETERMINERS, THIRD
 from stvg_jax.data_pipeline.text import check_text, plain
-
-from stvg_jax.core.errors import InputError, quoted
 
 _CONTRACTED_IS = re.compile(r"\b(what|who|which|there|here|where|it|that|he|she)['’]s\b", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)['’](\w[^'’]*)['’](?!\w)")

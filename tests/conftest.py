@@ -20,7 +20,6 @@ def _forget_programs():
 def released_parameters():
     """The stand-in for a released TA-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
     from stvg_jax.convert import convert_state_dict
-
     from tests.released import state_dict
 
     return convert_state_dict(state_dict(), format="ta_stvg")

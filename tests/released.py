@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from stvg_jax.convert.rules import Format
 
 GOLDENS = Path(__file__).parent / "goldens"

@@ -11,11 +11,11 @@ import time
 import av
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.shapes.encode import write_video as write_shapes
-from stvg_jax.data_pipeline.shapes.example import make_example
 
 from stvg_jax import __version__, checkpoint
 from stvg_jax.cli import main
+from stvg_jax.data_pipeline.shapes.encode import write_video as write_shapes
+from stvg_jax.data_pipeline.shapes.example import make_example
 from stvg_jax.inference.progress import Terminal
 from tests.inference.conftest import tiny_checkpoint, use_test_cache
 from tests.videos import damage_frame, truncate, write_audio, write_video

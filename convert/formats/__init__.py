@@ -9,7 +9,6 @@ from stvg_jax.convert.formats.cg_stvg import FORMAT as CG_STVG
 from stvg_jax.convert.formats.initialisation import MDETR, ROBERTA, VIDEO_SWIN
 from stvg_jax.convert.formats.ta_stvg import FORMAT as TA_STVG
 from stvg_jax.convert.rules import Format
-
 from stvg_jax.core.errors import InputError, quoted
 
 FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, CG_STVG, MDETR, VIDEO_SWIN, ROBERTA)}

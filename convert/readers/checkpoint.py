@@ -16,7 +16,6 @@ from stvg_jax.convert.readers.sharded import INDEX_SUFFIX, check_shard, read_ind
 from stvg_jax.convert.readers.tensors import FileSource, TensorRef
 from stvg_jax.convert.readers.torch_legacy import read_torch_legacy
 from stvg_jax.convert.readers.torch_zip import read_torch_zip
-
 from stvg_jax.core.errors import InputError, quoted
 
 ACCEPTED = "a checkpoint written by torch.save (.pth, .pt, .bin) or a .safetensors file"

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
-
 from stvg_jax.core.errors import InputError
 
 MAX_ENTRIES = 300_000  # keys looked at; a training checkpoint of 4,000 tensors has about 50,000

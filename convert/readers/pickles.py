@@ -21,7 +21,6 @@ from stvg_jax.convert.readers.pickle_calls import CALLS, ArrayStub, LoadStorage,
 from stvg_jax.convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
 from stvg_jax.convert.readers.pickle_values import fill, is_deeper
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
-
 from stvg_jax.core.errors import InputError, quoted
 
 MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from stvg_jax.convert.readers.tensors import TORCH_DTYPES, FileSource, FileStorage, TensorRef
 
+from stvg_jax.convert.readers.tensors import TORCH_DTYPES, FileSource, FileStorage, TensorRef
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import parse_json
 

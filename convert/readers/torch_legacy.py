@@ -12,9 +12,9 @@ import struct
 from typing import Any
 
 import numpy as np
+
 from stvg_jax.convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
 from stvg_jax.convert.readers.tensors import FileSource, FileStorage, TensorRef
-
 from stvg_jax.core.errors import InputError, quoted
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

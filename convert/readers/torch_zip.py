@@ -12,9 +12,9 @@ import zipfile
 from typing import Any
 
 import numpy as np
+
 from stvg_jax.convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
 from stvg_jax.convert.readers.tensors import FileSource, FileStorage, TensorRef
-
 from stvg_jax.core.errors import InputError, quoted
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")

@@ -13,6 +13,7 @@ import functools
 import re
 from collections.abc import Sequence
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.lexicon import (
     ADJECTIVES,
     ADVERBS,
@@ -34,8 +35,6 @@ from stvg_jax.data_pipeline.lexicon import (
     VERBS,
 )
 from stvg_jax.data_pipeline.text import plain
-
-from stvg_jax.core.errors import InputError
 
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[,.;:?!]")
 _T_SHIRT = re.compile(r"\b(t[- ]?shirts?|tees?)\b")

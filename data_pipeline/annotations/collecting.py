@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from stvg_jax.core.characters import one_line
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Excluded, Sample, Vocabularies
 from stvg_jax.data_pipeline.annotations.videos import VideoFolder
 from stvg_jax.data_pipeline.subject import find_subject
-
-from stvg_jax.core.characters import one_line
-from stvg_jax.core.errors import InputError, quoted
 
 ON_PROBLEM = ("raise", "exclude", "keep")
 _WAY_OUT = (

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from stvg_jax.data_pipeline.annotations.problems import HALF_A_CHARACTER, Problem
 
 from stvg_jax.core.characters import has_surrogate, one_line, shown, without_surrogates
 from stvg_jax.core.errors import quoted
+from stvg_jax.data_pipeline.annotations.problems import HALF_A_CHARACTER, Problem
 
 _MISSING = object()
 _LARGEST = 2**53

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations.fields import Fields
 
 # Drawing tools put the last pixel at `width - 1` or at `width`, or round outwards. What is further out than that is a

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube

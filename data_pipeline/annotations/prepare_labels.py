@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import generic, hcstvg, vidstg
 from stvg_jax.data_pipeline.annotations.labels import RELEASED_SIZES, Labels, make_labels, write_labels
 from stvg_jax.data_pipeline.annotations.locating import splits_in
 from stvg_jax.data_pipeline.annotations.read import DATASETS, read_annotations
 from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
-
-from stvg_jax.core.errors import InputError
 
 _LAYOUTS = {"hcstvg": hcstvg.LAYOUTS, "vidstg": vidstg.LAYOUTS, "json": generic.LAYOUTS}
 

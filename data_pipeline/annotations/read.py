@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.generic import read_generic
 from stvg_jax.data_pipeline.annotations.hcstvg import read_hcstvg
 from stvg_jax.data_pipeline.annotations.labels import merge_labels, read_labels
 from stvg_jax.data_pipeline.annotations.records import Annotations
 from stvg_jax.data_pipeline.annotations.vidstg import read_vidstg
 from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
-
-from stvg_jax.core.errors import InputError
 
 DATASETS = ("hcstvg", "vidstg", "json")
 

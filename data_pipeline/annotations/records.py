@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations.problems import Problem
 
 KINDS = ("declarative", "interrogative")

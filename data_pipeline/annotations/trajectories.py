@@ -6,11 +6,10 @@ import operator
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.data_pipeline.annotations.fields import Fields
-from stvg_jax.data_pipeline.annotations.problems import Problem
-
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import read_json
+from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.problems import Problem
 
 _CORNERS = operator.itemgetter("xmin", "ymin", "xmax", "ymax")
 

@@ -8,10 +8,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.problems import Problem
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
-
-from stvg_jax.core.errors import InputError
 
 _FOLDERS = {"hcstvg": ("v1_video", "v2_video", "video", "videos"), "vidstg": ("videos", "video"), "json": ("videos",)}
 

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes
 from stvg_jax.data_pipeline.annotations.json_files import JsonFile
@@ -14,9 +17,6 @@ from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.annotations.trajectories import Trajectories, without_gaps
 from stvg_jax.data_pipeline.annotations.vidstg_files import Pair, read_pairs
-from tqdm import tqdm
-
-from stvg_jax.core.errors import InputError
 
 # Where the releases of TA-STVG and CG-STVG keep the merged file of a split; then the dataset's own sentence files.
 LAYOUTS = (

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stvg_jax.data_pipeline.annotations.fields import Fields
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
-from stvg_jax.data_pipeline.annotations.trajectories import box_row
-from stvg_jax.data_pipeline.text import english_words
 
 from stvg_jax.core.characters import has_surrogate, without_surrogates
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import read_json
+from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.json_files import JsonFile
+from stvg_jax.data_pipeline.annotations.trajectories import box_row
+from stvg_jax.data_pipeline.text import english_words
 
 _KINDS = {"captions": "declarative", "questions": "interrogative"}
 _MERGED_KINDS = {"declar": "declarative", "inter": "interrogative"}

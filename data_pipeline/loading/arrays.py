@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
 from stvg_jax.data_pipeline.loading.config import LoaderConfig

@@ -6,6 +6,7 @@ import bisect
 from collections.abc import Sequence
 
 import numpy as np
+
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import MAX_ASPECT
 from stvg_jax.data_pipeline.loading.config import LoaderConfig

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.problems import Problem
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.buckets import needed_frame_ids
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.shards import FrameStore, StoredVideo
-
-from stvg_jax.core.errors import InputError
 
 _LABELS = "train on annotations that have them, or make them with `stvg-jax prepare labels`"
 

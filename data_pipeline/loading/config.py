@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from stvg_jax.data_pipeline.sampling import RULES
-
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.sampling import RULES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+
 from stvg_jax.data_pipeline.loading import draws
 
 NO_SAMPLE = -1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
 from stvg_jax.data_pipeline.loading.geometry import View
 from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import model_size
@@ -21,8 +23,6 @@ from stvg_jax.data_pipeline.loading.plan import RowPlan, evaluation_plan, fillin
 from stvg_jax.data_pipeline.loading.texts import Texts, Tokenize
 from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 from stvg_jax.data_pipeline.shards import FrameStore
-
-from stvg_jax.core.errors import InputError, first_line
 
 # Where training is not told to end. Rows are counted in 64 bits.
 _NEVER = 2**40

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
 from stvg_jax.data_pipeline.loading.buckets import text_bucket
@@ -12,8 +14,6 @@ from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.loading.directions import swap_directions
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
 from stvg_jax.data_pipeline.text import model_text
-
-from stvg_jax.core.errors import InputError
 
 Tokenize = Callable[[str], np.ndarray]
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.encode import write_video
 from stvg_jax.data_pipeline.shapes.example import Example, Settings, check_kind, make_example
 from stvg_jax.data_pipeline.shapes.journal import JOURNAL, MANIFEST, Journal, read_journal, read_manifest, write_text
 from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS, VERSION
 from stvg_jax.data_pipeline.shapes.wording import WORDS
 from stvg_jax.data_pipeline.shards.workers import Step, run_jobs
-
-from stvg_jax.core.errors import InputError
 
 SPLITS = ("train", "val", "test")
 VIDEOS = "v1_video"

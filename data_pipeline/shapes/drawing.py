@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.scene import STRETCH, Background, Scene, Stage
 from stvg_jax.data_pipeline.shapes.tracks import Track, track

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.answers import the_answer
 from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
 from stvg_jax.data_pipeline.shapes.drawing import draw_frames
@@ -17,8 +19,6 @@ from stvg_jax.data_pipeline.shapes.scene import Background, Scene, Stage
 from stvg_jax.data_pipeline.shapes.staging import place
 from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, EXIST, MOTION_LABELS, VERSION, motion_label
 from stvg_jax.data_pipeline.shapes.wording import word_query
-
-from stvg_jax.core.errors import InputError
 
 # Width over height, each as frequent.
 ASPECTS = (1.0, 4 / 3, 1.5)

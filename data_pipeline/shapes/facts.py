@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.scene import RADII, Scene
 from stvg_jax.data_pipeline.shapes.tracks import Track, track
 from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS

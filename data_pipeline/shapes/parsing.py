@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.queries import Event, Noun, Query, When, Where
 from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, EXIST, SHAPES, STOP
-
-from stvg_jax.core.errors import InputError
 
 _SIZE = {"small": "small", "little": "small", "big": "big", "large": "big"}
 _COLOUR = "|".join(COLOURS)

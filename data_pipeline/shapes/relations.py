@@ -7,6 +7,7 @@ Positions are those of boxes for the strict reading and of centres for the lenie
 from __future__ import annotations
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.facts import Episode, Facts, ThingFacts
 
 # Axis of a relation and the sign that "beyond" has on it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Plot
 from stvg_jax.data_pipeline.shapes.scene import Stage, Thing
 from stvg_jax.data_pipeline.shapes.tracks import Track, track

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.answers import answers, mentioned, presences
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.example import Example, make_example

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.scene import REACH, STRETCH, Thing
 from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, MOVES
 

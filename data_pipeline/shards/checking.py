@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tqdm import tqdm
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards import jpeg
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256
 from stvg_jax.data_pipeline.shards.folder import DAMAGED, StoreFolder
 from stvg_jax.data_pipeline.shards.identity import first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
-from tqdm import tqdm
-
-from stvg_jax.core.errors import InputError
 
 _THREADS = min(8, os.cpu_count() or 1)
 _BATCH = 64

@@ -23,14 +23,13 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stvg_jax.data_pipeline.shards.entries import StoredVideo
-from stvg_jax.data_pipeline.shards.identity import make_identity
-from stvg_jax.data_pipeline.shards.settings import Settings
-
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import check_kinds, seal, unseal
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere
+from stvg_jax.data_pipeline.shards.entries import StoredVideo
+from stvg_jax.data_pipeline.shards.identity import make_identity
+from stvg_jax.data_pipeline.shards.settings import Settings
 
 FORMAT = "stvg_jax.frames/2"
 # Without identities of shards, and settings.json without a seal.

@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.folder import Manifest, StoreFolder
 from stvg_jax.data_pipeline.shards.making import Job, Maker, source_sha256, source_state
@@ -20,8 +22,6 @@ from stvg_jax.data_pipeline.shards.settings import Settings
 from stvg_jax.data_pipeline.shards.wanted import Wanted
 from stvg_jax.data_pipeline.shards.workers import Outcome, Step, run_jobs
 from stvg_jax.data_pipeline.video import DECODERS
-
-from stvg_jax.core.errors import InputError
 
 _LOST, _CHANGED, _MORE_FRAMES = "shard lost", "video changed", "more frames wanted"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.shards import jpeg
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.shards import jpeg
 
 
 @dataclasses.dataclass(frozen=True)

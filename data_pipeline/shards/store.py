@@ -8,12 +8,12 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.folder import StoreFolder
 from stvg_jax.data_pipeline.shards.identity import first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
-
-from stvg_jax.core.errors import InputError
 
 # Enough that the threads of a loader rarely close each other's files; each costs a descriptor and about 100 kB.
 _OPEN_FILES = 64

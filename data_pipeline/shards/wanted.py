@@ -7,10 +7,10 @@ import pathlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.data_pipeline.sampling import RULES, candidate_frame_ids, evaluation_frame_ids
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.sampling import RULES, candidate_frame_ids, evaluation_frame_ids
 
 POLICIES = ("sampled", "clips", "all")
 

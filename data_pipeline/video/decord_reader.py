@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from stvg_jax.data_pipeline.video.pyav_reader import PyAVReader
-from stvg_jax.data_pipeline.video.reader import VideoReader
 
 from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.data_pipeline.video.pyav_reader import PyAVReader
+from stvg_jax.data_pipeline.video.reader import VideoReader
 
 _DECORD_BATCH = 16
 # Two builds of ffmpeg may round the colour conversion differently; neighbouring frames differ by far more somewhere.

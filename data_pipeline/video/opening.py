@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import pathlib
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.video.decord_reader import DecordReader, import_decord
 from stvg_jax.data_pipeline.video.pyav_reader import PyAVReader
 from stvg_jax.data_pipeline.video.reader import VideoReader
-
-from stvg_jax.core.errors import InputError
 
 DECODERS = ("pyav", "decord")
 

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 from av.format import Flags
+
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 from stvg_jax.data_pipeline.video.keyframes import KeyframeKinds
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.video.container import SIZE_RULE
 from stvg_jax.data_pipeline.video.display import Display
 from stvg_jax.data_pipeline.video.headers import read_headers
@@ -17,8 +19,6 @@ from stvg_jax.data_pipeline.video.packets import scan_packets
 from stvg_jax.data_pipeline.video.reader import VideoInfo, VideoReader
 from stvg_jax.data_pipeline.video.session import Damaged, Session
 from stvg_jax.data_pipeline.video.table import Table, table_by_decoding, table_from_packets
-
-from stvg_jax.core.errors import InputError
 
 # A seek throws away the frames that the decoder is working on; nearer than this, decoding on is cheaper.
 _SEEK_MARGIN = 8

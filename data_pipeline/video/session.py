@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterator
 
 import av
+
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 from stvg_jax.data_pipeline.video.packets import Packets
 

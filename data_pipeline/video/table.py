@@ -8,6 +8,7 @@ import pathlib
 from fractions import Fraction
 
 import numpy as np
+
 from stvg_jax.data_pipeline.video.packets import Packets
 from stvg_jax.data_pipeline.video.session import Damaged, Session
 

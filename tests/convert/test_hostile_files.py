@@ -13,10 +13,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from stvg_jax.convert.readers import nodes, open_checkpoint, pickles
-from stvg_jax.convert.weights import choose_weights
 
 from stvg_jax.cli import main
+from stvg_jax.convert.readers import nodes, open_checkpoint, pickles
+from stvg_jax.convert.weights import choose_weights
 from stvg_jax.core.errors import InputError
 from tests.torch_files import LEGACY_VERSION, MAGIC_NUMBER, Name, Raw, save_zip, tensor_code
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from stvg_jax.convert.convert_file import summary
 from stvg_jax.convert.readers import open_checkpoint, pickles, sha256, tensors
-
 from stvg_jax.core.errors import InputError
 from tests.torch_files import Name, Object, Raw, save_legacy, save_zip, tensor_code
 

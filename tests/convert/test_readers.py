@@ -28,9 +28,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+
 from stvg_jax.convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickles, sha256
 from stvg_jax.convert.readers.pickle_names import is_hostile, modern
-
 from stvg_jax.core.errors import InputError
 from tests.torch_files import (
     DTYPES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
+
 from stvg_jax.convert import rules
 from stvg_jax.convert.formats import FORMATS
 from stvg_jax.convert.rules import Format, Rule, convert

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
-from stvg_jax.convert.readers import find_nodes, open_checkpoint
 
+from stvg_jax.convert.readers import find_nodes, open_checkpoint
 from stvg_jax.core.errors import InputError
 from tests.torch_files import save_legacy, save_zip
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 import tokenizers
-from stvg_jax.convert.tokenizer import save_tokenizer
 
+from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.core.errors import InputError
 from stvg_jax.inference.tokenizer import Tokenizer
 from tests.tiny import write_byte_tokenizer

@@ -1,6 +1,6 @@
 import pytest
-from stvg_jax.data_pipeline.english import foreign_warning, is_english
 
+from stvg_jax.data_pipeline.english import foreign_warning, is_english
 from tests.data_pipeline.test_subject import SENTENCES
 
 FOREIGN = """

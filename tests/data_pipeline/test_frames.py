@@ -4,11 +4,11 @@ import pathlib
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.frames import load_clip, model_size, prepare, resize
-from stvg_jax.data_pipeline.video import open_video
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import IMAGENET_MEAN, IMAGENET_STD, normalize
+from stvg_jax.data_pipeline.frames import load_clip, model_size, prepare, resize
+from stvg_jax.data_pipeline.video import open_video
 from tests.videos import write_video
 
 RESIZED = dict(np.load(pathlib.Path(__file__).parents[1] / "goldens" / "resize_cases.npz"))

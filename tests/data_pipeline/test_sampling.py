@@ -5,6 +5,8 @@ import pathlib
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.sampling import (
     candidate_frame_ids,
     cut_window,
@@ -12,8 +14,6 @@ from stvg_jax.data_pipeline.sampling import (
     interleave,
     training_frame_ids,
 )
-
-from stvg_jax.core.errors import InputError
 
 GOLDENS = json.loads((pathlib.Path(__file__).parents[1] / "goldens" / "sampling.json").read_text())
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from stvg_jax.data_pipeline.annotations.records import Sample
 
+from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.eval.records import Record
 from stvg_jax.eval.types import Prediction
 from stvg_jax.inference.tube import FrameScores

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.annotations import read_annotations
 
 from stvg_jax.cli import main
+from stvg_jax.data_pipeline.annotations import read_annotations
 from stvg_jax.eval.records import Record, write_records
 from stvg_jax.eval.types import Prediction
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 import ml_collections
-from stvg_jax.configs import ta_stvg_hcstvg1
 
+from stvg_jax.configs import ta_stvg_hcstvg1
 from stvg_jax.grounding.registry import default_config, get_family
 from stvg_jax.inference.clip import ClipConfig
 from stvg_jax.inputs import LoaderSettings

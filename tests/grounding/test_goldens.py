@@ -109,7 +109,6 @@ def test_dropped_tensors_are_those_that_never_act():
     import re
 
     from stvg_jax.convert.formats.ta_stvg import FORMAT
-
     from tests.released import is_computed, manifest
 
     unused = set(json.loads((GOLDENS / "tastvg_unused_parameters.json").read_text()))

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+
 from stvg_jax.data_pipeline.shapes import make_example
 from stvg_jax.data_pipeline.shapes.encode import write_video
-
 from stvg_jax.eval.metrics import measure
 from stvg_jax.eval.types import Prediction
 from stvg_jax.experiment.card import CARD, sha256

@@ -13,10 +13,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.text import model_text
-from stvg_jax.data_pipeline.video import open_video
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.text import model_text
+from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.inference import Grounder, Tube, memory
 from stvg_jax.inference.compilation import Program
 from stvg_jax.inference.default import default_checkpoint, find_checkpoint

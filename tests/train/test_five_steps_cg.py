@@ -10,9 +10,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import FORMATS
-
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
 from stvg_jax.nn.functional import PureModule

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
 from stvg_jax.data_pipeline.shapes.casting import Cast, Condition, Part, Plot
 from stvg_jax.data_pipeline.shapes.queries import BESIDE, SIDES, Event, Query, Where
 from stvg_jax.data_pipeline.shapes.scene import Look

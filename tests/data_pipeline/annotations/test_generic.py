@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from stvg_jax.data_pipeline.annotations import read_annotations
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.annotations import read_annotations
 from tests.data_pipeline.annotations.folders import HEIGHT, WIDTH, generic_file, generic_sample, write_json
 
 DOCS = Path(__file__).parents[3] / "docs" / "annotations.md"

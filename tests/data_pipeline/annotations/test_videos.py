@@ -1,6 +1,8 @@
 """Finding the videos of annotations, and comparing the two."""
 
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import (
     VideoFacts,
     check_against_videos,
@@ -8,8 +10,6 @@ from stvg_jax.data_pipeline.annotations import (
     match_videos,
     read_annotations,
 )
-
-from stvg_jax.core.errors import InputError
 from tests.data_pipeline.annotations.folders import (
     HEIGHT,
     WIDTH,

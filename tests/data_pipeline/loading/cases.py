@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import Sample
 from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
 from stvg_jax.data_pipeline.shards import StoredVideo
-
-from stvg_jax.core.errors import InputError
 from tests.videos import numbered_picture
 
 SIZES = ((96, 64), (64, 80), (120, 64), (96, 64), (88, 64))

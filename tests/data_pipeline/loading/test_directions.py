@@ -1,6 +1,7 @@
 """What is swapped in the sentence of a mirrored picture, and what is not."""
 
 import pytest
+
 from stvg_jax.data_pipeline.loading.directions import swap_directions
 
 SIDES = [

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.loading import draws
-from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, evaluation_order, training_order
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.loading import draws
+from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, evaluation_order, training_order
 
 BUCKETS = np.random.default_rng(0).choice([252, 560, 588], size=203, p=[0.05, 0.5, 0.45])
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.loading.texts import Texts
 
+from stvg_jax.data_pipeline.loading.texts import Texts
 from tests.data_pipeline.loading.cases import CONFIG, make_samples
 
 

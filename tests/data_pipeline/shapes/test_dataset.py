@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import read_annotations
 from stvg_jax.data_pipeline.shapes import Settings, make_example
 from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes
 from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, COLOURS
 from stvg_jax.data_pipeline.video import open_video
-
-from stvg_jax.core.errors import InputError
 from tests.damage import damaged_objects
 
 PLAN = Plan(train=5, val=1, test=2, settings=Settings(height=48, frames=32))

@@ -3,13 +3,13 @@ import dataclasses
 import av
 import numpy as np
 import pytest
+
 from stvg_jax.data_pipeline.shapes.drawing import draw_frames
 from stvg_jax.data_pipeline.shapes.encode import write_enlarged, write_video
 from stvg_jax.data_pipeline.shapes.example import Settings, make_example
 from stvg_jax.data_pipeline.shapes.scene import RADII, Background
 from stvg_jax.data_pipeline.shapes.tracks import track
 from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, SHAPES
-
 from tests.data_pipeline.shapes.scenes import PLAIN, STAGE, scene, thing
 
 RGB = {name: np.array(rgb) for name, rgb in COLOURS.items()}

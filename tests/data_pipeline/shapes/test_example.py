@@ -2,6 +2,8 @@ import hashlib
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes import Settings, make_example
 from stvg_jax.data_pipeline.shapes.answers import the_answer
 from stvg_jax.data_pipeline.shapes.draws import Draws
@@ -11,8 +13,6 @@ from stvg_jax.data_pipeline.shapes.plots import PLOTS, SHARES
 from stvg_jax.data_pipeline.shapes.queries import Noun
 from stvg_jax.data_pipeline.shapes.tracks import track
 from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS
-
-from stvg_jax.core.errors import InputError
 
 FROZEN_DRAWS = [0.976082, 173, "c"]
 FROZEN_UNIFORMS = [0.915374, 0.889166]

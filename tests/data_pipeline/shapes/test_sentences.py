@@ -1,13 +1,13 @@
 import itertools
 
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.parsing import parse
 from stvg_jax.data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, SIDES, WHEN, Event, Noun, Query, When, Where
 from stvg_jax.data_pipeline.shapes.vocabulary import DEEDS, EXIST, MOVES, RELATED, STOP
 from stvg_jax.data_pipeline.shapes.wording import WORDS, word_query
-
-from stvg_jax.core.errors import InputError
 
 NOUNS = [Noun("small", "red", "square"), Noun(None, "blue", "star"), Noun("big", None, "circle"), Noun("big", "white")]
 OTHER = Noun(None, "green", "triangle")

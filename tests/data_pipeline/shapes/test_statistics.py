@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from stvg_jax.data_pipeline.shapes.statistics import BASELINES, make_cases, overlap, report
 
 

@@ -1,8 +1,8 @@
 import shutil
 
 import pytest
-from stvg_jax.data_pipeline.shards import Settings, prepare_frames
 
+from stvg_jax.data_pipeline.shards import Settings, prepare_frames
 from tests.data_pipeline.video.kinds import KINDS
 from tests.videos import write_rotated, write_video
 

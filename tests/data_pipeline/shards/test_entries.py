@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.shards.entries import StoredVideo, ids_from_text, ids_to_text
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import seal, unseal
+from stvg_jax.data_pipeline.shards.entries import StoredVideo, ids_from_text, ids_to_text
 
 
 def entry(frames, frame_count=100, **changes):

@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 from PIL import Image
-from stvg_jax.data_pipeline.frames import model_size, resize
-from stvg_jax.data_pipeline.shards import Settings, jpeg
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.frames import model_size, resize
+from stvg_jax.data_pipeline.shards import Settings, jpeg
 from tests.videos import numbered_picture
 
 RESIZED = dict(np.load(pathlib.Path(__file__).parents[2] / "goldens" / "resize_cases.npz"))

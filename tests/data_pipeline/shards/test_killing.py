@@ -11,10 +11,10 @@ import threading
 import time
 
 import pytest
-from stvg_jax.data_pipeline.shards import FrameStore, check_store, prepare_frames
-from stvg_jax.data_pipeline.shards.folder import StoreFolder
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.shards import FrameStore, check_store, prepare_frames
+from stvg_jax.data_pipeline.shards.folder import StoreFolder
 from tests.data_pipeline.shards.conftest import SETTINGS
 from tests.data_pipeline.shards.test_store import numbers
 from tests.videos import write_video

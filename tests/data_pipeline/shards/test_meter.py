@@ -1,6 +1,7 @@
 """What a waiting person is told."""
 
 import pytest
+
 from stvg_jax.data_pipeline.shards import meter
 from stvg_jax.data_pipeline.shards.meter import Meter, duration_text, size_text
 

@@ -6,12 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.shards import FrameStore, Settings, check_store, prepare_frames
-from stvg_jax.data_pipeline.shards.records import RecordReader, RecordWriter
 
 from stvg_jax.cli import main
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import seal
+from stvg_jax.data_pipeline.shards import FrameStore, Settings, check_store, prepare_frames
+from stvg_jax.data_pipeline.shards.records import RecordReader, RecordWriter
 from tests.damage import changed_texts, cut_texts, damaged_objects
 from tests.data_pipeline.shards.test_store import numbers, shard_of
 from tests.videos import write_video

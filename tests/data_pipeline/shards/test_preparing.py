@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards import FrameStore, Settings, check_store, jpeg, prepare_frames
 from stvg_jax.data_pipeline.shards.folder import StoreFolder
 from stvg_jax.data_pipeline.shards.plan import Plan
-
-from stvg_jax.core.errors import InputError
 from tests import videos as making
 from tests.data_pipeline.shards.conftest import SETTINGS
 from tests.data_pipeline.shards.test_store import numbers

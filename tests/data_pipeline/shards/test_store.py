@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards import FrameStore, jpeg
 from stvg_jax.data_pipeline.shards import store as store_module
 from stvg_jax.data_pipeline.video import open_video
-
-from stvg_jax.core.errors import InputError
 from tests.data_pipeline.shards.conftest import KINDS_STORED, SETTINGS
 from tests.videos import numbers_in
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, training_frame_ids
 from stvg_jax.data_pipeline.shards import all_videos, default_policy, wanted_frames
-
-from stvg_jax.core.errors import InputError
 
 
 def sample(video, clip, tube=None):

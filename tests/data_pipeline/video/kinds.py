@@ -1,8 +1,8 @@
 """Videos of the kinds that containers and codecs make different, 30 numbered frames each unless told otherwise."""
 
 import numpy as np
-from stvg_jax.data_pipeline.video import open_video
 
+from stvg_jax.data_pipeline.video import open_video
 from tests.videos import numbers_in
 
 OPEN_GOPS = {"x264-params": "open-gop=1"}

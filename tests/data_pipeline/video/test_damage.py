@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from stvg_jax.data_pipeline.video import container, open_video
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.video import container, open_video
 from tests import videos
 from tests.data_pipeline.video.kinds import every_number
 from tests.data_pipeline.video.making import copy, patch

@@ -7,9 +7,9 @@ import types
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.video import open_video
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.video import open_video
 from tests import videos
 from tests.data_pipeline.video.making import ONE, add_clean_aperture, copy, set_matrix
 

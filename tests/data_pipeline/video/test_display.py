@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from stvg_jax.data_pipeline.video import open_video
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.video import open_video
 from tests.data_pipeline.video.making import (
     ONE,
     add_clean_aperture,

@@ -11,8 +11,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.video import open_video
 
+from stvg_jax.data_pipeline.video import open_video
 from tests.data_pipeline.video.making import ONE, add_clean_aperture, add_pixel_crop, copy, set_matrix
 
 pytestmark = pytest.mark.slow

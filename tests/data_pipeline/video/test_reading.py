@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from stvg_jax.data_pipeline.video import open_video
-from stvg_jax.data_pipeline.video.table import Table
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.video import open_video
+from stvg_jax.data_pipeline.video.table import Table
 from tests import videos
 from tests.data_pipeline.video.kinds import IRREGULAR_MS, KINDS, OPEN_GOPS, every_number
 from tests.videos import number_in, numbers_in, write_video

@@ -4,9 +4,9 @@ import os
 import socket
 
 import pytest
-from stvg_jax.data_pipeline.video import open_video
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.video import open_video
 from tests.videos import write_video
 
 _PERIOD = '<Period><AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="9" codecs="avc1.4d401e">'

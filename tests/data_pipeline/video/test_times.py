@@ -6,11 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.data_pipeline.video.packets import scan_packets
 from stvg_jax.data_pipeline.video.table import table_from_packets
-
-from stvg_jax.core.errors import InputError
 from tests.data_pipeline.video.kinds import OPEN_GOPS, every_number
 from tests.data_pipeline.video.making import copy, in_coding_order
 from tests.videos import number_in, numbers_in, write_video

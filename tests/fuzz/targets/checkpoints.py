@@ -88,7 +88,6 @@ def _pickles(folder: Path) -> list[bytes]:
 def _read_file(data: bytes, place: Place) -> object:
     from stvg_jax.convert.convert_file import convert_file
     from stvg_jax.convert.readers import open_checkpoint
-
     from stvg_jax.core.errors import InputError
 
     path = place.file("model.pth", data)

@@ -26,7 +26,6 @@ _TOKENS = (
 def _store(folder: Path) -> Path:
     """A store of two short videos."""
     from stvg_jax.data_pipeline.shards import Settings, prepare_frames
-
     from tests.videos import write_video
 
     videos = folder / "videos"
@@ -63,9 +62,8 @@ def _journals(folder: Path) -> list[bytes]:
     import dataclasses
     import json
 
-    from stvg_jax.data_pipeline.shards import FrameStore
-
     from stvg_jax.core.files import seal
+    from stvg_jax.data_pipeline.shards import FrameStore
 
     entries = FrameStore(_store(folder)).videos.items()
     lines = [seal(json.dumps({"video": name, "entry": dataclasses.asdict(entry)})) for name, entry in entries]
@@ -74,9 +72,8 @@ def _journals(folder: Path) -> list[bytes]:
 
 def _read_journal(data: bytes, place: Place) -> object:
     """As the start of a run does, which continues an interrupted one."""
-    from stvg_jax.data_pipeline.shards.folder import StoreFolder
-
     from stvg_jax.core.errors import InputError
+    from stvg_jax.data_pipeline.shards.folder import StoreFolder
 
     folder = place.replaced(place.seeds / "store", "journal.jsonl", data)
     (folder / "manifest.json").unlink()
@@ -101,9 +98,8 @@ def _read_shard(data: bytes, place: Place) -> object:
 
 
 def _read(folder: Path) -> object:
-    from stvg_jax.data_pipeline.shards import FrameStore, check_store, jpeg
-
     from stvg_jax.core.errors import InputError
+    from stvg_jax.data_pipeline.shards import FrameStore, check_store, jpeg
 
     sizes = []
     store = FrameStore(folder)
@@ -118,7 +114,6 @@ def _read(folder: Path) -> object:
 
 def _pictures(folder: Path) -> list[bytes]:
     from stvg_jax.data_pipeline.shards import jpeg
-
     from tests.videos import numbered_picture
 
     picture = numbered_picture(3, 32, 24)

@@ -78,6 +78,7 @@ def _read_trajectories(data: bytes, place: Place) -> object:
 
 
 def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
+    from stvg_jax.core.errors import InputError
     from stvg_jax.data_pipeline.annotations import (
         VideoFacts,
         check_against_videos,
@@ -86,8 +87,6 @@ def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
         read_annotations,
     )
     from stvg_jax.data_pipeline.shards.wanted import wanted_frames
-
-    from stvg_jax.core.errors import InputError
 
     counts = []
     for on_problem in ("exclude", "keep", "raise"):
@@ -135,9 +134,8 @@ def _words(folder: Path) -> list[bytes]:
 
 
 def _read_words(data: bytes, place: Place) -> object:
-    from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
-
     from stvg_jax.core.errors import InputError
+    from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
     from stvg_jax.experiment.tokenizers import read_words
 
     path = place.file("words.json", data)
@@ -181,7 +179,6 @@ def _read_records(data: bytes, place: Place) -> object:
 def _score(path: Path, place: Place) -> object:
     """As `stvg-jax score` does."""
     from stvg_jax.data_pipeline.annotations import read_annotations
-
     from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.eval.table import results_table
 
@@ -216,7 +213,6 @@ def _tokenizers(folder: Path) -> list[bytes]:
 
 def _read_tokenizer(data: bytes, place: Place) -> object:
     from stvg_jax.convert.tokenizer import save_tokenizer
-
     from stvg_jax.core.errors import InputError
     from stvg_jax.inference.tokenizer import Tokenizer
 

@@ -66,9 +66,8 @@ def _gif(path: Path) -> bytes:
 
 
 def _read_video(data: bytes, place: Place) -> object:
-    from stvg_jax.data_pipeline.video import open_video
-
     from stvg_jax.core.errors import InputError
+    from stvg_jax.data_pipeline.video import open_video
 
     path = place.file("video", data)
     try:

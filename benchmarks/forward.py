@@ -25,14 +25,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stvg_jax.grounding.registry import default_config, make_model
+from stvg_jax.core.tree import unflatten
+from stvg_jax.grounding.step_sizes import fit_backend
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.inference.compilation import compiler_options
-from stvg_jax.inference.loading import DTYPES
-from stvg_jax.inference.step_sizes import fit_backend
+from stvg_jax.models.loading import DTYPES
+from stvg_jax.models.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
-from stvg_jax.tree import unflatten
+from stvg_jax.runtime.compilation import compiler_options
 
 
 def matmul_rate(dtype, size: int = 4096) -> float:

@@ -34,7 +34,7 @@ TESTS = (
     "tests/data_pipeline/test_sampling.py",
     "tests/data_pipeline/loading",
     "tests/convert",
-    "tests/eval",
+    "tests/grounding/evaluation",
     "tests/grounding",
 )
 

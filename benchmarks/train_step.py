@@ -24,22 +24,22 @@ import numpy as np
 
 from benchmarks.forward import Other, matmul_rate, peak_memory_mb
 from stvg_jax.commands.inspect import batch_shapes, usual_size, without_steps
-from stvg_jax.config import load_config_file
+from stvg_jax.core.config import load_config_file
+from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.grounding.registry import make_model
+from stvg_jax.grounding.inputs import Inputs
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.inference.loading import DTYPES
-from stvg_jax.inference.tokenizer import Tokenizer
-from stvg_jax.inputs import Inputs
+from stvg_jax.models.loading import DTYPES
+from stvg_jax.models.registry import make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.parallel.feed import ahead, to_mesh
 from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train.inspection import step_flops
 from stvg_jax.train.optim import make_optimizer
 from stvg_jax.train.state import place_state, state_shapes, state_shardings
 from stvg_jax.train.step import make_train_step
-from stvg_jax.tree import flatten, unflatten
 
 
 def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -> Iterator[dict[str, np.ndarray]]:

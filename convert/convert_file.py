@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stvg_jax import __version__, checkpoint
+from stvg_jax import __version__
 from stvg_jax.convert.readers import Checkpoint, open_checkpoint, sha256
 from stvg_jax.convert.rules import Converted
 from stvg_jax.convert.state_dict import (
@@ -22,6 +22,7 @@ from stvg_jax.convert.state_dict import (
 )
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.convert.weights import Weights, choose_weights
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError, quoted
 
 _TOKEN_TABLE = "roberta/embeddings/word_embeddings/embedding"
@@ -60,7 +61,7 @@ def convert_file(
 
     Raises:
         InputError: see `convert.readers.open_checkpoint`, `convert_state_dict`, `convert.tokenizer.save_tokenizer` and
-            `stvg_jax.checkpoint.new_directory`.
+            `stvg_jax.core.checkpoint.new_directory`.
     """
     if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")

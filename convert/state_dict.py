@@ -37,7 +37,7 @@ def convert_state_dict(
         allow_nonfinite: take values that are NaN or infinite, too.
 
     Returns:
-        Parameter path -> array, for `stvg_jax.tree.unflatten` and `PureModule.apply`.
+        Parameter path -> array, for `stvg_jax.core.tree.unflatten` and `PureModule.apply`.
 
     Raises:
         InputError: unless every tensor is used or known to be useless, and every parameter of the model is filled
@@ -64,7 +64,7 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for a configuration without `name` or `model`, or of a model that there is not.
     """
-    from stvg_jax.grounding.registry import make_model
+    from stvg_jax.models.registry import make_model
     from stvg_jax.nn.functional import PureModule
 
     if missing := {"name", "model"} - set(config):

@@ -15,10 +15,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {
-    "FrameScores": "stvg_jax.inference.tube",
-    "Grounder": "stvg_jax.inference.grounder",
+    "FrameScores": "stvg_jax.grounding.inference.tube",
+    "Grounder": "stvg_jax.grounding.inference.grounder",
     "InputError": "stvg_jax.core.errors",
-    "Tube": "stvg_jax.inference.tube",
+    "Tube": "stvg_jax.grounding.inference.tube",
 }
 
 __all__ = ["FrameScores", "Grounder", "InputError", "Tube", "__version__"]

@@ -12,12 +12,13 @@ import av
 import numpy as np
 import pytest
 
-from stvg_jax import __version__, checkpoint
+from stvg_jax import __version__
 from stvg_jax.cli import main
+from stvg_jax.core import checkpoint
+from stvg_jax.core.progress import Terminal
 from stvg_jax.data_pipeline.shapes.encode import write_video as write_shapes
 from stvg_jax.data_pipeline.shapes.example import make_example
-from stvg_jax.inference.progress import Terminal
-from tests.inference.conftest import tiny_checkpoint, use_test_cache
+from tests.grounding.inference.conftest import tiny_checkpoint, use_test_cache
 from tests.videos import damage_frame, truncate, write_audio, write_video
 
 SENTENCE = "the man in red sits down"
@@ -344,7 +345,7 @@ def test_a_full_disk(refused, video, monkeypatch):
     def fail(self, path):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("stvg_jax.inference.tube.Tube.write_json", fail)
+    monkeypatch.setattr("stvg_jax.grounding.inference.tube.Tube.write_json", fail)
     assert "No space left on device" in refused(video, SENTENCE)
 
 
@@ -376,7 +377,7 @@ def setter(**values):
         (setter(model="cg_stvg_2"), "model 'cg_stvg_2' is unknown; this version has ta_stvg"),
         (setter(model="clip", config={"model": {}, "clip": {}}), "model 'clip' is unknown; this version has ta_stvg"),
         (setter(kind="initialisation", note="from mdetr"), "a part of a model to start training from ('from mdetr')"),
-        (setter(format="stvg_jax.checkpoint/9"), "has format 'stvg_jax.checkpoint/9'; this version reads"),
+        (setter(format="stvg_jax.core.checkpoint/9"), "has format 'stvg_jax.core.checkpoint/9'; this version reads"),
         (setter(colour="blue"), "unknown keys"),
         (setter(config={"clip": {}}), "its configuration lacks model"),
         (setter(config={"model": {}, "clip": 3}), "clip of its configuration must be an object"),

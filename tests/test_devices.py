@@ -90,7 +90,7 @@ def test_a_log_file_gets_no_bars():
         from stvg_jax.devices import silence_libraries
         silence_libraries()
         from tqdm import tqdm
-        from stvg_jax.inference.progress import Terminal
+        from stvg_jax.core.progress import Terminal
         list(tqdm(range(3)))
         with Terminal().stage("working"), Terminal().bar("counting", 2, "thing") as step:
             step(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.config import load_config_file
+from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import first_line
 from stvg_jax.core.files import whole_file
 
@@ -40,8 +40,8 @@ def test_pickles_are_loaded_from_the_cache_alone():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in _LOADERS:
                 found.setdefault(str(path.relative_to(ROOT)), set()).add(name)
-    assert found.pop("stvg_jax/inference/compilation.py") == {"pickle.load"}
-    assert found.pop("stvg_jax/config.py") == {"spec.loader.exec_module"}
+    assert found.pop("stvg_jax/runtime/compilation.py") == {"pickle.load"}
+    assert found.pop("stvg_jax/core/config.py") == {"spec.loader.exec_module"}
     # By names that stand in this library's own source.
     own = {f"stvg_jax/{folder}__init__.py" for folder in ("", "commands/", "inference/draw/")} | {
         "convert/state_dict.py"

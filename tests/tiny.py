@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax import checkpoint
-from stvg_jax.grounding.registry import default_config, make_model
+from stvg_jax.core import checkpoint
+from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.models.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
-from stvg_jax.tree import flatten, unflatten
 
 
 def tiny_config(vocab_size: int) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from stvg_jax.config import load_config_file
     from stvg_jax.convert.convert_file import convert_file, summary
+    from stvg_jax.core.config import load_config_file
 
     report = convert_file(
         args.source,

@@ -33,14 +33,14 @@ def run(args: argparse.Namespace) -> None:
     if args.seed < 0:
         raise InputError(f"--seed {args.seed} must be zero or more")
 
+    from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.shapes.encode import write_enlarged
     from stvg_jax.data_pipeline.shapes.example import make_example
     from stvg_jax.devices import find_devices, tell_device
-    from stvg_jax.eval.metrics import measure
-    from stvg_jax.eval.types import Prediction
-    from stvg_jax.inference.answer import Outputs, check_writable, describe
-    from stvg_jax.inference.grounder import Grounder
-    from stvg_jax.inference.progress import Terminal
+    from stvg_jax.grounding.evaluation.metrics import measure
+    from stvg_jax.grounding.evaluation.types import Prediction
+    from stvg_jax.grounding.inference.answer import Outputs, check_writable, describe
+    from stvg_jax.grounding.inference.grounder import Grounder
 
     progress = Terminal()
     find_devices()

@@ -47,18 +47,18 @@ def run(args: argparse.Namespace) -> None:
     hosts.join(args)
     import jax
 
-    from stvg_jax.config import build, load_config_file, overridden
+    from stvg_jax.core.config import build, load_config_file, overridden
+    from stvg_jax.core.progress import Silent, Terminal
     from stvg_jax.data_pipeline.english import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate
-    from stvg_jax.inference.answer import check_writable
-    from stvg_jax.inference.compilation import keep_compiled
-    from stvg_jax.inference.default import find_checkpoint
-    from stvg_jax.inference.loading import load_model
-    from stvg_jax.inference.progress import Silent, Terminal
-    from stvg_jax.inputs import Inputs
+    from stvg_jax.grounding.inference.answer import check_writable
+    from stvg_jax.grounding.inference.default import find_checkpoint
+    from stvg_jax.grounding.inputs import Inputs
+    from stvg_jax.models.loading import load_model
     from stvg_jax.parallel.mesh import make_mesh
+    from stvg_jax.runtime.compilation import keep_compiled
 
     config = load_config_file(args.config, overrides=args.overrides)
     settings = build(EvalConfig, config.get("eval", {}), "config.eval")

@@ -70,12 +70,12 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 
 
 def run(args: argparse.Namespace) -> None:
+    from stvg_jax.core.arguments import check_part
+    from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.english import foreign_warning
     from stvg_jax.devices import find_devices, tell_device
-    from stvg_jax.inference.answer import Outputs, describe
-    from stvg_jax.inference.arguments import check_part
-    from stvg_jax.inference.default import BUILTIN, PURPOSE
-    from stvg_jax.inference.progress import Terminal
+    from stvg_jax.grounding.inference.answer import Outputs, describe
+    from stvg_jax.grounding.inference.default import BUILTIN, PURPOSE
 
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
 
-    from stvg_jax.inference.grounder import Grounder
+    from stvg_jax.grounding.inference.grounder import Grounder
 
     progress = Terminal()
     find_devices()

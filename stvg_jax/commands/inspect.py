@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jax
 
-    from stvg_jax.inference.clip import ClipConfig
+    from stvg_jax.grounding.inference.clip import ClipConfig
     from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
@@ -53,14 +53,14 @@ def run(args: argparse.Namespace) -> None:
     import jax
     from jax.sharding import AbstractMesh
 
-    from stvg_jax.config import load_config_file
+    from stvg_jax.core.config import load_config_file
     from stvg_jax.core.errors import InputError
     from stvg_jax.devices import find_devices
     from stvg_jax.experiment.building import Experiment
-    from stvg_jax.grounding.registry import make_model
-    from stvg_jax.inference.memory import Rows, check_memory
+    from stvg_jax.models.registry import make_model
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.parallel.mesh import make_mesh
+    from stvg_jax.runtime.memory import Rows, check_memory
     from stvg_jax.train import inspection
     from stvg_jax.train.optim import make_optimizer
     from stvg_jax.train.state import state_shapes, state_shardings
@@ -158,12 +158,12 @@ def usual_size(config: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
         config: of the experiment.
         clip: its section `clip`.
     """
-    from stvg_jax.config import build
+    from stvg_jax.core.config import build
     from stvg_jax.data_pipeline.frames import model_size
     from stvg_jax.data_pipeline.loading import LoaderConfig
     from stvg_jax.data_pipeline.loading.buckets import bucket_width
     from stvg_jax.data_pipeline.sampling import HCSTVG_CLIP_SEC
-    from stvg_jax.inputs import LoaderSettings
+    from stvg_jax.grounding.inputs import LoaderSettings
 
     settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
     loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))

@@ -55,12 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.characters import one_line
     from stvg_jax.core.files import whole_file
+    from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.annotations import read_annotations
-    from stvg_jax.eval.published import find_benchmark
-    from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
-    from stvg_jax.eval.table import given_interval_table, results_table
-    from stvg_jax.inference.answer import check_writable
-    from stvg_jax.inference.progress import Terminal
+    from stvg_jax.grounding.evaluation.published import find_benchmark
+    from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
+    from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
+    from stvg_jax.grounding.inference.answer import check_writable
 
     if args.out is not None:
         check_writable(args.out)

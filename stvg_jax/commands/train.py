@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> None:
     hosts.join(args)
     import jax
 
-    from stvg_jax.config import load_config_file
+    from stvg_jax.core.config import load_config_file
+    from stvg_jax.core.progress import Silent, Terminal
     from stvg_jax.devices import tell_device
     from stvg_jax.experiment.training import Training
-    from stvg_jax.inference.compilation import keep_compiled
-    from stvg_jax.inference.progress import Silent, Terminal
+    from stvg_jax.runtime.compilation import keep_compiled
 
     config = load_config_file(args.config, overrides=args.overrides)
     keep_compiled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from stvg_jax.eval.published import BENCHMARKS
+from stvg_jax.grounding.evaluation.published import BENCHMARKS
 
 
 @dataclasses.dataclass(frozen=True)

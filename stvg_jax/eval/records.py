@@ -22,11 +22,11 @@ from stvg_jax.core.characters import one_line, shown
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import parse_json
-from stvg_jax.eval.json_values import number_at, numbers_at, text_at, whole_at
-from stvg_jax.eval.metrics import SampleMetrics, measure
-from stvg_jax.eval.types import Prediction, Truth
-from stvg_jax.inference.tube import FrameScores
-from stvg_jax.inference.tube_json import shortest
+from stvg_jax.grounding.evaluation.json_values import number_at, numbers_at, text_at, whole_at
+from stvg_jax.grounding.evaluation.metrics import SampleMetrics, measure
+from stvg_jax.grounding.evaluation.types import Prediction, Truth
+from stvg_jax.grounding.inference.tube import FrameScores
+from stvg_jax.grounding.inference.tube_json import shortest
 
 SCHEMA = "stvg_jax.records/1"
 IDENTITY = "identity.json"

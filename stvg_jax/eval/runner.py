@@ -24,23 +24,23 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Progress
+from stvg_jax.core.tree import unflatten
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.eval.examples import draw_examples
-from stvg_jax.eval.page import write_page
 from stvg_jax.eval.records import Record, RecordWriter, check_identity, read_records, write_records
-from stvg_jax.eval.result_files import write_results
-from stvg_jax.eval.scoring import Score, score, write_metrics
 from stvg_jax.eval.step import EvalStep, make_step
-from stvg_jax.eval.table import given_interval_table, results_table
-from stvg_jax.eval.types import Prediction
-from stvg_jax.inference.loading import LoadedModel
-from stvg_jax.inference.memory import Rows, check_memory, exhaustion_told
-from stvg_jax.inference.passes import read_passes
-from stvg_jax.inference.progress import Progress
-from stvg_jax.inputs import Inputs
+from stvg_jax.grounding.evaluation.examples import draw_examples
+from stvg_jax.grounding.evaluation.page import write_page
+from stvg_jax.grounding.evaluation.result_files import write_results
+from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
+from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
+from stvg_jax.grounding.evaluation.types import Prediction
+from stvg_jax.grounding.inference.passes import read_passes
+from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.models.loading import LoadedModel
 from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
 from stvg_jax.parallel.mesh import replicate
-from stvg_jax.tree import unflatten
+from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.annotations import Sample

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.inference.compilation import compiler_options
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.parallel.mesh import BATCH, REPLICATED
+from stvg_jax.runtime.compilation import compiler_options
 
 INPUTS = tuple(field.name for field in dataclasses.fields(GroundingBatch))
 

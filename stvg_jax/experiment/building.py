@@ -8,14 +8,14 @@ from typing import Any
 
 from flax import nnx
 
-from stvg_jax.config import build
+from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.registry import get_family, make_model, whole_config
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.step_sizes import fit_backend
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.inference.clip import ClipConfig
-from stvg_jax.inference.loading import DTYPES
-from stvg_jax.inference.step_sizes import fit_backend
+from stvg_jax.models.loading import DTYPES
+from stvg_jax.models.registry import get_family, make_model, whole_config
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stvg_jax import checkpoint
+from stvg_jax.core import checkpoint
 
 CARD = "training.json"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stvg_jax import checkpoint
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.train.tokenizers import write_word_tokenizer

@@ -22,22 +22,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax import checkpoint
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
+from stvg_jax.core.progress import Progress
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.card import sha256, write_card
 from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import write_tokenizer
 from stvg_jax.experiment.validation import OVERALL, run_validation
-from stvg_jax.inference.loading import DTYPES, LoadedModel
-from stvg_jax.inference.memory import Rows, check_memory, exhaustion_told
-from stvg_jax.inference.progress import Progress
-from stvg_jax.inference.tokenizer import Tokenizer
-from stvg_jax.inputs import Inputs
+from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.models.loading import DTYPES, LoadedModel
 from stvg_jax.parallel.feed import ahead, to_mesh
 from stvg_jax.parallel.mesh import REPLICATED, make_mesh
+from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
+from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train import inspection
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.initialise import initial_parameters

@@ -8,13 +8,13 @@ import numpy as np
 from jax.sharding import Mesh
 from PIL import Image
 
+from stvg_jax.core.progress import Progress
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.runner import evaluate
-from stvg_jax.eval.scoring import Score
 from stvg_jax.eval.step import EvalStep
-from stvg_jax.inference.loading import LoadedModel
-from stvg_jax.inference.progress import Progress
-from stvg_jax.inputs import Inputs
+from stvg_jax.grounding.evaluation.scoring import Score
+from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.models.loading import LoadedModel
 from stvg_jax.train.monitor import Monitor
 
 # m_vIoU over all samples, whatever their kind: what the best checkpoint is chosen by.

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.nn.affine import affine
-from stvg_jax.tree import flatten, unflatten
 
 Initializer = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 

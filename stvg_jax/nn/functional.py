@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from stvg_jax.tree import flatten
+from stvg_jax.core.tree import flatten
 
 
 class PureModule:
@@ -28,7 +28,7 @@ class PureModule:
         self.declarations = flatten(nnx.to_pure_dict(self._state))
 
     def apply(self, parameters: dict[Any, Any], call: Callable[[nnx.Module], Any]) -> Any:
-        """Runs `call` on the module with these parameters (nested, as `stvg_jax.tree.unflatten` gives them)."""
+        """Runs `call` on the module with these parameters (nested, as `stvg_jax.core.tree.unflatten` gives them)."""
         state = jax.tree.map(lambda leaf: leaf, self._state)
         nnx.replace_by_pure_dict(state, parameters)
         return call(nnx.merge(self._graph, state))

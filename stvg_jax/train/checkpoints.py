@@ -33,8 +33,8 @@ import orbax.checkpoint as ocp
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import check_kinds, whole_file
 from stvg_jax.core.json_files import parse_json
+from stvg_jax.core.tree import check_same_parameters
 from stvg_jax.train.workdir import from_first_host, require_space
-from stvg_jax.tree import check_same_parameters
 
 _log = logging.getLogger(__name__)
 _CHECKSUMS = "checksums.json"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax import checkpoint
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.nn.declare import initialize
-from stvg_jax.tree import flatten, unflatten
 
 
 def initial_parameters(

@@ -11,11 +11,11 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding
 
+from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.remat import rematerialize
 from stvg_jax.train.sharding import bytes_per_device
 from stvg_jax.train.state import TrainState
 from stvg_jax.train.step import Batch, Task, TrainStep
-from stvg_jax.tree import unflatten
 
 
 @dataclasses.dataclass(frozen=True)

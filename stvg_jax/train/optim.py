@@ -1,7 +1,7 @@
 """AdamW with a learning rate per group of parameters, groups told by rules over parameter paths.
 
-Parameters are flat here, path -> array (`stvg_jax.tree`). Those of the group `FROZEN` have no gradient, no optimiser
-state and no moving average.
+Parameters are flat here, path -> array (`stvg_jax.core.tree`). Those of the group `FROZEN` have no gradient, no
+optimiser state and no moving average.
 
 A model may have parameters that some batches do not use, such as attention to a context that no video has. PyTorch
 gives them no gradient then, and its AdamW leaves them as they are: they do not move or decay, and their moments and

@@ -27,15 +27,15 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from stvg_jax.inference.compilation import compiler_options
+from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.remat import check_policy, rematerialize
 from stvg_jax.parallel.mesh import BATCH, REPLICATED, batch_sharding
+from stvg_jax.runtime.compilation import compiler_options
 from stvg_jax.train.ema import update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig, gradient_norm
 from stvg_jax.train.schedules import Rates
 from stvg_jax.train.state import TrainState
-from stvg_jax.tree import unflatten
 
 Batch = Mapping[str, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from stvg_jax import checkpoint
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.convert_file import convert_file
 from stvg_jax.convert.formats import FORMATS, recognise
 from stvg_jax.convert.state_dict import declared_parameters
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for, weight
 from tests.tiny import tiny_config

@@ -9,7 +9,7 @@ import tokenizers
 
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.core.errors import InputError
-from stvg_jax.inference.tokenizer import Tokenizer
+from stvg_jax.runtime.tokenizer import Tokenizer
 from tests.tiny import write_byte_tokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stvg_jax import checkpoint
 from stvg_jax.cli import main
+from stvg_jax.core import checkpoint
 from stvg_jax.experiment import training
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.inference import compilation, memory
 from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.runtime import compilation, memory
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.monitor import read_metrics
 from stvg_jax.train.optim import make_optimizer

@@ -27,7 +27,7 @@ def fuzz_by_coverage(target: Target, seconds: float, seed: int, failures: Path) 
         import stvg_jax.data_pipeline.annotations
         import stvg_jax.data_pipeline.shards
         import stvg_jax.data_pipeline.video
-        import stvg_jax.eval.scoring  # noqa: F401
+        import stvg_jax.grounding.evaluation.scoring  # noqa: F401
 
     failures.mkdir(parents=True, exist_ok=True)
     failures = failures.resolve()

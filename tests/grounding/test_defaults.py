@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from stvg_jax.config import build
+from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
-from stvg_jax.grounding.registry import MODELS, default_config, get_family, make_model, whole_config
+from stvg_jax.models.registry import MODELS, default_config, get_family, make_model, whole_config
 
 TRANSFORMER = {
     "width": 256,

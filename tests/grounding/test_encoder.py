@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.encoder import CrossModalEncoder, EncodedVideo, TransformerConfig, join_masks
 from stvg_jax.grounding.types import VideoFeatures
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.positions import image_positions
-from stvg_jax.tree import unflatten
 from tests.tiny import apply
 
 B, T, H, W, L, WIDTH = 2, 3, 2, 3, 4, 8

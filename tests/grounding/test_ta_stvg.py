@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from stvg_jax.config import build
+from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.tree import flatten
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.tree import flatten
 from tests.tiny import apply, tiny, tiny_config, tiny_model_config
 
 

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.train.ema import start_average, update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig, gradient_norm, split_frozen
-from stvg_jax.tree import unflatten
 from tests.released import GOLDENS
 
 

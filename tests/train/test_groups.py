@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.config import load_config_file
 from stvg_jax.convert.formats import FORMATS
 from stvg_jax.convert.rules import Format
+from stvg_jax.core.config import load_config_file
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig

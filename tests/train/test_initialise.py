@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_jax import checkpoint
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.nn.declare import Declared
 from stvg_jax.train.initialise import initial_parameters

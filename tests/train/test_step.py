@@ -258,7 +258,7 @@ _MODEL_PROGRAM = """if True:
     from stvg_jax.train import step as steps
     from stvg_jax.train.optim import OptimConfig, assign_groups, make_optimizer
     from stvg_jax.train.state import place_state, state_shapes, state_shardings
-    from stvg_jax.tree import flatten
+    from stvg_jax.core.tree import flatten
     from tests.tiny import tiny, tiny_model_config
     from tests.train.test_gradients import training_batch
 

@@ -160,7 +160,7 @@ def _read_pickle(data: bytes, place: Place) -> object:
 
 
 def _own(folder: Path, *, one_file: bool = True) -> Path:
-    from stvg_jax import checkpoint
+    from stvg_jax.core import checkpoint
 
     directory = folder / "checkpoint"
     directory.mkdir()
@@ -175,9 +175,9 @@ def _descriptions(folder: Path) -> list[bytes]:
 
 
 def _read_description(data: bytes, place: Place) -> object:
-    from stvg_jax import checkpoint
+    from stvg_jax.core import checkpoint
     from stvg_jax.core.errors import InputError
-    from stvg_jax.inference.loading import load_model
+    from stvg_jax.models.loading import load_model
 
     folder = place.replaced(place.seeds / "checkpoint", "checkpoint.json", data)
     try:
@@ -192,7 +192,7 @@ def _parameters(folder: Path) -> list[bytes]:
 
 
 def _read_parameters(data: bytes, place: Place) -> object:
-    from stvg_jax import checkpoint
+    from stvg_jax.core import checkpoint
 
     # The description says how long the file is, which would be all that is ever noticed.
     template = json.loads((place.seeds / "checkpoint" / "checkpoint.json").read_text())
@@ -209,7 +209,7 @@ def _orbax(folder: Path) -> list[bytes]:
 
 
 def _read_orbax(data: bytes, place: Place) -> object:
-    from stvg_jax import checkpoint
+    from stvg_jax.core import checkpoint
 
     name, _, content = data.partition(b"\0")
     record = json.loads((place.seeds / "checkpoint" / "checkpoint.json").read_text())
@@ -223,7 +223,7 @@ def _read_orbax(data: bytes, place: Place) -> object:
 
 
 _OWN_TOKENS = (
-    b"stvg_jax.checkpoint/1",
+    b"stvg_jax.core.checkpoint/1",
     b"parameters.safetensors",
     b"model",
     b"initialisation",

@@ -161,7 +161,7 @@ def _read_predictions(data: bytes, place: Place) -> object:
 
 def _records(folder: Path) -> list[bytes]:
     from stvg_jax.eval.records import Record
-    from tests.eval.cases import make_prediction, make_sample, make_scores
+    from tests.grounding.evaluation.cases import make_prediction, make_sample, make_scores
 
     frames = np.arange(0, 12, 3)
     lines = []
@@ -179,8 +179,8 @@ def _read_records(data: bytes, place: Place) -> object:
 def _score(path: Path, place: Place) -> object:
     """As `stvg-jax score` does."""
     from stvg_jax.data_pipeline.annotations import read_annotations
-    from stvg_jax.eval.scoring import read_predictions, score_results, write_metrics
-    from stvg_jax.eval.table import results_table
+    from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
+    from stvg_jax.grounding.evaluation.table import results_table
 
     annotations = read_annotations(
         "json", write_json(place.input / "test.json", generic_file()), split="test", on_problem="exclude"
@@ -214,7 +214,7 @@ def _tokenizers(folder: Path) -> list[bytes]:
 def _read_tokenizer(data: bytes, place: Place) -> object:
     from stvg_jax.convert.tokenizer import save_tokenizer
     from stvg_jax.core.errors import InputError
-    from stvg_jax.inference.tokenizer import Tokenizer
+    from stvg_jax.runtime.tokenizer import Tokenizer
 
     path = place.file("tokenizer.json", data)
     ids = Tokenizer(path.parent, 512)("the red square goes left")
@@ -242,7 +242,7 @@ def _configurations(folder: Path) -> list[bytes]:
 
 
 def _read_configuration(data: bytes, place: Place) -> object:
-    from stvg_jax.config import load_config_file
+    from stvg_jax.core.config import load_config_file
 
     return sorted(load_config_file(place.file("config.py", data)))
 
@@ -252,7 +252,7 @@ def _overrides(folder: Path) -> list[bytes]:
 
 
 def _read_overrides(data: bytes, place: Place) -> object:
-    from stvg_jax.config import load_config_file, overridden
+    from stvg_jax.core.config import load_config_file, overridden
 
     # What a shell can hand over: no NUL, undecodable bytes as surrogates.
     arguments = data.replace(b"\0", b"").decode("utf-8", "surrogateescape").split("\n")

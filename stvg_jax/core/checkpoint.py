@@ -1,0 +1,301 @@
+"""Model checkpoints: a directory that holds all it takes to ground.
+
+DIR/checkpoint.json   what the model is: name, configuration, how clips are made; checksums of the parameters and sizes
+                      of their files
+DIR/parameters/       arrays, by Orbax; or DIR/parameters.safetensors, which other programs can read and people can send
+DIR/tokenizer/        tokenizer.json
+DIR/conversion.json   where the parameters came from, when they were converted
+DIR/training.json     how they were made, when they were trained
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.json_files import parse_json
+from stvg_jax.core.tree import check_same_parameters, flatten, unflatten
+
+FORMAT = "stvg_jax.core.checkpoint/1"
+_DESCRIPTION = "checkpoint.json"
+_PARAMETERS = "parameters"
+PARAMETERS_FILE = "parameters.safetensors"
+TOKENIZER = "tokenizer"
+# A part of the path of a parameter, or of a file below the directory: it is printed, and files are opened by it.
+_PART = re.compile(r"[\w.+-]+", re.ASCII)
+_MAX_PATH = 500
+_MAX_NAMED = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What `checkpoint.json` says.
+
+    Attributes:
+        model: name in `stvg_jax.models.registry.MODELS`.
+        config: the experiment's configuration, with sections `model` and `clip`.
+        kind: "model", or "initialisation" for a part of a model to start training from.
+        note: one line for people.
+        parameters: path -> {"shape": [...], "crc32": of its bytes}, filled by `write`.
+        files: path in the directory -> bytes, of the files that hold the parameters, filled by `write`.
+    """
+
+    model: str
+    config: Mapping[str, Any]
+    kind: str = "model"
+    note: str = ""
+    parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+def checksum(array: np.ndarray) -> int:
+    """crc32 of an array's bytes in row-major order."""
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
+
+
+@contextlib.contextmanager
+def new_directory(directory: Path, *, force: bool = False) -> Iterator[Path]:
+    """A directory that appears whole or not at all: yields a temporary one beside it, renamed on success.
+
+    Args:
+        directory: to make, with its parents.
+        force: replace it if it is a checkpoint already.
+
+    Raises:
+        InputError: if it exists and `force` is False or it is something else, or its parent cannot be written.
+    """
+    directory = directory.resolve()
+    if directory.exists():
+        if not force:
+            raise InputError(f"{directory} exists already; choose another folder or pass --force to replace it")
+        if not (directory / _DESCRIPTION).is_file() and (directory.is_file() or any(directory.iterdir())):
+            raise InputError(f"{directory} is not a checkpoint, and will not be replaced; choose another folder")
+    parents = [parent for parent in directory.parents if not parent.exists()]
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        _remove_empty(parents)
+        raise InputError(f"cannot write {directory}: {error.filename}: {error.strerror}") from error
+    try:
+        yield partial
+        partial.chmod(0o755)
+        old = partial.with_name(f"{partial.name}.old")
+        if force and directory.exists():
+            directory.rename(old)
+        partial.rename(directory)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _remove_empty(parents)
+        raise
+
+
+def _remove_empty(directories: list[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for directory in directories:
+            directory.rmdir()
+
+
+def write(
+    directory: Path, parameters: Mapping[str, np.ndarray], description: Description, *, one_file: bool = False
+) -> None:
+    """Writes parameters (path -> array) and their description into an existing directory that has none.
+
+    Args:
+        directory: to write into.
+        parameters: path -> array.
+        description: what they are.
+        one_file: as one safetensors file instead of Orbax's folder.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    table = {path: {"shape": list(value.shape), "crc32": checksum(value)} for path, value in parameters.items()}
+    path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
+    try:
+        if one_file:
+            from safetensors.numpy import save_file
+
+            save_file({name: np.ascontiguousarray(value) for name, value in parameters.items()}, path)
+        else:
+            with _checkpointer() as checkpointer:
+                checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
+    except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
+        raise InputError(f"the parameters cannot be written to {path}: {first_line(error)}") from error
+    written = [path] if one_file else sorted(file for file in path.rglob("*") if file.is_file())
+    files = {file.relative_to(directory.absolute()).as_posix(): file.stat().st_size for file in written}
+    description = dataclasses.replace(description, parameters=table, files=files)
+    record = {"format": FORMAT, **dataclasses.asdict(description)}
+    (directory / _DESCRIPTION).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if one_file:
+        # safetensors lets nobody but the owner read.
+        shutil.copymode(directory / _DESCRIPTION, path)
+
+
+def describe(directory: Path) -> Description:
+    """Reads what a checkpoint is.
+
+    Raises:
+        InputError: if the directory is missing or is not a checkpoint of this library.
+    """
+    if not directory.is_dir():
+        kind = "is a file" if directory.exists() else "does not exist"
+        hint = "; turn a .pth file into a checkpoint directory with `stvg-jax convert`" if directory.is_file() else ""
+        raise InputError(f"checkpoint {directory} {kind}; expected a directory with {_DESCRIPTION}{hint}")
+    path = directory / _DESCRIPTION
+    try:
+        record = parse_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{directory} is not a checkpoint: it has no {_DESCRIPTION}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {quoted(str(error), 300)}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else record
+        found = found if found is None else quoted(found if isinstance(found, str) else type(found).__name__)
+        raise InputError(f"{directory} has format {found}; this version reads {FORMAT!r}")
+    fields = {field.name for field in dataclasses.fields(Description)}
+    if unknown := [key for key in record if key not in fields and key != "format"]:
+        raise InputError(f"{path} is incomplete or has unknown keys: {', '.join(map(quoted, unknown[:_MAX_NAMED]))}")
+    try:
+        description = Description(**{key: value for key, value in record.items() if key != "format"})
+    except TypeError as error:  # a key that is missing
+        raise InputError(f"{path} is incomplete or has unknown keys: {error}") from error
+    _check_description(path, description)
+    return description
+
+
+def _check_description(path: Path, description: Description) -> None:
+    kinds = {"model": str, "kind": str, "note": str, "config": dict, "parameters": dict, "files": dict}
+    for field, kind in kinds.items():
+        if not isinstance(value := getattr(description, field), kind):
+            raise InputError(
+                f"{path} is incomplete or damaged: its {field} is a {type(value).__name__}, not a {kind.__name__}"
+            )
+    for name, entry in description.parameters.items():
+        _check_path(path, name)
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if not isinstance(shape, list) or not all(map(_is_count, shape)) or not _is_count(entry.get("crc32")):
+            raise InputError(f"{path} is incomplete or damaged: parameter {quoted(name)} lacks shape and crc32")
+    for name, size in description.files.items():
+        _check_path(path, name)
+        if not _is_count(size):
+            raise InputError(f"{path} is incomplete or damaged: file {quoted(name)} lacks a size")
+
+
+def _check_path(where: Path, name: str) -> None:
+    parts = name.split("/")
+    if len(name) > _MAX_PATH or not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
+        raise InputError(f"{where} is damaged: it holds {quoted(name)}, which names no parameter and no file in it")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**62
+
+
+def check(directory: Path, description: Description, declarations: Mapping[str, Any]) -> None:
+    """Raises InputError, listing all differences, unless the checkpoint says that it fits the model.
+
+    Args:
+        directory: of the checkpoint, for the message.
+        description: of the checkpoint.
+        declarations: path -> declared parameter of the model.
+    """
+    shapes = {path: _Shape(tuple(entry["shape"])) for path, entry in description.parameters.items()}
+    check_same_parameters(shapes, dict(declarations), str(directory))
+
+
+class _Shape(NamedTuple):
+    shape: tuple[int, ...]
+
+
+def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
+    """Reads the parameters, path -> array.
+
+    Raises:
+        InputError: if they cannot be read, or are not those that the description lists.
+    """
+    _check_files(directory, description)
+    one_file = PARAMETERS_FILE in description.files
+    path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
+    try:
+        if one_file:
+            from safetensors.numpy import load_file
+
+            stored = load_file(path)
+        else:
+            with _checkpointer() as checkpointer:
+                stored = flatten(checkpointer.restore(path))
+    except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
+        raise InputError(f"the parameters in {path} cannot be read: {quoted(first_line(error), 300)}") from error
+    for name in stored:
+        _check_path(path, name)
+    check(directory, description, stored)
+    return stored
+
+
+def _check_files(directory: Path, description: Description) -> None:
+    # Tensorstore meets a file that is cut short with thousands of lines on stderr.
+    for name, size in description.files.items():
+        file = directory / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+            raise InputError(f"{directory} is damaged: {name} {what}; copy or convert it again")
+
+
+def verify(directory: Path, progress: Callable[[str], None] | None = None) -> int:
+    """Compares every stored parameter with its checksum.
+
+    Returns:
+        The number of parameters.
+
+    Raises:
+        InputError: naming the parameters that differ.
+    """
+    description = describe(directory)
+    stored = read(directory, description)
+    wrong = []
+    for path, value in stored.items():
+        if checksum(value) != description.parameters[path]["crc32"]:
+            wrong.append(path)
+        if progress is not None:
+            progress(path)
+    if wrong:
+        named = ", ".join(wrong[:_MAX_NAMED]) + (f" and {len(wrong) - _MAX_NAMED} more" if wrong[_MAX_NAMED:] else "")
+        raise InputError(f"{directory} is damaged; these parameters differ from their checksums: {named}")
+    return len(stored)
+
+
+@contextlib.contextmanager
+def _checkpointer():
+    import jax
+    import orbax.checkpoint as ocp
+
+    # Orbax reports every save at INFO and absl prints it.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Each host for itself: these may run on a thread, where meeting other hosts would disturb what the program does.
+    host = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"host{host}"
+    )
+    # Compression saves an eighth of the space and costs half of the loading time.
+    handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
+        yield checkpointer
+
+
+def _string_keys(tree: Any) -> Any:
+    return {str(k): _string_keys(v) for k, v in tree.items()} if isinstance(tree, dict) else tree

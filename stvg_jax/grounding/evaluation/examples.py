@@ -1,0 +1,78 @@
+"""Pictures of the answers to a few samples, the same ones whatever the answers are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stvg_jax.eval.records import Record
+from stvg_jax.grounding.evaluation.cases import choose_frames
+from stvg_jax.grounding.evaluation.page import Frames
+from stvg_jax.grounding.evaluation.types import Truth
+from stvg_jax.grounding.inference.tube import Tube
+
+_SHOWN = 8
+
+
+def draw_examples(
+    folder: Path,
+    records: Sequence[Record],
+    truths: Mapping[str, Truth],
+    frames: Frames,
+    frame_rate: Callable[[str], float],
+    count: int,
+) -> None:
+    """Writes FOLDER/01.png and so on: frames over time with both boxes, both intervals, the sentence and the scores.
+
+    Args:
+        folder: made if missing.
+        records: of all samples, in the order of the annotations, with scores.
+        truths: by sample id.
+        frames: as for `stvg_jax.grounding.evaluation.page.write_page`.
+        frame_rate: of a video, per second.
+        count: of pictures; fewer where there are fewer samples.
+    """
+    from stvg_jax.grounding.inference.draw import draw_picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, index in enumerate(spread(len(records), count), 1):
+        record = records[index]
+        truth = truths[record.id]
+        shown = choose_frames(record, _SHOWN)
+        boxes = {truth.tube[0] + k: box for k, box in enumerate(truth.boxes_xyxy)}
+        draw_picture(
+            _tube(record, frame_rate(record.video)),
+            dict(zip(shown, frames(record.video, shown), strict=True)),
+            folder / f"{number:02d}.png",
+            truth_xyxy=boxes,
+            true_interval=truth.tube,
+        )
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Up to `count` indices into a sequence of this length, evenly spaced, the same for the same arguments."""
+    count = min(count, length)
+    return [(2 * k + 1) * length // (2 * count) for k in range(count)]
+
+
+def _tube(record: Record, fps: float) -> Tube:
+    filled, (start, end) = record.prediction.filled(), record.prediction.interval
+    sampled = record.prediction.frames
+    return Tube(
+        video=record.video,
+        sentence=record.sentence,
+        subject=record.subject,
+        width=record.width,
+        height=record.height,
+        fps=fps,
+        clip=(min(int(sampled[0]), record.true_interval[0]), max(int(sampled[-1]) + 1, record.true_interval[1])),
+        start_frame=start,
+        end_frame=end,
+        start_sec=start / fps,
+        end_sec=end / fps,
+        box_frames=filled.frames,
+        boxes_xyxy=np.asarray(filled.boxes_xyxy, np.float32),
+        scores=record.scores,
+    )

@@ -1,0 +1,113 @@
+"""The measures of the papers. Plain numpy.
+
+They are those of the released evaluators (reference: `datasets/evaluation/hcstvg_eval.py` and `vidstg_eval.py`, which
+TA-STVG, CG-STVG and STCAT share and took over from TubeDETR). With P the predicted and G the true interval:
+
+    tIoU     = |P and G| / |P or G|, in frames
+    vIoU     = sum of the boxes' IoU over the frames of (P and G) / |P or G|
+    gt_vIoU  = mean of the boxes' IoU over the true frames: the boxes alone, as if the true interval were known
+
+m_tIoU and m_vIoU are means over samples, vIoU@R is the share of samples with vIoU > R.
+
+The released evaluators take P up to one past its last frame, but G only up to its last frame, so that G lacks a frame
+and a perfect answer of n frames has tIoU and vIoU (n - 1) / n. Published figures include that, and so do these. gt_vIoU
+sees every true frame. A true frame without a predicted box adds 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from stvg_jax.grounding.evaluation.types import Prediction, TrueTube
+
+THRESHOLDS = (0.3, 0.5)
+KINDS = ("declarative", "interrogative")
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleMetrics:
+    """One sample's measures, in [0, 1].
+
+    Attributes:
+        tiou, viou, gt_viou: see above.
+        missing_boxes: how many true frames have no predicted box.
+    """
+
+    tiou: float
+    viou: float
+    gt_viou: float
+    missing_boxes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Means over samples.
+
+    Attributes:
+        samples: how many.
+        measures: "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", then "gt_m_vIoU", "gt_vIoU@0.3", "gt_vIoU@0.5"; in [0, 1].
+    """
+
+    samples: int
+    measures: dict[str, float]
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of pairs of boxes (x1, y1, x2, y2), float [n, 4] each -> float64 [n]; 0 where both are empty."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    intersection = sides.clip(min=0).prod(axis=1)
+    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - intersection
+    return np.divide(intersection, union, out=np.zeros(len(union)), where=union > 0)
+
+
+def measure(prediction: Prediction, truth: TrueTube) -> SampleMetrics:
+    """Measures one prediction; its boxes count in the frames it has them for (see `Prediction.filled`)."""
+    first, true_end = truth.tube
+    last = true_end - 1  # G of the released evaluators ends here; see the module's text
+    start, end = prediction.interval
+    both = range(max(first, start), min(last, end))
+    either = max(last, end) - min(first, start)
+
+    inside = (prediction.frames >= first) & (prediction.frames < true_end)
+    frames = prediction.frames[inside]
+    overlaps = box_iou(prediction.boxes_xyxy[inside], truth.boxes_xyxy[frames - first])
+    in_both = (frames >= both.start) & (frames < both.stop)
+    return SampleMetrics(
+        tiou=len(both) / either if both else 0.0,
+        viou=float(overlaps[in_both].sum()) / max(either, 1),
+        gt_viou=float(overlaps.sum()) / max(len(truth.boxes_xyxy), 1),
+        missing_boxes=len(truth.boxes_xyxy) - len(frames),
+    )
+
+
+def summarise(measured: Iterable[tuple[str, SampleMetrics]]) -> dict[str, Summary]:
+    """Means apart for each kind of sentence, declarative first; kinds without samples are left out.
+
+    The sums are exact before they are rounded once, so that the order of the samples changes nothing.
+
+    Args:
+        measured: (kind, measures) of each sample.
+    """
+    groups: dict[str, list[SampleMetrics]] = {}
+    for kind, metrics in measured:
+        groups.setdefault(kind, []).append(metrics)
+    order = [*KINDS, *sorted(set(groups) - set(KINDS))]
+    return {kind: _means(groups[kind]) for kind in order if kind in groups}
+
+
+def _means(group: list[SampleMetrics]) -> Summary:
+    def mean(values: Iterable[float]) -> float:
+        return math.fsum(values) / len(group)
+
+    def spatial(values: list[float], prefix: str) -> dict[str, float]:
+        shares = {f"{prefix}vIoU@{r}": mean(value > r for value in values) for r in THRESHOLDS}
+        return {f"{prefix}m_vIoU": mean(values)} | shares
+
+    measures = {"m_tIoU": mean(m.tiou for m in group)}
+    measures |= spatial([m.viou for m in group], "") | spatial([m.gt_viou for m in group], "gt_")
+    return Summary(len(group), measures)

@@ -1,0 +1,145 @@
+"""A page about an evaluation: the figures, their spread, and the best, median and worst cases in pictures.
+
+One HTML file with its pictures in it. It runs no script, and every text from a dataset is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_file
+from stvg_jax.eval.records import Record
+from stvg_jax.grounding.evaluation.cases import choose_cases, choose_frames
+from stvg_jax.grounding.evaluation.figures import frame_figure, histogram, timeline
+from stvg_jax.grounding.evaluation.page_style import STYLE
+from stvg_jax.grounding.evaluation.table import CONVENTION, Table
+from stvg_jax.grounding.evaluation.types import Truth
+
+Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]
+_LENGTHS = 4
+# A second wall: should a text ever escape from its escaping, the browser still runs and loads nothing.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+)
+
+
+def write_page(
+    path: Path,
+    records: Sequence[Record],
+    truths: Mapping[str, Truth],
+    frames: Frames,
+    *,
+    title: str,
+    about: Sequence[str] = (),
+    tables: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+    count: int = 3,
+    shown: int = 6,
+    step: Callable[[], object] = lambda: None,
+) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        records: all of an evaluation, at least one.
+        truths: by sample id.
+        frames: (video, ascending frame numbers) -> uint8 [n, h, w, 3] RGB, of any size. Where it raises InputError the
+            case is shown without pictures.
+        title: heading.
+        about: lines below it, such as the checkpoint.
+        tables: see `stvg_jax.grounding.evaluation.table`.
+        notes: below the tables.
+        count: how many best, median and worst cases.
+        shown: how many frames of each.
+        step: called after each case.
+    """
+    body = [f"<h1>{html.escape(title)}</h1>", f'<div class="about">{_paragraphs(about)}</div>']
+    body += [f'<div class="scroll">{table.html()}</div>' for table in (*tables, length_table(records))]
+    body += [_paragraphs(notes, "note"), f'<div class="charts">{_charts(records)}</div>', _LEGEND]
+    for name, cases in choose_cases(records, count).items():
+        body.append(f"<h2>{name.capitalize()} <small>by vIoU</small></h2>")
+        for record in cases:
+            body.append(_case(record, truths[record.id], frames, shown))
+            step()
+    with whole_file(path) as file:
+        file.write(
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{_POLICY}'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title>'
+            f"\n<style>{STYLE}</style></head>\n<body>\n"
+        )
+        file.writelines(part + "\n" for part in body)
+        file.write("</body></html>\n")
+
+
+_LEGEND = f"""<p class="note">In the pictures below: <i class="true"></i> dashed, the true box;
+<i class="predicted"></i> whole, the predicted box within the predicted interval; dotted white, the predicted box
+outside it. Numbers are frames, counted from 0; of intervals the first and the last, both included. Marks on the axis:
+the frames shown. {html.escape(CONVENTION)}</p>"""
+
+
+def _paragraphs(lines: Sequence[str], name: str = "") -> str:
+    return "".join(f'<p class="{name}">{html.escape(line)}</p>' for line in lines)
+
+
+def _charts(records: Sequence[Record]) -> str:
+    metrics = [record.metrics for record in records]
+    return "".join(
+        histogram([getattr(m, field) for m in metrics], f"samples by {name}")
+        for field, name in (("tiou", "tIoU"), ("viou", "vIoU"), ("gt_viou", "gt_vIoU"))
+    )
+
+
+def _case(record: Record, truth: Truth, frames: Frames, shown: int) -> str:
+    chosen = choose_frames(record, shown)
+    try:
+        pictures = frames(record.video, chosen)
+    except InputError as error:
+        strip = f'<p class="note">No pictures: {html.escape(str(error))}</p>'
+    else:
+        figures = (frame_figure(record, truth, f, rgb) for f, rgb in zip(chosen, pictures, strict=True))
+        strip = f'<div class="frames">{"".join(figures)}</div>'
+    m = record.metrics
+    measures = (("vIoU", m.viou), ("tIoU", m.tiou), ("gt_vIoU", m.gt_viou))
+    values = "".join(f"<span><b>{value:.3f}</b> {name}</span>" for name, value in measures)
+    # Where it matters most, as nothing else explains it there.
+    exact = record.prediction.interval == record.true_interval
+    values += "<span>equal intervals; the measures leave out the truth's last frame</span>" if exact else ""
+    facts = f"sample {record.id} · {record.kind} · {record.video}, {record.width}×{record.height}"
+    return (
+        f'<article class="case"><div class="head"><p class="sentence">{_marked(record.sentence, record.subject)}</p>'
+        f'<p class="measures">{values}</p></div>\n{timeline(record, chosen)}\n{strip}\n'
+        f'<p class="facts">{html.escape(facts)}</p></article>'
+    )
+
+
+def _marked(sentence: str, subject: str) -> str:
+    """The sentence, escaped, with the first occurrence of its subject marked."""
+    found = re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", sentence, re.IGNORECASE) if subject.strip() else None
+    if not found:
+        return html.escape(sentence)
+    before, inside, after = sentence[: found.start()], found.group(), sentence[found.end() :]
+    return f"{html.escape(before)}<mark>{html.escape(inside)}</mark>{html.escape(after)}"
+
+
+def length_table(records: Sequence[Record]) -> Table:
+    """Means over up to four groups of about the same size, by the length of the true tube."""
+    lengths = np.array([r.true_interval[1] - r.true_interval[0] for r in records])
+    bounds = np.unique(np.quantile(lengths, np.linspace(0, 1, _LENGTHS + 1)[1:], method="inverted_cdf"))
+    group = np.searchsorted(bounds, lengths)
+    rows = []
+    for k in range(len(bounds)):
+        inside = group == k
+        low, high = lengths[inside].min(), lengths[inside].max()
+        chosen = [r.metrics for r, yes in zip(records, inside, strict=True) if yes]
+        means = (np.mean([getattr(m, name) for m in chosen]) for name in ("tiou", "viou", "gt_viou"))
+        span = f"{low}" if low == high else f"{low} to {high}"
+        rows.append((f"{span} frames", f"{len(chosen):,}", *(f"{100 * mean:.1f}" for mean in means)))
+    columns = ("", "samples", "m_tIoU", "m_vIoU", "gt_m_vIoU")
+    return Table("By length of the true tube", (), columns, tuple(rows), 0)

@@ -1,0 +1,138 @@
+"""From predictions and annotations to measures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_file
+from stvg_jax.eval.records import read_records
+from stvg_jax.grounding.evaluation.metrics import SampleMetrics, Summary, measure, summarise
+from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.result_files import Results, read_results
+from stvg_jax.grounding.evaluation.types import Prediction, Truth
+
+METRICS_SCHEMA = "stvg_jax.metrics/1"
+Missing = Literal["error", "zero", "skip"]
+_ZERO = SampleMetrics(0.0, 0.0, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Measures of a set of predictions.
+
+    Attributes:
+        metrics: by sample id, in the order of the annotations.
+        groups: means by kind of sentence.
+        notes: what a reader of the figures should know.
+    """
+
+    metrics: dict[str, SampleMetrics]
+    groups: dict[str, Summary]
+    notes: tuple[str, ...] = ()
+
+
+def read_predictions(path: Path) -> Results:
+    """Reads any system's predictions: a result file of the released systems, or records of this library (the file, or
+    the folder with its parts).
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not path.exists():
+        raise InputError(f"predictions {path} do not exist")
+    if path.is_file() and path.suffix != ".jsonl":
+        return read_results(path)
+    records = read_records(path)
+    if not records:
+        raise InputError(f"{path} has no records")
+    predictions = {record.id: record.prediction.filled() for record in records}
+    return Results(predictions, {record.id: record.kind for record in records}, Problems(), frozenset())
+
+
+def score_results(
+    results: Results,
+    truths: Sequence[Truth],
+    *,
+    what: str = "the predictions cannot be scored",
+    excluded: Collection[str] = (),
+    missing: Missing = "error",
+) -> Score:
+    """Measures predictions, after checking that they are of these samples.
+
+    Args:
+        results: of `read_predictions`.
+        truths: the samples.
+        what: the beginning of the message about what is wrong.
+        excluded: ids of entries that the annotations have but nobody can use; predictions for them are passed over.
+        missing: what to do about samples without a prediction. "error" reports them; "zero" counts 0 for them; "skip"
+            leaves them out of the means, as the released evaluators do.
+
+    Raises:
+        InputError: with all that is wrong with the predictions.
+    """
+    problems = results.problems
+    known = {truth.id for truth in truths}
+    for key in results.predictions:
+        if key not in known and key not in excluded:
+            problems.add("samples that the annotations do not have", key)
+    absent = [t.id for t in truths if t.id not in results.predictions and t.id not in results.broken]
+    if missing == "error":
+        for key in absent:
+            problems.add("no prediction (--missing zero or --missing skip go on without)", key)
+    for truth in truths:
+        if results.kinds.get(truth.id, truth.kind) != truth.kind:
+            problems.add("another kind of sentence than in the annotations; ids may be of another file", truth.id)
+    problems.raise_all(what)
+
+    if len(absent) == len(truths):
+        raise InputError("there is no prediction for any sample")
+    notes = [f"Entries of the annotations that are left out: {len(excluded):,}."] if excluded else []
+    if absent:
+        how = "count as 0" if missing == "zero" else "are left out of the means"
+        notes.append(f"{len(absent):,} of {len(truths):,} samples have no prediction and {how}.")
+    return score(results.predictions, truths, missing=missing, notes=notes)
+
+
+def score(
+    predictions: Mapping[str, Prediction],
+    truths: Sequence[Truth],
+    *,
+    missing: Missing = "error",
+    notes: Sequence[str] = (),
+) -> Score:
+    """Measures predictions that are known to be sound; `missing` as for `score_results`.
+
+    Raises:
+        KeyError: a sample has no prediction, and `missing` is "error".
+    """
+    metrics = {}
+    for truth in truths:
+        if truth.id in predictions or missing == "error":
+            metrics[truth.id] = measure(predictions[truth.id], truth)
+        elif missing == "zero":
+            metrics[truth.id] = dataclasses.replace(_ZERO, missing_boxes=len(truth.boxes_xyxy))
+    bare = sum(m.missing_boxes for key, m in metrics.items() if key in predictions)
+    frames = sum(len(t.boxes_xyxy) for t in truths if t.id in metrics)
+    notes = list(notes)
+    if bare:
+        notes.append(f"{bare:,} of {frames:,} true frames have no predicted box and count as 0.")
+    return Score(metrics, summarise((t.kind, metrics[t.id]) for t in truths if t.id in metrics), tuple(notes))
+
+
+def write_metrics(path: Path, score: Score, **about: Any) -> None:
+    """Writes the means as JSON (`docs/results.md`), whole or not at all.
+
+    Args:
+        path: the file.
+        score: what to write.
+        about: JSON values that say what was scored, such as `dataset`.
+    """
+    groups = {kind: {"samples": s.samples, **s.measures} for kind, s in score.groups.items()}
+    with whole_file(path) as file:
+        json.dump({"schema": METRICS_SCHEMA, **about, "results": groups, "notes": list(score.notes)}, file, indent=1)
+        file.write("\n")

@@ -1,0 +1,135 @@
+"""Results in the papers' layout, beside the published ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Mapping
+
+from stvg_jax.grounding.evaluation.metrics import Summary
+from stvg_jax.grounding.evaluation.published import BENCHMARKS, MEASURES
+
+# Beside every tIoU that is shown, or equal intervals with one below 1 look like a fault.
+CONVENTION = (
+    "tIoU and vIoU are the published measures, which leave out the truth's last frame: an exact answer of n frames has "
+    "(n - 1) / n."
+)
+_GIVEN = ("gt_m_vIoU", "gt_vIoU@0.3", "gt_vIoU@0.5")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Cells as text; the last rows may be ours.
+
+    Attributes:
+        title: above it.
+        groups: (name, how many columns) over the columns after the first.
+        columns: names of the columns, the first one's included.
+        rows: a cell for each column.
+        ours: how many of the last rows are ours.
+        notes: below it.
+    """
+
+    title: str
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    ours: int
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Aligned for a terminal."""
+        widths = [max(len(row[k]) for row in (self.columns, *self.rows)) for k in range(len(self.columns))]
+
+        def line(cells: tuple[str, ...]) -> str:
+            numbers = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+            return "  ".join([cells[0].ljust(widths[0]), *numbers])
+
+        head, at = " " * widths[0], 1
+        for name, span in self.groups:
+            head += "  " + name.ljust(sum(widths[at : at + span]) + 2 * (span - 1))
+            at += span
+        rows = [line(row) for row in self.rows]
+        rule = "-" * len(line(self.columns))
+        published = len(rows) - self.ours
+        parts = [self.title, *([head.rstrip()] if head.strip() else []), line(self.columns), rule, *rows[:published]]
+        parts += [rule] if published and self.ours else []
+        return "\n".join([*parts, *rows[published:], *self.notes])
+
+    def markdown(self) -> str:
+        """As a Markdown table; a group's name goes into its columns."""
+        names = [name for name, span in self.groups for _ in range(span)] or [""] * (len(self.columns) - 1)
+        heads = [self.columns[0], *(f"{g} {c}".strip() for g, c in zip(names, self.columns[1:], strict=True))]
+        lines = [self.title, "", _markdown_row(heads), "|---" + "|---:" * (len(heads) - 1) + "|"]
+        published = len(self.rows) - self.ours
+        for k, row in enumerate(self.rows):
+            lines.append(_markdown_row([f"**{cell}**" if k >= published and cell else cell for cell in row]))
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
+
+    def html(self) -> str:
+        """As an HTML table."""
+        groups = "".join(
+            f'<th colspan="{span}" scope="colgroup">{html.escape(name)}</th>' for name, span in self.groups
+        )
+        head = f"<tr><th></th>{groups}</tr>" if any(name for name, _ in self.groups) else ""
+        columns = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
+        published = len(self.rows) - self.ours
+        body = ""
+        for k, row in enumerate(self.rows):
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+            kind = ' class="ours"' if k >= published else ""
+            body += f'<tr{kind}><th scope="row">{html.escape(row[0])}</th>{cells}</tr>\n'
+        notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
+        caption = f"<caption>{html.escape(self.title)}</caption>"
+        return f"<table>{caption}<thead>{head}<tr>{columns}</tr></thead>\n<tbody>{body}</tbody></table>{notes}"
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: str, dataset: str = "") -> Table:
+    """Our figures below the published ones, in percent.
+
+    Args:
+        groups: of `summarise`, by kind of sentence.
+        benchmark: key of `BENCHMARKS`; None for no published figures.
+        name: of our row.
+        dataset: the title where there is no benchmark.
+    """
+    known = BENCHMARKS[benchmark] if benchmark else None
+    kinds = [*(known.samples if known else ()), *(kind for kind in groups if not known or kind not in known.samples)]
+    columns = ("", *(measure for _ in kinds for measure in MEASURES))
+    rows = [
+        (
+            f"{row.method} ({row.venue})",
+            *(_percent(value) for kind in kinds for value in row.percent.get(kind, (None,) * len(MEASURES))),
+        )
+        for row in (known.rows if known else ())
+    ]
+    ours = (
+        _percent(100 * groups[kind].measures[measure] if kind in groups else None)
+        for kind in kinds
+        for measure in MEASURES
+    )
+    spans = tuple((kind.capitalize(), len(MEASURES)) for kind in kinds) if len(kinds) > 1 else ()
+    notes = [
+        f"{kind.capitalize()}: {groups[kind].samples if kind in groups else 0:,} of the benchmark's {size:,} samples."
+        for kind, size in (known.samples.items() if known else ())
+        if kind not in groups or groups[kind].samples != size
+    ]
+    return Table(known.title if known else dataset, spans, columns, (*rows, (name, *ours)), 1, (*notes, CONVENTION))
+
+
+def given_interval_table(groups: Mapping[str, Summary]) -> Table:
+    """Our figures for boxes alone, as if the true interval were known, in percent, and the number of samples."""
+    rows = tuple(
+        (kind, f"{summary.samples:,}", *(_percent(100 * summary.measures[name]) for name in _GIVEN))
+        for kind, summary in groups.items()
+    )
+    columns = ("", "samples", *(name.removeprefix("gt_") for name in _GIVEN))
+    return Table("Boxes alone, within the true interval (gt_vIoU)", (), columns, rows, len(rows))

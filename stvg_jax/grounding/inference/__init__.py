@@ -1,0 +1,21 @@
+"""From a checkpoint, a video and a sentence to a tube, and pictures of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stvg_jax.grounding.inference.tube import FrameScores, Tube
+
+if TYPE_CHECKING:
+    from stvg_jax.grounding.inference.grounder import Grounder
+
+__all__ = ["FrameScores", "Grounder", "Tube"]
+
+
+def __getattr__(name: str) -> Any:
+    # A tube can be read and drawn without JAX; only the model needs it.
+    if name == "Grounder":
+        from stvg_jax.grounding.inference.grounder import Grounder
+
+        return Grounder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

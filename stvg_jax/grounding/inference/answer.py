@@ -1,0 +1,117 @@
+"""Writing the answer to a question: tube.json, tube.mp4 and tube.png."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Progress
+from stvg_jax.grounding.inference.tube import Tube
+
+_ANSWER, _DRAWINGS = "tube.json", ("tube.png", "tube.mp4")
+
+
+def check_writable(folder: Path) -> None:
+    """InputError unless files can be written into `folder`, or it can be made. Leaves nothing behind."""
+    existing = folder
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+class Outputs:
+    """Folders for answers: `out` itself for one sentence, a numbered folder in it for each of several.
+
+    Args:
+        out: made, when there is something to write, if missing.
+        sentences: what was asked.
+        video: what will be searched.
+
+    Raises:
+        InputError: if a folder cannot be written, or an answer would replace the video. Found out here, before any
+            long work.
+    """
+
+    def __init__(self, out: Path, sentences: Sequence[str], video: Path):
+        several = len(sentences) > 1
+        self.folders = [out / f"{i:02d}-{_slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
+        for folder in self.folders:
+            check_writable(folder)
+            if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS)}:
+                raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
+
+    def write(self, folder: Path, tube: Tube) -> None:
+        """Writes tube.json, and removes the pictures of an older answer from the folder, one of `folders`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tube.write_json(folder / _ANSWER)
+        for name in _DRAWINGS:
+            (folder / name).unlink(missing_ok=True)
+
+    def draw(
+        self,
+        folder: Path,
+        tube: Tube,
+        seconds: Callable[[int], float],
+        *,
+        video: bool,
+        progress: Progress,
+        truth: Mapping[int, np.ndarray] | None = None,
+        **reading,
+    ) -> None:
+        """Draws an answer that has been written; each file appears when it is complete.
+
+        Args:
+            folder: one of `folders`.
+            tube: the answer.
+            seconds: when a frame begins (`Clip.seconds`).
+            video: whether to make tube.mp4.
+            progress: told what is going on.
+            truth: frame -> (x1, y1, x2, y2) of the true box, where it is known.
+            reading: `decoder` and `allow_partial` as for `data_pipeline.video.open_video`.
+
+        Raises:
+            InputError: a frame that cannot be decoded, though no frame that the model looked at; or one too large.
+        """
+        from stvg_jax.data_pipeline.video import open_video
+        from stvg_jax.grounding.inference.draw import draw_picture, draw_video, picture_frame_ids
+
+        picture, moving = (folder / name for name in _DRAWINGS)
+        try:
+            with open_video(tube.video, **reading) as reader:
+                chosen = picture_frame_ids(tube)
+                pictures: dict[int, np.ndarray] = dict(zip(chosen, reader.read(chosen), strict=True))
+                with progress.stage(f"drawing {picture.name}"):
+                    draw_picture(tube, pictures, picture, truth_xyxy=truth, seconds=seconds)
+                if video:
+                    first, last = tube.clip
+                    frames = reader.iter_frames(first, last)
+                    with progress.bar(f"writing {moving.name}", last - first, "frame") as step:
+                        draw_video(tube, frames, moving, progress=step, truth_xyxy=truth, seconds=seconds)
+        except InputError as error:
+            raise InputError(f"{error} (the answer is written; drawing it into {folder} failed)") from error
+
+
+def describe(tube: Tube) -> str:
+    """The answer in two lines."""
+    inside = [f for f in (tube.start_frame, (tube.start_frame + tube.end_frame) // 2) if tube.box_at(f) is not None]
+    middle = tube.box_at(inside[-1]) if inside else None
+    where = "" if middle is None else f", around frame {inside[-1]} at ({', '.join(f'{v:.0f}' for v in middle)})"
+    frames = f"frames {tube.start_frame} to {tube.end_frame - 1} (both included)"
+    return (
+        f'"{tube.sentence}" (target: {tube.subject})\n'
+        f"  {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)}, {frames}{where}"
+    )
+
+
+def _slug(sentence: str) -> str:
+    words = re.findall(r"[a-z0-9]+", sentence.lower())
+    return "-".join(words)[:40].rstrip("-") or "sentence"

@@ -1,0 +1,186 @@
+"""The part of a video that is searched: bounds, sampling, decoding, the two interleaved passes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from stvg_jax.core.arguments import check_flag, check_part, check_path, check_whole
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.progress import Progress, Silent
+
+_SAMPLING = ("hcstvg", "vidstg")
+_MIN_RESOLUTION = 32
+# Of 4096 rows the scores between the cells of one frame take 67 GB in the released models; they grow with the fourth
+# power of the rows.
+_MAX_RESOLUTION = 4096
+
+
+def check_resolution(resolution: int) -> None:
+    """Raises InputError for a resolution that no model can take."""
+    if not _MIN_RESOLUTION <= resolution <= _MAX_RESOLUTION:
+        raise InputError(
+            f"resolution {resolution}: the model's grid needs at least {_MIN_RESOLUTION} pixels, and takes at most "
+            f"{_MAX_RESOLUTION}: attention between the cells of a larger frame would fill any memory"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipConfig:
+    """How a model wants its clips.
+
+    Attributes:
+        sampling: rule that spreads frames over a clip, "hcstvg" or "vidstg" (`data_pipeline.sampling`).
+        resolution: height in pixels that frames are resized to.
+        frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
+        sample_fps: frames per second of each pass, for "hcstvg".
+    """
+
+    sampling: str = "hcstvg"
+    resolution: int = 420
+    frames_per_pass: int = 64
+    sample_fps: float = 3.2
+
+    def __post_init__(self) -> None:
+        check_resolution(self.resolution)
+        for name in ("frames_per_pass", "sample_fps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.sampling not in _SAMPLING:
+            raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(_SAMPLING)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A part of a video, read and prepared.
+
+    Attributes:
+        video: path as given.
+        height, width, fps: of the video as displayed.
+        duration_sec: when its last frame ends.
+        first, last: (first, one past last) frame.
+        timestamps_sec: float64 [frames of the video].
+        frame_ids: two int64 arrays, the interleaved passes.
+        frames: float32 [2, t, h, w, 3], normalised; the shorter pass repeats its last frame.
+    """
+
+    video: str
+    height: int
+    width: int
+    fps: float
+    duration_sec: float
+    first: int
+    last: int
+    timestamps_sec: np.ndarray = dataclasses.field(repr=False)
+    frame_ids: tuple[np.ndarray, np.ndarray] = dataclasses.field(repr=False)
+    frames: np.ndarray = dataclasses.field(repr=False)
+
+    @property
+    def frames_valid(self) -> np.ndarray | None:
+        """bool [2, t], or None when both passes are equally long."""
+        return _frames_valid(self.frame_ids)
+
+    def seconds(self, frame: int) -> float:
+        """When a frame begins; for one past the last, when the video ends."""
+        times = self.timestamps_sec
+        return float(times[frame]) if frame < len(times) else self.duration_sec
+
+
+def read_clip(
+    config: ClipConfig,
+    video: str | os.PathLike[str],
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    frames: tuple[int | None, int | None] | None = None,
+    resolution: int | None = None,
+    decoder: str = "pyav",
+    allow_partial: bool = False,
+    on_shape: Callable[[tuple[int, ...], np.ndarray | None], None] | None = None,
+    progress: Progress | None = None,
+) -> Clip:
+    """Decodes and prepares the frames that a model looks at.
+
+    Args:
+        config: of the model.
+        video: path of a video file.
+        start, end: seconds from the beginning of the video between which to search; None for its own. Frames that
+            begin at `start` or later and before `end` are taken.
+        frames: (first, one past last) frame to search instead, with None for the video's own.
+        resolution: overrides the configuration's.
+        decoder: "pyav" or "decord".
+        allow_partial: take a damaged video up to its damage.
+        on_shape: called with the shape of `Clip.frames` and with `Clip.frames_valid` as soon as they are known, before
+            frames are decoded.
+        progress: told what is going on.
+
+    Raises:
+        InputError: for an argument of another type, a video that cannot be decoded, a clip that is empty or outside
+            it, or too low a resolution.
+    """
+    video = check_path("video", video)
+    seconds, chosen = check_part(start, end, frames)
+    check_flag("allow_partial", allow_partial)
+    resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
+    check_resolution(resolution)
+    # Here, not at the top: the library imports without a video decoder.
+    from stvg_jax.data_pipeline.frames import load_clip, model_size
+    from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, interleave
+    from stvg_jax.data_pipeline.video import open_video
+
+    with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
+        info = reader.info
+        first, last = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
+        rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
+        ids = evaluation_frame_ids(last - first, config.sampling, first, **rates)
+        passes = interleave(ids)
+        length = max(map(len, passes))
+        if on_shape is not None:
+            on_shape((2, length, *model_size(info.height, info.width, resolution), 3), _frames_valid(passes))
+        with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
+            pixels = load_clip(reader, ids, resolution, step)
+    rows = [np.searchsorted(ids, np.pad(p, (0, length - len(p)), mode="edge")) for p in passes]
+    return Clip(
+        video=video,
+        height=info.height,
+        width=info.width,
+        fps=info.fps,
+        duration_sec=info.duration_sec,
+        first=first,
+        last=last,
+        timestamps_sec=info.timestamps_sec,
+        frame_ids=passes,
+        frames=pixels[np.stack(rows)],
+    )
+
+
+def _frames_valid(passes: tuple[np.ndarray, np.ndarray]) -> np.ndarray | None:
+    lengths = [len(ids) for ids in passes]
+    return None if lengths[0] == lengths[1] else np.arange(max(lengths)) < np.array(lengths)[:, None]
+
+
+def _bounds(
+    count: int,
+    timestamps_sec: np.ndarray,
+    frames: tuple[int | None, int | None],
+    seconds: tuple[float | None, float | None],
+) -> tuple[int, int]:
+    """(first, one past last) frame of the part to search, of one that `check_part` let pass."""
+    first = 0 if frames[0] is None else frames[0]
+    last = count if frames[1] is None else frames[1]
+    # Times are printed to a microsecond, so what was printed must find its frame again.
+    slack = min(1e-6, np.diff(timestamps_sec).min(initial=1.0) / 2)
+    if seconds[0] is not None:
+        first = int(np.searchsorted(timestamps_sec, seconds[0] - slack))
+    if seconds[1] is not None:
+        last = int(np.searchsorted(timestamps_sec, seconds[1] - slack))
+    if 0 <= first < last <= count:
+        return first, last
+    frames_known = f"which has frames 0:{count}, the last at {timestamps_sec[-1]:.2f} s"
+    if any(s is not None for s in seconds):
+        start, end = ("the end" if s is None else f"{s:g}" for s in (seconds[0] or 0, seconds[1]))
+        raise InputError(f"seconds {start} to {end} hold no frame of the video, {frames_known}")
+    raise InputError(f"frames {first}:{last} are not a part of the video, {frames_known}")

@@ -1,0 +1,145 @@
+"""The searched part of a video with the answer drawn into every frame."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+
+from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.grounding.inference.draw.encode import write_h264
+from stvg_jax.grounding.inference.draw.pixels import blend, draw_box, place_beside
+from stvg_jax.grounding.inference.draw.text import load_font, text_image
+from stvg_jax.grounding.inference.tube import Tube
+
+_EMPHASIS_COLOUR = (255, 140, 160)
+_CAPTION_LINES = 4
+
+
+def draw_video(
+    tube: Tube,
+    frames: Iterable[tuple[int, np.ndarray]],
+    path: str | os.PathLike[str],
+    progress: Callable[[int], None] | None = None,
+    truth_xyxy: Mapping[int, np.ndarray] | None = None,
+    seconds: Callable[[int], float] | None = None,
+) -> None:
+    """Writes the searched part of the video as an MP4 with the answer drawn into it.
+
+    The picture keeps its size. Above it stands the sentence, its subject coloured; below it a bar shows the chosen
+    interval within the clip and the current position. The box, with its subject beside it, is there while
+    `start_frame <= frame < end_frame` and not otherwise. Nothing but the lines of a box is drawn over what it holds.
+
+    Args:
+        tube: the answer.
+        frames: (frame number in the video, uint8 [height, width, 3] RGB), all of `tube.clip` in order. They are taken
+            one at a time and not changed.
+        path: the MP4 to write; nothing half-written remains after an exception.
+        progress: called with 1 after each frame written.
+        truth_xyxy: boxes known to be right, float [4] pixels by frame number, drawn dashed in green.
+        seconds: when a frame begins and, for the one past the last, when the video ends; frames keep these times,
+            counted from the first one of the clip. By the average rate when None.
+
+    Raises:
+        ValueError: no frames, fewer than the clip has, or a frame whose size is not the tube's.
+        InputError: pictures too large for a video.
+    """
+    times = np.array([(seconds or tube.even_seconds)(frame) for frame in range(tube.clip[0], tube.clip[1] + 1)])
+    painter = _Painter.of(tube, times)
+
+    def painted() -> Iterator[np.ndarray]:
+        for frame_id, rgb in frames:
+            if rgb.shape != (tube.height, tube.width, 3):
+                raise ValueError(f"frame {frame_id} has shape {rgb.shape}, not {(tube.height, tube.width, 3)}")
+            truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
+            yield painter.paint(rgb, frame_id, truth)
+            if progress is not None:
+                progress(1)
+
+    write_h264(path, painted(), times)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Painter:
+    """What stays the same over the frames of one answer: texts as RGBA pictures, sizes in pixels.
+
+    `places`: int [frames of the clip + 1], where each frame begins on the bar.
+    """
+
+    tube: Tube
+    line: int
+    caption: np.ndarray
+    label: np.ndarray
+    bar: np.ndarray
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, tube: Tube, times_sec: np.ndarray) -> _Painter:
+        side = min(tube.width, tube.height)
+        size = max(9, round(0.042 * side))
+        caption = text_image(
+            tube.sentence,
+            tube.subject,
+            load_font(size),
+            tube.width,
+            max_lines=_CAPTION_LINES,
+            colours=((255, 255, 255), _EMPHASIS_COLOUR),
+            background=(0, 0, 0, 255),
+        )
+        label = text_image(
+            tube.subject,
+            "",
+            load_font(max(8, round(0.8 * size))),
+            tube.width // 2,
+            max_lines=1,
+            colours=((255, 255, 255),) * 2,
+            background=(*BOX_COLOUR, 220),
+            tight=True,
+        )
+        share = (times_sec - times_sec[0]) / (times_sec[-1] - times_sec[0])
+        places = np.rint(share * tube.width).astype(int)
+        bar = _timeline(tube, places, max(4, round(0.022 * side)))
+        return cls(tube, max(1, round(0.007 * side)), caption, label, bar, places)
+
+    def paint(self, rgb: np.ndarray, frame_id: int, truth: np.ndarray | None) -> np.ndarray:
+        """uint8 [height, width, 3], both even: the caption, the picture, the bar, one below the other."""
+        tube = self.tube
+        # An even offset, so that the picture's own halved colours are halved alike again.
+        top = self.caption.shape[0] + self.caption.shape[0] % 2
+        rows = top + tube.height + self.bar.shape[0]
+        canvas = np.zeros((rows + rows % 2, tube.width + tube.width % 2, 3), np.uint8)
+        blend(canvas, self.caption, 0, 0)
+        picture = canvas[top : top + tube.height, : tube.width]
+        picture[:] = rgb
+        box = tube.box_at(frame_id) if tube.start_frame <= frame_id < tube.end_frame else None
+        drawn = None if box is None else draw_box(picture, box, self.line, BOX_COLOUR)
+        true = None if truth is None else draw_box(picture, truth, self.line, TRUTH_COLOUR, dash=6 * self.line)
+        # In a picture so small that the label would hide much of it there is none.
+        if drawn is not None and self.label.shape[0] <= tube.height / 6:
+            boxes = [drawn] if true is None else [drawn, true]
+            place = place_beside(self.label.shape[:2], boxes, picture.shape[:2])
+            if place is not None:
+                blend(picture, self.label, *place)
+        self._put_timeline(canvas[top + tube.height :], frame_id)
+        return canvas
+
+    def _put_timeline(self, strip: np.ndarray, frame_id: int) -> None:
+        """Into uint8 [bar's height or more, width, 3]."""
+        blend(strip, self.bar, 0, 0)
+        height = self.bar.shape[0]
+        x = int(self.places[frame_id - self.tube.clip[0]])
+        half = max(1, height // 4)
+        strip[:height, max(0, x - half - 1) : x + half + 1] = 0
+        strip[:height, max(0, x - half) : x + half] = 255
+
+
+def _timeline(tube: Tube, places: np.ndarray, height: int) -> np.ndarray:
+    """The bar without its position mark, uint8 [height, W, 4]."""
+    bar = np.full((height, tube.width, 4), (30, 30, 30, 255), np.uint8)
+    ends = np.clip([tube.start_frame - tube.clip[0], tube.end_frame - tube.clip[0]], 0, len(places) - 1)
+    left, right = places[ends]
+    inset = height // 5
+    bar[inset : height - inset, left : max(right, left + 1)] = (*BOX_COLOUR, 255)
+    return bar

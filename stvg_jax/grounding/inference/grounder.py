@@ -1,0 +1,292 @@
+"""From a checkpoint, a video and a sentence to a tube."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from stvg_jax.core.arguments import check_str
+from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.progress import Progress, Silent
+from stvg_jax.core.tree import unflatten
+from stvg_jax.grounding.inference.clip import Clip, read_clip
+from stvg_jax.grounding.inference.default import find_checkpoint
+from stvg_jax.grounding.inference.passes import read_passes
+from stvg_jax.grounding.inference.tube import Tube
+from stvg_jax.grounding.tubes import merge_passes
+from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
+from stvg_jax.models.loading import LoadedModel, in_background, load_model
+from stvg_jax.runtime.compilation import Program
+from stvg_jax.runtime.memory import Rows, check_memory
+
+# Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
+_TEXT_LENGTHS = (32, 64, 128, 256, 512)
+_PAD_ID = 1
+# Of a sentence. Ten for each of the 512 tokens that text encoders take; splitting and drawing much more takes minutes.
+_MAX_CHARACTERS = 5_120
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A sentence, ready for the model.
+
+    Attributes:
+        sentence: as given.
+        subject: the words that name the target.
+        ids: int32 [l], token ids of the text that the model reads.
+    """
+
+    sentence: str
+    subject: str
+    ids: np.ndarray
+
+
+class Grounder:
+    """A loaded model, ready to ground sentences in videos.
+
+    Make one with `Grounder.load`. Programs are compiled at the first use of each input shape and kept on disk
+    (`stvg_jax.runtime.compilation`).
+
+    Args:
+        model: what a checkpoint holds.
+    """
+
+    def __init__(self, model: LoadedModel):
+        module = model.module
+        self.clip_config = model.clip_config
+        self.tokenizer = model.tokenizer
+        self._vocab_size = model.vocab_size
+        self._reads_subject = model.reads_subject
+        self._config = model.config
+        self._declared = unflatten(module.declarations)
+        self._read_parameters = model.read_parameters
+        self._encode = Program(
+            "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
+        )
+        self._ground = Program("decoder", lambda p, *a: module.apply(p, lambda m: m.ground(*a)), model.identity)
+
+    @classmethod
+    def load(cls, checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "float32") -> Grounder:
+        """Loads a checkpoint: a folder made by `stvg-jax convert` or `train`, or the built-in one.
+
+        Returns at once; the parameters are read in the background, and damage found there is raised at first use.
+
+        Args:
+            checkpoint: the folder; None or "builtin" for the one that comes with the library, which knows generated
+                videos of moving shapes only.
+            dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
+
+        Raises:
+            InputError: if the folder is not a checkpoint of a grounding model, or its parameters do not fit.
+        """
+        return cls(load_model(find_checkpoint(checkpoint), dtype=dtype))
+
+    @functools.cached_property
+    def parameters(self) -> dict[Any, Any]:
+        """Nested arrays on the device."""
+        return jax.device_put(unflatten(self._read_parameters()))
+
+    def ground(
+        self,
+        video: str | os.PathLike[str],
+        sentence: str,
+        *,
+        subject: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        frames: tuple[int | None, int | None] | None = None,
+        resolution: int | None = None,
+        decoder: str = "pyav",
+        allow_partial: bool = False,
+    ) -> Tube:
+        """Finds when and where a video shows what a sentence describes.
+
+        Args:
+            video: path of a video file.
+            sentence: in English, such as "the man in blue who stands up and leaves".
+            subject: the words that name the target; found in the sentence when not given.
+            start, end, frames, resolution, decoder, allow_partial: the part of the video to search, in seconds or in
+                frames, and how to read it: see `stvg_jax.grounding.inference.clip.read_clip`. They are called as the
+                options of `stvg-jax ground` are.
+
+        Raises:
+            InputError: for a video, a sentence or an option that cannot be used.
+        """
+        questions = self.ask([sentence], [subject])
+        clip = self.read_clip(
+            video,
+            questions,
+            start=start,
+            end=end,
+            frames=frames,
+            resolution=resolution,
+            decoder=decoder,
+            allow_partial=allow_partial,
+        )
+        return self.answer(questions[0], clip, self.encode_clip(clip))
+
+    def forward(self, frames: np.ndarray, input_ids: Sequence[int] | np.ndarray) -> GroundingOutput:
+        """Runs the model on one unpadded clip.
+
+        Args:
+            frames: float [t, h, w, 3], normalised (`data_pipeline.frames`).
+            input_ids: [l], token ids of the text (`Question.ids`) with start and end tokens.
+
+        Returns:
+            Numpy arrays as in GroundingOutput, without the batch axis: boxes [k, t, 4] and so on.
+
+        Raises:
+            InputError: for arrays of another shape or type, values that are not finite, ids that the model does not
+                know, or more of them than it takes.
+        """
+        frames = _as_array("frames", frames, np.floating, "floats, normalised (`data_pipeline.frames.prepare`)")
+        ids = _as_array("input_ids", input_ids, np.integer, "whole numbers")
+        if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or ids.ndim != 1 or not len(ids):
+            raise InputError(f"frames {frames.shape} and input_ids {ids.shape}; they must be [t, h, w, 3] and [l]")
+        if not np.isfinite(frames).all():
+            raise InputError("frames hold values that are not finite")
+        if len(ids) > self.tokenizer.max_tokens:
+            raise InputError(f"{len(ids)} input_ids; the text encoder takes at most {self.tokenizer.max_tokens}")
+        if ids.min() < 0 or ids.max() >= self._vocab_size:
+            raise InputError(f"input_ids from {ids.min()} to {ids.max()}; the model knows 0 to {self._vocab_size - 1}")
+        frames, ids = frames.astype(np.float32), ids.astype(np.int32)
+        features = self._encode(self.parameters, frames[None], None)
+        return self._run_text(features, ids, len(ids)).row(0)
+
+    # The steps of `ground`, for several questions about one clip.
+
+    def ask(self, sentences: Sequence[str], subjects: Sequence[str | None] | None = None) -> list[Question]:
+        """Prepares sentences; a subject that is None is found in its sentence, one that is given is read in its case.
+
+        Raises:
+            InputError: for a sentence that is no text, empty or longer than the text encoder takes, another number of
+                subjects, or a subject for a model that reads none.
+        """
+        from stvg_jax.data_pipeline.subject import find_subject
+        from stvg_jax.data_pipeline.text import model_text
+
+        if not isinstance(sentences, (list, tuple)) or not isinstance(subjects, (list, tuple, type(None))):
+            raise InputError("sentences and subjects must be lists of texts; put a single one into a list")
+        subjects = [None] * len(sentences) if subjects is None else subjects
+        if len(subjects) != len(sentences):
+            raise InputError(f"{len(subjects)} subjects for {len(sentences)} sentences; give one, or None, for each")
+        questions = []
+        for sentence, given in zip(sentences, subjects, strict=True):
+            _check_length("sentence", check_str("sentence", sentence))
+            if given is not None:
+                _check_length("subject", check_str("subject", given))
+            if given is not None and not self._reads_subject:
+                raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
+            subject = find_subject(sentence) if given is None else given
+            # Models have learnt from annotated subjects, which are in lower case; one that is given is read as it is.
+            read = subject.lower() if given is None else given
+            ids = self.tokenizer(model_text(read if self._reads_subject else None, sentence, self.clip_config.sampling))
+            questions.append(Question(sentence, subject, ids))
+        return questions
+
+    def read_clip(
+        self,
+        video: str | os.PathLike[str],
+        questions: Sequence[Question] = (),
+        *,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Clip:
+        """`stvg_jax.grounding.inference.clip.read_clip` for this model. Meanwhile it compiles, or loads from the cache,
+        the programs that these questions about the clip will need."""
+        preparing = []
+
+        def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
+            check_memory(self._config, Rows(*shape[:-1]), f"resolution {shape[2]}")
+            preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
+
+        clip = read_clip(self.clip_config, video, on_shape=prepare, progress=progress, **options)
+        with (progress or Silent()).stage("preparing the model"):
+            preparing[0]()
+        return clip
+
+    def _prepare(self, shape, frames_valid, questions: Sequence[Question]) -> None:
+        frames = jax.ShapeDtypeStruct(shape, np.float32)
+        compiled = self._encode.prepare(self._declared, frames, frames_valid)
+        for length in sorted({self._padded_length(question) for question in questions}):
+            texts = (jax.ShapeDtypeStruct((shape[0], length), dtype) for dtype in (np.int32, bool))
+            self._ground.prepare(self._declared, compiled.out_info, *texts)
+
+    def encode_clip(self, clip: Clip, *, progress: Progress | None = None) -> VideoFeatures:
+        """Runs the visual backbones, once for any number of questions."""
+        return self._encode(self.parameters, clip.frames, clip.frames_valid, progress=progress)
+
+    def answer(
+        self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
+    ) -> Tube:
+        """Grounds one question (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
+        output = self._run_text(features, question.ids, self._padded_length(question), progress)
+        return _make_tube(clip, output, question)
+
+    def _padded_length(self, question: Question) -> int:
+        length = next(n for n in _TEXT_LENGTHS if n >= len(question.ids))
+        return min(length, self.tokenizer.max_tokens)
+
+    def _run_text(
+        self, features: VideoFeatures, ids: np.ndarray, length: int, progress: Progress | None = None
+    ) -> GroundingOutput:
+        """Asks the same question of every row of `features`; `ids` [l] is padded to `length`."""
+        padded = np.pad(ids, (0, length - len(ids)), constant_values=_PAD_ID)
+        valid = np.arange(length) < len(ids)
+        rows = (len(features.appearance), length)
+        texts = np.broadcast_to(padded, rows), np.broadcast_to(valid, rows)
+        return self._ground(self.parameters, features, *texts, progress=progress)
+
+
+def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
+    """`values` as an array whose dtype is of this kind; InputError for anything else."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are not an array: {first_line(error)}") from error
+    # An empty list has no type of its own.
+    if array.size and not jax.numpy.issubdtype(array.dtype, kind):
+        raise InputError(f"{name} are {array.dtype}; they must be {rule}")
+    return array
+
+
+def _check_length(name: str, text: str) -> None:
+    if len(text) > _MAX_CHARACTERS:
+        raise InputError(
+            f"{name} {quoted(text, 60)} has {len(text):,} characters, and at most {_MAX_CHARACTERS:,} are read; say it "
+            "in fewer words"
+        )
+
+
+def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
+    # The layers' axis is first and the passes' second; the last layer answers.
+    boxes, start_end, actioness = (
+        np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
+    )
+    sampling = None if output.sampling_score is None else np.asarray(output.sampling_score)
+    passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling)
+    if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
+        raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
+    (start, end), box_frames, boxes = merge_passes(passes, clip.height, clip.width)
+    return Tube(
+        video=clip.video,
+        sentence=question.sentence,
+        subject=question.subject,
+        width=clip.width,
+        height=clip.height,
+        fps=clip.fps,
+        clip=(clip.first, clip.last),
+        start_frame=start,
+        end_frame=end,
+        start_sec=clip.seconds(start),
+        end_sec=clip.seconds(end),
+        box_frames=box_frames,
+        boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
+        scores=scores,
+    )

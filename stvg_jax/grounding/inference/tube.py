@@ -1,0 +1,161 @@
+"""The answer to a grounding question."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_jax.core.errors import quoted
+from stvg_jax.core.files import whole_file
+
+
+class _Arrays:
+    """Equality of dataclasses that hold arrays, which therefore are not hashable."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return a == b
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class FrameScores(_Arrays):
+    """What the model thought of each sampled frame, in time order. Every array is float32 [n] unless said otherwise.
+
+    Attributes:
+        frames: int64 [n], frame numbers in the video.
+        sampling: relevance to the sentence from text-guided temporal sampling, in [0, 1]; 1 where the model has none.
+        actioness: probability that the described event is going on.
+        start: probability that the event starts here; sums to one over each of the interleaved passes.
+        end: probability that the event ends here, likewise.
+        passes: int64 [n], which interleaved pass looked at the frame (0: even positions, 1: odd ones).
+    """
+
+    frames: np.ndarray
+    sampling: np.ndarray
+    actioness: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    passes: np.ndarray
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            dtype = np.int64 if field.name in ("frames", "passes") else np.float32
+            object.__setattr__(self, field.name, np.asarray(getattr(self, field.name), dtype))
+
+    def __repr__(self) -> str:
+        return f"<FrameScores of {len(self.frames)} frames>"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Tube(_Arrays):
+    """When and where a video shows what a sentence describes.
+
+    Frame numbers count decoded frames of the whole video from 0, in display order; ends are one past the last frame.
+    Two tubes are equal when all of their values are; they are not hashable.
+
+    Attributes:
+        video: path or name of the video.
+        sentence: the sentence as it was given.
+        subject: the phrase that names the target, as given or as found in the sentence.
+        width, height: pixels of a displayed frame (after rotation).
+        fps: average frames per second, to 12 digits.
+        clip: (first, one past last) frame of the part of the video that was searched.
+        start_frame, end_frame: the predicted interval.
+        start_sec, end_sec: when frame `start_frame` begins and when the last frame before `end_frame` ends, in seconds
+            from the beginning of the video, to a microsecond.
+        box_frames: int64 [m], every frame with a box, consecutive, spanning the sampled part of the clip.
+        boxes_xyxy: float32 [m, 4], (x1, y1, x2, y2) in pixels, one per entry of `box_frames`.
+        scores: the model's scores at the sampled frames.
+    """
+
+    video: str
+    sentence: str
+    subject: str
+    width: int
+    height: int
+    fps: float
+    clip: tuple[int, int]
+    start_frame: int
+    end_frame: int
+    start_sec: float
+    end_sec: float
+    box_frames: np.ndarray
+    boxes_xyxy: np.ndarray
+    scores: FrameScores
+
+    def __post_init__(self):
+        # In the precision of the JSON form, so that a tube that was read equals the one that was written.
+        values = {
+            "fps": float(f"{self.fps:.12g}"),
+            "start_sec": round(float(self.start_sec), 6),
+            "end_sec": round(float(self.end_sec), 6),
+            "box_frames": np.asarray(self.box_frames, np.int64),
+            "boxes_xyxy": np.asarray(self.boxes_xyxy, np.float32),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Tube of {quoted(self.sentence, 60)} in {quoted(self.video, 60)}: {self.clock(self.start_sec)} to "
+            f"{self.clock(self.end_sec)}, frames {self.start_frame} to {self.end_frame - 1}, "
+            f"{len(self.box_frames)} boxes>"
+        )
+
+    def box_at(self, frame: int) -> np.ndarray | None:
+        """Box (x1, y1, x2, y2) in pixels at `frame`, float32 [4]; None outside the sampled part of the clip."""
+        index = frame - int(self.box_frames[0]) if len(self.box_frames) else -1
+        return self.boxes_xyxy[index] if 0 <= index < len(self.box_frames) else None
+
+    def even_seconds(self, frame: int) -> float:
+        """When a frame would begin if all lasted equally long."""
+        return frame / self.fps
+
+    def clock(self, seconds: float) -> str:
+        """A time for people to read, with as many digits as tell frames apart: "1.25 s"."""
+        average, answered = 1 / self.fps, (self.end_sec - self.start_sec) / (self.end_frame - self.start_frame)
+        step = min(average, answered) if answered > 0 else average
+        return f"{seconds:.{min(max(2, math.ceil(-math.log10(step))), 6)}f} s"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON form (see the README's section on `tube.json`)."""
+        from stvg_jax.grounding.inference.tube_json import tube_to_dict
+
+        return tube_to_dict(self)
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str] | Mapping[str, Any]) -> Tube:
+        """The tube that `write_json` wrote, or that `to_dict` gave.
+
+        Args:
+            source: path of a `tube.json`, or what is in one.
+
+        Raises:
+            InputError: a file that cannot be read, or values that are not a tube.
+        """
+        from stvg_jax.grounding.inference.tube_json import read_tube
+
+        return read_tube(source)
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Writes `to_dict()` to `path`, whole or not at all."""
+        with whole_file(Path(path)) as file:
+            json.dump(self.to_dict(), file, indent=1)
+            file.write("\n")

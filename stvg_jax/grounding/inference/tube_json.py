@@ -1,0 +1,136 @@
+"""The JSON form of a tube: `tube.json`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.json_files import read_json
+from stvg_jax.grounding.inference.tube import FrameScores, Tube
+
+SCHEMA = "stvg_jax.tube/1"
+
+_TEXTS = ("video", "sentence", "subject")
+_WHOLE = ("width", "height", "clip_start_frame", "clip_end_frame", "start_frame", "end_frame")
+_REAL = ("fps", "start_sec", "end_sec")
+_KINDS = {str: "text", int: "a whole number of 64 bits", list: "a list"}
+# Most numbers become a float32.
+_LARGEST = 3e38
+_SCORES = ("sampling", "actioness", "start", "end")
+
+
+def tube_to_dict(tube: Tube) -> dict[str, Any]:
+    """See `Tube.to_dict`. Boxes and scores have the fewest digits that give the float32 back."""
+    scores = tube.scores
+    columns = [shortest(getattr(scores, name)) for name in _SCORES]
+    return {
+        "schema": SCHEMA,
+        "video": tube.video,
+        "sentence": tube.sentence,
+        "subject": tube.subject,
+        "width": tube.width,
+        "height": tube.height,
+        "fps": tube.fps,
+        "clip_start_frame": tube.clip[0],
+        "clip_end_frame": tube.clip[1],
+        "start_frame": tube.start_frame,
+        "end_frame": tube.end_frame,
+        "start_sec": tube.start_sec,
+        "end_sec": tube.end_sec,
+        "boxes": [
+            {"frame": frame, "box": box, "in_interval": tube.start_frame <= frame < tube.end_frame}
+            for frame, box in zip(tube.box_frames.tolist(), shortest(tube.boxes_xyxy), strict=True)
+        ],
+        "scores": [
+            {"frame": frame, "pass": number, **dict(zip(_SCORES, values, strict=True))}
+            for frame, number, *values in zip(scores.frames.tolist(), scores.passes.tolist(), *columns, strict=True)
+        ],
+    }
+
+
+def shortest(array: np.ndarray) -> list:
+    """Floats that print as few digits as give the float32 back: nested lists of the array's shape."""
+    # A float64 prints the digits of the float32 beside it; by way of text it prints as few as numpy does.
+    return np.asarray(array, np.float32).astype("S").astype(np.float64).tolist()
+
+
+def read_tube(source: str | os.PathLike[str] | Mapping[str, Any]) -> Tube:
+    """See `Tube.from_json`."""
+    if isinstance(source, Mapping):
+        return _tube(source, "the tube")
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"a tube is read from a path or a mapping, not from {type(source).__name__}")
+    where = os.fspath(source)
+    try:
+        values = read_json(Path(where))
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a path with a zero byte
+        raise InputError(f"{quoted(where)} is no path of a file") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where} holds {type(values).__name__}, not the object of a tube")
+    return _tube(values, where)
+
+
+def _tube(values: Mapping[str, Any], where: str) -> Tube:
+    schema = _get(values, "schema", where, str)
+    if schema != SCHEMA:
+        raise InputError(f"{where}: schema {quoted(schema)} is not {SCHEMA!r}; ask again with this version")
+    texts = {key: _get(values, key, where, str) for key in _TEXTS}
+    whole = {key: _get(values, key, where, int) for key in _WHOLE}
+    real = {key: _get(values, key, where, float) for key in _REAL}
+    first, last = whole.pop("clip_start_frame"), whole.pop("clip_end_frame")
+    if min(whole["width"], whole["height"]) < 1 or real["fps"] <= 0 or not whole["start_frame"] < whole["end_frame"]:
+        raise InputError(f"{where}: width, height and fps must be positive, and start_frame less than end_frame")
+    box_frames, boxes = [], []
+    for entry in _entries(values, "boxes", where):
+        box_frames.append(_get(entry, "frame", where, int))
+        boxes.append([_number(v, "box", where) for v in _get(entry, "box", where, list)])
+        if len(boxes[-1]) != 4 or box_frames[-1] != box_frames[0] + len(boxes) - 1:
+            raise InputError(f"{where}: boxes must have four numbers each and stand at one frame after the other")
+    scores = _entries(values, "scores", where)
+    return Tube(
+        **texts,
+        **whole,
+        **real,
+        clip=(first, last),
+        box_frames=np.array(box_frames, np.int64),
+        boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=FrameScores(
+            frames=np.array([_get(s, "frame", where, int) for s in scores], np.int64),
+            passes=np.array([_get(s, "pass", where, int) for s in scores], np.int64),
+            **{name: np.array([_get(s, name, where, float) for s in scores], np.float32) for name in _SCORES},
+        ),
+    )
+
+
+def _entries(values: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
+    entries = _get(values, key, where, list)
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise InputError(f"{where}: {key!r} must be a list of objects")
+    return entries
+
+
+def _get(values: Mapping[str, Any], key: str, where: str, kind: type) -> Any:
+    """A value of this kind; a float may be written as a whole number. InputError for any other, or none."""
+    if key not in values:
+        raise InputError(f"{where}: {key!r} is missing")
+    value = values[key]
+    if kind is float:
+        return _number(value, key, where)
+    if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and abs(value) >= 2**63):
+        raise InputError(f"{where}: {key!r} must be {_KINDS[kind]}, not {type(value).__name__}")
+    return value
+
+
+def _number(value: Any, key: str, where: str) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise InputError(f"{where}: {key!r} must be a number, not {type(value).__name__}")
+    if not abs(value) < _LARGEST:
+        raise InputError(f"{where}: {key!r} must be a finite number")
+    return float(value)

@@ -1,0 +1,125 @@
+"""A checkpoint directory as a model that is ready to run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from stvg_jax.core import checkpoint
+from stvg_jax.core.arguments import check_str
+from stvg_jax.core.config import build
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.step_sizes import fit_backend
+from stvg_jax.models.registry import make_model, whole_config
+from stvg_jax.nn.functional import PureModule
+from stvg_jax.runtime.tokenizer import Tokenizer
+
+T = TypeVar("T")
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """What a checkpoint directory holds.
+
+    Attributes:
+        description: its `checkpoint.json`.
+        module: the model.
+        read_parameters: gives the parameters, path -> array; they are being read in the background.
+        tokenizer: of the checkpoint.
+        vocab_size: rows of the model's token table.
+        reads_subject: whether the model's texts begin with the words that name the target.
+        clip_config: how the model wants its clips.
+        config: the whole one of the module, as nested mappings.
+        identity: all that distinguishes this model's programs from those of another, parameters apart.
+    """
+
+    description: checkpoint.Description
+    module: PureModule
+    read_parameters: Callable[[], dict[str, np.ndarray]]
+    tokenizer: Tokenizer
+    vocab_size: int
+    reads_subject: bool
+    clip_config: ClipConfig
+    config: Mapping[str, Any]
+    identity: str
+
+
+def load_model(
+    directory: Path,
+    *,
+    dtype: str = "float32",
+    model: Mapping[str, Any] | None = None,
+    clip: Mapping[str, Any] | None = None,
+) -> LoadedModel:
+    """Loads a checkpoint directory, made by `stvg-jax convert` for example.
+
+    Returns at once; damage found while the parameters are read is raised by `read_parameters`.
+
+    Args:
+        directory: the checkpoint.
+        dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
+        model, clip: settings to change in these sections of its configuration, as nested mappings.
+
+    Raises:
+        InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
+    """
+    if check_str("dtype", dtype) not in DTYPES:
+        raise InputError(f"dtype {quoted(dtype)} is unknown; choose one of {', '.join(DTYPES)}")
+    description = checkpoint.describe(directory)
+    if description.kind != "model":
+        raise InputError(
+            f"{directory} holds a part of a model to start training from ({quoted(description.note)}); it cannot ground"
+        )
+    if missing := {"model", "clip"} - set(description.config):
+        raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
+    for name in ("model", "clip"):
+        if not isinstance(description.config[name], Mapping):
+            raise InputError(f"{directory}: {name} of its configuration must be an object")
+    parameters = in_background(lambda: checkpoint.read(directory, description))
+    clip_config = build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip")
+    config = whole_config(description.model, _updated(description.config["model"], model or {}))
+    config = fit_backend(config, clip_config.resolution)
+    built = make_model(description.model, config, DTYPES[dtype])
+    module = PureModule(built)
+    checkpoint.check(directory, description, module.declarations)
+    text = built.config.roberta
+    return LoadedModel(
+        description=description,
+        module=module,
+        read_parameters=parameters,
+        tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
+        vocab_size=text.vocab_size,
+        reads_subject=built.config.reads_subject,
+        clip_config=clip_config,
+        config=config,
+        identity=json.dumps([description.model, config, dtype], sort_keys=True),
+    )
+
+
+def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested mappings with some values replaced."""
+    result = copy.deepcopy(dict(config))
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _updated(result[key], value) if nested else value
+    return result
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Starts `work` on a thread; the function returned waits for its result or raises its exception."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return functools.partial(future.result)

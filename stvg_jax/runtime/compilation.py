@@ -1,0 +1,229 @@
+"""Programs that are compiled once per machine: compiled code is kept on disk and loaded by the next process.
+
+JAX's own persistent cache saves the compilation but not the tracing before it, which for these models takes as long as
+reading the parameters. Here the whole executable is stored, under a name that holds everything it depends on.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import pickle
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+
+from stvg_jax.core.errors import first_line
+from stvg_jax.core.progress import Progress, Silent
+from stvg_jax.runtime.memory import exhaustion_told
+
+# On CPU, matrix products run about a fifth faster through this code path, with the same results. A later jaxlib may
+# not know it any more; programs then go without.
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+_ADVICE = "take a lower resolution, or search a shorter part"
+
+_log = logging.getLogger(__name__)
+
+
+def cache_directory() -> Path | None:
+    """Where compiled programs are kept: $STVG_JAX_CACHE, else stvg_jax in the user's cache folder; None for nowhere.
+
+    By the rule of XDG, $XDG_CACHE_HOME counts only where it is an absolute path. So it is with $STVG_JAX_CACHE, that
+    no program is taken from a folder that happens to be the working one.
+    """
+    for name, inner in (("STVG_JAX_CACHE", ""), ("XDG_CACHE_HOME", "stvg_jax")):
+        if (chosen := Path(os.environ.get(name, ""))).is_absolute():
+            return chosen / inner
+    # Of an empty one Python makes the root of all folders.
+    if os.environ.get("HOME") == "":
+        return None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / ".cache" / "stvg_jax" if home.is_absolute() else None
+
+
+@functools.cache
+def compiler_options() -> dict[str, Any]:
+    """Options for this process's backend, tried out on a trivial program."""
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=_CPU_OPTIONS).lower(1.0).compile()
+    except Exception:  # jaxlib reports an unknown option in several ways
+        return {}
+    return _CPU_OPTIONS
+
+
+def keep_compiled() -> None:
+    """Has every program that this process compiles from now on kept on disk, by JAX's own cache.
+
+    For programs over several devices or hosts, which `Program` is not made for.
+    """
+    folder = _usable_cache()
+    if folder is None:
+        return
+    try:
+        _make_private(folder / "xla")
+    except OSError as error:
+        _log.warning("compiled programs are not kept: %s", error)
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+def _usable_cache() -> Path | None:
+    """The cache's folder, made; None where it cannot be written, which is told once."""
+    return _made(cache_directory())
+
+
+@functools.cache
+def _made(folder: Path | None) -> Path | None:
+    if folder is None:
+        _log.warning("compiled programs are not kept: there is no home folder; set STVG_JAX_CACHE to an absolute path")
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        _log.warning("compiled programs are not kept in %s (%s); STVG_JAX_CACHE names another folder", folder, reason)
+        return None
+
+
+class Program:
+    """A function compiled once per combination of input shapes, that reports what it is doing.
+
+    Matrix products take full float32 precision wherever the model computes in float32; the default of GPUs and TPUs
+    is coarser.
+
+    Args:
+        title: what people are told.
+        function: traceable.
+        identity: whatever, besides the library's own code, decides what the function computes: configuration, dtype.
+    """
+
+    def __init__(self, title: str, function: Callable, identity: str):
+        self._title = title
+        self._function = function
+        self._identity = identity
+        self._compiled: dict[Any, jax.stages.Compiled] = {}
+
+    def prepare(self, *args: Any, progress: Progress | None = None) -> jax.stages.Compiled:
+        """The executable for these arguments, which may be arrays or anything with a shape and a dtype."""
+        leaves, structure = jax.tree.flatten(args)
+        shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
+        if (structure, shapes) not in self._compiled:
+            path = self._path(f"{structure}{shapes}")
+            with (progress or Silent()).stage(f"preparing the {self._title}"), exhaustion_told(_ADVICE):
+                stored = None if path is None else _load(path)
+                self._compiled[structure, shapes] = stored or self._compile(args, path)
+        return self._compiled[structure, shapes]
+
+    def __call__(self, *args: Any, progress: Progress | None = None) -> Any:
+        """Runs on arrays and pytrees of arrays, and waits for the result."""
+        compiled = self.prepare(*args, progress=progress)
+        with (progress or Silent()).stage(f"running the {self._title}"), exhaustion_told(_ADVICE):
+            return jax.block_until_ready(compiled(*args))
+
+    def _compile(self, args: Any, path: Path | None) -> jax.stages.Compiled:
+        jitted = jax.jit(self._function, compiler_options=compiler_options())
+        with jax.default_matmul_precision("highest"):
+            compiled = jitted.lower(*args).compile()
+        # One that cannot be written may still have been read from.
+        if _usable_cache() is not None:
+            _store(path, compiled)
+        return compiled
+
+    def _path(self, signature: str) -> Path | None:
+        if (folder := cache_directory()) is None:
+            return None
+        key = "\n".join([self._title, self._identity, signature, _environment()])
+        return folder / "programs" / hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
+@functools.cache
+def _environment() -> str:
+    """All that decides what code comes out for a given program: this library's source, JAX, and the machine."""
+    source = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        source.update(file.read_bytes())
+    device = jax.devices()[0]
+    machine = (platform.machine(), platform.processor(), _cpu_features(), os.cpu_count())
+    versions = (jax.__version__, jaxlib.__version__, device.client.platform_version)
+    return repr(
+        (source.hexdigest(), versions, device.platform, device.device_kind, machine, os.environ.get("XLA_FLAGS"))
+    )
+
+
+def _cpu_features() -> str:
+    """What instructions this CPU has, where the system tells; a shared home folder may see several machines."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _make_private(folder: Path) -> None:
+    """Makes a folder of the cache, and the cache itself, for this user alone.
+
+    Raises:
+        OSError: it cannot be made, or is there and others can write into it.
+    """
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    for level in (folder.parent, folder):
+        level.mkdir(mode=0o700, exist_ok=True)
+        if not _is_private(level.stat()):
+            raise PermissionError(f"others can write into {level}; delete it, or take their permission (chmod go-w)")
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Whether this user alone could have written a file, or what lies in a folder."""
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
+def _load(path: Path) -> jax.stages.Compiled | None:
+    """A stored executable, or None if there is none that can be used."""
+    from jax.experimental import serialize_executable
+
+    try:
+        with path.open("rb") as file:
+            # A program is code: take only what this user alone could have written. In a folder of others, a link to any
+            # file of this user could lead to code of theirs.
+            for place in (path, path.parent, path.parent.parent):
+                if not _is_private(os.fstat(file.fileno()) if place == path else place.stat()):
+                    _log.warning("compiling again: another user could have written %s", place)
+                    return None
+            return serialize_executable.deserialize_and_load(*pickle.load(file))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    except Exception as error:  # whatever is wrong with a cached file, compiling again is right
+        _log.warning("compiling again: %s cannot be loaded (%s)", path, error)
+        return None
+
+
+def _store(path: Path, compiled: jax.stages.Compiled) -> None:
+    """Keeps an executable; failure costs the next process time and nothing else."""
+    from jax.experimental import serialize_executable
+
+    partial = None
+    try:
+        content = pickle.dumps(serialize_executable.serialize(compiled))
+        _make_private(path.parent)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            partial = Path(file.name)
+            file.write(content)
+        partial.replace(path)
+    except Exception as error:  # a full disk, or a backend that cannot serialise
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        _log.warning("the compiled program is not kept in %s: %s", path.parent, error)

@@ -1,0 +1,200 @@
+"""The loop over a split in this process, with a step that answers at once: what is written, reported and told."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stvg_jax.core.config import load_config_file
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Silent
+from stvg_jax.eval import runner
+from stvg_jax.eval.config import EvalConfig
+from stvg_jax.eval.records import read_records
+from stvg_jax.grounding.evaluation.result_files import read_results
+from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.models.loading import load_model
+from stvg_jax.parallel.mesh import make_mesh
+from tests.grounding.evaluation.conftest import SAMPLES
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    return load_model(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def inputs(hcstvg):
+    config = load_config_file(
+        Path("ta_stvg_hcstvg1"),
+        overrides=[
+            f"--config.data.annotations={hcstvg / 'data' / 'hc-stvg'}",
+            f"--config.data.frames={hcstvg / 'frames' / 'hc-stvg'}",
+        ],
+    )
+    return Inputs(config, "test")
+
+
+class Step:
+    """Answers that each frame's target is in its middle, from the second to the last but one, and counts batches."""
+
+    def __init__(self):
+        self.batches = []
+
+    def __call__(self, parameters, batch):
+        self.batches.append({name: value.shape for name, value in batch.items()})
+        valid = np.asarray(batch["frames_valid"])
+        b, t = valid.shape
+        at, last = np.arange(t), valid.sum(1)[:, None] - 1
+        ends = np.stack([10.0 * (at == 1) * np.ones((b, 1)), 10.0 * (at == last - 1)], axis=-1)
+        boxes = np.tile(np.array([0.5, 0.5, 0.25, 0.5]), (b, t, 1))
+        rows = {"boxes_cxcywh": boxes, "start_end_logits": ends}
+        rows |= {"actioness_logits": np.zeros((b, t)), "sampling_score": np.full((b, t), 0.25)}
+        return {name: jnp.asarray(value, jnp.float32) for name, value in rows.items()}
+
+
+class Bars(Silent):
+    """Keeps what each bar begins with, and how far it comes."""
+
+    def __init__(self):
+        self.bars = []
+
+    @contextlib.contextmanager
+    def bar(self, *begins):
+        steps = []
+        yield steps.append
+        self.bars.append((begins, sum(steps)))
+
+
+def evaluate(model, inputs, out, step, progress=None, **options):
+    settings = EvalConfig(**{"benchmark": "hcstvg1", "pictures": 1} | options)
+    progress = progress or Silent()
+    return runner.evaluate(model, inputs, settings, out, mesh=make_mesh(), progress=progress, step=step, examples=2)
+
+
+@pytest.fixture(scope="module")
+def done(model, inputs, tmp_path_factory):
+    """The folder, the score, its tables as text, and the step."""
+    out, step = tmp_path_factory.mktemp("done") / "deep" / "out", Step()
+    return out, *evaluate(model, inputs, out, step), step
+
+
+def test_answers_are_in_the_order_of_the_annotations_whatever_that_of_their_records(done, inputs):
+    out, score, *_ = done
+    records = read_records(out / "records.jsonl")
+    assert [record.id for record in records] == [str(i) for i in range(SAMPLES)] == list(score.metrics)
+    for record, sample in zip(records, inputs.annotations.samples, strict=True):
+        frames = record.prediction.frames
+        passes = frames[0::2], frames[1::2]
+        expected = min(p[1] for p in passes), max(p[-2] for p in passes) + 1
+        assert record.prediction.interval == expected
+        middle = [0.375 * sample.width, 0.25 * sample.height, 0.625 * sample.width, 0.75 * sample.height]
+        np.testing.assert_allclose(record.prediction.boxes_xyxy, np.tile(middle, (len(frames), 1)), rtol=1e-6)
+        np.testing.assert_array_equal(record.scores.frames, frames)
+        np.testing.assert_allclose(record.scores.actioness, 0.5)
+        np.testing.assert_allclose(record.scores.sampling, 0.25)
+        assert sorted(record.scores.passes.tolist()) == [0] * len(passes[0]) + [1] * len(passes[1])
+
+
+def test_files_agree(done, inputs):
+    out, score, text, _ = done
+    summary = score.groups["declarative"]
+    written = json.loads((out / "metrics.json").read_text())
+    assert {name: written[name] for name in ("model", "dataset", "split", "dtype")} == {
+        "model": "ta_stvg",
+        "dataset": "hcstvg",
+        "split": "test",
+        "dtype": "float32",
+    }
+    assert written["results"] == {"declarative": {"samples": SAMPLES} | summary.measures}
+    results = read_results(out / "predictions.json")
+    results.problems.raise_all("wrong")
+    assert list(results.predictions) == list(score.metrics)
+    assert results.kinds == {}
+    assert "HC-STVG v1, test" in text and "stvg_jax ta_stvg" in text and "Boxes alone" in text
+    assert f"Declarative: {SAMPLES} of the benchmark's 1,160 samples." in text
+    table = (out / "table.md").read_text()
+    assert "| **stvg_jax ta_stvg** |" in table and "Boxes alone" in table
+
+
+def test_the_page_and_the_examples_show_stored_frames(done, inputs):
+    out, *_ = done
+    page = (out / "index.html").read_text()
+    assert "<h1>ta_stvg on hcstvg, test</h1>" in page
+    assert "Resolution 64, float32. untrained: its answers are arbitrary" in page
+    # One best, one median and one worst case, with six frames each.
+    assert page.count("<article") == 3
+    assert page.count("data:image/jpeg") == 18
+    assert sorted(path.name for path in (out / "examples").iterdir()) == ["01.png", "02.png"]
+
+
+def test_each_sample_is_two_rows_of_one_batch(done):
+    *_, step = done
+    assert len(step.batches) == SAMPLES
+    assert {shapes["frames_valid"][0] for shapes in step.batches} == {2}
+    assert not {"sample", "pass", "frame_ids"} & set(step.batches[0])
+
+
+def test_what_is_known_is_not_asked_again(done, model, inputs):
+    out, score, text, _ = done
+    again = Step()
+    second, told = evaluate(model, inputs, out, again)
+    assert again.batches == []
+    assert (second.metrics, told) == (score.metrics, text)
+
+
+def test_what_is_missing_is_asked(done, model, inputs, tmp_path):
+    out, score, *_ = done
+    records = (out / "records" / "part-00000.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "part-00000.jsonl").write_text("".join(records[:2]))
+    (tmp_path / "records" / "identity.json").write_text((out / "records" / "identity.json").read_text())
+    step, progress = Step(), Bars()
+    assert evaluate(model, inputs, tmp_path, step, progress)[0].metrics == score.metrics
+    assert len(step.batches) == SAMPLES - 2
+    assert progress.bars == [(("evaluating", SAMPLES, "sample", 2), SAMPLES - 2)]
+
+
+def test_the_identity_tells_what_decides_an_answer(done, model, inputs):
+    out, *_ = done
+    identity = json.loads((out / "records" / "identity.json").read_text())["identity"]
+    assert set(identity) == {"parameters", "model", "clip", "samples", "split", "frames"}
+    assert identity["split"] == "test"
+    assert identity["clip"] == dataclasses.asdict(model.clip_config)
+    assert re.fullmatch("[0-9a-f]{64}", identity["samples"])
+    with pytest.raises(InputError, match="split is"):
+        evaluate(model, inputs, out, Step(), split="val")
+    fewer = dataclasses.replace(inputs.annotations, samples=inputs.annotations.samples[1:])
+    with pytest.raises(InputError, match="samples is"):
+        evaluate(model, _with(inputs, annotations=fewer), out, Step())
+
+
+def _with(inputs, **changes):
+    """A copy of the inputs with other attributes."""
+    other = object.__new__(type(inputs))
+    other.__dict__.update(vars(inputs) | changes)
+    return other
+
+
+def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):
+    others = dataclasses.replace(inputs.annotations, excluded=["7", "8"])
+    changed = _with(inputs, annotations=others, unusable=1234)
+    _, text = evaluate(model, changed, tmp_path, Step(), pictures=0)
+    assert "<article" not in (tmp_path / "index.html").read_text()
+    assert "Entries of the annotations that are left out: 2." in text
+    assert "Samples left out because their video is missing or is another: 1,234." in text
+
+
+def test_hosts_that_do_not_share_a_folder_are_told(model, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(runner, "_meet", lambda what: None)
+    with pytest.raises(InputError, match="host 0 sees the records of 1 of 2 hosts in .*records; give --out a folder"):
+        evaluate(model, inputs, tmp_path, Step())

@@ -1,0 +1,61 @@
+"""What is told of somebody's predictions, and where the rest is told."""
+
+from pathlib import Path
+
+import pytest
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.eval.config import EvalConfig
+from stvg_jax.grounding.evaluation.problems import Problems
+
+
+def told(counts: dict[str, int]) -> list[str]:
+    problems = Problems()
+    for rule, count in counts.items():
+        for k in range(count):
+            problems.add(rule, f"{k}")
+    with pytest.raises(InputError) as caught:
+        problems.raise_all("a.json is wrong")
+    return str(caught.value).splitlines()
+
+
+def test_twelve_cases_of_a_rule_are_told():
+    twelve = ", ".join(map(str, range(12)))
+    assert told({"late": 12}) == ["a.json is wrong:", f"  late (12): {twelve}"]
+
+
+def test_more_are_in_a_file_with_all_of_them():
+    twelve = ", ".join(map(str, range(12)))
+    first, late, early, file = told({"late": 1014, "early": 1})
+    assert (first, early) == ("a.json is wrong:", "  early (1): 0")
+    assert late == f"  late (1,014): {twelve}, and 1,002 more"
+    path = Path(file.removeprefix("all of them: "))
+    every = ", ".join(map(str, range(1014)))
+    assert path.read_text().splitlines() == [first, f"  late (1,014): {every}", early]
+    path.unlink()
+
+
+def test_nothing_wrong():
+    Problems().raise_all("a.json is wrong")
+
+
+def test_settings_of_an_evaluation():
+    config = EvalConfig()
+    assert (config.split, config.samples_per_device, config.dtype) == ("test", 1, "float32")
+    assert (config.pictures, config.benchmark) == (3, "none")
+    assert EvalConfig(pictures=0).pictures == 0
+    for benchmark in ("hcstvg1", "hcstvg2", "vidstg"):
+        assert EvalConfig(benchmark=benchmark).benchmark == benchmark
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"samples_per_device": 0}, "samples_per_device=0 must be at least 1"),
+        ({"pictures": -1}, "pictures=-1 at least 0"),
+        ({"benchmark": "hcstvg"}, "'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"),
+    ],
+)
+def test_settings_that_make_no_sense(setting, message):
+    with pytest.raises(ValueError, match=message):
+        EvalConfig(**setting)

@@ -1,0 +1,68 @@
+"""Sizes that no device could hold are refused before anything is compiled, with the bound."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+from stvg_jax.cli import main
+from stvg_jax.core.errors import InputError
+from stvg_jax.models.registry import default_config
+from stvg_jax.runtime import memory
+from stvg_jax.runtime.memory import Rows, check_memory, device_memory, exhaustion_told
+
+FULL = default_config("ta_stvg")
+
+
+def test_what_is_counted():
+    """At the usual size: the pixels, and the larger one of the stem's output and a frame's scores."""
+    clip = 2 * 64 * 420 * 588 * 3 * 4
+    stem = 420 * 588 // 4 * 64 * 4
+    assert Rows(2, 64, 420, 588).least_bytes(FULL) == clip + stem
+    tokens = 2 * 4096 * 5734 / 1024 + 32
+    assert Rows(1, 1, 4096, 5734, 1, 2).least_bytes(FULL) == pytest.approx(4096 * 5734 * 3 + 8 * tokens**2 * 2)
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers():
+    check_memory(FULL, Rows(2, 64, 420, 588), "usual", memory=2**30)
+    with pytest.raises(
+        InputError, match="batch 9: 2 x 64 frames of 588x420 take at least 0.4 GB on a device of 0.1 GB"
+    ):
+        check_memory(FULL, Rows(2, 64, 420, 588), "batch 9", memory=2**27)
+
+
+def test_the_devices_of_a_cpu_share_its_memory(monkeypatch):
+    whole = device_memory()
+    assert whole > 2**28
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices() * 4)
+    assert device_memory() == whole // 4
+
+
+def test_a_device_that_does_not_tell_refuses_nothing(monkeypatch):
+    monkeypatch.setattr(memory, "device_memory", lambda: None)
+    check_memory(FULL, Rows(10**9, 64, 420, 588), "huge")
+
+
+def test_exhaustion_is_told_with_advice_and_other_errors_are_not_hidden():
+    for error in (MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes")):
+        with pytest.raises(InputError, match="memory of .* is used up.*; do less"), exhaustion_told("do less"):
+            raise error
+    with pytest.raises(jax.errors.JaxRuntimeError), exhaustion_told("do less"):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--frames", "1000000000"], "16 x 1,000,000,000 frames of"),
+        (["--width", "1000000000"], "frames of 1,000,000,000x64 take at least"),
+        (["--batch-size", "100000000000"], "a batch of 100,000,000,000 videos on 1 devices"),
+        (["--tokens", "1000000000"], "--tokens 1000000000 is more than the"),
+        (["--devices", "0"], "--devices 0 must be at least 1"),
+        (["--config.train.parts=3"], "cannot be divided over 1 devices in parts=3"),
+        (["--config.clip.resolution=100000"], "at least 32 pixels, and takes at most 4096"),
+    ],
+)
+def test_inspect_refuses_them(capsys, options, message):
+    assert main(["inspect", "shapes", *options]) == 2
+    assert message in capsys.readouterr().err

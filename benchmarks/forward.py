@@ -11,7 +11,6 @@ line, and so on until the input ends.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import resource
 import shlex
@@ -26,10 +25,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from stvg_jax.core.tree import unflatten
+from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.step_sizes import fit_backend
+from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.models.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.runtime.compilation import compiler_options
@@ -51,12 +51,9 @@ def _seconds(work) -> float:
     return time.perf_counter() - start
 
 
-def count_flops(config, dtype, args) -> float:
+def count_flops(dtype, args) -> float:
     """FLOPs by XLA's cost analysis of the program without steps: the analysis counts the body of a loop once."""
-    whole = copy.deepcopy(config)
-    for part in filter(lambda value: isinstance(value, dict), whole.values()):
-        part |= {key: None for key in part if key.endswith("_per_step")}
-    module = PureModule(make_model("ta_stvg", whole, dtype))
+    module = PureModule(TASTVG(dtype=dtype))
     lowered = jax.jit(lambda p, f, i: module.apply(p, lambda m: m(_batch(f, i)))).lower(
         unflatten(module.declarations), *args
     )
@@ -96,8 +93,8 @@ class Other:
 
 def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
     """One row of the table."""
-    config = fit_backend(default_config("ta_stvg"), size[0])
-    module = PureModule(make_model("ta_stvg", config, DTYPES[dtype]))
+    config = fit_backend(TASTVGConfig(), ClipConfig(resolution=size[0]))
+    module = PureModule(TASTVG(config, dtype=DTYPES[dtype]))
     rng = np.random.default_rng(0)
     inputs = (
         jax.device_put(rng.standard_normal((batch, args.frames, *size, 3), np.float32)),
@@ -125,7 +122,7 @@ def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: 
         )
     if other:
         other.close()
-    seconds, flops = statistics.median(ours), count_flops(config, DTYPES[dtype], inputs)
+    seconds, flops = statistics.median(ours), count_flops(DTYPES[dtype], inputs)
     row = {
         "rows": batch,
         "frames": args.frames,
@@ -189,7 +186,7 @@ def main() -> None:
     parser.add_argument("--against", metavar="COMMAND", help="another implementation to alternate with; see above")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     args = parser.parse_args()
-    declared = PureModule(make_model("ta_stvg", default_config("ta_stvg"), jnp.float32)).declarations
+    declared = PureModule(TASTVG()).declarations
     parameters = jax.device_put(initialize(unflatten(declared), seed=0))
     device = f"{jax.devices()[0].device_kind} ({jax.default_backend()})"
     rows = []

@@ -23,11 +23,10 @@ import jax
 import numpy as np
 
 from benchmarks.forward import Other, matmul_rate, peak_memory_mb
-from stvg_jax.commands.inspect import batch_shapes, usual_size, without_steps
+from stvg_jax.commands.inspect import without_steps
 from stvg_jax.core.config import load_config_file
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.grounding.inputs import Inputs
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.models.loading import DTYPES
 from stvg_jax.models.registry import make_model
@@ -45,14 +44,15 @@ from stvg_jax.train.step import make_train_step
 def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -> Iterator[dict[str, np.ndarray]]:
     """The same batch for ever: whole videos, with the event in their middle half."""
     rng = np.random.default_rng(0)
-    model = experiment.model.config
+    model = experiment.model
     sizes = {"frames": args.frames, "width": args.width, "tokens": args.tokens}
-    shapes = batch_shapes(rows, resolution=experiment.clip.resolution, words=model.words, **sizes)
+    shapes = experiment.family.batch(experiment.config, model, experiment.clip, rows=rows, **sizes)
+    frames = shapes["frames"].shape[1]
     batch = {name: np.ones(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
     batch["frames"] = rng.integers(0, 256, shapes["frames"].shape, np.uint8)
     batch["text_ids"] = rng.integers(4, model.roberta.vocab_size, shapes["text_ids"].shape, np.int32)
     batch["sizes"] *= np.array(shapes["frames"].shape[2:4], np.int32)
-    batch["in_tube"] = np.abs(np.arange(args.frames) - args.frames / 2) <= args.frames / 4
+    batch["in_tube"] = np.abs(np.arange(frames) - frames / 2) <= frames / 4
     batch["in_tube"] = np.broadcast_to(batch["in_tube"], shapes["in_tube"].shape)
     batch["boxes_cxcywh"] *= np.array([0.5, 0.5, 0.2, 0.4], np.float32)
     while True:
@@ -61,16 +61,14 @@ def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -
 
 def stored_batches(experiment: Experiment, tokenizer: Path, rows: int) -> Iterator[dict[str, np.ndarray]]:
     """Of the experiment's training data; only those of one shape, so that one program runs."""
-    model = experiment.model.config
-    loader = Inputs(experiment.config, experiment.train.split).loader(
+    loader = experiment.family.inputs(experiment.config, experiment.train.split).loader(
+        experiment.model,
         experiment.clip,
-        Tokenizer(tokenizer, model.roberta.max_tokens),
+        Tokenizer(tokenizer, experiment.family.text(experiment.model).max_tokens),
         training=True,
         batch_size=rows,
         hosts=(0, 1),
         seed=experiment.train.seed,
-        reads_subject=model.reads_subject,
-        words=model.words,
     )
     wanted = None
     for batch in loader.batches():
@@ -100,8 +98,6 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     args, overrides = parse_arguments()
     experiment = Experiment.build(load_config_file(args.config, overrides=overrides))
-    frames, width = usual_size(experiment.config, experiment.clip)
-    args.frames, args.width = args.frames or frames, args.width or width
     train, mesh = experiment.train, make_mesh(experiment.train.fsdp)
     rows = args.batch_size or mesh.size * train.parts
     rates = experiment.rates(total_steps=1000)
@@ -140,7 +136,9 @@ def main() -> None:
     if other:
         other.close()
     dtype = DTYPES[train.dtype]
-    whole_model = PureModule(make_model(experiment.config["name"], without_steps(experiment.config["model"]), dtype))
+    whole_model = PureModule(
+        make_model(experiment.config["name"], without_steps(experiment.config["model"]), DTYPES[train.dtype])
+    )
     batch_now = {name: jax.ShapeDtypeStruct(value.shape, value.dtype) for name, value in batch.items()}
     flops = step_flops(GroundingTask(whole_model, experiment.task.losses), shapes, batch_now).training
     peak = (args.peak * 1e12 if args.peak else matmul_rate(dtype)) * mesh.size

@@ -95,7 +95,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                 )
             ),
             "eval": dataclasses.asdict(EvalConfig(samples_per_device=8)),
-            "loss": dataclasses.asdict(_LOSS if family.grounds else family.losses()),
+            "loss": dataclasses.asdict(_LOSS if family.evaluator else family.losses()),
             "learning_rates": {group: rates[group] for group in groups},
             "schedule": dataclasses.asdict(
                 ScheduleConfig(

@@ -42,19 +42,17 @@ def evaluation_frame_ids(
     return first + _evenly(frame_count, _PASSES * frames_per_pass)
 
 
-def interleave(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Splits sampled frames into the two passes of evaluation: those at even positions and those at odd ones.
+def interleave(ids: np.ndarray, passes: int = _PASSES) -> tuple[np.ndarray, ...]:
+    """Splits sampled frames into passes: the i-th gets every `passes`-th frame from the i-th on.
 
-    A single frame goes to both passes, so that neither is ever empty.
+    A pass that would be empty gets the first frame.
 
     Args:
         ids: [n], n >= 1.
-
-    Returns:
-        Two arrays, [ceil(n / 2)] and [floor(n / 2)], the second [1] when n is 1.
+        passes: how many.
     """
     ids = np.asarray(ids)
-    return ids[0::2], ids[1::2] if len(ids) > 1 else ids[0::2]
+    return tuple(ids[i::passes] if i < len(ids) else ids[:1] for i in range(passes))
 
 
 def training_frame_ids(

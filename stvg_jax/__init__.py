@@ -19,9 +19,10 @@ _MODULES = {
     "Grounder": "stvg_jax.grounding.inference.grounder",
     "InputError": "stvg_jax.core.errors",
     "Tube": "stvg_jax.grounding.inference.tube",
+    "load": "stvg_jax.models.loading",
 }
 
-__all__ = ["FrameScores", "Grounder", "InputError", "Tube", "__version__"]
+__all__ = ["FrameScores", "Grounder", "InputError", "Tube", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -377,7 +377,7 @@ def setter(**values):
         (setter(model="cg_stvg_2"), "model 'cg_stvg_2' is unknown; this version has ta_stvg"),
         (setter(model="clip", config={"model": {}, "clip": {}}), "model 'clip' is unknown; this version has ta_stvg"),
         (setter(kind="initialisation", note="from mdetr"), "a part of a model to start training from ('from mdetr')"),
-        (setter(format="stvg_jax.core.checkpoint/9"), "has format 'stvg_jax.core.checkpoint/9'; this version reads"),
+        (setter(format="stvg_jax.checkpoint/9"), "has format 'stvg_jax.checkpoint/9'; this version reads"),
         (setter(colour="blue"), "unknown keys"),
         (setter(config={"clip": {}}), "its configuration lacks model"),
         (setter(config={"model": {}, "clip": 3}), "clip of its configuration must be an object"),

@@ -154,8 +154,8 @@ def test_lines_of_messages_have_a_bounded_length(capsys):
 
 
 def test_the_library_refuses_half_a_character():
-    from stvg_jax.grounding.inference.default import default_checkpoint
     from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.models.names import default_checkpoint
 
     grounder = Grounder.load(default_checkpoint())
     for sentences, subjects in (

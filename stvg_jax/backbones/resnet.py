@@ -27,8 +27,8 @@ class ResNetConfig:
     Attributes:
         blocks: bottleneck blocks of each stage; (3, 4, 23, 3) is ResNet-101.
         width: channels of the stem; stage i works at width * 2**i and returns four times that.
-        images_per_step: how many images are handled at once, to bound memory and to stay in a CPU's caches; None for
-            all.
+        images_per_step: how many images are handled at once, to bound memory and to stay in a CPU's caches. None for
+            what suits the machine (`stvg_jax.grounding.step_sizes`); in a module that is built without it, for all.
     """
 
     blocks: tuple[int, ...] = (3, 4, 23, 3)

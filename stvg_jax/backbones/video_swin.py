@@ -40,7 +40,7 @@ class VideoSwinConfig:
         mlp_ratio: hidden over outer channels in the feed-forward parts.
         drop_path: stochastic depth of the last block while training, growing linearly from 0.
         windows_per_step: how many windows' tokens are handled at once, to bound memory and to stay in a CPU's caches:
-            scores take windows * heads * 392**2 numbers. None handles all (best on an accelerator with room).
+            scores take windows * heads * 392**2 numbers. None as in ResNetConfig.
     """
 
     width: int = 96

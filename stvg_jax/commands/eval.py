@@ -54,9 +54,8 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate
     from stvg_jax.grounding.inference.answer import check_writable
-    from stvg_jax.grounding.inference.default import find_checkpoint
-    from stvg_jax.grounding.inputs import Inputs
     from stvg_jax.models.loading import load_model
+    from stvg_jax.models.names import find_checkpoint
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.runtime.compilation import keep_compiled
 
@@ -71,11 +70,11 @@ def run(args: argparse.Namespace) -> None:
         find_checkpoint(args.checkpoint), dtype=settings.dtype, model=changes.get("model"), clip=changes.get("clip")
     )
     with progress.stage("reading annotations"):
-        inputs = Inputs(config, settings.split)
-    warning = foreign_warning(sample.sentence for sample in inputs.annotations.samples)
+        inputs = model.family.inputs(config, settings.split)
+    warning = foreign_warning(inputs.sentences)
     if warning and not jax.process_index():
         print(warning, file=sys.stderr)
-    finished = evaluate(model, inputs, settings, args.out, mesh=make_mesh(), progress=progress)
-    if finished is not None:
-        print(finished[1])
+    report = evaluate(model, inputs, settings, args.out, mesh=make_mesh(), progress=progress)
+    if report is not None:
+        print(report.text)
         print(f"\nresults: {args.out}, pictures: {args.out / 'index.html'}")

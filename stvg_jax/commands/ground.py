@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.data_pipeline.english import foreign_warning
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
-    from stvg_jax.grounding.inference.default import BUILTIN, PURPOSE
+    from stvg_jax.models.names import BUILTIN, PURPOSE
 
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):

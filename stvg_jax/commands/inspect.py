@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jax
 
-    from stvg_jax.grounding.inference.clip import ClipConfig
     from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
@@ -57,7 +56,8 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.errors import InputError
     from stvg_jax.devices import find_devices
     from stvg_jax.experiment.building import Experiment
-    from stvg_jax.models.registry import make_model
+    from stvg_jax.models.loading import DTYPES
+    from stvg_jax.models.registry import build_config
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.runtime.memory import Rows, check_memory
@@ -69,18 +69,19 @@ def run(args: argparse.Namespace) -> None:
     config = load_config_file(args.config, overrides=args.overrides)
     find_devices()
     experiment = Experiment.build(config)
-    train, groups = experiment.train, experiment.groups
+    family, train, groups = experiment.family, experiment.train, experiment.groups
     fsdp = train.fsdp if args.fsdp is None else args.fsdp
     videos = train.batch_size if args.batch_size is None else args.batch_size
-    frames, width = usual_size(config, experiment.clip)
-    args.frames = frames if args.frames is None else args.frames
-    args.width = width if args.width is None else args.width
     _check_counts(args, fsdp, videos, train.parts)
-    most = experiment.model.config.roberta.max_tokens
+    most = family.text(experiment.model).max_tokens
     if args.tokens > most:
         raise InputError(f"--tokens {args.tokens} is more than the {most} that the text encoder takes")
-    rows = Rows(videos // (args.devices * train.parts), args.frames, experiment.clip.resolution, args.width, 1, 2)
-    check_memory(experiment.sizes, rows, f"a batch of {videos:,} videos on {args.devices:,} devices", _MOST_BYTES)
+    sizes = {"frames": args.frames, "width": args.width, "tokens": args.tokens}
+    batch = family.batch(config, experiment.model, experiment.clip, rows=videos, **sizes)
+    if "frames" in batch:
+        rows = Rows(videos // (args.devices * train.parts), *batch["frames"].shape[1:4], pixel_bytes=1, number_bytes=2)
+        what = f"a batch of {videos:,} videos on {args.devices:,} devices"
+        check_memory(family.least_bytes(experiment.model, rows), rows, what, _MOST_BYTES)
     if args.compile and len(jax.devices()) != args.devices:
         raise InputError(
             f"--compile needs {args.devices} devices here, there are {len(jax.devices())}; "
@@ -91,8 +92,6 @@ def run(args: argparse.Namespace) -> None:
     optimizer = make_optimizer(experiment.optim, groups, rates, experiment.uses)
     shapes = state_shapes(experiment.module.declarations, groups, optimizer)
     shardings = state_shardings(shapes, AbstractMesh((args.devices // fsdp, fsdp), ("data", "fsdp")))
-    words, sizes = experiment.model.config.words, {"frames": args.frames, "width": args.width, "tokens": args.tokens}
-    batch = batch_shapes(videos, resolution=experiment.clip.resolution, words=words, **sizes)
     print(f"{config['name']}, {train.dtype}, on {args.devices} devices: data {args.devices // fsdp} x fsdp {fsdp}\n")
     by_part = inspection.parameters_by_part(shapes, shardings, groups)
     by_sharding = inspection.parameters_by_sharding(shapes, shardings, groups)
@@ -100,7 +99,8 @@ def run(args: argparse.Namespace) -> None:
     print(*inspection.parameter_lines(("how they lie", ""), by_sharding), "", sep="\n")
     _print_batch(batch, args.devices)
     _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
-    whole = make_model(config["name"], without_steps(config["model"]), experiment.model.dtype)
+    # Without loops, whose bodies are counted once.
+    whole = family.model(build_config(config["name"], without_steps(config["model"])), dtype=DTYPES[train.dtype])
     task = dataclasses.replace(experiment.task, module=PureModule(whole))
     flops = inspection.step_flops(task, shapes, batch, train.remat)
     _print_flops(flops, args.devices, train.remat)
@@ -120,58 +120,6 @@ def run(args: argparse.Namespace) -> None:
         _print_bytes("of each device, by XLA's plan", inspection.compiled_memory(step, shapes, batch))
 
 
-def batch_shapes(
-    videos: int, *, frames: int, resolution: int, width: int, tokens: int, words: tuple[int, int]
-) -> dict[str, jax.ShapeDtypeStruct]:
-    """A training batch of `data_pipeline.loading`, in shapes.
-
-    Args:
-        videos: rows.
-        frames: of each.
-        resolution, width: rows and columns of a frame.
-        tokens: of each text.
-        words: sizes of the appearance and the motion vocabulary.
-    """
-    import jax
-    import numpy as np
-
-    b, t, l = videos, frames, tokens
-    arrays = {
-        "frames": ((b, t, resolution, width, 3), np.uint8),
-        "frames_valid": ((b, t), np.bool_),
-        "sizes": ((b, 2), np.int32),
-        "text_ids": ((b, l), np.int32),
-        "text_valid": ((b, l), np.bool_),
-        "sample": ((b,), np.int32),
-        "in_tube": ((b, t), np.bool_),
-        "boxes_cxcywh": ((b, t, 4), np.float32),
-        "appearance_labels": ((b, words[0]), np.float32),
-        "motion_labels": ((b, words[1]), np.float32),
-    }
-    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
-
-
-def usual_size(config: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
-    """(frames, columns) of most rows of a training batch: one pass of a clip of a wide video.
-
-    Args:
-        config: of the experiment.
-        clip: its section `clip`.
-    """
-    from stvg_jax.core.config import build
-    from stvg_jax.data_pipeline.frames import model_size
-    from stvg_jax.data_pipeline.loading import LoaderConfig
-    from stvg_jax.data_pipeline.loading.buckets import bucket_width
-    from stvg_jax.data_pipeline.sampling import HCSTVG_CLIP_SEC
-    from stvg_jax.grounding.inputs import LoaderSettings
-
-    settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
-    loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))
-    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(HCSTVG_CLIP_SEC * clip.sample_fps)
-    _, width = model_size(9, 16, clip.resolution)
-    return min(frames, loader.window or frames), bucket_width(width, loader)
-
-
 def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:
     """A model's configuration by which everything is handled at once (`images_per_step` and its like)."""
     whole = copy.deepcopy(dict(config))
@@ -184,7 +132,7 @@ def _check_counts(args: argparse.Namespace, fsdp: int, videos: int, parts: int) 
     from stvg_jax.core.errors import InputError
 
     for name in ("devices", "frames", "width", "tokens"):
-        if getattr(args, name) < 1:
+        if (value := getattr(args, name)) is not None and value < 1:
             raise InputError(f"--{name} {getattr(args, name)} must be at least 1")
     if fsdp < 1 or args.devices % fsdp:
         raise InputError(f"--devices {args.devices} cannot be divided into groups of fsdp={fsdp}")

@@ -28,7 +28,7 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.tree import check_same_parameters, flatten, unflatten
 
-FORMAT = "stvg_jax.core.checkpoint/1"
+FORMAT = "stvg_jax.checkpoint/1"
 _DESCRIPTION = "checkpoint.json"
 _PARAMETERS = "parameters"
 PARAMETERS_FILE = "parameters.safetensors"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import copy
 import dataclasses
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -72,6 +75,14 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if not isinstance(value, option) or (option is int and isinstance(value, bool)):
         raise InputError(f"{path} is {value!r}; it must be a {option.__name__}")
     return value
+
+
+def _literal(text: str) -> Any:
+    """A Python literal, such as 3 or None, or the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _is_optional(hint: Any) -> bool:
@@ -180,9 +191,7 @@ def _own_file(path: Path) -> Path:
     """The file itself, or that of a bare name in the project's `configs`, which is installed with it."""
     if path.is_file():
         return path
-    import stvg_jax.configs
-
-    folder = Path(stvg_jax.configs.__path__[0])
+    folder = Path(importlib.import_module("stvg_jax.configs").__path__[0])
     own = folder / f"{path.stem}.py"
     if path.name == str(path) == path.stem and own.is_file():
         return own
@@ -199,8 +208,9 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
     from absl import flags
     from ml_collections import config_flags
 
+    unset: dict[str, Any] = {}
     for override in overrides:
-        name, equals, _ = override.partition("=")
+        name, equals, text = override.partition("=")
         if not equals or not name.startswith("--config."):
             raise InputError(f"{quoted(override)} sets nothing; write --config.SECTION.KEY=VALUE")
         known: Any = config
@@ -212,8 +222,15 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
                 asked = asked if asked.isprintable() and len(asked) < 120 else quoted(asked)
                 raise InputError(f"{asked} is unknown; {section} {has}")
             known = known[key]
+        if known is None:
+            unset[override] = _literal(text)
+    # A setting that is None has no type by which a flag could be parsed; the dataclass of its section checks it.
+    config = copy.deepcopy(config)
+    config.update_from_flattened_dict(
+        {name.removeprefix("--config.").partition("=")[0]: value for name, value in unset.items()}
+    )
     values = flags.FlagValues()
-    arguments = ["stvg-jax", *overrides]
+    arguments = ["stvg-jax", *(override for override in overrides if override not in unset)]
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=arguments)
         values(arguments)

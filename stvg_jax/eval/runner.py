@@ -1,12 +1,7 @@
 """Evaluation of a checkpoint on a split, over all devices of all hosts, that goes on where it was interrupted.
 
-OUT/records/         answers as they come, one file per host; what makes an evaluation resumable
-OUT/records.jsonl    all answers
-OUT/predictions.json the same in the released systems' format
-OUT/metrics.json     the measures
-OUT/table.md         beside the published ones
-OUT/index.html       with the best, median and worst cases in pictures
-OUT/examples/        pictures of fixed samples, where they are asked for
+OUT/records/   answers as they come, one file per host; what makes an evaluation resumable. What else OUT gets, the
+family's evaluator says (`stvg_jax.family.Evaluator`).
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,25 +22,13 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Progress
 from stvg_jax.core.tree import unflatten
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.eval.records import Record, RecordWriter, check_identity, read_records, write_records
+from stvg_jax.eval.records import RecordWriter, check_identity, read_records
 from stvg_jax.eval.step import EvalStep, make_step
-from stvg_jax.grounding.evaluation.examples import draw_examples
-from stvg_jax.grounding.evaluation.page import write_page
-from stvg_jax.grounding.evaluation.result_files import write_results
-from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
-from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
-from stvg_jax.grounding.evaluation.types import Prediction
-from stvg_jax.grounding.inference.passes import read_passes
-from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.family import Evaluator, Inputs, Loader, Report
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
 from stvg_jax.parallel.mesh import replicate
 from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
-
-if TYPE_CHECKING:
-    from stvg_jax.data_pipeline.annotations import Sample
-
-_PASSES = 2
 
 
 def evaluate(
@@ -58,8 +41,8 @@ def evaluate(
     progress: Progress,
     step: EvalStep | None = None,
     examples: int = 0,
-) -> tuple[Score, str] | None:
-    """Evaluates, writes the files above, and returns the score and its tables as text; None on hosts but the first.
+) -> Report | None:
+    """Evaluates, and writes what the family's evaluator writes; returns its report, None on hosts but the first.
 
     All hosts call it, with a folder that all of them see.
 
@@ -74,173 +57,112 @@ def evaluate(
         examples: how many samples, the same ones each time, to draw in OUT/examples.
 
     Raises:
-        InputError: the folder holds another evaluation, the hosts do not share it, or data is damaged.
+        InputError: the model gives nothing that could be measured, the folder holds another evaluation, the hosts do
+            not share it, or data is damaged.
     """
-    samples = inputs.annotations.samples
+    evaluator = make_evaluator(model)
+    evaluator.check(config)
     folder = out / "records"
     identity = _identity(model, inputs, config)
     folder.mkdir(parents=True, exist_ok=True)
     check_identity(folder, identity)
-    known = {record.id for record in read_records(folder)}
-    missing = [index for index, sample in enumerate(samples) if sample.id not in known]
+    known = {record.id for record in read_records(folder, evaluator.from_line)}
+    missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
     # Nobody writes before everybody has read: all hosts must plan the same batches.
     _meet("records read")
     with RecordWriter(folder, identity, jax.process_index()) as writer:
         _meet("records open")
         _check_shared(folder)
         if missing:
-            step = step or make_step(model.module, mesh)
-            _run(model, inputs, config, mesh, step, missing, writer, progress=progress)
+            loader = _make_loader(model, evaluator, inputs, config, mesh, missing, progress)
+            step = step or make_step(model.module, evaluator, mesh)
+            _run(model, evaluator, inputs, loader, step, mesh, writer, progress, len(missing))
     _meet("evaluated")
     if jax.process_index():
         return None
     with progress.stage("scoring"):
         # The order of the annotations, whatever order they were evaluated in.
-        by_id = {record.id: record for record in read_records(folder)}
-        records = [by_id[sample.id] for sample in samples]
-        report = _report(records, model, inputs, config, out)
-    if examples:
-        with progress.stage("drawing examples"):
-            draw_examples(
-                out / "examples",
-                records,
-                {sample.id: sample for sample in samples},
-                lambda video, ids: _pictures(inputs, video, ids),
-                lambda video: inputs.store.videos[video].fps,
-                examples,
-            )
-    return report
+        by_id = {record.id: record for record in read_records(folder, evaluator.from_line)}
+        records = [by_id[sample.id] for sample in inputs.samples]
+        return evaluator.report(records, model, inputs, config, out, examples=examples)
+
+
+def make_evaluator(model: LoadedModel) -> Evaluator:
+    """The evaluator of a model's family.
+
+    Raises:
+        InputError: it has none.
+    """
+    if model.family.evaluator is None:
+        raise InputError(f"a {model.description.model} is a start for other models; it gives nothing to be measured")
+    return model.family.evaluator()
+
+
+def _make_loader(
+    model: LoadedModel,
+    evaluator: Evaluator,
+    inputs: Inputs,
+    config: EvalConfig,
+    mesh: Mesh,
+    missing: Sequence[int],
+    progress: Progress,
+) -> Loader:
+    with progress.stage("checking samples and frames"):
+        loader = inputs.loader(
+            model.config,
+            model.clip,
+            model.tokenizer,
+            training=False,
+            batch_size=config.samples_per_device * mesh.size,
+            hosts=(jax.process_index(), jax.process_count()),
+            only=missing,
+        )
+    sizes = Rows(evaluator.rows * config.samples_per_device, *loader.largest_clip, pixel_bytes=1, number_bytes=2)
+    check_memory(
+        model.family.least_bytes(model.config, sizes),
+        sizes,
+        f"config.eval.samples_per_device={config.samples_per_device}, resolution {model.clip.resolution}",
+    )
+    return loader
 
 
 def _run(
     model: LoadedModel,
+    evaluator: Evaluator,
     inputs: Inputs,
-    config: EvalConfig,
-    mesh: Mesh,
+    loader: Loader,
     step: EvalStep,
-    missing: Sequence[int],
+    mesh: Mesh,
     writer: RecordWriter,
-    *,
     progress: Progress,
+    missing: int,
 ) -> None:
-    hosts = jax.process_index(), jax.process_count()
-    with progress.stage("checking samples and frames"):
-        loader = inputs.loader(
-            model.clip_config,
-            model.tokenizer,
-            training=False,
-            reads_subject=model.reads_subject,
-            batch_size=config.samples_per_device * mesh.size,
-            hosts=hosts,
-            only=missing,
-        )
-    check_memory(
-        model.config,
-        Rows(_PASSES * config.samples_per_device, *loader.largest_clip, pixel_bytes=1, number_bytes=2),
-        f"config.eval.samples_per_device={config.samples_per_device}, resolution {model.clip_config.resolution}",
-    )
     with progress.stage("reading parameters"):
         parameters = replicate(unflatten(model.read_parameters()), mesh)
-    batches = ahead(loader.batches(), lambda batch: (batch, to_mesh(_arrays(batch), mesh)))
-    total = len(inputs.annotations.samples)
+    names = evaluator.inputs()
+
+    def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
+        return batch, to_mesh({name: batch[name] for name in names}, mesh)
+
+    total = len(inputs.samples)
     advice = "lower config.eval.samples_per_device or config.clip.resolution"
-    with exhaustion_told(advice), progress.bar("evaluating", total, "sample", total - len(missing)) as advance:
-        for batch, arrays in batches:
+    with exhaustion_told(advice), progress.bar("evaluating", total, evaluator.unit, total - missing) as advance:
+        for batch, arrays in ahead(loader.batches(), move):
             output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
-            writer.append(_answers(batch, output, inputs.annotations.samples))
-            advance(_real_samples(batch))
-
-
-def _arrays(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: value for name, value in batch.items() if name not in ("sample", "pass", "frame_ids")}
-
-
-def _real_samples(batch: Mapping[str, np.ndarray]) -> int:
-    """Samples in this host's rows, times the hosts: good enough for a progress bar."""
-    return int((batch["sample"] >= 0).sum()) // _PASSES * jax.process_count()
-
-
-def _answers(
-    batch: Mapping[str, np.ndarray], output: Mapping[str, np.ndarray], samples: Sequence[Sample]
-) -> list[Record]:
-    """Records of the samples in this host's rows."""
-    records = []
-    for row in range(0, len(batch["sample"]), _PASSES):
-        if batch["sample"][row] < 0:
-            continue
-        both = slice(row, row + _PASSES)
-        ids = [
-            frames[valid].astype(np.int64)
-            for frames, valid in zip(batch["frame_ids"][both], batch["frames_valid"][both], strict=True)
-        ]
-        names = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "sampling_score")
-        passes, scores = read_passes(ids, *(output[name][both] for name in names))
-        sample = samples[batch["sample"][row]]
-        # A clip of one frame is in both passes; its record has the frame once.
-        _, first = np.unique(scores.frames, return_index=True)
-        once = type(scores)(*(getattr(scores, field.name)[first] for field in dataclasses.fields(scores)))
-        records.append(Record.of(sample, Prediction.from_passes(passes, sample.height, sample.width), once))
-    return records
-
-
-def _report(
-    records: Sequence[Record], model: LoadedModel, inputs: Inputs, config: EvalConfig, out: Path
-) -> tuple[Score, str]:
-    annotations, data = inputs.annotations, inputs.data
-    truths = {sample.id: sample for sample in annotations.samples}
-    notes = []
-    if annotations.excluded:
-        notes.append(f"Entries of the annotations that are left out: {len(annotations.excluded):,}.")
-    if inputs.unusable:
-        notes.append(f"Samples left out because their video is missing or is another: {inputs.unusable:,}.")
-    result = score({r.id: r.prediction.filled() for r in records}, annotations.samples, notes=notes)
-    benchmark = None if config.benchmark == "none" else config.benchmark
-    name = model.description.model
-    tables = [
-        results_table(result.groups, benchmark, f"stvg_jax {name}", f"{data.dataset}, {config.split}"),
-        given_interval_table(result.groups),
-    ]
-    write_records(out / "records.jsonl", records)
-    write_results(out / "predictions.json", records, truths, apart=data.dataset == "vidstg")
-    about = {"model": name, "dataset": data.dataset, "split": config.split, "dtype": config.dtype}
-    write_metrics(out / "metrics.json", result, **about)
-    text = "\n\n".join([*(table.text() for table in tables), *result.notes])
-    (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))
-    clip = model.clip_config
-    write_page(
-        out / "index.html",
-        records,
-        truths,
-        lambda video, ids: _pictures(inputs, video, ids),
-        title=f"{name} on {data.dataset}, {config.split}",
-        about=[f"Resolution {clip.resolution}, {config.dtype}. {model.description.note}".strip()],
-        tables=tables,
-        notes=result.notes,
-        count=config.pictures,
-    )
-    return result, text
-
-
-def _pictures(inputs: Inputs, video: str, frame_ids: list[int]) -> list[np.ndarray]:
-    from stvg_jax.data_pipeline.shards.jpeg import decode
-
-    return [decode(jpeg) for jpeg in inputs.store.read(video, frame_ids)]
+            writer.append(evaluator.answers(batch, output, inputs.samples))
+            # This host's rows, times the hosts: good enough for a progress bar.
+            advance(int((batch["sample"] >= 0).sum()) // evaluator.rows * jax.process_count())
 
 
 def _identity(model: LoadedModel, inputs: Inputs, config: EvalConfig) -> dict[str, Any]:
     """All that decides what the answers are."""
-    samples = hashlib.sha256()
-    for sample in inputs.annotations.samples:
-        asked = [sample.id, sample.video, sample.subject, sample.sentence, sample.clip, sample.tube]
-        samples.update(json.dumps(asked).encode() + sample.boxes_xyxy.tobytes())
     parameters = json.dumps(model.description.parameters, sort_keys=True).encode()
     return {
         "parameters": hashlib.sha256(parameters).hexdigest(),
         "model": json.loads(model.identity),
-        "clip": dataclasses.asdict(model.clip_config),
-        "samples": samples.hexdigest(),
+        "clip": dataclasses.asdict(model.clip),
         "split": config.split,
-        "frames": dataclasses.asdict(inputs.store.settings),
+        **inputs.identity,
     }
 
 

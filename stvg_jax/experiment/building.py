@@ -6,21 +6,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from flax import nnx
-
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.step_sizes import fit_backend
-from stvg_jax.grounding.task import GroundingTask
+from stvg_jax.family import Family
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.models.registry import get_family, make_model, whole_config
+from stvg_jax.models.registry import build_config, get_family
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig, assign_groups, assign_uses
 from stvg_jax.train.schedules import Rates, ScheduleConfig, make_rates
+from stvg_jax.train.step import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,25 +26,23 @@ class Experiment:
 
     Attributes:
         config: as nested dictionaries.
-        model: the model, its parameters declared only.
-        sizes: its whole configuration, as nested dictionaries.
-        module: the same as a pure function.
+        family: of the model.
+        model: section of the configuration, with the step sizes of this machine.
+        module: the model as a pure function, its parameters declared only.
         task: losses on it.
         groups: parameter path -> group of learning rates.
         uses: parameter path -> use, of parameters that some batches do not use.
-        grounds: whether the model gives tubes, and so can be evaluated.
         clip, learning_rates, schedule, optim, train, eval: sections of the configuration.
     """
 
     config: Mapping[str, Any]
-    model: nnx.Module
-    sizes: Mapping[str, Any]
+    family: Family
+    model: Any
     module: PureModule
-    task: GroundingTask
+    task: Task
     groups: dict[str, str]
     uses: dict[str, str]
-    grounds: bool
-    clip: ClipConfig
+    clip: Any
     learning_rates: Any
     schedule: ScheduleConfig
     optim: OptimConfig
@@ -70,33 +65,34 @@ class Experiment:
                 found = f"is a {type(config[name]).__name__}" if name in config else "is missing"
                 raise InputError(f"config.{name} {found}; an experiment names its model and has its settings")
         family = get_family(config["name"])
-        train, clip = section(TrainConfig, "train"), section(ClipConfig, "clip")
-        if train.validate_split and not family.grounds:
+        train, evaluation = section(TrainConfig, "train"), section(EvalConfig, "eval")
+        clip = section(family.clip, "clip")
+        if family.evaluator is not None:
+            family.evaluator().check(evaluation)
+        elif train.validate_split:
             raise InputError(
-                f"config.train.validate_split={train.validate_split}: a {config['name']} gives no tubes that could be "
-                "measured; set it to ''"
+                f"config.train.validate_split={train.validate_split}: a {config['name']} is a start for other models, "
+                "and gives nothing that could be measured; set it to ''"
             )
         if train.dtype not in DTYPES:
             raise InputError(f"config.train.dtype is {quoted(train.dtype)}; choose one of {', '.join(DTYPES)}")
         check_policy(train.remat)
-        fitted = fit_backend(whole_config(config["name"], config["model"]), clip.resolution, training=True)
-        model = make_model(config["name"], fitted, DTYPES[train.dtype])
-        module = PureModule(model)
+        model = family.fit(build_config(config["name"], config["model"]), clip, training=True)
+        module = PureModule(family.model(model, dtype=DTYPES[train.dtype]))
         return cls(
             config=config,
+            family=family,
             model=model,
-            sizes=fitted,
             module=module,
-            task=GroundingTask(module, section(family.losses, "loss")),
-            groups=assign_groups(module.declarations, family.rules(model.config)),
-            uses=assign_uses(module.declarations, model.config.uses),
-            grounds=family.grounds,
+            task=family.task(module, section(family.losses, "loss")),
+            groups=assign_groups(module.declarations, family.groups(model)),
+            uses=assign_uses(module.declarations, family.uses(model)),
             clip=clip,
             learning_rates=section(family.learning_rates, "learning_rates"),
             schedule=section(ScheduleConfig, "schedule"),
             optim=section(OptimConfig, "optim"),
             train=train,
-            eval=section(EvalConfig, "eval"),
+            eval=evaluation,
         )
 
     def rates(self, total_steps: int) -> Rates:

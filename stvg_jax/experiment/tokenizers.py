@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
+from stvg_jax.experiment.exporting import sha256
+from stvg_jax.family import Inputs
+from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train.tokenizers import write_word_tokenizer
-
-if TYPE_CHECKING:
-    from stvg_jax.data_pipeline.annotations import Sample
+from stvg_jax.train.workdir import Workdir, from_first_host
 
 
-def write_tokenizer(folder: Path, experiment: Experiment, samples: Sequence[Sample]) -> None:
+def prepare_tokenizer(workdir: Workdir, experiment: Experiment, inputs: Inputs) -> Tokenizer:
+    """The tokenizer of a run, written by the first host where the run has none yet. All hosts call it.
+
+    Raises:
+        InputError: as `write_tokenizer`, or the run's is not the one that it began with.
+    """
+    folder = workdir.path / checkpoint.TOKENIZER
+
+    def write() -> None:
+        if workdir.previous is None:
+            # Of a start that came to nothing, perhaps with another setting.
+            shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            write_tokenizer(folder, experiment, inputs)
+        # Other numbers for the same words would train on without a sign. Early versions noted no checksum.
+        noted = workdir.starts()[-1].get("tokenizer") if workdir.previous is not None else None
+        if noted is not None and noted != sha256(folder / "tokenizer.json"):
+            raise InputError(
+                f"{folder / 'tokenizer.json'} is not the one that the run began with, its checksum in starts.jsonl "
+                f"does not fit; restore it, from {workdir.path / 'last'} for example"
+            )
+
+    from_first_host(write)
+    return Tokenizer(folder, experiment.family.text(experiment.model).max_tokens)
+
+
+def write_tokenizer(folder: Path, experiment: Experiment, inputs: Inputs) -> None:
     """Makes a folder with the experiment's tokenizer.json.
 
     Args:
         folder: that is not there yet.
         experiment: whose `train.tokenizer` and `train.initialise` say where it comes from.
-        samples: of the training split.
+        inputs: the training split.
 
     Raises:
         InputError: there is none, or the model has too small a table for it.
     """
     source = experiment.train.tokenizer
     if source == "words" or source.endswith(".json"):
-        texts = _training_texts(experiment, samples) if source == "words" else read_words(Path(source))
-        write_word_tokenizer(folder, texts, experiment.model.config.roberta.vocab_size)
+        texts = inputs.texts(experiment.model, experiment.clip) if source == "words" else read_words(Path(source))
+        write_word_tokenizer(folder, texts, experiment.family.text(experiment.model).vocab_size)
         return
     places = [Path(source)] if source else []
     places += [Path(start) / checkpoint.TOKENIZER for start in experiment.train.initialise]
@@ -60,13 +85,3 @@ def read_words(path: Path) -> list[str]:
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise InputError(f"config.train.tokenizer: {path} has no list `words` of words")
     return words
-
-
-def _training_texts(experiment: Experiment, samples: Sequence[Sample]) -> list[str]:
-    """What the model reads in training, as it is and mirrored."""
-    from stvg_jax.data_pipeline.loading.directions import swap_directions
-    from stvg_jax.data_pipeline.text import model_text
-
-    reads_subject, sampling = experiment.model.config.reads_subject, experiment.clip.sampling
-    texts = [model_text(s.subject if reads_subject else None, s.sentence, sampling) for s in samples]
-    return texts + [swap_directions(text) for text in texts]

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,16 +26,14 @@ from stvg_jax.core.files import whole_file
 from stvg_jax.core.progress import Progress
 from stvg_jax.eval.step import make_step
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.experiment.card import sha256, write_card
+from stvg_jax.experiment.exporting import Exporter, sha256
 from stvg_jax.experiment.length import check_length
-from stvg_jax.experiment.tokenizers import write_tokenizer
-from stvg_jax.experiment.validation import OVERALL, run_validation
-from stvg_jax.grounding.inputs import Inputs
-from stvg_jax.models.loading import DTYPES, LoadedModel
+from stvg_jax.experiment.tokenizers import prepare_tokenizer
+from stvg_jax.experiment.validation import run_validation, scalars
+from stvg_jax.models.loading import DTYPES
 from stvg_jax.parallel.feed import ahead, to_mesh
-from stvg_jax.parallel.mesh import REPLICATED, make_mesh
+from stvg_jax.parallel.mesh import make_mesh
 from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
-from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train import inspection
 from stvg_jax.train.checkpoints import Checkpoints
 from stvg_jax.train.initialise import initial_parameters
@@ -105,43 +101,43 @@ class Training:
 
     def _prepare(self, config: Mapping[str, Any]) -> None:
         """Reads what the training needs, and checks it."""
-        progress, settings = self._progress, self.experiment.train
+        progress, settings, family = self._progress, self.experiment.train, self.experiment.family
         if self._workdir.previous is not None:
             # Damage is told now, and not after an hour of reading.
             from_first_host(lambda: len(read_metrics(self._workdir.path)))
         with progress.stage("reading annotations"):
-            self._inputs = Inputs(config, settings.split)
-            self._validation = Inputs(config, settings.validate_split) if settings.validate_split else None
-        self._tokenizer = self._make_tokenizer()
-        model = self.experiment.model.config
+            self._inputs = family.inputs(config, settings.split)
+            self._validation = family.inputs(config, settings.validate_split) if settings.validate_split else None
+        self._tokenizer = prepare_tokenizer(self._workdir, self.experiment, self._inputs)
         with progress.stage("checking samples and frames"):
             self._loader = self._inputs.loader(
+                self.experiment.model,
                 self.experiment.clip,
                 self._tokenizer,
                 training=True,
                 batch_size=settings.batch_size,
                 hosts=(jax.process_index(), jax.process_count()),
                 seed=settings.seed,
-                reads_subject=model.reads_subject,
-                words=model.words,
             )
+        rows = Rows(
+            settings.batch_size // (self._mesh.size * settings.parts),
+            *self._loader.largest_clip,
+            pixel_bytes=1,
+            number_bytes=DTYPES[settings.dtype].dtype.itemsize,
+        )
         check_memory(
-            self.experiment.sizes,
-            Rows(
-                settings.batch_size // (self._mesh.size * settings.parts),
-                *self._loader.largest_clip,
-                pixel_bytes=1,
-                number_bytes=DTYPES[settings.dtype].dtype.itemsize,
-            ),
+            family.least_bytes(self.experiment.model, rows),
+            rows,
             f"config.train.batch_size={settings.batch_size}, parts={settings.parts}, "
             f"config.clip.resolution={self.experiment.clip.resolution}",
         )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         if self._workdir.previous is not None:
             check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
-        self._eval_step = make_step(self.experiment.module, self._mesh)
-        whole = jax.sharding.NamedSharding(self._mesh, REPLICATED)
-        self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
+        if self._validation is not None:
+            assert family.evaluator is not None  # `Experiment.build` has checked it
+            self._eval_step = make_step(self.experiment.module, family.evaluator(), self._mesh)
+        self._exporter = Exporter(self.experiment, self._workdir, self._mesh, samples=len(self._inputs.samples))
 
     def run(self) -> int:
         """Trains to the end, or until a signal asks to stop.
@@ -233,13 +229,13 @@ class Training:
             if done < self._total_steps:
                 self._say(f"stopped after step {done:,}; the same command continues")
                 return interruption.exit_code
-        self._export(state, "last", f"trained, {done:,} steps")
+        self._exporter.export(state, "last", f"trained, {done:,} steps")
         monitor.close()
         return 0
 
     def _feed(self, first_step: int) -> Iterator[tuple[list[str], dict[str, jax.Array]]]:
         """(ids of this host's samples, batch on the mesh) from a step on."""
-        samples = self._inputs.annotations.samples
+        samples = self._inputs.samples
 
         def move(batch: Mapping[str, np.ndarray]) -> tuple[list[str], dict[str, jax.Array]]:
             arrays = {name: value for name, value in batch.items() if name != "frame_ids"}
@@ -259,17 +255,15 @@ class Training:
         """Evaluates the moving average, and keeps it as `best` when it is."""
         if self._validation is None:
             return
-        average = self._averaged(state)
-        model = self._model(lambda: average, f"step {step}")
+        average = self._exporter.averaged(state)
         config = dataclasses.replace(
             self.experiment.eval, split=self.experiment.train.validate_split, dtype=self.experiment.train.dtype
         )
-        out = self._workdir.path / "validation" / f"{step:08d}"
-        measures = run_validation(
-            model,
+        report = run_validation(
+            self._exporter.model(average, self._tokenizer, f"step {step}"),
             self._validation,
             config,
-            out,
+            self._workdir.path / "validation" / f"{step:08d}",
             examples=self.experiment.train.examples,
             mesh=self._mesh,
             eval_step=self._eval_step,
@@ -277,76 +271,10 @@ class Training:
             monitor=monitor,
             step=step,
         )
-        checkpoints.score(step, None if measures is None else measures[OVERALL])
+        checkpoints.score(step, None if report is None else report.overall)
         if checkpoints.best() == step:
-            self._export(state, "best", f"trained, step {step:,}, the best in validation", measures)
-
-    def _model(self, read_parameters, what: str) -> LoadedModel:
-        """The model with these parameters, for evaluation."""
-        experiment = self.experiment
-        return LoadedModel(
-            description=checkpoint.Description(experiment.config["name"], self._exported_config(), note=what),
-            module=experiment.module,
-            read_parameters=read_parameters,
-            tokenizer=self._tokenizer,
-            vocab_size=experiment.model.config.roberta.vocab_size,
-            reads_subject=experiment.model.config.reads_subject,
-            clip_config=experiment.clip,
-            config=experiment.sizes,
-            identity=json.dumps([experiment.config["name"], experiment.config["model"], what], sort_keys=True),
-        )
-
-    def _averaged(self, state: TrainState) -> dict[str, jax.Array]:
-        """Path -> the parameters that evaluation uses, whole on every device."""
-        return self._gather(state.average, state.frozen)
-
-    def _export(self, state: TrainState, name: str, note: str, measures: Mapping[str, float] | None = None) -> None:
-        """Writes WORKDIR/name, a checkpoint that grounds, with its card."""
-        average = self._averaged(state)
-        if jax.process_index():
-            return
-        parameters = {path: np.asarray(average[path]) for path in self.experiment.module.declarations}
-        description = checkpoint.Description(
-            self.experiment.config["name"],
-            self._exported_config(),
-            kind="model" if self.experiment.grounds else "initialisation",
-            note=note,
-        )
-        with checkpoint.new_directory(self._workdir.path / name, force=True) as directory:
-            shutil.copytree(self._workdir.path / checkpoint.TOKENIZER, directory / checkpoint.TOKENIZER)
-            checkpoint.write(directory, parameters, description, one_file=True)
-            write_card(
-                directory,
-                steps=int(state.step),
-                samples=len(self._inputs.annotations.samples),
-                config=self.experiment.config,
-                starts=self._workdir.starts(),
-                validation=measures,
-            )
-
-    def _exported_config(self) -> dict[str, Any]:
-        config = self.experiment.config
-        return {"model": config["model"], "clip": dataclasses.asdict(self.experiment.clip)}
-
-    def _make_tokenizer(self) -> Tokenizer:
-        folder = self._workdir.path / checkpoint.TOKENIZER
-
-        def write() -> None:
-            if self._workdir.previous is None:
-                # Of a start that came to nothing, perhaps with another setting.
-                shutil.rmtree(folder, ignore_errors=True)
-            if not folder.exists():
-                write_tokenizer(folder, self.experiment, self._inputs.annotations.samples)
-            # Other numbers for the same words would train on without a sign. Early versions noted no checksum.
-            noted = self._workdir.starts()[-1].get("tokenizer") if self._workdir.previous is not None else None
-            if noted is not None and noted != sha256(folder / "tokenizer.json"):
-                raise InputError(
-                    f"{folder / 'tokenizer.json'} is not the one that the run began with, its checksum in starts.jsonl "
-                    f"does not fit; restore it, from {self._workdir.path / 'last'} for example"
-                )
-
-        from_first_host(write)
-        return Tokenizer(folder, self.experiment.model.config.roberta.max_tokens)
+            measures = None if report is None else scalars(report)
+            self._exporter.export(state, "best", f"trained, step {step:,}, the best in validation", measures)
 
     def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:
         """A table of the model's parts for the terminal, and one of all parameters in a file."""
@@ -366,7 +294,7 @@ class Training:
             sizes[group] = sizes.get(group, 0) + int(np.prod(self.experiment.module.declarations[path].shape))
         frozen = sizes.pop(FROZEN, 0)
         parts = ", ".join(f"{group} {size:,}" for group, size in sizes.items())
-        samples = len(self._inputs.annotations.samples)
+        samples = len(self._inputs.samples)
         return [
             self._workdir.describe(),
             f"parameters: {sum(sizes.values()):,} trained ({parts}), {frozen:,} frozen",

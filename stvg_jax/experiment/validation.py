@@ -12,13 +12,9 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.runner import evaluate
 from stvg_jax.eval.step import EvalStep
-from stvg_jax.grounding.evaluation.scoring import Score
-from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.family import Inputs, Report
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.train.monitor import Monitor
-
-# m_vIoU over all samples, whatever their kind: what the best checkpoint is chosen by.
-OVERALL = "validation/m_vIoU"
 
 
 def run_validation(
@@ -33,7 +29,7 @@ def run_validation(
     progress: Progress,
     monitor: Monitor,
     step: int,
-) -> dict[str, float] | None:
+) -> Report | None:
     """Evaluates into `out`, prints the table, and gives measures and pictures of examples to the monitor.
 
     All hosts call it.
@@ -46,27 +42,23 @@ def run_validation(
         step: of the training.
 
     Returns:
-        "validation/KIND/MEASURE" -> value, and `OVERALL`; None on hosts but the first.
+        The report; None on hosts but the first.
 
     Raises:
         InputError: as `evaluate`.
     """
-    finished = evaluate(model, inputs, config, out, mesh=mesh, progress=progress, step=eval_step, examples=examples)
-    if finished is None:
+    report = evaluate(model, inputs, config, out, mesh=mesh, progress=progress, step=eval_step, examples=examples)
+    if report is None:
         return None
-    score, table = finished
-    print(table, flush=True)
-    measures = _scalars(score)
-    monitor.write(step, measures)
+    print(report.text, flush=True)
+    monitor.write(step, scalars(report))
     monitor.write_images(step, _pictures(out))
-    return measures
+    return report
 
 
-def _scalars(score: Score) -> dict[str, float]:
-    groups = score.groups
-    measures = {f"validation/{kind}/{name}": v for kind, g in groups.items() for name, v in g.measures.items()}
-    samples = sum(group.samples for group in groups.values())
-    return measures | {OVERALL: sum(g.samples * g.measures["m_vIoU"] for g in groups.values()) / samples}
+def scalars(report: Report) -> dict[str, float]:
+    """The measures by the names that they have in a training's metrics."""
+    return {f"validation/{name}": value for name, value in report.measures.items()}
 
 
 def _pictures(out: Path) -> dict[str, np.ndarray]:

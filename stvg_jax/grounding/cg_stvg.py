@@ -13,6 +13,7 @@ from flax import nnx
 from stvg_jax.grounding.base import GroundingConfig, GroundingModel
 from stvg_jax.grounding.decoder import Context, Reads, decoder_inputs
 from stvg_jax.grounding.encoder import EncodedVideo
+from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.instance_context import (
     ContextConfig,
     InstanceContext,
@@ -179,3 +180,6 @@ def _uses(guided: list[jax.Array]) -> dict[str, jax.Array]:
         return {}
     layers = {f"context_{i}": rows for i, rows in enumerate(guided[:-1], start=1)}
     return {"context": functools.reduce(jnp.logical_or, layers.values(), jnp.zeros_like(guided[0])), **layers}
+
+
+FAMILY = grounding_family(CGSTVGConfig, CGSTVG, CGSTVGLossConfig, CGSTVGLearningRates, formats=("cg_stvg",))

@@ -32,7 +32,7 @@ class TransformerConfig:
         placed_tokens: whether the tokens of both grids are normed and carry their positions, which else enter queries
             and keys alone. The released models do without: their backbones have learned elsewhere where things are, and
             how loud to be beside words. A model that is trained from scratch would take long to find out.
-        frames_per_step: how many frames one step of the encoder handles, to bound memory; None for all at once.
+        frames_per_step: how many frames one step of the encoder handles, to bound memory; None as in ResNetConfig.
     """
 
     width: int = 256

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
+import numpy as np
+
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 
 if TYPE_CHECKING:
-    from stvg_jax.data_pipeline.annotations import Annotations
+    from stvg_jax.data_pipeline.annotations import Annotations, Sample
     from stvg_jax.data_pipeline.loading import Loader
     from stvg_jax.data_pipeline.shards import FrameStore
     from stvg_jax.runtime.tokenizer import Tokenizer
@@ -58,7 +64,7 @@ class LoaderSettings:
     prefetch: int = 1
 
 
-class Inputs:
+class GroundingInputs:
     """One split of a dataset, checked against its stored frames.
 
     Args:
@@ -109,8 +115,27 @@ class Inputs:
         self.unusable = len(annotations.samples) - len(samples)
         self.annotations = dataclasses.replace(annotations, samples=samples)
 
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The sentences and their tubes, in the order of the annotations."""
+        return self.annotations.samples
+
+    @property
+    def sentences(self) -> list[str]:
+        return [sample.sentence for sample in self.samples]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All of the data that decides what answers are and how good they are."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            asked = [sample.id, sample.video, sample.subject, sample.sentence, sample.clip, sample.tube]
+            digest.update(json.dumps(asked).encode() + sample.boxes_xyxy.tobytes())
+        return {"samples": digest.hexdigest(), "frames": dataclasses.asdict(self.store.settings)}
+
     def loader(
         self,
+        config: GroundingConfig,
         clip: ClipConfig,
         tokenizer: Tokenizer,
         *,
@@ -118,18 +143,15 @@ class Inputs:
         batch_size: int,
         hosts: tuple[int, int],
         seed: int = 0,
-        reads_subject: bool = True,
-        words: tuple[int, int] = (0, 0),
         only: Sequence[int] | None = None,
     ) -> Loader:
         """Batches of the split's samples.
 
         Args:
-            clip: how the model wants its clips.
+            config: of the model.
+            clip: how it wants its clips.
             tokenizer: of the model.
             training, batch_size, hosts, seed, only: as for `data_pipeline.loading.Loader`.
-            reads_subject: whether the model's texts begin with the words that name the target.
-            words: sizes of the appearance and the motion vocabulary, to train.
 
         Raises:
             InputError: as `Loader`.
@@ -138,16 +160,83 @@ class Inputs:
 
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}
-        model = {"reads_subject": reads_subject, "appearance_words": words[0], "motion_words": words[1]}
-        config = LoaderConfig(**dataclasses.asdict(clip), **settings, **model)
+        words = config.words if training else (0, 0)
+        model = {"reads_subject": config.reads_subject, "appearance_words": words[0], "motion_words": words[1]}
         return Loader(
-            self.annotations.samples,
+            self.samples,
             self.store,
             tokenizer,
-            config,
+            LoaderConfig(**dataclasses.asdict(clip), **settings, **model),
             seed=seed,
             training=training,
             batch_size=batch_size,
             hosts=hosts,
             only=only,
         )
+
+    def texts(self, config: GroundingConfig, clip: ClipConfig) -> list[str]:
+        """What the model reads in training, as it is and mirrored."""
+        from stvg_jax.data_pipeline.loading.directions import swap_directions
+        from stvg_jax.data_pipeline.text import model_text
+
+        subject = config.reads_subject
+        texts = [model_text(s.subject if subject else None, s.sentence, clip.sampling) for s in self.samples]
+        return texts + [swap_directions(text) for text in texts]
+
+    def pictures(self, video: str, frame_ids: Sequence[int]) -> list[np.ndarray]:
+        """Stored frames of a video, uint8 [h, w, 3]."""
+        from stvg_jax.data_pipeline.shards.jpeg import decode
+
+        return [decode(jpeg) for jpeg in self.store.read(video, frame_ids)]
+
+
+def batch_shapes(
+    experiment: Mapping[str, Any],
+    config: GroundingConfig,
+    clip: ClipConfig,
+    *,
+    rows: int,
+    frames: int | None,
+    width: int | None,
+    tokens: int,
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """A training batch of `data_pipeline.loading`, in shapes.
+
+    Args:
+        experiment: the whole configuration, whose section `loader` tells the usual sizes.
+        config, clip: of the model.
+        rows: videos.
+        frames: of each; None for those of one pass over a clip, or of the window that is trained on.
+        width: columns of a frame; None for those of a wide video.
+        tokens: of each text.
+    """
+    usual = _usual_size(experiment, clip)
+    b, l, (t, w) = rows, tokens, (usual[0] if frames is None else frames, usual[1] if width is None else width)
+    words = config.words
+    arrays = {
+        "frames": ((b, t, clip.resolution, w, 3), np.uint8),
+        "frames_valid": ((b, t), np.bool_),
+        "sizes": ((b, 2), np.int32),
+        "text_ids": ((b, l), np.int32),
+        "text_valid": ((b, l), np.bool_),
+        "sample": ((b,), np.int32),
+        "in_tube": ((b, t), np.bool_),
+        "boxes_cxcywh": ((b, t, 4), np.float32),
+        "appearance_labels": ((b, words[0]), np.float32),
+        "motion_labels": ((b, words[1]), np.float32),
+    }
+    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
+
+
+def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
+    """(frames, columns) of most rows of a training batch: one pass over a clip of a wide video."""
+    from stvg_jax.data_pipeline.frames import model_size
+    from stvg_jax.data_pipeline.loading import LoaderConfig
+    from stvg_jax.data_pipeline.loading.buckets import bucket_width
+    from stvg_jax.data_pipeline.sampling import HCSTVG_CLIP_SEC
+
+    settings = build(LoaderSettings, experiment.get("loader", {}), "config.loader")
+    loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))
+    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(HCSTVG_CLIP_SEC * clip.sample_fps)
+    _, width = model_size(9, 16, clip.resolution)
+    return min(frames, loader.window or frames), bucket_width(width, loader)

@@ -12,6 +12,8 @@ from flax import nnx
 from stvg_jax.grounding.base import GroundingConfig, GroundingModel
 from stvg_jax.grounding.decoder import Reads
 from stvg_jax.grounding.encoder import EncodedVideo
+from stvg_jax.grounding.family import grounding_family
+from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.target_queries import (
     SpatialActivation,
@@ -20,6 +22,7 @@ from stvg_jax.grounding.target_queries import (
     mean_over_chosen,
     pool_query,
 )
+from stvg_jax.grounding.task import LearningRates
 from stvg_jax.grounding.temporal_decoder import TemporalDecoder
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube, VideoFeatures
 from stvg_jax.nn.masking import masked_mean
@@ -202,3 +205,6 @@ class TASTVG(GroundingModel):
         temporal = pool_query(encoded.motion, motion, chosen, encoded.grid_valid)
         shape = encoded.frame_means.shape
         return jnp.broadcast_to(spatial[:, None], shape), jnp.broadcast_to(temporal[:, None], shape)
+
+
+FAMILY = grounding_family(TASTVGConfig, TASTVG, LossConfig, LearningRates, formats=("ta_stvg",))

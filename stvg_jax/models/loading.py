@@ -6,21 +6,24 @@ import copy
 import dataclasses
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
-import numpy as np
+from flax import nnx
 
 from stvg_jax.core import checkpoint
 from stvg_jax.core.arguments import check_str
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.step_sizes import fit_backend
-from stvg_jax.models.registry import make_model, whole_config
+from stvg_jax.core.tree import unflatten
+from stvg_jax.family import Family
+from stvg_jax.models.names import find_checkpoint
+from stvg_jax.models.registry import build_config, get_family
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.runtime.tokenizer import Tokenizer
 
@@ -38,21 +41,19 @@ class LoadedModel:
         module: the model.
         read_parameters: gives the parameters, path -> array; they are being read in the background.
         tokenizer: of the checkpoint.
-        vocab_size: rows of the model's token table.
-        reads_subject: whether the model's texts begin with the words that name the target.
-        clip_config: how the model wants its clips.
-        config: the whole one of the module, as nested mappings.
-        identity: all that distinguishes this model's programs from those of another, parameters apart.
+        family: of the model.
+        config: of the model (`Family.config`), with the step sizes of this machine.
+        clip: how the model wants its clips (`Family.clip`).
+        identity: all that distinguishes this model's programs from those of another, parameters apart; JSON.
     """
 
     description: checkpoint.Description
     module: PureModule
-    read_parameters: Callable[[], dict[str, np.ndarray]]
+    read_parameters: Callable[[], Mapping[str, Any]]
     tokenizer: Tokenizer
-    vocab_size: int
-    reads_subject: bool
-    clip_config: ClipConfig
-    config: Mapping[str, Any]
+    family: Family
+    config: Any
+    clip: Any
     identity: str
 
 
@@ -88,24 +89,41 @@ def load_model(
         if not isinstance(description.config[name], Mapping):
             raise InputError(f"{directory}: {name} of its configuration must be an object")
     parameters = in_background(lambda: checkpoint.read(directory, description))
-    clip_config = build(ClipConfig, _updated(description.config["clip"], clip or {}), "config.clip")
-    config = whole_config(description.model, _updated(description.config["model"], model or {}))
-    config = fit_backend(config, clip_config.resolution)
-    built = make_model(description.model, config, DTYPES[dtype])
-    module = PureModule(built)
+    family = get_family(description.model)
+    clip_config = build(family.clip, _updated(description.config["clip"], clip or {}), "config.clip")
+    config = build_config(description.model, _updated(description.config["model"], model or {}))
+    config = family.fit(config, clip_config)
+    module = PureModule(family.model(config, dtype=DTYPES[dtype]))
     checkpoint.check(directory, description, module.declarations)
-    text = built.config.roberta
     return LoadedModel(
         description=description,
         module=module,
         read_parameters=parameters,
-        tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, text.max_tokens),
-        vocab_size=text.vocab_size,
-        reads_subject=built.config.reads_subject,
-        clip_config=clip_config,
+        tokenizer=Tokenizer(directory / checkpoint.TOKENIZER, family.text(config).max_tokens),
+        family=family,
         config=config,
-        identity=json.dumps([description.model, config, dtype], sort_keys=True),
+        clip=clip_config,
+        identity=json.dumps([description.model, dataclasses.asdict(config), dtype], sort_keys=True),
     )
+
+
+def load(checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "float32") -> nnx.Module:
+    """The model of a checkpoint with its parameters on the device, to be called:
+
+        model = stvg_jax.load("checkpoints/ta")
+        output = jax.jit(lambda model, batch: model(batch))(model, GroundingBatch(frames, text_ids))
+
+    `stvg_jax.Grounder` is the way from a video and a sentence to a tube.
+
+    Args:
+        checkpoint: the folder; None or "builtin" for the one that comes with the library.
+        dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
+
+    Raises:
+        InputError: as `load_model`, or the parameters are damaged.
+    """
+    loaded = load_model(find_checkpoint(checkpoint), dtype=dtype)
+    return loaded.module.bind(jax.device_put(unflatten(dict(loaded.read_parameters()))))
 
 
 def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from stvg_jax.core.tree import flatten
+from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.nn.declare import initialize
 
 
 class PureModule:
@@ -27,8 +28,23 @@ class PureModule:
         self._graph, self._state = nnx.split(module)
         self.declarations = flatten(nnx.to_pure_dict(self._state))
 
-    def apply(self, parameters: dict[Any, Any], call: Callable[[nnx.Module], Any]) -> Any:
-        """Runs `call` on the module with these parameters (nested, as `stvg_jax.core.tree.unflatten` gives them)."""
+    def bind(self, parameters: dict[Any, Any]) -> nnx.Module:
+        """The module with these parameters (nested, as `stvg_jax.core.tree.unflatten` gives them), ready to call."""
         state = jax.tree.map(lambda leaf: leaf, self._state)
         nnx.replace_by_pure_dict(state, parameters)
-        return call(nnx.merge(self._graph, state))
+        return nnx.merge(self._graph, state)
+
+    def apply(self, parameters: dict[Any, Any], call: Callable[[nnx.Module], Any]) -> Any:
+        """Runs `call` on the module with these parameters."""
+        return call(self.bind(parameters))
+
+
+def initialized(module: nnx.Module, seed: int = 0) -> nnx.Module:
+    """A module that was only declared (`stvg_jax.nn.declare`), with freshly drawn parameters on the device.
+
+    Args:
+        module: any module of this library.
+        seed: any int.
+    """
+    pure = PureModule(module)
+    return pure.bind(jax.device_put(initialize(unflatten(pure.declarations), seed)))

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from stvg_jax.core.errors import InputError, first_line
-from stvg_jax.grounding.step_sizes import frame_tokens
 
 _CHANNELS = 3
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -41,28 +39,22 @@ class Rows:
     pixel_bytes: int = 4
     number_bytes: int = 4
 
-    def least_bytes(self, config: Mapping[str, Any]) -> int:
-        """What a grounding model of this whole configuration needs at least."""
-        resnet, transformer = config["resnet"], config["transformer"]
-        pixels = self.height * self.width
-        clip = self.rows * self.frames * pixels * _CHANNELS * self.pixel_bytes
-        # The stem's output at half the size, and the scores of a frame's tokens among themselves.
-        stem = pixels // 4 * resnet["width"] * self.number_bytes
-        scores = transformer["heads"] * frame_tokens(config, pixels) ** 2 * self.number_bytes
-        return int(clip + max(stem, scores))
+    @property
+    def pixels_bytes(self) -> int:
+        """What the pixels take."""
+        return self.rows * self.frames * self.height * self.width * _CHANNELS * self.pixel_bytes
 
 
-def check_memory(config: Mapping[str, Any], sizes: Rows, what: str, memory: int | None = None) -> None:
+def check_memory(needed: int, sizes: Rows, what: str, memory: int | None = None) -> None:
     """Raises InputError where a device cannot hold what it would have to.
 
     Args:
-        config: the whole one of a grounding model, as nested mappings.
-        sizes: of one device's rows.
+        needed: bytes at least (`Family.least_bytes`).
+        sizes: of one device's rows, for the message.
         what: names the settings that decide the sizes, for the message.
         memory: bytes of a device; that of this process's when not given.
     """
     memory = device_memory() if memory is None else memory
-    needed = sizes.least_bytes(config)
     if memory is not None and needed > memory:
         raise InputError(
             f"{what}: {sizes.rows:,} x {sizes.frames:,} frames of {sizes.width:,}x{sizes.height:,} take at least "

@@ -14,7 +14,7 @@ import pytest
 from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.models.registry import MODELS, default_config, make_model
+from stvg_jax.models.registry import FAMILIES, default_config, get_family, make_model
 from stvg_jax.nn.functional import PureModule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -77,9 +77,9 @@ def test_anything_else_is_named(values, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_defaults_survive_json(name):
-    kind = MODELS[name].config
+    kind = get_family(name).config
     assert build(kind, json.loads(json.dumps(default_config(name)))) == kind()
 
 
@@ -87,7 +87,7 @@ def test_defaults_survive_json(name):
 def test_every_file_of_the_project(path):
     assert __import__(f"stvg_jax.configs.{path.stem}", fromlist=["get_config"]).get_config().is_locked
     config = load_config_file(path)
-    assert json.loads(json.dumps(config))["name"] in MODELS
+    assert json.loads(json.dumps(config))["name"] in FAMILIES
     declared = PureModule(make_model(config["name"], config["model"], np.float32)).declarations
     size = sum(int(np.prod(d.shape)) for d in declared.values())
     assert 1e6 < size < 5e6 if path.stem.startswith("shapes") else size > 100e6
@@ -118,7 +118,7 @@ def test_phases_of_shapes_follow_one_another(name):
         phases.append(re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2])
         experiment = shapes_phase(name, phases[-1])
         assert fits(experiment, follower.train.leave_out, follower), phases[-1]
-        assert experiment.model.config.reads_subject == follower.model.config.reads_subject, phases[-1]
+        assert experiment.model.reads_subject == follower.model.reads_subject, phases[-1]
         follower = experiment
     assert phases == ["", "boxes", "verbs", "pointing", "backbones"]
 

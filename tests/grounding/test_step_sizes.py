@@ -1,35 +1,62 @@
-from stvg_jax.grounding.step_sizes import fit_backend
-from stvg_jax.models.registry import default_config
+import dataclasses
 
-STEPS = (("resnet", "images_per_step"), ("swin", "windows_per_step"), ("transformer", "frames_per_step"))
+import pytest
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
+from stvg_jax.runtime.memory import Rows
+
+FULL = TASTVGConfig()
+
+
+def fit(config, resolution):
+    return fit_backend(config, ClipConfig(resolution=resolution))
 
 
 def steps(config, resolution):
-    fitted = fit_backend(config, resolution)
-    return [fitted[part][name] for part, name in STEPS]
+    fitted = fit(config, resolution)
+    return [fitted.resnet.images_per_step, fitted.swin.windows_per_step, fitted.transformer.frames_per_step]
 
 
 def test_the_full_size_model_keeps_the_measured_steps():
-    assert steps(default_config("ta_stvg"), 420) == [4, 8, 4]
+    assert steps(FULL, 420) == [4, 8, 4]
 
 
 def test_smaller_pictures_and_models_take_larger_steps():
-    full = default_config("ta_stvg")
-    images, windows, frames = steps(full, 96)
+    images, windows, frames = steps(FULL, 96)
     assert images > 50
     assert windows == 8, "a window has the same tokens whatever the picture"
     assert frames > 50
-    full["resnet"] |= {"width": 32}
-    full["swin"] |= {"window": (8, 4, 4)}
-    assert steps(full, 420)[0] == 8
-    assert steps(full, 420)[1] > 64
+    resnet = dataclasses.replace(FULL.resnet, width=32)
+    swin = dataclasses.replace(FULL.swin, window=(8, 4, 4))
+    small = dataclasses.replace(FULL, resnet=resnet, swin=swin)
+    assert steps(small, 420)[0] == 8
+    assert steps(small, 420)[1] > 64
 
 
 def test_there_is_always_a_step_and_nothing_else_changes():
-    config = default_config("ta_stvg")
-    assert steps(config, 10_000) == [1, 8, 1]
-    fitted = fit_backend(config, 420)
-    for part, name in STEPS:
-        assert config[part][name] is None
-        fitted[part][name] = None
-    assert fitted == config
+    assert steps(FULL, 4096) == [1, 8, 1]
+    fitted = fit(FULL, 420)
+    resnet = dataclasses.replace(fitted.resnet, images_per_step=None)
+    swin = dataclasses.replace(fitted.swin, windows_per_step=None)
+    transformer = dataclasses.replace(fitted.transformer, frames_per_step=None)
+    assert dataclasses.replace(fitted, resnet=resnet, swin=swin, transformer=transformer) == FULL
+
+
+def test_steps_that_are_set_stay():
+    config = dataclasses.replace(FULL, resnet=dataclasses.replace(FULL.resnet, images_per_step=3))
+    assert steps(config, 420) == [3, 8, 4]
+    config = dataclasses.replace(FULL, swin=dataclasses.replace(FULL.swin, windows_per_step=0))
+    with pytest.raises(InputError, match="config.model.swin.windows_per_step is 0; it must be at least 1"):
+        fit(config, 420)
+
+
+def test_the_least_memory_is_that_of_the_pixels_and_of_the_largest_array_of_a_picture():
+    """At the usual size: the larger one of the stem's output and a frame's scores."""
+    clip = 2 * 64 * 420 * 588 * 3 * 4
+    stem = 420 * 588 // 4 * 64 * 4
+    assert least_bytes(FULL, Rows(2, 64, 420, 588)) == clip + stem
+    tokens = 2 * 4096 * 5734 / 1024 + 32
+    assert least_bytes(FULL, Rows(1, 1, 4096, 5734, 1, 2)) == pytest.approx(4096 * 5734 * 3 + 8 * tokens**2 * 2)

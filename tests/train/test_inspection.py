@@ -12,6 +12,9 @@ from jax.sharding import AbstractMesh
 
 from stvg_jax.commands import inspect
 from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.inputs import batch_shapes
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.nn.remat import remat_call
 from stvg_jax.train import inspection
 from stvg_jax.train.optim import OptimConfig, make_optimizer
@@ -92,7 +95,8 @@ def test_flops_are_those_of_the_products():
 
 
 def test_a_batch_has_the_shapes_that_the_loader_makes():
-    batch = inspect.batch_shapes(2, frames=5, resolution=96, width=128, tokens=7, words=(3, 4))
+    config, clip = TASTVGConfig(appearance_words=3, motion_words=4), ClipConfig(resolution=96)
+    batch = batch_shapes({}, config, clip, rows=2, frames=5, width=128, tokens=7)
     assert {name: leaf.shape for name, leaf in batch.items()} == {
         "frames": (2, 5, 96, 128, 3),
         "frames_valid": (2, 5),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stvg_jax.eval.records import Record
+from stvg_jax.grounding.evaluation.records import Record
 
 
 def choose_cases(records: Sequence[Record], count: int) -> dict[str, list[Record]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.cases import choose_frames
 from stvg_jax.grounding.evaluation.page import Frames
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Truth
 from stvg_jax.grounding.inference.tube import Tube
 

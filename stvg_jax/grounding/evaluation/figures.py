@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from stvg_jax.eval.records import Record
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Truth
 
 _LONGEST_SIDE = 420

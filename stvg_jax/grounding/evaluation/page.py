@@ -14,10 +14,10 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.cases import choose_cases, choose_frames
 from stvg_jax.grounding.evaluation.figures import frame_figure, histogram, timeline
 from stvg_jax.grounding.evaluation.page_style import STYLE
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.table import CONVENTION, Table
 from stvg_jax.grounding.evaluation.types import Truth
 

@@ -20,10 +20,10 @@ from stvg_jax.core.characters import has_surrogate, one_line, shown
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import read_text, repeated
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.json_scanner import JsonScanner
 from stvg_jax.grounding.evaluation.metrics import THRESHOLDS, SampleMetrics, summarise
 from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Prediction, Truth
 
 QTYPES = {"declarative": "declar", "interrogative": "inter"}

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
-from stvg_jax.eval.records import read_records
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics, Summary, measure, summarise
 from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.records import read_records
 from stvg_jax.grounding.evaluation.result_files import Results, read_results
 from stvg_jax.grounding.evaluation.types import Prediction, Truth
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from stvg_jax.grounding.tubes import PassPrediction, fill_boxes, merge_passes
+from stvg_jax.grounding.tubes import fill_boxes
 
 
 class TrueTube(Protocol):
@@ -58,16 +57,17 @@ class Prediction:
     boxes_xyxy: np.ndarray
 
     @classmethod
-    def from_passes(cls, passes: Sequence[PassPrediction], height: int, width: int) -> Prediction:
-        """Unites interleaved passes (`stvg_jax.grounding.tubes.merge_passes`); keeps the sampled frames only.
+    def at_frames(
+        cls, interval: tuple[int, int], every: np.ndarray, boxes_xyxy: np.ndarray, frames: np.ndarray
+    ) -> Prediction:
+        """A merged answer (`stvg_jax.grounding.protocol.Protocol.merge`), of which the boxes of `frames` are kept.
 
         Args:
-            passes: of one video.
-            height, width: of the video in pixels.
+            interval, every, boxes_xyxy: the merged answer.
+            frames: int64 [n], the sampled ones, in any order, some of them perhaps twice.
         """
-        interval, every, boxes = merge_passes(list(passes), height, width)
-        sampled = np.unique(np.concatenate([p.frames for p in passes]))
-        return cls(interval, sampled, boxes[sampled - every[0]])
+        sampled = np.unique(frames)
+        return cls(interval, sampled, boxes_xyxy[sampled - every[0]])
 
     def filled(self) -> Prediction:
         """With boxes interpolated linearly in every frame between the first and the last one, float64, as the

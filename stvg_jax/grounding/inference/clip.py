@@ -1,16 +1,20 @@
-"""The part of a video that is searched: bounds, sampling, decoding, the two interleaved passes."""
+"""The part of a video that is searched: bounds, sampling, decoding, the passes of the protocol."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stvg_jax.core.arguments import check_flag, check_part, check_path, check_whole
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from stvg_jax.grounding.protocol import Protocol
 
 _SAMPLING = ("hcstvg", "vidstg")
 _MIN_RESOLUTION = 32
@@ -63,8 +67,8 @@ class Clip:
         duration_sec: when its last frame ends.
         first, last: (first, one past last) frame.
         timestamps_sec: float64 [frames of the video].
-        frame_ids: two int64 arrays, the interleaved passes.
-        frames: float32 [2, t, h, w, 3], normalised; the shorter pass repeats its last frame.
+        frame_ids: int64 arrays, one for each pass.
+        frames: float32 [passes, t, h, w, 3], normalised; a shorter pass repeats its last frame.
     """
 
     video: str
@@ -75,12 +79,12 @@ class Clip:
     first: int
     last: int
     timestamps_sec: np.ndarray = dataclasses.field(repr=False)
-    frame_ids: tuple[np.ndarray, np.ndarray] = dataclasses.field(repr=False)
+    frame_ids: tuple[np.ndarray, ...] = dataclasses.field(repr=False)
     frames: np.ndarray = dataclasses.field(repr=False)
 
     @property
     def frames_valid(self) -> np.ndarray | None:
-        """bool [2, t], or None when both passes are equally long."""
+        """bool [passes, t], or None when all passes are equally long."""
         return _frames_valid(self.frame_ids)
 
     def seconds(self, frame: int) -> float:
@@ -91,6 +95,7 @@ class Clip:
 
 def read_clip(
     config: ClipConfig,
+    protocol: Protocol,
     video: str | os.PathLike[str],
     *,
     start: float | None = None,
@@ -106,6 +111,7 @@ def read_clip(
 
     Args:
         config: of the model.
+        protocol: of its family, which splits the sampled frames into passes.
         video: path of a video file.
         start, end: seconds from the beginning of the video between which to search; None for its own. Frames that
             begin at `start` or later and before `end` are taken.
@@ -128,7 +134,7 @@ def read_clip(
     check_resolution(resolution)
     # Here, not at the top: the library imports without a video decoder.
     from stvg_jax.data_pipeline.frames import load_clip, model_size
-    from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, interleave
+    from stvg_jax.data_pipeline.sampling import evaluation_frame_ids
     from stvg_jax.data_pipeline.video import open_video
 
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
@@ -136,10 +142,10 @@ def read_clip(
         first, last = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
         rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
         ids = evaluation_frame_ids(last - first, config.sampling, first, **rates)
-        passes = interleave(ids)
+        passes = protocol.split(ids)
         length = max(map(len, passes))
         if on_shape is not None:
-            on_shape((2, length, *model_size(info.height, info.width, resolution), 3), _frames_valid(passes))
+            on_shape((len(passes), length, *model_size(info.height, info.width, resolution), 3), _frames_valid(passes))
         with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
             pixels = load_clip(reader, ids, resolution, step)
     rows = [np.searchsorted(ids, np.pad(p, (0, length - len(p)), mode="edge")) for p in passes]
@@ -157,9 +163,9 @@ def read_clip(
     )
 
 
-def _frames_valid(passes: tuple[np.ndarray, np.ndarray]) -> np.ndarray | None:
+def _frames_valid(passes: tuple[np.ndarray, ...]) -> np.ndarray | None:
     lengths = [len(ids) for ids in passes]
-    return None if lengths[0] == lengths[1] else np.arange(max(lengths)) < np.array(lengths)[:, None]
+    return None if len(set(lengths)) == 1 else np.arange(max(lengths)) < np.array(lengths)[:, None]
 
 
 def _bounds(

@@ -15,13 +15,13 @@ from stvg_jax.core.arguments import check_str
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
-from stvg_jax.grounding.inference.clip import Clip, read_clip
-from stvg_jax.grounding.inference.default import find_checkpoint
+from stvg_jax.grounding.inference.clip import Clip, ClipConfig, read_clip
 from stvg_jax.grounding.inference.passes import read_passes
 from stvg_jax.grounding.inference.tube import Tube
-from stvg_jax.grounding.tubes import merge_passes
+from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.models.loading import LoadedModel, in_background, load_model
+from stvg_jax.models.names import find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
 
@@ -54,18 +54,22 @@ class Grounder:
     (`stvg_jax.runtime.compilation`).
 
     Args:
-        model: what a checkpoint holds.
+        model: a checkpoint of a model that gives tubes.
+
+    Raises:
+        InputError: the model gives none.
     """
 
     def __init__(self, model: LoadedModel):
+        if model.family.protocol is None:
+            raise InputError(f"a {model.description.model} gives no tubes; it cannot ground")
         module = model.module
-        self.clip_config = model.clip_config
+        self.clip_config: ClipConfig = model.clip
         self.tokenizer = model.tokenizer
-        self._vocab_size = model.vocab_size
-        self._reads_subject = model.reads_subject
-        self._config = model.config
+        self._model = model
+        self._reads_subject: bool = model.config.reads_subject
+        self._protocol: Protocol = model.family.protocol
         self._declared = unflatten(module.declarations)
-        self._read_parameters = model.read_parameters
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
         )
@@ -90,7 +94,7 @@ class Grounder:
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
         """Nested arrays on the device."""
-        return jax.device_put(unflatten(self._read_parameters()))
+        return jax.device_put(unflatten(self._model.read_parameters()))
 
     def ground(
         self,
@@ -153,8 +157,9 @@ class Grounder:
             raise InputError("frames hold values that are not finite")
         if len(ids) > self.tokenizer.max_tokens:
             raise InputError(f"{len(ids)} input_ids; the text encoder takes at most {self.tokenizer.max_tokens}")
-        if ids.min() < 0 or ids.max() >= self._vocab_size:
-            raise InputError(f"input_ids from {ids.min()} to {ids.max()}; the model knows 0 to {self._vocab_size - 1}")
+        words = self._model.family.text(self._model.config).vocab_size
+        if ids.min() < 0 or ids.max() >= words:
+            raise InputError(f"input_ids from {ids.min()} to {ids.max()}; the model knows 0 to {words - 1}")
         frames, ids = frames.astype(np.float32), ids.astype(np.int32)
         features = self._encode(self.parameters, frames[None], None)
         return self._run_text(features, ids, len(ids)).row(0)
@@ -203,10 +208,12 @@ class Grounder:
         preparing = []
 
         def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
-            check_memory(self._config, Rows(*shape[:-1]), f"resolution {shape[2]}")
+            rows = Rows(*shape[:-1])
+            needed = self._model.family.least_bytes(self._model.config, rows)
+            check_memory(needed, rows, f"resolution {shape[2]}")
             preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
 
-        clip = read_clip(self.clip_config, video, on_shape=prepare, progress=progress, **options)
+        clip = read_clip(self.clip_config, self._protocol, video, on_shape=prepare, progress=progress, **options)
         with (progress or Silent()).stage("preparing the model"):
             preparing[0]()
         return clip
@@ -227,7 +234,7 @@ class Grounder:
     ) -> Tube:
         """Grounds one question (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
-        return _make_tube(clip, output, question)
+        return _make_tube(clip, output, question, self._protocol)
 
     def _padded_length(self, question: Question) -> int:
         length = next(n for n in _TEXT_LENGTHS if n >= len(question.ids))
@@ -264,7 +271,7 @@ def _check_length(name: str, text: str) -> None:
         )
 
 
-def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
+def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol: Protocol) -> Tube:
     # The layers' axis is first and the passes' second; the last layer answers.
     boxes, start_end, actioness = (
         np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
@@ -273,7 +280,7 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question) -> Tube:
     passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling)
     if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
         raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
-    (start, end), box_frames, boxes = merge_passes(passes, clip.height, clip.width)
+    (start, end), box_frames, boxes = protocol.merge(passes, clip.height, clip.width)
     return Tube(
         video=clip.video,
         sentence=question.sentence,

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from stvg_jax.grounding.base import CrossModalModel, GroundingConfig
+from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import sum_over_videos
 from stvg_jax.grounding.regions import region_weights
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
@@ -157,3 +158,13 @@ def pointing_losses(
         name: sum_over_videos(optax.softmax_cross_entropy(logits, output.share), targets) / counts.videos
         for name, logits in terms.items()
     }
+
+
+FAMILY = grounding_family(
+    PointingConfig,
+    Pointing,
+    PointingLossConfig,
+    PointingLearningRates,
+    groups=pointing_learning_rate_rules,
+    protocol=None,
+)

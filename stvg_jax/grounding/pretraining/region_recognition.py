@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from stvg_jax.grounding.base import GroundingConfig, VideoEncoder
+from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import cross_entropy, sum_over_videos
 from stvg_jax.grounding.regions import pool_regions
 from stvg_jax.grounding.target_queries import ClassifierHead
@@ -146,3 +147,13 @@ def region_losses(
         per_video = jnp.where(labels.any(-1), cross_entropy(logits, labels).mean(-1), 0)
         terms[name] = sum_over_videos(per_video, targets) / counts.videos
     return terms
+
+
+FAMILY = grounding_family(
+    RegionRecognitionConfig,
+    RegionRecognition,
+    RegionLossConfig,
+    RegionLearningRates,
+    groups=region_learning_rate_rules,
+    protocol=None,
+)

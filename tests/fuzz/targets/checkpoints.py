@@ -223,7 +223,7 @@ def _read_orbax(data: bytes, place: Place) -> object:
 
 
 _OWN_TOKENS = (
-    b"stvg_jax.core.checkpoint/1",
+    b"stvg_jax.checkpoint/1",
     b"parameters.safetensors",
     b"model",
     b"initialisation",

@@ -160,7 +160,7 @@ def _read_predictions(data: bytes, place: Place) -> object:
 
 
 def _records(folder: Path) -> list[bytes]:
-    from stvg_jax.eval.records import Record
+    from stvg_jax.grounding.evaluation.records import Record
     from tests.grounding.evaluation.cases import make_prediction, make_sample, make_scores
 
     frames = np.arange(0, 12, 3)

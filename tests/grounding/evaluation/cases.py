@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.eval.records import Record
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inference.tube import FrameScores
 

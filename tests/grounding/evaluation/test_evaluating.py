@@ -18,9 +18,9 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Silent
 from stvg_jax.eval import runner
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.eval.records import read_records
+from stvg_jax.grounding.evaluation.records import read_records
 from stvg_jax.grounding.evaluation.result_files import read_results
-from stvg_jax.grounding.inputs import Inputs
+from stvg_jax.grounding.inputs import GroundingInputs
 from stvg_jax.models.loading import load_model
 from stvg_jax.parallel.mesh import make_mesh
 from tests.grounding.evaluation.conftest import SAMPLES
@@ -40,7 +40,7 @@ def inputs(hcstvg):
             f"--config.data.frames={hcstvg / 'frames' / 'hc-stvg'}",
         ],
     )
-    return Inputs(config, "test")
+    return GroundingInputs(config, "test")
 
 
 class Step:
@@ -82,15 +82,15 @@ def evaluate(model, inputs, out, step, progress=None, **options):
 
 @pytest.fixture(scope="module")
 def done(model, inputs, tmp_path_factory):
-    """The folder, the score, its tables as text, and the step."""
+    """The folder, the report and the step."""
     out, step = tmp_path_factory.mktemp("done") / "deep" / "out", Step()
-    return out, *evaluate(model, inputs, out, step), step
+    return out, evaluate(model, inputs, out, step), step
 
 
 def test_answers_are_in_the_order_of_the_annotations_whatever_that_of_their_records(done, inputs):
-    out, score, *_ = done
+    out, *_ = done
     records = read_records(out / "records.jsonl")
-    assert [record.id for record in records] == [str(i) for i in range(SAMPLES)] == list(score.metrics)
+    assert [record.id for record in records] == [str(i) for i in range(SAMPLES)]
     for record, sample in zip(records, inputs.annotations.samples, strict=True):
         frames = record.prediction.frames
         passes = frames[0::2], frames[1::2]
@@ -105,8 +105,8 @@ def test_answers_are_in_the_order_of_the_annotations_whatever_that_of_their_reco
 
 
 def test_files_agree(done, inputs):
-    out, score, text, _ = done
-    summary = score.groups["declarative"]
+    out, report, _ = done
+    measures = {name.split("/")[1]: value for name, value in report.measures.items() if "/" in name}
     written = json.loads((out / "metrics.json").read_text())
     assert {name: written[name] for name in ("model", "dataset", "split", "dtype")} == {
         "model": "ta_stvg",
@@ -114,13 +114,14 @@ def test_files_agree(done, inputs):
         "split": "test",
         "dtype": "float32",
     }
-    assert written["results"] == {"declarative": {"samples": SAMPLES} | summary.measures}
+    assert written["results"] == {"declarative": {"samples": SAMPLES} | measures}
+    assert report.overall == report.measures["m_vIoU"] == measures["m_vIoU"]
     results = read_results(out / "predictions.json")
     results.problems.raise_all("wrong")
-    assert list(results.predictions) == list(score.metrics)
+    assert list(results.predictions) == [str(i) for i in range(SAMPLES)]
     assert results.kinds == {}
-    assert "HC-STVG v1, test" in text and "stvg_jax ta_stvg" in text and "Boxes alone" in text
-    assert f"Declarative: {SAMPLES} of the benchmark's 1,160 samples." in text
+    assert "HC-STVG v1, test" in report.text and "stvg_jax ta_stvg" in report.text and "Boxes alone" in report.text
+    assert f"Declarative: {SAMPLES} of the benchmark's 1,160 samples." in report.text
     table = (out / "table.md").read_text()
     assert "| **stvg_jax ta_stvg** |" in table and "Boxes alone" in table
 
@@ -144,21 +145,20 @@ def test_each_sample_is_two_rows_of_one_batch(done):
 
 
 def test_what_is_known_is_not_asked_again(done, model, inputs):
-    out, score, text, _ = done
+    out, report, _ = done
     again = Step()
-    second, told = evaluate(model, inputs, out, again)
+    assert evaluate(model, inputs, out, again) == report
     assert again.batches == []
-    assert (second.metrics, told) == (score.metrics, text)
 
 
 def test_what_is_missing_is_asked(done, model, inputs, tmp_path):
-    out, score, *_ = done
+    out, report, _ = done
     records = (out / "records" / "part-00000.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "part-00000.jsonl").write_text("".join(records[:2]))
     (tmp_path / "records" / "identity.json").write_text((out / "records" / "identity.json").read_text())
     step, progress = Step(), Bars()
-    assert evaluate(model, inputs, tmp_path, step, progress)[0].metrics == score.metrics
+    assert evaluate(model, inputs, tmp_path, step, progress) == report
     assert len(step.batches) == SAMPLES - 2
     assert progress.bars == [(("evaluating", SAMPLES, "sample", 2), SAMPLES - 2)]
 
@@ -168,7 +168,7 @@ def test_the_identity_tells_what_decides_an_answer(done, model, inputs):
     identity = json.loads((out / "records" / "identity.json").read_text())["identity"]
     assert set(identity) == {"parameters", "model", "clip", "samples", "split", "frames"}
     assert identity["split"] == "test"
-    assert identity["clip"] == dataclasses.asdict(model.clip_config)
+    assert identity["clip"] == dataclasses.asdict(model.clip)
     assert re.fullmatch("[0-9a-f]{64}", identity["samples"])
     with pytest.raises(InputError, match="split is"):
         evaluate(model, inputs, out, Step(), split="val")
@@ -187,7 +187,7 @@ def _with(inputs, **changes):
 def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):
     others = dataclasses.replace(inputs.annotations, excluded=["7", "8"])
     changed = _with(inputs, annotations=others, unusable=1234)
-    _, text = evaluate(model, changed, tmp_path, Step(), pictures=0)
+    text = evaluate(model, changed, tmp_path, Step(), pictures=0).text
     assert "<article" not in (tmp_path / "index.html").read_text()
     assert "Entries of the annotations that are left out: 2." in text
     assert "Samples left out because their video is missing or is another: 1,234." in text

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.examples import draw_examples, spread
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.inference import draw
 from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
 from tests.grounding.evaluation.cases import make_frames, make_prediction, make_sample, make_set

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.figures import frame_figure, histogram, timeline
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.inference.tube import FrameScores
 from tests.grounding.evaluation.cases import make_frames, make_prediction, make_sample
 from tests.grounding.evaluation.test_page import Structure

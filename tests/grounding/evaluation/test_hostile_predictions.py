@@ -10,7 +10,8 @@ import pytest
 
 from stvg_jax.cli import main
 from stvg_jax.core.errors import InputError
-from stvg_jax.eval.records import Record, read_records, write_records
+from stvg_jax.eval.records import write_records
+from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.evaluation.result_files import read_results
 from stvg_jax.grounding.evaluation.scoring import score_results
 from tests.data_pipeline.annotations.folders import generic_file, generic_sample, write_json

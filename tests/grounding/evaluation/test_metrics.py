@@ -8,6 +8,7 @@ import pytest
 
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics, box_iou, measure, summarise
 from stvg_jax.grounding.evaluation.types import Prediction
+from stvg_jax.grounding.protocol import TWO_PASSES
 from stvg_jax.grounding.tubes import PassPrediction
 from tests.grounding.evaluation.cases import make_prediction, make_sample
 from tests.released import GOLDENS
@@ -28,7 +29,8 @@ def golden(case):
     assert sorted(map(int, case["gt_boxes"])) == list(range(first, last + 1))
     boxes = [case["gt_boxes"][str(frame)] for frame in range(first, last + 1)]
     truth = make_sample(str(case["item_id"]), (first, last + 1), boxes, KINDS[case["qtype"]])
-    return Prediction.from_passes(passes, case["height"], case["width"]), truth
+    answer = TWO_PASSES.merge(passes, case["height"], case["width"])
+    return Prediction.at_frames(*answer, np.concatenate([p.frames for p in passes])), truth
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['dataset']}-{case['item_id']}")

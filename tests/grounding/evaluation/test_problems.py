@@ -6,7 +6,9 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
+from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
 from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.protocol import TWO_PASSES
 
 
 def told(counts: dict[str, int]) -> list[str]:
@@ -44,8 +46,8 @@ def test_settings_of_an_evaluation():
     assert (config.split, config.samples_per_device, config.dtype) == ("test", 1, "float32")
     assert (config.pictures, config.benchmark) == (3, "none")
     assert EvalConfig(pictures=0).pictures == 0
-    for benchmark in ("hcstvg1", "hcstvg2", "vidstg"):
-        assert EvalConfig(benchmark=benchmark).benchmark == benchmark
+    for benchmark in ("hcstvg1", "hcstvg2", "vidstg", "none"):
+        GroundingEvaluator(TWO_PASSES).check(EvalConfig(benchmark=benchmark))
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,13 @@ def test_settings_of_an_evaluation():
     [
         ({"samples_per_device": 0}, "samples_per_device=0 must be at least 1"),
         ({"pictures": -1}, "pictures=-1 at least 0"),
-        ({"benchmark": "hcstvg"}, "'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"),
     ],
 )
 def test_settings_that_make_no_sense(setting, message):
     with pytest.raises(ValueError, match=message):
         EvalConfig(**setting)
+
+
+def test_a_benchmark_that_nobody_knows():
+    with pytest.raises(InputError, match="benchmark is 'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"):
+        GroundingEvaluator(TWO_PASSES).check(EvalConfig(benchmark="hcstvg"))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.eval.records import Record, RecordWriter, read_records, write_records
+from stvg_jax.eval.records import RecordWriter, write_records
+from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.evaluation.scoring import score
 from tests.grounding.evaluation.cases import make_prediction, make_sample, make_set
 

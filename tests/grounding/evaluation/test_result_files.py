@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.eval.records import Record
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.result_files import read_results, write_results
 from stvg_jax.grounding.evaluation.scoring import score
 from tests.grounding.evaluation.cases import make_prediction, make_sample, make_set

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.eval.records import Record, read_records
+from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.inference import Grounder
 from tests.grounding.evaluation.conftest import SAMPLES
 from tests.grounding.inference.conftest import use_test_cache

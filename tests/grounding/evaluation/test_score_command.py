@@ -10,7 +10,8 @@ import pytest
 
 from stvg_jax.cli import main
 from stvg_jax.data_pipeline.annotations import read_annotations
-from stvg_jax.eval.records import Record, write_records
+from stvg_jax.eval.records import write_records
+from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Prediction
 
 ROOT = Path(__file__).parents[3]

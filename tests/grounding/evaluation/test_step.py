@@ -11,6 +11,8 @@ _PROGRAM = """if True:
     import numpy as np
     from jax.sharding import Mesh
     from stvg_jax.eval import step as steps
+    from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
+    from stvg_jax.grounding.protocol import TWO_PASSES
     from stvg_jax.parallel.feed import local_rows, to_mesh
     from stvg_jax.parallel.mesh import make_mesh, replicate
     from tests.tiny import tiny
@@ -30,9 +32,11 @@ _PROGRAM = """if True:
     }
     everywhere = make_mesh()
     alone = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), everywhere.axis_names)
+    evaluator = GroundingEvaluator(TWO_PASSES)
     results = []
     for mesh in (alone, everywhere):
-        output = steps.make_step(module, mesh)(replicate(parameters, mesh), to_mesh(batch, mesh))
+        arrays = {name: batch[name] for name in evaluator.inputs()}
+        output = steps.make_step(module, evaluator, mesh)(replicate(parameters, mesh), to_mesh(arrays, mesh))
         assert len(output["boxes_cxcywh"].sharding.device_set) == mesh.size
         results.append({name: local_rows(value) for name, value in output.items()})
     np.savez(sys.argv[1], lengths=lengths, **{f"{i}{k}": v for i, r in enumerate(results) for k, v in r.items()})

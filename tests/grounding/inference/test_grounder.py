@@ -18,8 +18,8 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.text import model_text
 from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.grounding.inference import Grounder, Tube
-from stvg_jax.grounding.inference.default import default_checkpoint, find_checkpoint
 from stvg_jax.models.loading import load_model
+from stvg_jax.models.names import default_checkpoint, find_checkpoint
 from stvg_jax.runtime import memory
 from stvg_jax.runtime.compilation import Program
 from tests.videos import cut_without_encoding, damage_frame, write_rotated, write_video

@@ -8,11 +8,11 @@ import pytest
 
 from stvg_jax.data_pipeline.shapes import make_example
 from stvg_jax.data_pipeline.shapes.encode import write_video
-from stvg_jax.experiment.card import CARD, sha256
+from stvg_jax.experiment.exporting import CARD, sha256
 from stvg_jax.grounding.evaluation.metrics import measure
 from stvg_jax.grounding.evaluation.types import Prediction
-from stvg_jax.grounding.inference.default import default_checkpoint
 from stvg_jax.grounding.inference.grounder import Grounder
+from stvg_jax.models.names import default_checkpoint
 
 
 def test_its_card_tells_of_this_file():

@@ -1,4 +1,4 @@
-"""The checkpoint that comes with the library."""
+"""Checkpoints by name: folders, and the one that comes with the library."""
 
 from __future__ import annotations
 

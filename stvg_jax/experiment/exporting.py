@@ -1,0 +1,106 @@
+"""The moving average of a training as checkpoints that ground, each with a card of what anybody would ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from stvg_jax.core import checkpoint
+from stvg_jax.experiment.building import Experiment
+from stvg_jax.models.loading import LoadedModel
+from stvg_jax.parallel.mesh import REPLICATED
+from stvg_jax.runtime.tokenizer import Tokenizer
+from stvg_jax.train.state import TrainState
+from stvg_jax.train.workdir import Workdir
+
+CARD = "training.json"
+
+
+class Exporter:
+    """Writes checkpoints of a run. All hosts make one and call its methods; the first of them writes.
+
+    Args:
+        experiment: that is trained.
+        workdir: of the run, with a tokenizer.
+        mesh: all devices.
+        samples: of the training split.
+    """
+
+    def __init__(self, experiment: Experiment, workdir: Workdir, mesh: Mesh, *, samples: int):
+        self._experiment, self._workdir, self._samples = experiment, workdir, samples
+        whole = NamedSharding(mesh, REPLICATED)
+        self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
+
+    def averaged(self, state: TrainState) -> dict[str, jax.Array]:
+        """Path -> the parameters that evaluation uses, whole on every device."""
+        return self._gather(state.average, state.frozen)
+
+    def model(self, parameters: Mapping[str, jax.Array], tokenizer: Tokenizer, note: str) -> LoadedModel:
+        """The model with these parameters, for evaluation; `note` says which ones."""
+        experiment = self._experiment
+        name = experiment.config["name"]
+        return LoadedModel(
+            description=checkpoint.Description(name, self._config(), note=note),
+            module=experiment.module,
+            read_parameters=lambda: parameters,
+            tokenizer=tokenizer,
+            family=experiment.family,
+            config=experiment.model,
+            clip=experiment.clip,
+            identity=json.dumps([name, experiment.config["model"], note], sort_keys=True),
+        )
+
+    def export(self, state: TrainState, name: str, note: str, measures: Mapping[str, float] | None = None) -> None:
+        """Writes WORKDIR/name, a checkpoint of the moving average with its card.
+
+        Args:
+            state: of the training.
+            name: of the folder.
+            note: for the description of the checkpoint.
+            measures: of these parameters in validation, where they were validated.
+        """
+        average = self.averaged(state)
+        if jax.process_index():
+            return
+        experiment = self._experiment
+        parameters = {path: np.asarray(average[path]) for path in experiment.module.declarations}
+        kind = "initialisation" if experiment.family.evaluator is None else "model"
+        description = checkpoint.Description(experiment.config["name"], self._config(), kind=kind, note=note)
+        with checkpoint.new_directory(self._workdir.path / name, force=True) as directory:
+            shutil.copytree(self._workdir.path / checkpoint.TOKENIZER, directory / checkpoint.TOKENIZER)
+            checkpoint.write(directory, parameters, description, one_file=True)
+            self._write_card(directory, int(state.step), measures)
+
+    def _config(self) -> dict[str, Any]:
+        experiment = self._experiment
+        return {"model": experiment.config["model"], "clip": dataclasses.asdict(experiment.clip)}
+
+    def _write_card(self, directory: Path, steps: int, measures: Mapping[str, float] | None) -> None:
+        """Writes training.json into a checkpoint directory that has its one file of parameters."""
+        config = self._experiment.config
+        card = {
+            "steps": steps,
+            "samples": self._samples,
+            "batch_size": config["train"]["batch_size"],
+            "seed": config["train"]["seed"],
+            "validation": None if measures is None else dict(measures),
+            "sha256": sha256(directory / checkpoint.PARAMETERS_FILE),
+            "starts": list(self._workdir.starts()),
+            "config": config,
+        }
+        (directory / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def sha256(file: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,165 @@
+"""Evaluation of grounding models: what `stvg_jax.eval.runner` asks of a task."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.eval.config import EvalConfig
+from stvg_jax.eval.records import write_records
+from stvg_jax.family import Report
+from stvg_jax.grounding.evaluation.examples import draw_examples
+from stvg_jax.grounding.evaluation.page import write_page
+from stvg_jax.grounding.evaluation.published import BENCHMARKS
+from stvg_jax.grounding.evaluation.records import Record
+from stvg_jax.grounding.evaluation.result_files import write_results
+from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
+from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
+from stvg_jax.grounding.evaluation.types import Prediction
+from stvg_jax.grounding.inference.passes import read_passes
+from stvg_jax.grounding.inputs import GroundingInputs
+from stvg_jax.grounding.protocol import Protocol
+from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.models.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from stvg_jax.data_pipeline.annotations import Sample
+
+
+class GroundingEvaluator:
+    """Passes of a protocol, united to a tube for each sample, and the published measures of tubes.
+
+    OUT/predictions.json   all answers in the released systems' format
+    OUT/metrics.json       the measures
+    OUT/table.md           beside the published ones
+    OUT/index.html         with the best, median and worst cases in pictures
+    OUT/examples/          pictures of fixed samples, where they are asked for
+
+    Args:
+        protocol: of the family.
+    """
+
+    unit = "sample"
+
+    def __init__(self, protocol: Protocol):
+        self._protocol = protocol
+        self.rows = protocol.passes
+
+    def check(self, config: EvalConfig) -> None:
+        """Raises InputError for an unknown benchmark."""
+        if config.benchmark not in (*BENCHMARKS, "none"):
+            raise InputError(
+                f"config.eval.benchmark is {config.benchmark!r}; choose one of {', '.join(BENCHMARKS)}, none"
+            )
+
+    def inputs(self) -> tuple[str, ...]:
+        """See `stvg_jax.family.Evaluator`."""
+        return tuple(field.name for field in dataclasses.fields(GroundingBatch))
+
+    def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """The last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2], actioness_logits
+        [b, t], sampling_score [b, t] (ones for a model that does not sample)."""
+        output = model(GroundingBatch.from_batch(batch))
+        score = output.sampling_score
+        return {
+            "boxes_cxcywh": output.boxes_cxcywh[-1],
+            "start_end_logits": output.start_end_logits[-1],
+            "actioness_logits": output.actioness_logits[-1],
+            "sampling_score": jnp.ones_like(output.actioness_logits[-1]) if score is None else score,
+        }
+
+    def answers(
+        self, batch: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], samples: Sequence[Sample]
+    ) -> list[Record]:
+        """A tube for each sample in this host's rows."""
+        records = []
+        for row in range(0, len(batch["sample"]), self.rows):
+            if batch["sample"][row] < 0:
+                continue
+            rows = slice(row, row + self.rows)
+            ids = [
+                frames[valid].astype(np.int64)
+                for frames, valid in zip(batch["frame_ids"][rows], batch["frames_valid"][rows], strict=True)
+            ]
+            names = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "sampling_score")
+            passes, scores = read_passes(ids, *(outputs[name][rows] for name in names))
+            sample = samples[batch["sample"][row]]
+            # A clip of fewer frames than passes shows one of them twice; its record has the frame once.
+            _, first = np.unique(scores.frames, return_index=True)
+            once = type(scores)(*(getattr(scores, field.name)[first] for field in dataclasses.fields(scores)))
+            tube = self._protocol.merge(passes, sample.height, sample.width)
+            records.append(Record.of(sample, Prediction.at_frames(*tube, scores.frames), once))
+        return records
+
+    def from_line(self, line: bytes) -> Record:
+        """See `Record.from_line`."""
+        return Record.from_line(line)
+
+    def report(
+        self,
+        records: Sequence[Record],
+        model: LoadedModel,
+        inputs: GroundingInputs,
+        config: EvalConfig,
+        out: Path,
+        *,
+        examples: int,
+    ) -> Report:
+        """Writes the files above."""
+        result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs))
+        dataset, name = inputs.data.dataset, model.description.model
+        benchmark = None if config.benchmark == "none" else config.benchmark
+        tables = [
+            results_table(result.groups, benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"),
+            given_interval_table(result.groups),
+        ]
+        truths = {sample.id: sample for sample in inputs.samples}
+        write_records(out / "records.jsonl", records)
+        write_results(out / "predictions.json", records, truths, apart=dataset == "vidstg")
+        about = {"model": name, "dataset": dataset, "split": config.split, "dtype": config.dtype}
+        write_metrics(out / "metrics.json", result, **about)
+        (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))
+        write_page(
+            out / "index.html",
+            records,
+            truths,
+            inputs.pictures,
+            title=f"{name} on {dataset}, {config.split}",
+            about=[f"Resolution {model.clip.resolution}, {config.dtype}. {model.description.note}".strip()],
+            tables=tables,
+            notes=result.notes,
+            count=config.pictures,
+        )
+        if examples:
+            rates = inputs.store.videos
+            draw_examples(out / "examples", records, truths, inputs.pictures, lambda video: rates[video].fps, examples)
+        text = "\n\n".join([*(table.text() for table in tables), *result.notes])
+        return Report(_measures(result), _overall(result), text)
+
+
+def _notes(inputs: GroundingInputs) -> list[str]:
+    notes = []
+    if inputs.annotations.excluded:
+        notes.append(f"Entries of the annotations that are left out: {len(inputs.annotations.excluded):,}.")
+    if inputs.unusable:
+        notes.append(f"Samples left out because their video is missing or is another: {inputs.unusable:,}.")
+    return notes
+
+
+def _measures(result: Score) -> dict[str, Any]:
+    measures = {f"{kind}/{name}": value for kind, g in result.groups.items() for name, value in g.measures.items()}
+    return measures | {"m_vIoU": _overall(result)}
+
+
+def _overall(result: Score) -> float:
+    """m_vIoU over all samples, whatever their kind."""
+    samples = sum(group.samples for group in result.groups.values())
+    return sum(group.samples * group.measures["m_vIoU"] for group in result.groups.values()) / samples

@@ -1,0 +1,122 @@
+"""The answer of a grounding model to one sample, as a line of JSON; `docs/results.md` describes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.json_files import parse_json
+from stvg_jax.eval import records
+from stvg_jax.grounding.evaluation.json_values import number_at, numbers_at, text_at, whole_at
+from stvg_jax.grounding.evaluation.metrics import SampleMetrics, measure
+from stvg_jax.grounding.evaluation.types import Prediction, Truth
+from stvg_jax.grounding.inference.tube import FrameScores
+from stvg_jax.grounding.inference.tube_json import shortest
+
+_TEXTS = ("id", "video", "sentence", "subject", "kind")
+_SIZES = ("width", "height")
+_SCORES = ("sampling", "actioness", "start", "end")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """The answer to one sample, with what was asked and how good it is.
+
+    Attributes:
+        id, video, sentence, subject, kind, width, height: of the sample (`data_pipeline.annotations.Sample`).
+        true_interval: (first, one past the last) frame.
+        prediction: at the sampled frames only, boxes float32.
+        metrics: measured after `Prediction.filled`.
+        scores: of the model at the same frames, where it was kept.
+    """
+
+    id: str
+    video: str
+    sentence: str
+    subject: str
+    kind: str
+    width: int
+    height: int
+    true_interval: tuple[int, int]
+    prediction: Prediction
+    metrics: SampleMetrics
+    scores: FrameScores | None = None
+
+    @classmethod
+    def of(cls, truth: Truth, prediction: Prediction, scores: FrameScores | None = None) -> Record:
+        """Measures a model's answer.
+
+        Raises:
+            InputError: it has boxes that are not finite.
+        """
+        if not np.isfinite(prediction.boxes_xyxy).all():
+            raise InputError(
+                f"the model's boxes for sample {truth.id} are not finite; its checkpoint may be damaged, its training "
+                "may have diverged; try --dtype float32"
+            )
+        return cls(
+            **{name: getattr(truth, name) for name in (*_TEXTS, *_SIZES)},
+            true_interval=truth.tube,
+            prediction=dataclasses.replace(prediction, boxes_xyxy=np.asarray(prediction.boxes_xyxy, np.float32)),
+            metrics=measure(prediction.filled(), truth),
+            scores=scores,
+        )
+
+    def to_line(self) -> str:
+        """One line of JSON, without its end. Boxes and scores have the fewest digits that give the float32 back."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_SIZES)}
+        fields["true_start_frame"], fields["true_end_frame"] = (int(f) for f in self.true_interval)
+        fields["start_frame"], fields["end_frame"] = (int(f) for f in self.prediction.interval)
+        fields |= dataclasses.asdict(self.metrics)
+        fields["frames"] = self.prediction.frames.tolist()
+        fields["boxes"] = shortest(self.prediction.boxes_xyxy)
+        if self.scores is not None:
+            fields["scores"] = {name: shortest(getattr(self.scores, name)) for name in _SCORES}
+            fields["scores"]["pass"] = self.scores.passes.tolist()
+        return json.dumps(fields, allow_nan=False)
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Record:
+        """Reads `to_line`.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        fields = parse_json(line)
+        if not isinstance(fields, dict):
+            raise ValueError("not a record: it is no object")
+        try:
+            frames = numbers_at(fields, "frames", np.int64)
+            boxes = numbers_at(fields, "boxes", np.float32).reshape(-1, 4)
+            if len(frames) != len(boxes) or np.any(np.diff(frames) <= 0):
+                raise ValueError("frames must ascend, with one box each")
+            return cls(
+                **{name: text_at(fields, name) for name in _TEXTS},
+                **{name: whole_at(fields, name) for name in _SIZES},
+                true_interval=(whole_at(fields, "true_start_frame"), whole_at(fields, "true_end_frame")),
+                prediction=Prediction((whole_at(fields, "start_frame"), whole_at(fields, "end_frame")), frames, boxes),
+                metrics=SampleMetrics(**{f.name: number_at(fields, f.name) for f in dataclasses.fields(SampleMetrics)}),
+                scores=_scores(frames, fields["scores"]) if "scores" in fields else None,
+            )
+        except KeyError as error:
+            raise ValueError(f"not a record: there is no {error}") from error
+
+
+def _scores(frames: np.ndarray, fields: Any) -> FrameScores:
+    if not isinstance(fields, dict):
+        raise ValueError("scores are no object")
+    values = {name: numbers_at(fields, name, np.float32) for name in _SCORES}
+    passes = numbers_at(fields, "pass", np.int64)
+    if any(value.shape != passes.shape for value in values.values()):
+        raise ValueError("there must be as many scores of each kind")
+    return FrameScores(frames, **values, passes=passes)
+
+
+def read_records(path: Path) -> list[Record]:
+    """Records of a file, or of all files of a folder (`stvg_jax.eval.records.read_records`)."""
+    return records.read_records(path, Record.from_line)

@@ -1,0 +1,75 @@
+"""What all families of grounding models have in common (`stvg_jax.family.Family`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+from flax import nnx
+
+from stvg_jax.family import Evaluator, Family, Rules, TextSize
+from stvg_jax.grounding.base import GroundingConfig
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
+from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
+from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
+
+if TYPE_CHECKING:
+    from stvg_jax.grounding.inputs import GroundingInputs
+
+
+def grounding_family(
+    config: type[GroundingConfig],
+    model: Callable[..., nnx.Module],
+    losses: type,
+    learning_rates: type,
+    *,
+    groups: Callable[[Any], Rules] = learning_rate_rules,
+    protocol: Protocol | None = TWO_PASSES,
+    formats: tuple[str, ...] = (),
+) -> Family:
+    """A family of models that are trained on tubes.
+
+    Args:
+        config, model, losses, learning_rates, groups, formats: as in `Family`.
+        protocol: how the model is asked about a clip; None for a model that gives no tubes, and is only a start for
+            those that do.
+    """
+
+    def evaluator() -> Evaluator:
+        from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
+
+        assert protocol is not None
+        return GroundingEvaluator(protocol)
+
+    return Family(
+        config=config,
+        clip=ClipConfig,
+        model=model,
+        losses=losses,
+        learning_rates=learning_rates,
+        groups=groups,
+        uses=lambda config: config.uses,
+        task=GroundingTask,
+        text=lambda config: TextSize(config.roberta.vocab_size, config.roberta.max_tokens),
+        fit=fit_backend,
+        least_bytes=least_bytes,
+        batch=_batch,
+        inputs=_inputs,
+        evaluator=None if protocol is None else evaluator,
+        protocol=protocol,
+        formats=formats,
+    )
+
+
+def _inputs(config: Mapping[str, Any], split: str) -> GroundingInputs:
+    from stvg_jax.grounding.inputs import GroundingInputs
+
+    return GroundingInputs(config, split)
+
+
+def _batch(experiment: Mapping[str, Any], *args: Any, **sizes: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    from stvg_jax.grounding.inputs import batch_shapes
+
+    return batch_shapes(experiment, *args, **sizes)

@@ -25,11 +25,11 @@ import numpy as np
 from benchmarks.forward import Other, matmul_rate, peak_memory_mb
 from stvg_jax.commands.inspect import without_steps
 from stvg_jax.core.config import load_config_file
+from stvg_jax.core.registry import make_model
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.models.registry import make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.parallel.feed import ahead, to_mesh

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import default_config, get_family
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.inputs import DataConfig, LoaderSettings
 from stvg_jax.grounding.losses import LossConfig
-from stvg_jax.models.registry import default_config, get_family
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import ScheduleConfig

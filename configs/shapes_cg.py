@@ -17,9 +17,9 @@ import ml_collections
 
 from stvg_jax.configs import shapes
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import default_config
 from stvg_jax.grounding.cg_stvg import CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
-from stvg_jax.models.registry import default_config
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:

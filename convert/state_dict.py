@@ -64,7 +64,7 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for a configuration without `name` or `model`, or of a model that there is not.
     """
-    from stvg_jax.models.registry import make_model
+    from stvg_jax.core.registry import make_model
     from stvg_jax.nn.functional import PureModule
 
     if missing := {"name", "model"} - set(config):

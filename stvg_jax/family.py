@@ -1,6 +1,6 @@
 """The contract between a kind of model and everything that trains, evaluates, converts and describes models.
 
-A family is one module that exports `FAMILY` and one line in `stvg_jax.models.registry`. The rest of the library asks
+A family is one module that exports `FAMILY` and one line in `stvg_jax.core.registry`. The rest of the library asks
 the record and knows no family by name. Functions that need more than the model itself (data, evaluation) import what
 they use when they are called, so that loading a model stays quick.
 """
@@ -16,10 +16,11 @@ import jax
 import numpy as np
 from flax import nnx
 
+from stvg_jax.nn.functional import PureModule
+
 if TYPE_CHECKING:
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.models.loading import LoadedModel
-    from stvg_jax.nn.functional import PureModule
     from stvg_jax.runtime.memory import Rows
 
 # (regular expression over a whole parameter path, name of a group or a use); the first that matches decides.
@@ -189,7 +190,7 @@ class Family:
         inputs: (experiment's configuration, split) -> data.
         evaluator: makes what evaluates; None for a model that is only a start for others.
         protocol: how a question about a clip becomes rows of a batch, and their answers one; of the family's own kind.
-        formats: modules of `stvg_jax.convert` that export the `FORMAT` of a released checkpoint.
+        formats: modules that export the `FORMAT` of a released checkpoint (`stvg_jax.convert.rules.Format`).
     """
 
     config: type
@@ -208,3 +209,7 @@ class Family:
     evaluator: Callable[[], Evaluator] | None = None
     protocol: Any = None
     formats: tuple[str, ...] = ()
+
+    def declarations(self, config: Any) -> dict[str, Any]:
+        """Path -> declaration (`stvg_jax.nn.declare.Declared`) of every parameter of such a model."""
+        return PureModule(self.model(config, dtype=np.float32)).declarations

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from stvg_jax.core import checkpoint
+from stvg_jax.core.registry import default_config, make_model
 from stvg_jax.core.tree import flatten, unflatten
-from stvg_jax.models.registry import default_config, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 

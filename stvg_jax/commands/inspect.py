@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> None:
 
     from stvg_jax.core.config import load_config_file
     from stvg_jax.core.errors import InputError
+    from stvg_jax.core.registry import build_config
     from stvg_jax.devices import find_devices
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.models.loading import DTYPES
-    from stvg_jax.models.registry import build_config
     from stvg_jax.nn.functional import PureModule
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.runtime.memory import Rows, check_memory

@@ -44,7 +44,7 @@ class Description:
     """What `checkpoint.json` says.
 
     Attributes:
-        model: name in `stvg_jax.models.registry.MODELS`.
+        model: name in `stvg_jax.core.registry.MODELS`.
         config: the experiment's configuration, with sections `model` and `clip`.
         kind: "model", or "initialisation" for a part of a model to start training from.
         note: one line for people.

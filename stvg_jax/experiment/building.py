@@ -8,10 +8,10 @@ from typing import Any
 
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.registry import build_config, get_family
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.family import Family
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.models.registry import build_config, get_family
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig

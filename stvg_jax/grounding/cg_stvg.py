@@ -182,4 +182,6 @@ def _uses(guided: list[jax.Array]) -> dict[str, jax.Array]:
     return {"context": functools.reduce(jnp.logical_or, layers.values(), jnp.zeros_like(guided[0])), **layers}
 
 
-FAMILY = grounding_family(CGSTVGConfig, CGSTVG, CGSTVGLossConfig, CGSTVGLearningRates, formats=("cg_stvg",))
+FAMILY = grounding_family(
+    CGSTVGConfig, CGSTVG, CGSTVGLossConfig, CGSTVGLearningRates, formats=("stvg_jax.convert.formats.cg_stvg",)
+)

@@ -207,4 +207,6 @@ class TASTVG(GroundingModel):
         return jnp.broadcast_to(spatial[:, None], shape), jnp.broadcast_to(temporal[:, None], shape)
 
 
-FAMILY = grounding_family(TASTVGConfig, TASTVG, LossConfig, LearningRates, formats=("ta_stvg",))
+FAMILY = grounding_family(
+    TASTVGConfig, TASTVG, LossConfig, LearningRates, formats=("stvg_jax.convert.formats.ta_stvg",)
+)

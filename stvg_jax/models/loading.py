@@ -20,10 +20,10 @@ from stvg_jax.core import checkpoint
 from stvg_jax.core.arguments import check_str
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.registry import build_config, get_family
 from stvg_jax.core.tree import unflatten
 from stvg_jax.family import Family
 from stvg_jax.models.names import find_checkpoint
-from stvg_jax.models.registry import build_config, get_family
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.runtime.tokenizer import Tokenizer
 

@@ -13,8 +13,8 @@ import pytest
 
 from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import FAMILIES, default_config, get_family, make_model
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.models.registry import FAMILIES, default_config, get_family, make_model
 from stvg_jax.nn.functional import PureModule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -162,7 +162,7 @@ FAILURES = {
     "from ml_collections import ConfigDict, config_dict\ndef get_config(arg):\n"
     "    return ConfigDict({'a': config_dict.required_placeholder(int)})\n": "RequiredValueError: None value found",
     "def __getattr__(name):\n    return {}[name]\n": "line 2: KeyError: 'get_config'",
-    "from stvg_jax.models.registry import get_family\n\nget_family('x')\n": "line 3: model 'x' is unknown",
+    "from stvg_jax.core.registry import get_family\n\nget_family('x')\n": "line 3: model 'x' is unknown",
     "get_config = 3\n": "TypeError: 'int' object is not callable",
     "class Odd(BaseException):\n    def __str__(self):\n        raise self\nraise Odd\n": "line 4: Odd: without a",
     "raise ValueError('a' * 10**6)\n": f"line 1: ValueError: '{'a' * 200}'...",

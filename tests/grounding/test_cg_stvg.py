@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.config import load_config_file
+from stvg_jax.core.registry import make_model
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.grounding.cg_stvg import CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.models.registry import make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.train.optim import assign_uses

@@ -8,7 +8,7 @@ import pytest
 
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
-from stvg_jax.models.registry import FAMILIES, build_config, default_config, get_family, make_model
+from stvg_jax.core.registry import FAMILIES, build_config, default_config, get_family, make_model
 
 TRANSFORMER = {
     "width": 256,

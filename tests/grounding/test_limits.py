@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stvg_jax.core.registry import get_family, make_model
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.grounding.target_queries import _stretch
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.models.registry import get_family, make_model
 from stvg_jax.nn.declare import initialize
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.nn.positions import time_positions

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import get_family
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.models.registry import get_family
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.train.gradients import accumulate_gradients
 from tests.tiny import tiny

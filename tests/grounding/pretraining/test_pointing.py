@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stvg_jax.core.registry import get_family
 from stvg_jax.grounding.pretraining.pointing import (
     PointingConfig,
     PointingLossConfig,
@@ -17,7 +18,6 @@ from stvg_jax.grounding.pretraining.pointing import (
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.models.registry import get_family
 from stvg_jax.train.optim import FROZEN, assign_groups
 from tests.grounding.rows import assert_padding_and_parts_change_nothing, learn, make_rows
 from tests.tiny import apply, tiny, tiny_model_config

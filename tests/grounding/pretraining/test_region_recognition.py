@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stvg_jax.core.registry import get_family
 from stvg_jax.grounding.pretraining.region_recognition import (
     RegionLossConfig,
     RegionOutput,
@@ -16,7 +17,6 @@ from stvg_jax.grounding.pretraining.region_recognition import (
     region_losses,
 )
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.models.registry import get_family
 from stvg_jax.train.optim import FROZEN, assign_groups
 from tests.grounding.rows import WORDS, assert_padding_and_parts_change_nothing, learn, make_rows
 from tests.tiny import tiny

@@ -1,19 +1,24 @@
-"""The families of models by name: one line each."""
+"""The families of models by name: one line each.
+
+Families are named by their modules and imported when they are asked for, so that everybody may ask.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from typing import Any
-
-from flax import nnx
+from typing import TYPE_CHECKING, Any
 
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.family import Family
 
-# Modules that export `FAMILY`; imported when they are asked for.
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from stvg_jax.family import Family
+
+# Modules that export `FAMILY` (`stvg_jax.family.Family`).
 FAMILIES = {
     "ta_stvg": "stvg_jax.grounding.ta_stvg",
     "cg_stvg": "stvg_jax.grounding.cg_stvg",

@@ -18,6 +18,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.text import model_text
 from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.grounding.inference import Grounder, Tube
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.models.loading import load_model
 from stvg_jax.models.names import default_checkpoint, find_checkpoint
 from stvg_jax.runtime import memory
@@ -549,8 +550,11 @@ def test_the_subject_is_found_or_given(grounder):
 
 
 def test_a_model_that_reads_no_subject(checkpoint):
-    model = dataclasses.replace(load_model(checkpoint), reads_subject=False)
-    grounder = Grounder(model)
+    class Silent(TASTVGConfig):
+        reads_subject = False
+
+    loaded = load_model(checkpoint)
+    grounder = Grounder(dataclasses.replace(loaded, config=Silent(**vars(loaded.config))))
     (question,) = grounder.ask(["The man in RED sits down"])
     assert question.subject == "The man in RED"
     assert decode(question.ids) == "the man in red sits down"

@@ -16,8 +16,8 @@ from stvg_jax import __version__
 from stvg_jax.cli import main
 from stvg_jax.core import checkpoint
 from stvg_jax.core.progress import Terminal
-from stvg_jax.data_pipeline.shapes.encode import write_video as write_shapes
 from stvg_jax.data_pipeline.shapes.example import make_example
+from stvg_jax.data_pipeline.shapes.video import write_video as write_shapes
 from tests.grounding.inference.conftest import tiny_checkpoint, use_test_cache
 from tests.videos import damage_frame, truncate, write_audio, write_video
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.data_pipeline.shapes import make_example
-from stvg_jax.data_pipeline.shapes.encode import write_video
+from stvg_jax.data_pipeline.shapes.video import write_video
 from stvg_jax.experiment.exporting import CARD, sha256
 from stvg_jax.grounding.evaluation.metrics import measure
 from stvg_jax.grounding.evaluation.types import Prediction

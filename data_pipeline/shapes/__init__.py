@@ -1,7 +1,4 @@
-"""The shapes dataset: videos of moving, changing, appearing and vanishing shapes, and sentences about them.
-
-docs/shapes.md describes it.
-"""
+"""The shapes dataset: generated videos of coloured shapes, and sentences about them (docs/shapes.md)."""
 
 from stvg_jax.data_pipeline.shapes.example import Example, Grounding, Settings, make_example
 from stvg_jax.data_pipeline.shapes.vocabulary import VERSION

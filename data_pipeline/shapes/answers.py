@@ -1,32 +1,44 @@
-"""Which things at which times satisfy a query.
+"""Answers to a query: the things and times that satisfy it.
 
-Every question is answered twice. The strict answers satisfy it beyond doubt; the lenient ones are all that somebody
-might take for satisfying it (a thing that was red only later, a movement that begins before the other one has ended).
-A query is fair where both find the same single answer.
+Every query is answered twice. Strict answers satisfy it beyond doubt; lenient answers are all that somebody might
+accept (a thing that was red only later, a movement that begins before the other one has ended). A query is fair if both
+lists hold the same single answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stvg_jax.data_pipeline.shapes.facts import Facts, ThingFacts
-from stvg_jax.data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, Event, Noun, Query, When, Where
-from stvg_jax.data_pipeline.shapes.relations import related, stands
+from stvg_jax.data_pipeline.shapes.facts import Facts, ThingFacts, related, stands
 from stvg_jax.data_pipeline.shapes.scene import UNITS
-from stvg_jax.data_pipeline.shapes.vocabulary import EXIST, MOVES, RELATED, STOP
+from stvg_jax.data_pipeline.shapes.vocabulary import (
+    BESIDE,
+    EXIST,
+    MOVES,
+    ORDINAL,
+    RANK,
+    RELATED,
+    STOP,
+    Event,
+    Interval,
+    Noun,
+    Query,
+    When,
+    Where,
+)
 
-# In units of time (64 to a clip): what may lie between a deed and the next one of "..., then ...", how long a thing
-# must rest to have stopped, and by how much the first of several is ahead.
+# Units of time, 64 to a clip: the longest pause in "..., then ...", the shortest rest after which a thing has stopped,
+# and the shortest lead of the first of several.
 GAP, REST, LEAD = 6, 8, 6
 
-Answer = tuple[int, tuple[int, int]]  # index of a thing; first frame and one past the last
+Answer = tuple[int, Interval]  # index of a thing, and its frames
 
 
 def answers(query: Query, facts: Facts, *, lenient: bool = False) -> list[Answer]:
-    """All (thing, interval) that satisfy `query`, in the order of the things and of time."""
+    """All answers to `query`, in the order of the things and of time."""
     found = []
     for index, thing in enumerate(facts.things):
-        for position, interval in _happenings(query.event, index, facts, lenient):
+        for position, interval in _occurrences(query.event, index, facts, lenient):
             if not _matches(query.noun, thing, interval, lenient):
                 continue
             if query.where and not _is_there(query.where, query.noun, index, interval, facts, lenient):
@@ -40,18 +52,18 @@ def answers(query: Query, facts: Facts, *, lenient: bool = False) -> list[Answer
 
 
 def the_answer(query: Query, facts: Facts) -> Answer | None:
-    """The one answer of a fair query; None for any other."""
+    """The answer to a fair query; None for any other query."""
     strict = answers(query, facts)
     return strict[0] if len(strict) == 1 and answers(query, facts, lenient=True) == strict else None
 
 
 def presences(facts: Facts) -> list[Answer]:
-    """Every thing with the interval in which it is there."""
+    """Every thing with the frames that show it."""
     return [(index, thing.visible) for index, thing in enumerate(facts.things)]
 
 
 def mentioned(noun: Noun, facts: Facts) -> list[Answer]:
-    """Those of `presences` that `noun` may mean."""
+    """Presences of the things that `noun` may mean."""
     return [(i, visible) for i, visible in presences(facts) if _matches(noun, facts.things[i], visible, lenient=True)]
 
 
@@ -59,9 +71,9 @@ def _units(facts: Facts, units: float) -> float:
     return units * facts.frame_count / UNITS
 
 
-def _matches(noun: Noun, thing: ThingFacts, interval: tuple[int, int], lenient: bool) -> bool:
-    """Strictly, what is said holds when the interval begins, and all along where that is the thing's whole presence;
-    leniently, at any time."""
+def _matches(noun: Noun, thing: ThingFacts, interval: Interval, lenient: bool) -> bool:
+    """True if `noun` describes the thing: leniently, at any time; strictly, when the interval begins, and all along if
+    the interval is its whole presence."""
     if noun.shape not in (None, thing.track.shape):
         return False
     start, end = thing.visible if lenient or interval == thing.visible else (interval[0], interval[0] + 1)
@@ -70,24 +82,24 @@ def _matches(noun: Noun, thing: ThingFacts, interval: tuple[int, int], lenient: 
     return all(word is None or enough(seen == word for seen in looks[start:end]) for word, looks in said)
 
 
-def _happenings(event: Event, index: int, facts: Facts, lenient: bool) -> Iterator[tuple[int, tuple[int, int]]]:
-    """(how manieth of the thing's, interval) of everything that may be called `event`."""
+def _occurrences(event: Event, index: int, facts: Facts, lenient: bool) -> Iterator[tuple[int, Interval]]:
+    """(position among the thing's events of that name, interval) of everything that may be called `event`."""
     thing = facts.things[index]
-    if event.deed == EXIST:
+    if event.verb == EXIST:
         yield 0, thing.visible
-    elif event.deed == "appear":
+    elif event.verb == "appear":
         if thing.visible[0] > 0:
             yield 0, (thing.visible[0], thing.visible[0])
-    elif event.deed == "vanish":
+    elif event.verb == "vanish":
         if thing.visible[1] < facts.frame_count:
             yield 0, (thing.visible[1], thing.visible[1])
-    elif event.deed in RELATED:
+    elif event.verb in RELATED:
         for other in _others(event.other, index, facts, lenient):
             for position, episode in enumerate(thing.episodes):
-                if episode.deed in MOVES and related(event.deed, index, other, episode, facts, lenient):
+                if episode.verb in MOVES and related(event.verb, index, other, episode, facts, lenient):
                     yield position, (episode.start, episode.end)
     else:
-        same = [i for i, episode in enumerate(thing.episodes) if episode.deed == event.deed]
+        same = [i for i, episode in enumerate(thing.episodes) if episode.verb == event.verb]
         for position, i in enumerate(same):
             end = _end(event.then, thing, i, facts, lenient)
             if end is not None:
@@ -95,7 +107,7 @@ def _happenings(event: Event, index: int, facts: Facts, lenient: bool) -> Iterat
 
 
 def _end(then: str | None, thing: ThingFacts, i: int, facts: Facts, lenient: bool) -> int | None:
-    """One past the last frame of episode `i` and of what comes then; None where something else comes."""
+    """End of episode `i` and of the event `then` that follows it; None if something else follows."""
     end = thing.episodes[i].end
     following = thing.episodes[i + 1] if i + 1 < len(thing.episodes) else None
     if then is None:
@@ -103,18 +115,18 @@ def _end(then: str | None, thing: ThingFacts, i: int, facts: Facts, lenient: boo
     if then == STOP:
         rest_end = following.start if following else thing.visible[1]
         return rest_end if rest_end - end >= (1 if lenient else _units(facts, REST)) else None
-    if following is None or following.deed != then or (not lenient and following.start - end > _units(facts, GAP)):
+    if following is None or following.verb != then or (not lenient and following.start - end > _units(facts, GAP)):
         return None
     return following.end
 
 
 def _others(noun: Noun, index: int, facts: Facts, lenient: bool) -> list[int]:
-    """The things that `noun` may mean besides thing `index`; strictly, none unless there is just one."""
+    """Things other than `index` that `noun` may mean; strictly, none unless there is exactly one."""
     fitting = [i for i, t in enumerate(facts.things) if i != index and _matches(noun, t, t.visible, True)]
     return fitting if lenient or len(fitting) == 1 else []
 
 
-def _is_there(where: Where, noun: Noun, index: int, interval: tuple[int, int], facts: Facts, lenient: bool) -> bool:
+def _is_there(where: Where, noun: Noun, index: int, interval: Interval, facts: Facts, lenient: bool) -> bool:
     others = _others(where.noun, index, facts, lenient) if where.relation in BESIDE else [None]
     rivals = [i for i, t in enumerate(facts.things) if i not in (index, *others) and _matches(noun, t, t.visible, True)]
     return any(stands(where.relation, index, other, rivals, interval, facts, lenient) for other in others)
@@ -125,15 +137,15 @@ def _is_then(
     position: int,
     thing: ThingFacts,
     event: Event,
-    interval: tuple[int, int],
+    interval: Interval,
     facts: Facts,
     lenient: bool,
 ) -> bool:
     if when.relation in RANK:
-        return event.deed != EXIST or thing.visible[0] > 0
+        return event.verb != EXIST or thing.visible[0] > 0
     if when.relation in ORDINAL:
         wanted = ORDINAL.index(when.relation)
-        times = sum(episode.deed == event.deed for episode in thing.episodes)
+        times = sum(episode.verb == event.verb for episode in thing.episodes)
         return position == wanted and (lenient or times > 1)
     anchors = answers(Query(when.noun, when.event), facts, lenient=lenient)
     if not lenient and len(anchors) != 1:
@@ -141,7 +153,7 @@ def _is_then(
     return any(_in_relation(when.relation, interval, anchor, lenient) for _, anchor in anchors)
 
 
-def _in_relation(relation: str, interval: tuple[int, int], anchor: tuple[int, int], lenient: bool) -> bool:
+def _in_relation(relation: str, interval: Interval, anchor: Interval, lenient: bool) -> bool:
     (start, end), (anchor_start, anchor_end) = interval, anchor
     if relation == "after":
         return end > anchor_start if lenient else start >= anchor_end
@@ -153,7 +165,7 @@ def _in_relation(relation: str, interval: tuple[int, int], anchor: tuple[int, in
 
 
 def _outermost(found: list[Answer], query: Query, facts: Facts, lenient: bool) -> list[Answer]:
-    """The first or the last of `found`; leniently, all that are close to it. One alone is neither."""
+    """The first or last of `found`; leniently, with all that are close to it. Of a single answer neither is said."""
     if len(found) < 2 and not lenient:
         return []
     latest = query.when.relation == "latest"

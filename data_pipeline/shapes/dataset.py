@@ -1,4 +1,4 @@
-"""The shapes dataset as files: videos, annotations in HC-STVG's format, and a manifest that says what is there."""
+"""The shapes dataset as files: videos, annotations in HC-STVG's format, and a manifest."""
 
 from __future__ import annotations
 
@@ -11,27 +11,32 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.shapes.encode import write_video
+from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import check_kinds
+from stvg_jax.core.json_files import parse_json
 from stvg_jax.data_pipeline.shapes.example import Example, Settings, check_kind, make_example
-from stvg_jax.data_pipeline.shapes.journal import JOURNAL, MANIFEST, Journal, read_journal, read_manifest, write_text
+from stvg_jax.data_pipeline.shapes.sentences import WORDS
+from stvg_jax.data_pipeline.shapes.video import write_video
 from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS, VERSION
-from stvg_jax.data_pipeline.shapes.wording import WORDS
 from stvg_jax.data_pipeline.shards.workers import Step, run_jobs
 
 SPLITS = ("train", "val", "test")
 VIDEOS = "v1_video"
+MANIFEST = "shapes.json"
+# Present until the dataset is finished: its description in the first line, then a line for every finished video.
+JOURNAL = "unfinished.jsonl"
+_RECORD = {"scene": str, "frames": str, "annotation": dict}
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a dataset is to hold: videos per split, one sentence each.
+    """Contents of a dataset, one sentence for each video.
 
     Attributes:
-        train, val, test: how many videos.
-        seed: another one gives other videos.
-        settings: of every video.
-        kind: of all scenes and sentences, a key of `plots.PLOTS`; None for all kinds.
+        train, val, test: numbers of videos.
+        seed: seed of all scenes.
+        settings: size and length of every video.
+        kind: kind of all scenes and sentences, a key of `plots.PLOTS`; None for a mixture.
 
     Raises:
         InputError: a negative count or seed, none at all, or an unknown kind.
@@ -56,7 +61,7 @@ class Plan:
         return {split: getattr(self, split) for split in SPLITS}
 
     def describe(self) -> dict[str, Any]:
-        """What makes two datasets the same, for JSON."""
+        """Everything that decides the contents, for JSON."""
         settings = dataclasses.asdict(self.settings)
         return {"version": VERSION, "seed": self.seed, **settings, "kind": self.kind, "videos": self.counts()}
 
@@ -68,14 +73,14 @@ def prepare_shapes(
     processes: int = 1,
     meter: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Makes the dataset in folder `out`, or what is missing of it, and returns its manifest.
+    """Makes the dataset in folder `out`, or the part of it that is missing, and returns its manifest.
 
-    It can be stopped at any moment; the same call continues. Every file is whole or not there.
+    It can be stopped at any moment; the same call continues. Every file is written whole or not at all.
 
     Args:
         plan: the default dataset when None.
-        processes: how many work at the same time; the result does not depend on it.
-        meter: called as meter(done, total) when a video is finished; nobody is told when None.
+        processes: number of processes; the result does not depend on it.
+        meter: called as meter(done, total) after each video.
 
     Raises:
         InputError: `out` holds something else, or a video cannot be written.
@@ -110,7 +115,7 @@ def video_name(split: str, index: int) -> str:
 
 
 def annotation(example: Example) -> dict[str, Any]:
-    """An entry of HC-STVG's annotation file, for the first sentence; `kind` is added to it."""
+    """Entry of an HC-STVG annotation file for the first sentence, with `kind` added."""
     stage, grounding = example.scene.stage, example.groundings[0]
     x1, y1, x2, y2 = grounding.boxes_xyxy.T
     boxes = zip(x1, y1, x2 - x1, y2 - y1, strict=True)
@@ -171,3 +176,98 @@ def _write_annotations(out: Path, plan: Plan, records: Mapping[str, dict]) -> di
     words = {"appearance": APPEARANCE_LABELS, "motion": MOTION_LABELS, "words": WORDS}
     write_text(out / "annos" / "vocabulary.json", json.dumps({"version": VERSION} | words, indent=1) + "\n")
     return splits
+
+
+def read_manifest(out: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Manifest of a finished dataset; None if there is none.
+
+    Args:
+        wanted: description of the dataset, as in `Plan.describe`.
+
+    Raises:
+        InputError: it is another dataset, or the manifest cannot be read.
+    """
+    try:
+        manifest = parse_json((out / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise InputError(f"{out / MANIFEST} cannot be read; delete {out} or choose another folder") from None
+    _check_same(out, manifest, wanted)
+    return manifest
+
+
+def read_journal(out: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Records of finished videos by file name; empty for a new folder.
+
+    Raises:
+        InputError: `out` holds something else, or a line is damaged.
+    """
+    try:
+        content = (out / JOURNAL).read_bytes()
+    except FileNotFoundError:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"{out} is not a shapes dataset; choose a new or empty folder") from None
+        return {}
+    # The last line has no end if the work was interrupted while it was written.
+    first, *lines = content.split(b"\n")[:-1] or [b"{}"]
+    _check_same(out, _parsed(out, 1, first, dict), wanted)
+    records = {}
+    for number, line in enumerate(lines, 2):
+        pair = _parsed(out, number, line, list)
+        if len(pair) != 2 or not isinstance(pair[0], str):
+            raise _damaged(out, number, "it is no name with a record")
+        try:
+            check_kinds(pair[1], _RECORD)
+        except ValueError as error:
+            raise _damaged(out, number, first_line(error)) from error
+        records[pair[0]] = pair[1]
+    return records
+
+
+def _parsed(out: Path, number: int, line: bytes, kind: type) -> Any:
+    try:
+        value = parse_json(line)
+    except ValueError as error:
+        raise _damaged(out, number, first_line(error)) from error
+    if not isinstance(value, kind):
+        raise _damaged(out, number, f"it is a {type(value).__name__}")
+    return value
+
+
+def _damaged(out: Path, number: int, reason: str) -> InputError:
+    return InputError(f"line {number} of {out / JOURNAL} is damaged: {reason}; delete {out}, or choose another folder")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+class Journal:
+    """Record of finished videos, kept while the dataset is made; a context manager."""
+
+    def __init__(self, out: Path, wanted: Mapping[str, Any], records: Mapping[str, dict[str, Any]]):
+        self._path = out / JOURNAL
+        lines = map(json.dumps, [wanted, *records.items()])
+        write_text(self._path, "".join(line + "\n" for line in lines))
+
+    def __enter__(self) -> Journal:
+        self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def add(self, name: str, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps([name, record]) + "\n")
+        self._file.flush()
+
+
+def _check_same(out: Path, found: Any, wanted: Mapping[str, Any]) -> None:
+    found = found if isinstance(found, dict) else {}
+    differing = [f"{key} {found.get(key)}, not {wanted[key]}" for key in wanted if found.get(key) != wanted[key]]
+    if differing:
+        raise InputError(f"{out} holds another dataset ({'; '.join(differing)}); choose another folder, or delete it")

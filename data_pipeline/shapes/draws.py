@@ -1,4 +1,4 @@
-"""Random numbers that no new version of a library changes."""
+"""Random numbers that stay the same in new versions of all libraries."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ T = TypeVar("T")
 
 
 class Draws:
-    """A stream of random values named by `key`; equal keys give equal streams everywhere.
+    """Stream of random values; equal keys give equal streams everywhere.
 
-    It rests on the raw output of PCG64, which NumPy keeps for good, and not on NumPy's distributions, which may change
-    from version to version (NEP 19).
+    Only the raw output of PCG64 is used, which NumPy never changes; its distributions may change (NEP 19).
     """
 
     def __init__(self, *key: str | int):
@@ -23,16 +22,16 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big")))
 
     def uniforms(self, *shape: int) -> np.ndarray:
-        """float64 of `shape`, in [0, 1)."""
+        """Numbers in [0, 1), float64 of `shape`."""
         raw = self._bits.random_raw(int(np.prod(shape)))
         return ((raw >> np.uint64(11)) * 2.0**-53).reshape(shape)
 
     def uniform(self, low: float, high: float) -> float:
-        """In [low, high)."""
+        """Number in [low, high)."""
         return low + (high - low) * float((self._bits.random_raw() >> 11) * 2.0**-53)
 
     def integer(self, low: int, high: int) -> int:
-        """One of low .. high, both ends included."""
+        """Whole number from `low` to `high`, both included."""
         return low + int(self.uniform(0, high - low + 1))
 
     def chance(self, probability: float) -> bool:
@@ -42,13 +41,13 @@ class Draws:
         return values[self.integer(0, len(values) - 1)]
 
     def weighted(self, weights: Mapping[T, float]) -> T:
-        """One of the keys, each as often as its weight says."""
+        """One of the keys, each in proportion to its weight."""
         place = self.uniform(0, sum(weights.values()))
         for value, weight in weights.items():
             place -= weight
             if place < 0:
                 return value
-        return value  # rounding errors used up the last weight
+        return value  # reached by rounding errors only
 
     def shuffled(self, values: Sequence[T]) -> list[T]:
         rest = list(values)

@@ -1,4 +1,4 @@
-"""One example by its seed: a scene, its sentences and the truth."""
+"""Examples: a scene with its sentences and their answers, made from a seed."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.answers import the_answer
-from stvg_jax.data_pipeline.shapes.casting import Cast, Misfit, Part, Plot
-from stvg_jax.data_pipeline.shapes.drawing import draw_frames
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.facts import Facts, observe
-from stvg_jax.data_pipeline.shapes.parsing import parse
+from stvg_jax.data_pipeline.shapes.parts import Misfit, Part, Plot, Sampler, place_parts
 from stvg_jax.data_pipeline.shapes.plots import PLOTS, SHARES
-from stvg_jax.data_pipeline.shapes.queries import Event, Noun, Query
 from stvg_jax.data_pipeline.shapes.scene import Background, Scene, Stage
-from stvg_jax.data_pipeline.shapes.staging import place
-from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, EXIST, MOTION_LABELS, VERSION, motion_label
-from stvg_jax.data_pipeline.shapes.wording import word_query
+from stvg_jax.data_pipeline.shapes.sentences import parse, word_query
+from stvg_jax.data_pipeline.shapes.video import draw_frames
+from stvg_jax.data_pipeline.shapes.vocabulary import (
+    APPEARANCE_LABELS,
+    EXIST,
+    MOTION_LABELS,
+    VERSION,
+    Event,
+    Noun,
+    Query,
+    motion_label,
+)
 
-# Width over height, each as frequent.
+# Width over height, all equally frequent.
 ASPECTS = (1.0, 4 / 3, 1.5)
 _ATTEMPTS = 20000
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What every video of a dataset has in common.
+    """Size and length of the videos of a dataset.
 
     Attributes:
-        height: of the pictures, pixels, even, 48 or more. Widths are 1, 4/3 and 1.5 times that.
-        frames: of a clip, 32 or more.
+        height: pixels, even, 48 or more; widths are 1, 4/3 and 1.5 times that.
+        frames: number of frames of a clip, 32 or more.
         fps: frames per second.
 
     Raises:
@@ -53,17 +59,17 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Grounding:
-    """A sentence and its answer.
+    """Sentence and its answer.
 
     Attributes:
         sentence: lower case, no full stop.
-        subject: the phrase in it that names the target.
+        subject: phrase in it that names the target.
         kind: "appearance", "motion", "time/..." or "relation/..." (docs/shapes.md).
         thing: index of the target in the scene.
-        start_frame, end_frame: when it is meant; the end is one past the last frame.
+        start_frame, end_frame: interval of the answer; the end is one past the last frame.
         boxes_xyxy: float64 [end_frame - start_frame, 4], (x1, y1, x2, y2) in pixels, to a hundredth.
-        appearance_labels, motion_labels: what is said of the target, as indices into
-            `vocabulary.APPEARANCE_LABELS` and `vocabulary.MOTION_LABELS`, ascending.
+        appearance_labels, motion_labels: attributes that the sentence mentions, as ascending indices into
+            `vocabulary.APPEARANCE_LABELS` and `vocabulary.MOTION_LABELS`.
     """
 
     sentence: str
@@ -84,14 +90,14 @@ class Grounding:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Example:
-    """A scene with what is asked about it; the first sentence is the one that the scene was made for."""
+    """Scene and sentences about it; the first is the one for which the scene was made."""
 
     scene: Scene
     fps: int
     groundings: tuple[Grounding, ...]
 
     def frames(self) -> np.ndarray:
-        """The pictures, uint8 [frames, height, width, 3]; drawn at every call."""
+        """Frames of the video, uint8 [n, height, width, 3] RGB; drawn at every call."""
         return draw_frames(self.scene)
 
 
@@ -104,19 +110,19 @@ def make_example(
     sentences: int = 1,
     kind: str | None = None,
 ) -> Example:
-    """The example number `index` of a split; the same arguments always give the same.
+    """Example number `index` of a split; the same arguments always give the same example.
 
-    Splits never share a scene: the split's name is part of the seed. "train", "val" and "test" are those of the
-    dataset, any other name gives videos that are in none of these.
+    Splits never share a scene, as the name of the split is part of the seed. "train", "val" and "test" are those of
+    the dataset; any other name gives examples that are in none of these.
 
     Args:
-        settings: picture size and length; the defaults when None.
-        sentences: how many, with different answers; fewer where the scene gives no more. The first is that of the
-            dataset, whatever this number is.
-        kind: a key of `plots.PLOTS` to make just such a scene; drawn when None.
+        settings: size and length of the video; the defaults when None.
+        sentences: number of sentences, all with different answers; fewer if the scene gives no more. The first does
+            not depend on it.
+        kind: kind of the scene, a key of `plots.PLOTS`; drawn when None.
 
     Raises:
-        InputError: `kind` is not one.
+        InputError: `kind` is unknown.
     """
     settings = settings or Settings()
     check_kind(kind)
@@ -126,7 +132,7 @@ def make_example(
     name = draws.weighted(SHARES)
     name = kind or name
     for _ in range(_ATTEMPTS):
-        made = _attempt(name, Cast(draws, stage))
+        made = _attempt(name, Sampler(draws, stage))
         if made is not None:
             scene, first = made
             others = _further(scene, first, Draws(VERSION, seed, split, index, "further"), sentences - 1)
@@ -140,18 +146,18 @@ def check_kind(kind: str | None) -> None:
         raise InputError(f"unknown kind of sentence {kind!r}; choose one of {', '.join(PLOTS)}")
 
 
-def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:
-    """A scene and its sentence, if what was drawn fits and the sentence has one answer: the one that was planned."""
+def _attempt(name: str, sampler: Sampler) -> tuple[Scene, Grounding] | None:
+    """A scene and its sentence, if its parts fit and the sentence has one answer, the one planned; None otherwise."""
     try:
-        plot: Plot = PLOTS[name](cast)
-        _add_bystander(plot, cast)
-        order = cast.draws.shuffled(range(len(plot.parts)))
-        things = place(plot, cast)
+        plot: Plot = PLOTS[name](sampler)
+        _add_bystander(plot, sampler)
+        order = sampler.draws.shuffled(range(len(plot.parts)))
+        things = place_parts(plot, sampler)
     except Misfit:
         return None
-    scene = Scene(cast.stage, _background(cast.draws), tuple(things[i] for i in order))
+    scene = Scene(sampler.stage, _background(sampler.draws), tuple(things[i] for i in order))
     facts = observe(scene)
-    grounding = _ground(plot.query, plot.kind, facts, cast.draws)
+    grounding = _ground(plot.query, plot.kind, facts, sampler.draws)
     if grounding is None or (grounding.thing, grounding.start_frame, grounding.end_frame) != (
         order.index(plot.target),
         *plot.interval,
@@ -160,15 +166,15 @@ def _attempt(name: str, cast: Cast) -> tuple[Scene, Grounding] | None:
     return scene, grounding
 
 
-def _add_bystander(plot: Plot, cast: Cast) -> None:
-    """Something that has nothing to do with the sentence: always where there are just two things, often where three."""
-    if len(plot.parts) < 3 or (len(plot.parts) < 4 and cast.draws.chance(0.4)):
-        part = Part(cast.look(), cast.presence(24, 64) if cast.draws.chance(0.5) else None)
-        plot.parts.append(cast.busy(part, cast.draws.integer(0, 2), other_than=()))
+def _add_bystander(plot: Plot, sampler: Sampler) -> None:
+    """Adds a thing unrelated to the sentence: always to two things, often to three."""
+    if len(plot.parts) < 3 or (len(plot.parts) < 4 and sampler.draws.chance(0.4)):
+        part = Part(sampler.look(), sampler.presence(24, 64) if sampler.draws.chance(0.5) else None)
+        plot.parts.append(sampler.busy(part, sampler.draws.integer(0, 2), other_than=()))
 
 
 def _ground(query: Query, kind: str, facts: Facts, draws: Draws) -> Grounding | None:
-    """The sentence and its answer; None where it has not exactly one. What counts is the sentence, as it is read."""
+    """Sentence and its answer, as read back from its English; None if it does not have exactly one."""
     sentence, subject = word_query(query, draws)
     answer = the_answer(parse(sentence), facts)
     if answer is None:
@@ -176,7 +182,7 @@ def _ground(query: Query, kind: str, facts: Facts, draws: Draws) -> Grounding | 
     thing, (start, end) = answer
     noun = query.noun
     said = [word for word in (noun.size, noun.colour, noun.shape) if word]
-    done = {motion_label(deed) for deed in (query.event.deed, query.event.then) if deed} - {None}
+    done = {motion_label(verb) for verb in (query.event.verb, query.event.then) if verb} - {None}
     return Grounding(
         sentence=sentence,
         subject=subject,
@@ -202,7 +208,7 @@ def _background(draws: Draws) -> Background:
 
 
 def _further(scene: Scene, first: Grounding, draws: Draws, count: int) -> list[Grounding]:
-    """Up to `count` plain sentences about other things or other times."""
+    """Up to `count` simple sentences about other things or other times."""
     if count < 1:
         return []
     facts = observe(scene)
@@ -210,13 +216,13 @@ def _further(scene: Scene, first: Grounding, draws: Draws, count: int) -> list[G
     for thing, seen in zip(scene.things, facts.things, strict=True):
         look = thing.look
         for noun in (Noun(None, look.colour, look.shape), Noun(look.size, look.colour, look.shape)):
-            deeds = [Event(episode.deed) for episode in seen.episodes]
+            events = [Event(episode.verb) for episode in seen.episodes]
             if seen.visible != (0, scene.stage.frame_count):
-                deeds.append(Event(EXIST))
-            queries += [Query(noun, event) for event in deeds]
+                events.append(Event(EXIST))
+            queries += [Query(noun, event) for event in events]
     found, taken = [], {(first.thing, first.start_frame)}
     for query in draws.shuffled(queries):
-        kind = "appearance" if query.event.deed == EXIST else "motion"
+        kind = "appearance" if query.event.verb == EXIST else "motion"
         grounding = _ground(query, kind, facts, draws)
         if grounding is not None and (grounding.thing, grounding.start_frame) not in taken:
             taken.add((grounding.thing, grounding.start_frame))

@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--seed {args.seed} must be zero or more")
 
     from stvg_jax.core.progress import Terminal
-    from stvg_jax.data_pipeline.shapes.encode import write_enlarged
     from stvg_jax.data_pipeline.shapes.example import make_example
+    from stvg_jax.data_pipeline.shapes.video import write_enlarged
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.grounding.evaluation.metrics import measure
     from stvg_jax.grounding.evaluation.types import Prediction

@@ -2,7 +2,7 @@ import pytest
 
 from stvg_jax.data_pipeline.shapes.answers import answers, the_answer
 from stvg_jax.data_pipeline.shapes.facts import observe
-from stvg_jax.data_pipeline.shapes.parsing import parse
+from stvg_jax.data_pipeline.shapes.sentences import parse
 from tests.data_pipeline.shapes.scenes import scene, thing
 
 

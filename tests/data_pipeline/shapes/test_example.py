@@ -8,11 +8,10 @@ from stvg_jax.data_pipeline.shapes import Settings, make_example
 from stvg_jax.data_pipeline.shapes.answers import the_answer
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.facts import observe
-from stvg_jax.data_pipeline.shapes.parsing import parse
 from stvg_jax.data_pipeline.shapes.plots import PLOTS, SHARES
-from stvg_jax.data_pipeline.shapes.queries import Noun
-from stvg_jax.data_pipeline.shapes.tracks import track
-from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS
+from stvg_jax.data_pipeline.shapes.scene import track
+from stvg_jax.data_pipeline.shapes.sentences import parse
+from stvg_jax.data_pipeline.shapes.vocabulary import APPEARANCE_LABELS, MOTION_LABELS, Noun
 
 FROZEN_DRAWS = [0.976082, 173, "c"]
 FROZEN_UNIFORMS = [0.915374, 0.889166]
@@ -68,8 +67,8 @@ def test_the_sentence_has_one_answer(examples):
 def test_what_is_seen_is_what_was_planned(examples):
     for example in examples:
         for thing, seen in zip(example.scene.things, observe(example.scene).things, strict=True):
-            assert [(e.deed, e.start, e.end) for e in seen.episodes] == [
-                (a.deed, a.start, a.end) for a in thing.actions
+            assert [(e.verb, e.start, e.end) for e in seen.episodes] == [
+                (a.verb, a.start, a.end) for a in thing.actions
             ]
             assert seen.visible == thing.visible
 
@@ -115,7 +114,7 @@ def test_verbs_alone_tell_the_target():
         query = parse(grounding.sentence)
         rest = [thing for i, thing in enumerate(example.scene.things) if i != grounding.thing]
         actions = [action for thing in rest for action in thing.actions]
-        assert query.noun == Noun() and all(action.deed != query.event.deed for action in actions)
+        assert query.noun == Noun() and all(action.verb != query.event.verb for action in actions)
         assert (grounding.start_frame, grounding.end_frame) in [(action.start, action.end) for action in actions]
 
 
@@ -126,7 +125,7 @@ def test_labels_say_what_the_sentence_says(examples):
         said = {APPEARANCE_LABELS[i] for i in grounding.appearance_labels}
         assert said == {query.noun.size, query.noun.colour, query.noun.shape} - {None}
         done = {MOTION_LABELS[i] for i in grounding.motion_labels}
-        assert bool(done) == (query.event.deed != "exist")
+        assert bool(done) == (query.event.verb != "exist")
         assert ("stop" in done) == (query.event.then == "stop")
 
 

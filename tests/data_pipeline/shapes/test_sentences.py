@@ -4,33 +4,47 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shapes.draws import Draws
-from stvg_jax.data_pipeline.shapes.parsing import parse
-from stvg_jax.data_pipeline.shapes.queries import BESIDE, ORDINAL, RANK, SIDES, WHEN, Event, Noun, Query, When, Where
-from stvg_jax.data_pipeline.shapes.vocabulary import DEEDS, EXIST, MOVES, RELATED, STOP
-from stvg_jax.data_pipeline.shapes.wording import WORDS, word_query
+from stvg_jax.data_pipeline.shapes.sentences import WORDS, parse, word_query
+from stvg_jax.data_pipeline.shapes.vocabulary import (
+    BESIDE,
+    EXIST,
+    MOVES,
+    ORDINAL,
+    RANK,
+    RELATED,
+    SIDES,
+    STOP,
+    VERBS,
+    WHEN,
+    Event,
+    Noun,
+    Query,
+    When,
+    Where,
+)
 
 NOUNS = [Noun("small", "red", "square"), Noun(None, "blue", "star"), Noun("big", None, "circle"), Noun("big", "white")]
 OTHER = Noun(None, "green", "triangle")
 EVENTS = [
-    *map(Event, DEEDS),
+    *map(Event, VERBS),
     *(Event(a, then=b) for a, b in itertools.permutations(("left", "down", "grow", "blink", "turn red"), 2)),
     *(Event(move, then=STOP) for move in MOVES),
-    *(Event(deed, other=OTHER) for deed in RELATED),
+    *(Event(verb, other=OTHER) for verb in RELATED),
 ]
 QUERIES = [
     *(Query(noun, Event(EXIST)) for noun in (*NOUNS, Noun())),
     *(Query(noun, event) for noun in NOUNS for event in EVENTS),
     *(
-        Query(noun, Event(deed), When(relation, OTHER, Event(anchor)))
+        Query(noun, Event(verb), When(relation, OTHER, Event(anchor)))
         for noun in NOUNS
-        for deed in ("left", "spin")
+        for verb in ("left", "spin")
         for relation in WHEN
         for anchor in ("appear", "vanish", "right", "turn white")
     ),
-    *(Query(NOUNS[1], Event(deed), When(relation)) for relation in (*ORDINAL, *RANK) for deed in ("up", "blink")),
+    *(Query(NOUNS[1], Event(verb), When(relation)) for relation in (*ORDINAL, *RANK) for verb in ("up", "blink")),
     *(Query(NOUNS[1], Event(EXIST), When(relation)) for relation in RANK),
-    *(Query(noun, Event(deed), where=Where(r, OTHER)) for noun in NOUNS for r in BESIDE for deed in ("up", "shrink")),
-    *(Query(noun, Event(deed), where=Where(r)) for noun in NOUNS for r in SIDES for deed in ("up", "shrink")),
+    *(Query(noun, Event(verb), where=Where(r, OTHER)) for noun in NOUNS for r in BESIDE for verb in ("up", "shrink")),
+    *(Query(noun, Event(verb), where=Where(r)) for noun in NOUNS for r in SIDES for verb in ("up", "shrink")),
 ]
 
 

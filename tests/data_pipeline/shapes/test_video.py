@@ -4,11 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from stvg_jax.data_pipeline.shapes.drawing import draw_frames
-from stvg_jax.data_pipeline.shapes.encode import write_enlarged, write_video
 from stvg_jax.data_pipeline.shapes.example import Settings, make_example
-from stvg_jax.data_pipeline.shapes.scene import RADII, Background
-from stvg_jax.data_pipeline.shapes.tracks import track
+from stvg_jax.data_pipeline.shapes.scene import RADII, Background, track
+from stvg_jax.data_pipeline.shapes.video import draw_frames, write_enlarged, write_video
 from stvg_jax.data_pipeline.shapes.vocabulary import COLOURS, SHAPES
 from tests.data_pipeline.shapes.scenes import PLAIN, STAGE, scene, thing
 
@@ -24,8 +22,8 @@ def coloured(frame):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_boxes_fit_what_is_drawn(shape):
     """Moved, grown and turned by any angle."""
-    deeds = [("right", 5, 15), ("grow", 20, 30), ("spin", 35, 60)]
-    t = thing(f"small red {shape}", 40.3, 50.8, *(d for d in deeds if d[0] != "spin" or shape != "circle"))
+    verbs = [("right", 5, 15), ("grow", 20, 30), ("spin", 35, 60)]
+    t = thing(f"small red {shape}", 40.3, 50.8, *(d for d in verbs if d[0] != "spin" or shape != "circle"))
     frames, boxes = draw_frames(scene(t)), track(t, 64).boxes_xyxy()
     for i in range(0, 64, 3):
         np.testing.assert_allclose(coloured(frames[i]), boxes[i], atol=1.1)
@@ -51,7 +49,7 @@ def test_areas_tell_the_shapes_apart():
     np.testing.assert_allclose(area("star"), 1.1226 * (1.25 * radius) ** 2, rtol=0.02)
 
 
-def test_deeds_are_seen_from_their_first_frame_to_their_last():
+def test_actions_are_seen_from_their_first_frame_to_their_last():
     t = thing("small red square", 80, 50, ("up", 10, 20), ("turn blue", 30, 40), ("blink", 50, 60))
     frames = draw_frames(scene(t)).astype(int)
     changes = np.flatnonzero(np.abs(np.diff(frames, axis=0)).reshape(63, -1).sum(1)) + 1

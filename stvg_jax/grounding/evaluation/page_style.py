@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
 
 
 def _css(colour: tuple[int, int, int]) -> str:

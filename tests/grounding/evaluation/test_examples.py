@@ -9,7 +9,7 @@ from PIL import Image
 from stvg_jax.grounding.evaluation.examples import draw_examples, spread
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.inference import draw
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
 from tests.grounding.evaluation.cases import make_frames, make_prediction, make_sample, make_set
 
 

@@ -13,8 +13,7 @@ from PIL import Image
 from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.inference import draw
 from stvg_jax.grounding.inference.draw import picture
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR
-from stvg_jax.grounding.inference.draw.pixels import draw_box, place_beside
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, draw_box, place_beside
 from stvg_jax.grounding.inference.draw.video import _Painter
 from stvg_jax.grounding.inference.tube import FrameScores, Tube
 
@@ -406,5 +405,5 @@ def test_frames_outside_the_clip_are_not_asked_for():
 
 
 def test_writing_a_video_does_not_load_matplotlib():
-    program = "import sys, stvg_jax.grounding.inference.draw.encode; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, stvg_jax.grounding.inference.draw.mp4; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

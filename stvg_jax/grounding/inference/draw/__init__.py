@@ -1,4 +1,4 @@
-"""Pictures of an answer: the video with the tube drawn into it, and one page with frames and scores."""
+"""Pictures of an answer: the video with the tube drawn into it, and a page with frames and scores."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stvg_jax.grounding.inference.draw.encode import write_h264
+    from stvg_jax.grounding.inference.draw.mp4 import write_h264
     from stvg_jax.grounding.inference.draw.picture import draw_picture, picture_frame_ids
     from stvg_jax.grounding.inference.draw.video import draw_video
 
 __all__ = ["draw_picture", "draw_video", "picture_frame_ids", "write_h264"]
 
-_MODULES = {"draw_picture": "picture", "draw_video": "video", "picture_frame_ids": "picture", "write_h264": "encode"}
+_MODULES = {"draw_picture": "picture", "draw_video": "video", "picture_frame_ids": "picture", "write_h264": "mp4"}
 
 
 def __getattr__(name: str) -> Any:
-    # Matplotlib is slow to load, and only drawing needs it; writing a video does not.
+    # Imported on first use: Matplotlib is slow to load, and writing a video does not need it.
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,8 @@
-"""One page about an answer: the sentence, some frames with their boxes, and the scores over time."""
+"""Picture of an answer: the sentence, some frames with their boxes, and the scores over time."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -17,29 +18,30 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
 from stvg_jax.grounding.inference.draw.plots import Times, plot_boundaries, plot_intervals, plot_scores, rgb
 from stvg_jax.grounding.inference.draw.text import load_font, one_line, text_image
 from stvg_jax.grounding.inference.tube import Tube
 
 _EMPHASIS_COLOUR = (214, 0, 50)
-# Lines of boxes.
+# Line styles of boxes.
 _INSIDE = {"edgecolor": rgb(BOX_COLOUR), "linestyle": "-", "linewidth": 2.4}
 _OUTSIDE = {"edgecolor": (1.0, 1.0, 1.0), "linestyle": ":", "linewidth": 1.3}
 _TRUE = {"edgecolor": rgb(TRUTH_COLOUR), "linestyle": "--", "linewidth": 1.6}
 _PAGE_WIDTH, _DPI, _PER_ROW = 1400, 100, 8
+_MARGIN, _GAP = 48, 10  # pixels beside everything, and between frames
 
 
 def picture_frame_ids(tube: Tube, count: int = 7) -> list[int]:
     """Up to `count` frame numbers of the clip worth showing, increasing.
 
-    First and last frame of the interval, evenly spaced ones between, and a frame of the time before and after it
-    where there is any; more of those where the interval is shorter than that.
+    These are the first and last frame of the interval, evenly spaced ones between, and one frame before and after it
+    if there is any; more of those if the interval is short.
     """
-    first, last = tube.clip
-    start = min(max(tube.start_frame, first), max(last - 1, first))
-    end = min(max(tube.end_frame, start + 1), max(last, start + 1))
-    before, after = range(first, start), range(end, last)
+    clip_start, clip_end = tube.clip
+    start = min(max(tube.start_frame, clip_start), max(clip_end - 1, clip_start))
+    end = min(max(tube.end_frame, start + 1), max(clip_end, start + 1))
+    before, after = range(clip_start, start), range(end, clip_end)
     contexts = [span for span in (before, after) if span] if count >= 4 else []
     inside = _spread(range(start, end), count - len(contexts))
     spare = count - len(inside)
@@ -53,7 +55,7 @@ def picture_frame_ids(tube: Tube, count: int = 7) -> list[int]:
 
 
 def _spread(span: range, count: int) -> list[int]:
-    """`count` evenly spaced members of `span` with its ends, fewer where it has fewer; the middle for one."""
+    """`count` evenly spaced members of `span` with both ends, or all if there are fewer; for one, the middle."""
     if count <= 1:
         return [span[len(span) // 2]]
     return sorted({span[round(k * (len(span) - 1) / (count - 1))] for k in range(count)})
@@ -71,11 +73,11 @@ def draw_picture(
 
     Args:
         tube: the answer.
-        frames: what to show, uint8 [height, width, 3] RGB by frame number, for instance of `picture_frame_ids`.
+        frames: the frames to show by number, uint8 [height, width, 3] RGB, for instance those of `picture_frame_ids`.
         path: the PNG to write, whole or not at all.
-        truth_xyxy: boxes known to be right, float [4] pixels by frame number, drawn dashed in green.
-        true_interval: (first, one past the last) frame, drawn as a bar in green below that of the answer.
-        seconds: when a frame begins and, for the one past the last, when the video ends. By the average rate when None.
+        truth_xyxy: true boxes by frame number, float [4] pixels, drawn dashed in green.
+        true_interval: (start, end) frames, drawn as a green bar below that of the answer.
+        seconds: start of a frame and, for one past the last, end of the video. By the average rate when None.
 
     Raises:
         ValueError: `frames` is empty.
@@ -92,46 +94,74 @@ def draw_picture(
         background=(255, 255, 255, 255),
     )
     at = Times(tube, seconds or tube.even_seconds)
-    shown = sorted(frames)
-    per_row = min(len(shown), _PER_ROW)
-    rows = -(-len(shown) // per_row)
-    gap, margin = 10, 48
-    cell_width = min((_PAGE_WIDTH - 2 * margin + gap) / per_row - gap, 320 * tube.width / tube.height)
-    cell_height = cell_width * tube.height / tube.width
-    strip_top = 24 + header.shape[0] + 46
-    legend_top = strip_top + rows * (cell_height + 30) + 4
-    scores_top = legend_top + 46
-    bars_height = 0 if true_interval is None else 64
-    height = math.ceil(scores_top + bars_height + 380)
-
-    figure = Figure(figsize=(_PAGE_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    layout = _Layout.of(tube, len(frames), header.shape[0], bars=true_interval is not None)
+    figure = Figure(figsize=(_PAGE_WIDTH / _DPI, layout.height / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-
-    def place(left: float, top: float, width: float, tall: float) -> Axes:
-        return figure.add_axes(
-            (left / _PAGE_WIDTH, 1 - (top + tall) / height, width / _PAGE_WIDTH, tall / height), zorder=1
-        )
-
-    figure.figimage(header, 40, height - 20 - header.shape[0])
-    words = figure.text(
-        margin / _PAGE_WIDTH, 1 - (36 + header.shape[0]) / height, _in_words(tube), fontsize=11.5, va="center"
-    )
-    words.set_parse_math(False)
-    used = per_row * (cell_width + gap) - gap
-    for k, frame_id in enumerate(shown):
-        left = (_PAGE_WIDTH - used) / 2 + (k % per_row) * (cell_width + gap)
-        axes = place(left, strip_top + 20 + (k // per_row) * (cell_height + 30), cell_width, cell_height)
+    figure.figimage(header, 40, layout.height - 20 - header.shape[0])
+    summary_y = 1 - (36 + header.shape[0]) / layout.height
+    summary = figure.text(_MARGIN / _PAGE_WIDTH, summary_y, _in_words(tube), fontsize=11.5, va="center")
+    summary.set_parse_math(False)
+    for k, frame_id in enumerate(sorted(frames)):
         truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
-        _show_frame(axes, tube, frame_id, frames[frame_id], cell_width, truth, at)
-    _explain_boxes(place(margin, legend_top, _PAGE_WIDTH - 2 * margin, 30), bool(truth_xyxy))
-    plot_width = _PAGE_WIDTH - 2 * margin - 150
+        axes = layout.add_axes(figure, *layout.cell(k))
+        _show_frame(axes, tube, frame_id, frames[frame_id], layout.cell_width, truth, at)
+    legend = layout.add_axes(figure, _MARGIN, layout.legend_top, _PAGE_WIDTH - 2 * _MARGIN, 30)
+    _explain_boxes(legend, bool(truth_xyxy))
+    _plot_over_time(figure, layout, tube, sorted(frames), true_interval, at)
+    _save(figure, pathlib.Path(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """Sizes and places on the page, in pixels from its upper left corner."""
+
+    per_row: int
+    cell_width: float
+    cell_height: float
+    strip_top: int
+    legend_top: float
+    scores_top: float
+    bars_height: int
+    height: int
+
+    @classmethod
+    def of(cls, tube: Tube, frame_count: int, header_height: int, *, bars: bool) -> _Layout:
+        per_row = min(frame_count, _PER_ROW)
+        rows = -(-frame_count // per_row)
+        widest = 320 * tube.width / tube.height
+        cell_width = min((_PAGE_WIDTH - 2 * _MARGIN + _GAP) / per_row - _GAP, widest)
+        cell_height = cell_width * tube.height / tube.width
+        strip_top = 24 + header_height + 46
+        legend_top = strip_top + rows * (cell_height + 30) + 4
+        scores_top = legend_top + 46
+        bars_height = 64 if bars else 0
+        height = math.ceil(scores_top + bars_height + 380)
+        return cls(per_row, cell_width, cell_height, strip_top, legend_top, scores_top, bars_height, height)
+
+    def cell(self, k: int) -> tuple[float, float, float, float]:
+        """Left, top, width and height of the frame number `k` of those shown."""
+        used = self.per_row * (self.cell_width + _GAP) - _GAP
+        left = (_PAGE_WIDTH - used) / 2 + (k % self.per_row) * (self.cell_width + _GAP)
+        top = self.strip_top + 20 + (k // self.per_row) * (self.cell_height + 30)
+        return left, top, self.cell_width, self.cell_height
+
+    def add_axes(self, figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+        """New axes in a rectangle of the page."""
+        bottom = 1 - (top + height) / self.height
+        return figure.add_axes((left / _PAGE_WIDTH, bottom, width / _PAGE_WIDTH, height / self.height), zorder=1)
+
+
+def _plot_over_time(
+    figure: Figure, layout: _Layout, tube: Tube, shown: list[int], true_interval: tuple[int, int] | None, at: Times
+) -> None:
+    width, top = _PAGE_WIDTH - 2 * _MARGIN - 150, layout.scores_top
     if true_interval is not None:
-        plot_intervals(place(margin, scores_top + 10, plot_width, bars_height - 24), tube, true_interval, at)
-    upper = place(margin, scores_top + bars_height + 10, plot_width, 180)
-    lower = place(margin, scores_top + bars_height + 215, plot_width, 110)
+        bars = layout.add_axes(figure, _MARGIN, top + 10, width, layout.bars_height - 24)
+        plot_intervals(bars, tube, true_interval, at)
+    upper = layout.add_axes(figure, _MARGIN, top + layout.bars_height + 10, width, 180)
+    lower = layout.add_axes(figure, _MARGIN, top + layout.bars_height + 215, width, 110)
     plot_scores(upper, tube, shown, at)
     plot_boundaries(lower, tube, at)
-    _save(figure, pathlib.Path(path))
 
 
 def _save(figure: Figure, path: pathlib.Path) -> None:
@@ -158,7 +188,7 @@ def _show_frame(
 ) -> None:
     small = Image.fromarray(image)
     small.thumbnail((math.ceil(2 * pixels), 10_000))
-    # The extent keeps boxes in the video's own pixels whatever the picture's size.
+    # The extent makes the video's pixels the unit of the axes, whatever the size of the picture.
     axes.imshow(np.asarray(small), extent=(0, tube.width, tube.height, 0), aspect="auto", interpolation="antialiased")
     inside = tube.start_frame <= frame_id < tube.end_frame
     if (box := tube.box_at(frame_id)) is not None:
@@ -180,7 +210,7 @@ def _add_box(axes: Axes, box: np.ndarray, style: Mapping[str, Any]) -> None:
 
 
 def _explain_boxes(axes: Axes, has_truth: bool) -> None:
-    """The lines of the frames above. On grey, as white ones could not be seen on the page."""
+    """Legend of the lines in the frames above, on grey so that white ones can be seen."""
     axes.set_axis_off()
     named = [("box in the answer", _INSIDE), ("box before or after it", _OUTSIDE)]
     named += [("true box", _TRUE)] if has_truth else []

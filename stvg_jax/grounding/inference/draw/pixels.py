@@ -1,4 +1,4 @@
-"""Boxes and pictures laid over an RGB array, cut at its edges."""
+"""Boxes and pictures laid over an RGB array, cut at its edges, and the colours of boxes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# RGB; the same in videos, pictures and pages.
+BOX_COLOUR = (255, 45, 85)
+TRUTH_COLOUR = (40, 220, 90)
+
 # (left, top, right, bottom) in whole pixels; right and bottom are one past the last.
 Rectangle = tuple[int, int, int, int]
 
 
 def blend(canvas: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
-    """Lays a picture, uint8 [h, w, 4] RGBA, over a part of `canvas`, uint8 [H, W, 3], which is changed.
+    """Lays a picture, uint8 [h, w, 4] RGBA, over `canvas`, uint8 [H, W, 3], in place.
 
-    Its upper left corner comes to (x, y) in pixels; it is cut at the canvas's edges.
+    Its upper left corner is put at (x, y) in pixels; it is cut at the edges of the canvas.
     """
     x, y = max(x, 0), max(y, 0)
     region = canvas[y : y + picture.shape[0], x : x + picture.shape[1]]
@@ -25,19 +29,19 @@ def blend(canvas: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
 def draw_box(
     canvas: np.ndarray, box_xyxy: np.ndarray, line: int, colour: tuple[int, int, int], dash: int = 0
 ) -> Rectangle | None:
-    """Draws a box, cut to the canvas, with a dark rim around it where it is not dashed.
+    """Draws a box, cut to the canvas, in place; around it a dark rim, unless it is dashed.
 
-    Lines lie inside the box. Sides outside the canvas are drawn at its edge, so that a box cut by it stays a box.
+    Lines lie inside the box. Sides outside the canvas are drawn at its edge, so that a cut box stays closed.
 
     Args:
-        canvas: uint8 [H, W, 3], changed.
+        canvas: uint8 [H, W, 3].
         box_xyxy: float [4] pixels.
         line: width of the sides in pixels.
         colour: RGB, 0 to 255.
-        dash: length of dashes and gaps in pixels; 0 for whole lines.
+        dash: length of dashes and gaps in pixels; 0 for solid lines.
 
     Returns:
-        Its outside, rim included, which may lie beyond the edges; None where nothing of the box is seen.
+        The rectangle drawn, rim included, which may reach over the edges; None if the box cannot be seen.
     """
     height, width = canvas.shape[:2]
     if not np.all(np.isfinite(box_xyxy)):
@@ -56,13 +60,15 @@ def draw_box(
 
 
 def place_beside(size: tuple[int, int], boxes: Sequence[Rectangle], canvas: tuple[int, int]) -> tuple[int, int] | None:
-    """The upper left corner (x, y) for something that touches no box: above the first one, else below, to the right, to
-    the left of it, else so beside all of them; None where there is no room.
+    """Upper left corner (x, y) of a place that touches no box; None if there is no room.
+
+    The first place with room is taken: above the first box, below, to the right or to the left of it, and then likewise
+    beside all boxes together.
 
     Args:
-        size: (height, width) of what is to be placed.
-        boxes: at least one.
-        canvas: (height, width) that it must stay inside.
+        size: (height, width) of the place.
+        boxes: at least one box.
+        canvas: (height, width) that the place must stay inside.
     """
     (height, width), (rows, columns) = size, canvas
     if height > rows or width > columns:

@@ -1,4 +1,4 @@
-"""Plots over the time of a clip: intervals, scores, and where the event may start and end."""
+"""Plots over the time of a clip: intervals, scores, and probabilities of start and end."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from matplotlib.axes import Axes
 
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
 from stvg_jax.grounding.inference.tube import Tube
 
 
 def rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    """A colour as Matplotlib takes it."""
+    """A colour in the form that Matplotlib takes, 0 to 1."""
     red, green, blue = (c / 255 for c in colour)
     return red, green, blue
 
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-    """When the frames of an answer's video begin.
+    """Times of the frames of an answer's video.
 
     Attributes:
         tube: the answer.
-        seconds: of a frame; for one past the last, when the video ends.
+        seconds: start of a frame; for one past the last frame, the end of the video.
     """
 
     tube: Tube
     seconds: Callable[[int], float]
 
     def __call__(self, frames: Iterable[int]) -> np.ndarray:
-        """float64 [n], seconds."""
+        """Starts of n frames in seconds, float64 [n]."""
         return np.array([self.seconds(int(frame)) for frame in frames])
 
     @property
     def limits(self) -> tuple[float, float]:
-        first, last = self.tube.clip
-        return self.seconds(first), self.seconds(max(last, first + 1))
+        """Start and end of the clip in seconds."""
+        start, end = self.tube.clip
+        return self.seconds(start), self.seconds(max(end, start + 1))
 
 
 def _prepare_time_axis(axes: Axes, tube: Tube, at: Times, label: str | None = None) -> None:
-    """The clip in seconds, the chosen interval shaded."""
+    """Time axis over the clip in seconds, with the predicted interval shaded."""
     interval = at((tube.start_frame, tube.end_frame))
     axes.axvspan(*interval, color=rgb(BOX_COLOUR), alpha=0.13, lw=0, label=label)
     axes.set_xlim(*at.limits)
@@ -51,7 +52,7 @@ def _prepare_time_axis(axes: Axes, tube: Tube, at: Times, label: str | None = No
 
 
 def plot_intervals(axes: Axes, tube: Tube, true_interval: tuple[int, int], at: Times) -> None:
-    """Both intervals as bars, their first and last frames beside them. `true_interval`: (first, one past the last)."""
+    """Bars of the predicted and the true interval, (start, end) frames, with their first and last frames in words."""
     intervals = (("predicted", (tube.start_frame, tube.end_frame), BOX_COLOUR), ("true", true_interval, TRUTH_COLOUR))
     for row, (name, interval, colour) in enumerate(intervals):
         start, end = at(interval)
@@ -64,7 +65,7 @@ def plot_intervals(axes: Axes, tube: Tube, true_interval: tuple[int, int], at: T
 
 
 def plot_scores(axes: Axes, tube: Tube, shown: list[int], at: Times) -> None:
-    """Actioness and sampling score; marks for the sampled frames and for those of `shown`."""
+    """Curves of actioness and sampling score, with marks for the sampled frames and for those of `shown`."""
     _prepare_time_axis(axes, tube, at, "the answer")
     seconds = at(tube.scores.frames)
     mark = "." if len(seconds) <= 160 else ""
@@ -83,19 +84,19 @@ def plot_scores(axes: Axes, tube: Tube, shown: list[int], at: Times) -> None:
 
 
 def plot_boundaries(axes: Axes, tube: Tube, at: Times) -> None:
-    """The probabilities of start and end, apart for both passes."""
+    """Curves of the probabilities of start and end, one pair for each pass."""
     _prepare_time_axis(axes, tube, at)
     scores = tube.scores
     highest = 0.0
-    for which, style in ((0, "-"), (1, ":")):
-        chosen = scores.passes == which
+    for pass_index, style in ((0, "-"), (1, ":")):
+        chosen = scores.passes == pass_index
         if not chosen.any():
             continue
         seconds = at(scores.frames[chosen])
         for name, values, colour in (("start", scores.start, "tab:green"), ("end", scores.end, "tab:purple")):
             values = values[chosen]
             highest = max(highest, float(values.max()))
-            axes.plot(seconds, values, style, color=colour, linewidth=1.4, label=f"{name}, pass {which}")
+            axes.plot(seconds, values, style, color=colour, linewidth=1.4, label=f"{name}, pass {pass_index}")
     axes.set_ylim(0, 1.1 * highest if highest > 0 else 1)
     axes.set_xlabel("seconds", fontsize=10)
     axes.locator_params(axis="y", nbins=3)

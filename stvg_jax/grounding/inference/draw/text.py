@@ -1,4 +1,4 @@
-"""Sentences as pictures: the font, lines that fit, a phrase in another colour."""
+"""Sentences as pictures, broken into lines, with a phrase in another colour."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 @functools.lru_cache(maxsize=32)
 def load_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and has far more alphabets than Pillow's own font."""
+    """DejaVu Sans, which comes with Matplotlib and has far more alphabets than the font of Pillow."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
 def one_line(text: str) -> str:
-    """One line that a font can be asked for: no line breaks, no halves of surrogate pairs."""
+    """`text` as one line that a font can render: no line breaks, no lone surrogates."""
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
@@ -34,9 +34,9 @@ def text_image(
     background: tuple[int, int, int, int],
     tight: bool = False,
 ) -> np.ndarray:
-    """`text` wrapped to `width` pixels as uint8 [h, width, 4], its part `emphasised` in the second colour.
+    """`text` wrapped to `width` pixels as uint8 [h, width, 4] RGBA, its part `emphasised` in the second colour.
 
-    At most `max_lines` lines, the last one cut with an ellipsis; `tight` cuts the picture to the text's width.
+    It has at most `max_lines` lines; an ellipsis stands for the rest. `tight` cuts it to the width of the text.
     """
     margin = max(2, round(0.35 * font.size))
     lines = _wrap(_marked_words(one_line(text), one_line(emphasised)), font, max(width - 2 * margin, 1), max_lines)
@@ -55,7 +55,7 @@ def text_image(
 
 
 def _marked_words(text: str, emphasised: str) -> list[tuple[str, bool]]:
-    """The words of `text`, each with whether it belongs to the first occurrence of the words of `emphasised`."""
+    """Words of `text`, each with True if it belongs to the first occurrence of the words of `emphasised`."""
 
     def bare(words: list[str]) -> list[str]:
         return [word.strip(string.punctuation).casefold() for word in words]
@@ -71,7 +71,7 @@ def _marked_words(text: str, emphasised: str) -> list[tuple[str, bool]]:
 def _wrap(
     words: list[tuple[str, bool]], font: ImageFont.FreeTypeFont, width: float, max_lines: int
 ) -> list[list[tuple[str, bool]]]:
-    """Lines no wider than `width`; words longer than a line are broken, what does not fit gives way to "…"."""
+    """Lines no wider than `width`; words longer than a line are broken, and "…" stands for the rest."""
     lines: list[list[tuple[str, bool]]] = [[]]
     used = 0.0
     space = font.getlength(" ")

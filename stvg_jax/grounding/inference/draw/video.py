@@ -1,4 +1,4 @@
-"""The searched part of a video with the answer drawn into every frame."""
+"""Video of an answer: the searched part, with the tube drawn into every frame."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
-from stvg_jax.grounding.inference.draw.colours import BOX_COLOUR, TRUTH_COLOUR
-from stvg_jax.grounding.inference.draw.encode import write_h264
-from stvg_jax.grounding.inference.draw.pixels import blend, draw_box, place_beside
+from stvg_jax.grounding.inference.draw.mp4 import write_h264
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR, blend, draw_box, place_beside
 from stvg_jax.grounding.inference.draw.text import load_font, text_image
 from stvg_jax.grounding.inference.tube import Tube
 
@@ -28,19 +27,19 @@ def draw_video(
 ) -> None:
     """Writes the searched part of the video as an MP4 with the answer drawn into it.
 
-    The picture keeps its size. Above it stands the sentence, its subject coloured; below it a bar shows the chosen
-    interval within the clip and the current position. The box, with its subject beside it, is there while
-    `start_frame <= frame < end_frame` and not otherwise. Nothing but the lines of a box is drawn over what it holds.
+    The picture keeps its size. Above it is the sentence, with the subject in colour; below it, a bar shows the
+    predicted interval within the clip and the current position. The box, with the subject beside it, is drawn while
+    `start_frame <= frame < end_frame`. Only its lines cover anything that it holds.
 
     Args:
         tube: the answer.
-        frames: (frame number in the video, uint8 [height, width, 3] RGB), all of `tube.clip` in order. They are taken
-            one at a time and not changed.
-        path: the MP4 to write; nothing half-written remains after an exception.
+        frames: (number in the video, uint8 [height, width, 3] RGB) of all frames of `tube.clip`, in order. They are
+            taken one at a time and not changed.
+        path: the MP4 to write, whole or not at all.
         progress: called with 1 after each frame written.
-        truth_xyxy: boxes known to be right, float [4] pixels by frame number, drawn dashed in green.
-        seconds: when a frame begins and, for the one past the last, when the video ends; frames keep these times,
-            counted from the first one of the clip. By the average rate when None.
+        truth_xyxy: true boxes by frame number, float [4] pixels, drawn dashed in green.
+        seconds: start of a frame and, for one past the last, end of the video; frames keep these times, counted from
+            the start of the clip. By the average rate when None.
 
     Raises:
         ValueError: no frames, fewer than the clip has, or a frame whose size is not the tube's.
@@ -63,9 +62,13 @@ def draw_video(
 
 @dataclasses.dataclass(frozen=True)
 class _Painter:
-    """What stays the same over the frames of one answer: texts as RGBA pictures, sizes in pixels.
+    """Everything that stays the same over the frames of one answer.
 
-    `places`: int [frames of the clip + 1], where each frame begins on the bar.
+    Attributes:
+        tube: the answer.
+        line: width of the lines of boxes, pixels.
+        caption, label, bar: the sentence, the subject and the bar, uint8 [h, w, 4] RGBA.
+        places: start of each frame of the clip on the bar, and end of the last one, int [n + 1], pixels.
     """
 
     tube: Tube
@@ -104,9 +107,9 @@ class _Painter:
         return cls(tube, max(1, round(0.007 * side)), caption, label, bar, places)
 
     def paint(self, rgb: np.ndarray, frame_id: int, truth: np.ndarray | None) -> np.ndarray:
-        """uint8 [height, width, 3], both even: the caption, the picture, the bar, one below the other."""
+        """Caption, picture and bar, one below the other, uint8 [height, width, 3], both even."""
         tube = self.tube
-        # An even offset, so that the picture's own halved colours are halved alike again.
+        # With an even offset, colours are halved in the same pairs of rows as in the video itself.
         top = self.caption.shape[0] + self.caption.shape[0] % 2
         rows = top + tube.height + self.bar.shape[0]
         canvas = np.zeros((rows + rows % 2, tube.width + tube.width % 2, 3), np.uint8)
@@ -116,7 +119,7 @@ class _Painter:
         box = tube.box_at(frame_id) if tube.start_frame <= frame_id < tube.end_frame else None
         drawn = None if box is None else draw_box(picture, box, self.line, BOX_COLOUR)
         true = None if truth is None else draw_box(picture, truth, self.line, TRUTH_COLOUR, dash=6 * self.line)
-        # In a picture so small that the label would hide much of it there is none.
+        # No label in a picture so small that it would hide much of it.
         if drawn is not None and self.label.shape[0] <= tube.height / 6:
             boxes = [drawn] if true is None else [drawn, true]
             place = place_beside(self.label.shape[:2], boxes, picture.shape[:2])
@@ -126,7 +129,7 @@ class _Painter:
         return canvas
 
     def _put_timeline(self, strip: np.ndarray, frame_id: int) -> None:
-        """Into uint8 [bar's height or more, width, 3]."""
+        """Draws the bar and the position of a frame into `strip`, uint8 [height of the bar or more, width, 3]."""
         blend(strip, self.bar, 0, 0)
         height = self.bar.shape[0]
         x = int(self.places[frame_id - self.tube.clip[0]])
@@ -136,7 +139,7 @@ class _Painter:
 
 
 def _timeline(tube: Tube, places: np.ndarray, height: int) -> np.ndarray:
-    """The bar without its position mark, uint8 [height, W, 4]."""
+    """The bar without its position mark, uint8 [height, width, 4] RGBA."""
     bar = np.full((height, tube.width, 4), (30, 30, 30, 255), np.uint8)
     ends = np.clip([tube.start_frame - tube.clip[0], tube.end_frame - tube.clip[0]], 0, len(places) - 1)
     left, right = places[ends]

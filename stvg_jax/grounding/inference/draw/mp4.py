@@ -1,4 +1,4 @@
-"""RGB arrays into an MP4."""
+"""MP4 files of RGB frames."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from stvg_jax.core.errors import InputError, first_line
 
 _BT709 = 1
 _LONGEST_SIDE = 16384
-# FFmpeg takes no gap between frames that has more ticks.
+# Longest gap between frames that FFmpeg accepts.
 _MOST_TICKS = 2**31 - 2
-# Of these a player can be expected to know what to do with; the first that is exact is taken.
+# Ticks per second that every player can be expected to support; the first exact one is used.
 _LEAST_SCALE, _USUAL_SCALES = 1000, (1000, 90_000, 1_000_000)
 
 
 def write_h264(
     path: str | os.PathLike[str], frames: Iterable[np.ndarray], times_sec: Sequence[float] | np.ndarray
 ) -> None:
-    """Writes `frames` as an H.264 MP4, every frame at its own time, whole or not at all. One frame is held at a time.
+    """Writes `frames` as an H.264 MP4, every frame at its own time; whole or not at all. Holds one frame at a time.
 
     Args:
-        path: where the video goes; until it is complete it has a temporary name beside that.
-        frames: n times uint8 [H, W, 3] RGB, H and W even: only yuv420p is played everywhere.
-        times_sec: float [n + 1], when each frame begins, increasing, and when the last one ends. The first frame of the
-            file stands at 0. Times are kept to a microsecond, or as closely as a file can where frames are more than
-            half an hour apart.
+        path: the video; it has a temporary name in the same folder until it is complete.
+        frames: n frames, uint8 [H, W, 3] RGB, H and W even, as only yuv420p is played everywhere.
+        times_sec: float [n + 1], increasing: the start of each frame, and the end of the last one. The first frame of
+            the file is shown at 0. Times are kept to a microsecond, or as closely as the format can if frames are more
+            than half an hour apart.
 
     Raises:
-        ValueError: no frames, more or fewer than there are times, frames of different or odd sizes, or a frame that
-            is not uint8 [H, W, 3].
+        ValueError: no frames, more or fewer frames than times, frames of different or odd sizes, or a frame that is
+            not uint8 [H, W, 3].
         InputError: pictures of over 16,384 pixels a side, or a failure of the encoder.
     """
     path = pathlib.Path(path)
     partial = path.with_name(path.name + ".partial")
     ticks, scale = _ticks(times_sec)
     try:
-        # The scale is asked for, or FFmpeg would take a multiple of it, which may have too many ticks in a gap.
+        # Without this option FFmpeg would choose a multiple of the scale, with too many ticks in a long gap.
         options = {"movflags": "+faststart", "video_track_timescale": str(scale)}
         with av.open(str(partial), "w", format="mp4", options=options) as container:
             _encode(container, frames, ticks, scale)
@@ -80,7 +80,7 @@ def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: i
 
 
 def _ticks(times_sec: Sequence[float] | np.ndarray) -> tuple[np.ndarray, int]:
-    """Times from the first one on as whole numbers, int64 [n], increasing, and how many of these make a second."""
+    """Times from the first one on in ticks, int64 [n], increasing, and the number of ticks per second."""
     times = np.asarray(times_sec, np.float64) - times_sec[0]
     gaps = np.diff(times)
     finest = max(1, int(_MOST_TICKS / max(gaps.max(), 1e-9)) - 1)
@@ -90,7 +90,7 @@ def _ticks(times_sec: Sequence[float] | np.ndarray) -> tuple[np.ndarray, int]:
     shortest = float(gaps[gaps > 0].min(initial=1))
     scale = next(exact, min(finest, max(_USUAL_SCALES[-1], math.ceil(1 / shortest))))
     order = np.arange(len(times))
-    # Frames that are nearer to each other than a tick stay in their order, a tick apart.
+    # Frames less than a tick apart keep their order, one tick apart.
     return np.maximum.accumulate(np.rint(times * scale).astype(np.int64) - order) + order, scale
 
 
@@ -104,16 +104,16 @@ def _h264_stream(container, shape: tuple[int, ...], ticks: np.ndarray, scale: in
         raise ValueError(f"a frame has shape [H, W, 3], H and W even; this one has {shape}")
     if max(shape) > _LONGEST_SIDE:
         raise InputError(f"{shape[1]} x {shape[0]} pixels are too many for H.264, which takes {_LONGEST_SIDE} a side")
-    # Frames in the order in which they are shown, so that times need no edit list. Without "mbtree", whose assembly
-    # gives now and then another stream for the same frames.
+    # Without B-frames, times need no edit list. Without "mbtree", whose assembly varies, the same frames always give
+    # the same stream.
     options = {"crf": "18", "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"}
-    # Nothing but what a player must be capable of follows from this rate.
+    # Only the H.264 level follows from this rate.
     rate = min(max((len(ticks) - 1) * scale / max(int(ticks[-1]), 1), 1), 240)
     stream = container.add_stream("libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=options)
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = fractions.Fraction(1, scale)
-    # Said in the file, so that players of any resolution turn the colours back the way they were made.
+    # Named in the file, as players would otherwise guess the colour space from the size.
     stream.codec_context.color_primaries = _BT709
     stream.codec_context.color_trc = _BT709
     stream.codec_context.colorspace = _BT709

@@ -158,7 +158,7 @@ def stands(
         else:
             holds = both & _beyond(relation, thing, reference, frames, lenient)
             if not lenient:
-                # What is farther aside than below is not "below".
+                # A thing farther aside than below is not "below".
                 offset = np.abs((thing.track.xy - reference.track.xy)[frames])
                 axis = _AXIS[relation][0]
                 holds &= offset[:, axis] >= offset[:, 1 - axis]

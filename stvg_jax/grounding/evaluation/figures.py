@@ -1,4 +1,4 @@
-"""Figures of the report page as SVG, which scales, needs no font of ours and can be read aloud."""
+"""Figures of the report page as SVG, which scales, uses the reader's fonts and is accessible to screen readers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BINS = 20
 
 
 def picture(rgb: np.ndarray) -> str:
-    """A small JPEG of uint8 [h, w, 3] as a data URI."""
+    """Small JPEG of a frame, uint8 [h, w, 3] RGB, as a data URI."""
     image = Image.fromarray(rgb)
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     buffer = io.BytesIO()
@@ -27,21 +27,22 @@ def picture(rgb: np.ndarray) -> str:
 
 
 def frame_figure(record: Record, truth: Truth, frame: int, rgb: np.ndarray) -> str:
-    """One sampled frame with the true and the predicted box.
+    """Figure of a sampled frame with the true and the predicted box.
 
     Args:
-        record, truth: of the sample.
+        record: record of the sample.
+        truth: true tube of the sample.
         frame: one of the record's sampled frames.
-        rgb: uint8 [h, w, 3], of any size: boxes are drawn in the annotation's pixels, to which it is stretched.
+        rgb: uint8 [h, w, 3], of any size; it is stretched to the annotated size, in whose pixels boxes are drawn.
     """
     width, height = truth.width, truth.height
-    first, end = truth.tube
-    start, stop = record.prediction.interval
-    is_true, is_predicted = first <= frame < end, start <= frame < stop
+    true_start, true_end = truth.tube
+    start, end = record.prediction.interval
+    is_true, is_predicted = true_start <= frame < true_end, start <= frame < end
     index = int(np.searchsorted(record.prediction.frames, frame))
     boxes = _box(record.prediction.boxes_xyxy[index], "predicted" if is_predicted else "unclaimed")
-    # Dashed and on top, so that both boxes are seen where they coincide.
-    boxes += _box(truth.boxes_xyxy[frame - first], "true") if is_true else ""
+    # The true box is dashed and on top, so that both can be seen where they coincide.
+    boxes += _box(truth.boxes_xyxy[frame - true_start], "true") if is_true else ""
     marks = [name for name, on in (("true", is_true), ("predicted", is_predicted)) if on]
     dots = "".join(f'<i class="{name}"></i>' for name in marks)
     label = f"frame {frame}, {' and '.join(marks) or 'in neither interval'}"
@@ -60,22 +61,20 @@ def _box(xyxy: np.ndarray, name: str) -> str:
 
 
 def timeline(record: Record, shown: Sequence[int]) -> str:
-    """True and predicted interval over the sampled part of the video, with the model's scores where there are any."""
+    """True and predicted interval over the sampled part of the video, with the model's scores if recorded."""
     sampled = record.prediction.frames
     intervals = (record.true_interval, record.prediction.interval)
-    first = min(int(sampled[0]), *(i[0] for i in intervals))
-    end = max(int(sampled[-1]) + 1, *(i[1] for i in intervals))
+    axis_start = min(int(sampled[0]), *(i[0] for i in intervals))
+    axis_end = max(int(sampled[-1]) + 1, *(i[1] for i in intervals))
 
     def at(frame: float) -> float:
-        return 100 * (frame - first) / max(end - first, 1)
+        return 100 * (frame - axis_start) / max(axis_end - axis_start, 1)
 
     rows = ""
-    for name, (start, stop) in zip(("true", "predicted"), intervals, strict=True):
-        bar = (
-            f'<rect class="{name}" x="{at(start):.2f}%" y="2" width="{at(stop) - at(start):.2f}%" height="12" rx="2"/>'
-        )
+    for name, (start, end) in zip(("true", "predicted"), intervals, strict=True):
+        bar = f'<rect class="{name}" x="{at(start):.2f}%" y="2" width="{at(end) - at(start):.2f}%" height="12" rx="2"/>'
         rows += _row(
-            f"{name} {start}–{stop - 1}", 16, f'<rect class="track" width="100%" y="2" height="12" rx="2"/>{bar}'
+            f"{name} {start}–{end - 1}", 16, f'<rect class="track" width="100%" y="2" height="12" rx="2"/>{bar}'
         )
     if record.scores is not None:
         curves = "".join(
@@ -87,7 +86,8 @@ def timeline(record: Record, shown: Sequence[int]) -> str:
         rows += _row(names, 48, f'<rect class="track" width="100%" height="48" rx="2"/>{plot}', escaped=True)
     marks = "".join(f'<line class="shown" x1="{at(f):.2f}%" x2="{at(f):.2f}%" y1="0" y2="5"/>' for f in shown)
     ticks = "".join(
-        f'<text x="{at(f):.2f}%" y="17" text-anchor="{anchor}">{f}</text>' for f, anchor in _ticks(first, end - 1)
+        f'<text x="{at(f):.2f}%" y="17" text-anchor="{anchor}">{f}</text>'
+        for f, anchor in _ticks(axis_start, axis_end - 1)
     )
     return f'<div class="timeline">{rows}{_row("frame", 20, marks + ticks)}</div>'
 
@@ -102,7 +102,7 @@ def _points(xs: Sequence[float], scores: np.ndarray) -> str:
 
 
 def _ticks(first: int, last: int) -> list[tuple[int, str]]:
-    """Both ends and some round numbers well between them, each with where its text is anchored."""
+    """Frames of the ticks, first, last and round numbers between, each with the anchor of its text."""
     step = next(s for power in range(9) for n in (1, 2, 5) if (s := n * 10**power) >= (last - first) / 8)
     inner = range(-(-first // step) * step, last, step)
     room = (last - first) / 14
@@ -111,7 +111,7 @@ def _ticks(first: int, last: int) -> list[tuple[int, str]]:
 
 
 def histogram(values: Sequence[float], name: str) -> str:
-    """Of values in [0, 1], with their mean."""
+    """Histogram of values in [0, 1], with their mean."""
     counts, edges = np.histogram(np.clip(values, 0, 1), bins=_BINS, range=(0, 1))
     tallest, width, height = max(int(counts.max()), 1), 400, 110
     bars = ""

@@ -1,6 +1,6 @@
-"""A page about an evaluation: the figures, their spread, and the best, median and worst cases in pictures.
+"""Report page of an evaluation: figures, distributions, and the best, median and worst cases in pictures.
 
-One HTML file with its pictures in it. It runs no script, and every text from a dataset is escaped.
+The page is one HTML file that contains its pictures. It runs no script, and every text from a dataset is escaped.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from stvg_jax.grounding.evaluation.table import CONVENTION, Table
 from stvg_jax.grounding.evaluation.types import Truth
 
 Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]
-_LENGTHS = 4
-# A second wall: should a text ever escape from its escaping, the browser still runs and loads nothing.
+_LENGTH_GROUPS = 4
+# Even if the escaping of a text failed, the browser would run and load nothing.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
@@ -44,20 +44,20 @@ def write_page(
     shown: int = 6,
     step: Callable[[], object] = lambda: None,
 ) -> None:
-    """Writes the page, whole or not at all.
+    """Writes the report page, whole or not at all.
 
     Args:
-        path: of the HTML file.
-        records: all of an evaluation, at least one.
-        truths: by sample id.
-        frames: (video, ascending frame numbers) -> uint8 [n, h, w, 3] RGB, of any size. Where it raises InputError the
-            case is shown without pictures.
+        path: the HTML file.
+        records: all records of an evaluation, at least one.
+        truths: true tubes by sample id.
+        frames: reader of (video, ascending frame numbers) -> uint8 [n, h, w, 3] RGB, of any size. If it raises
+            InputError, the case is shown without pictures.
         title: heading.
-        about: lines below it, such as the checkpoint.
-        tables: see `stvg_jax.grounding.evaluation.table`.
-        notes: below the tables.
-        count: how many best, median and worst cases.
-        shown: how many frames of each.
+        about: lines below the heading, such as the checkpoint.
+        tables: tables of figures.
+        notes: lines below the tables.
+        count: number of best, of median and of worst cases.
+        shown: number of frames of each case.
         step: called after each case.
     """
     body = [f"<h1>{html.escape(title)}</h1>", f'<div class="about">{_paragraphs(about)}</div>']
@@ -79,9 +79,9 @@ def write_page(
 
 
 _LEGEND = f"""<p class="note">In the pictures below: <i class="true"></i> dashed, the true box;
-<i class="predicted"></i> whole, the predicted box within the predicted interval; dotted white, the predicted box
-outside it. Numbers are frames, counted from 0; of intervals the first and the last, both included. Marks on the axis:
-the frames shown. {html.escape(CONVENTION)}</p>"""
+<i class="predicted"></i> solid, the predicted box within the predicted interval; dotted white, the predicted box
+outside it. Frames count from 0; intervals are given by the first and the last, both included. Marks on the axis: the
+frames in the pictures. {html.escape(CONVENTION)}</p>"""
 
 
 def _paragraphs(lines: Sequence[str], name: str = "") -> str:
@@ -108,7 +108,7 @@ def _case(record: Record, truth: Truth, frames: Frames, shown: int) -> str:
     m = record.metrics
     measures = (("vIoU", m.viou), ("tIoU", m.tiou), ("gt_vIoU", m.gt_viou))
     values = "".join(f"<span><b>{value:.3f}</b> {name}</span>" for name, value in measures)
-    # Where it matters most, as nothing else explains it there.
+    # Nothing else would explain a tIoU below 1 here.
     exact = record.prediction.interval == record.true_interval
     values += "<span>equal intervals; the measures leave out the truth's last frame</span>" if exact else ""
     facts = f"sample {record.id} · {record.kind} · {record.video}, {record.width}×{record.height}"
@@ -120,7 +120,7 @@ def _case(record: Record, truth: Truth, frames: Frames, shown: int) -> str:
 
 
 def _marked(sentence: str, subject: str) -> str:
-    """The sentence, escaped, with the first occurrence of its subject marked."""
+    """Escaped sentence with the first occurrence of its subject marked."""
     found = re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", sentence, re.IGNORECASE) if subject.strip() else None
     if not found:
         return html.escape(sentence)
@@ -129,9 +129,9 @@ def _marked(sentence: str, subject: str) -> str:
 
 
 def length_table(records: Sequence[Record]) -> Table:
-    """Means over up to four groups of about the same size, by the length of the true tube."""
+    """Means over up to four groups of about equal size, by the length of the true tube."""
     lengths = np.array([r.true_interval[1] - r.true_interval[0] for r in records])
-    bounds = np.unique(np.quantile(lengths, np.linspace(0, 1, _LENGTHS + 1)[1:], method="inverted_cdf"))
+    bounds = np.unique(np.quantile(lengths, np.linspace(0, 1, _LENGTH_GROUPS + 1)[1:], method="inverted_cdf"))
     group = np.searchsorted(bounds, lengths)
     rows = []
     for k in range(len(bounds)):

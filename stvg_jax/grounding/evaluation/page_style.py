@@ -1,4 +1,4 @@
-"""The look of the report page."""
+"""Style sheet of the report page."""
 
 from __future__ import annotations
 

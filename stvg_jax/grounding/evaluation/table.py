@@ -1,4 +1,4 @@
-"""Results in the papers' layout, beside the published ones."""
+"""Tables of results in the layout of the papers, with published figures above."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from stvg_jax.grounding.evaluation.metrics import Summary
 from stvg_jax.grounding.evaluation.published import BENCHMARKS, MEASURES
 
-# Beside every tIoU that is shown, or equal intervals with one below 1 look like a fault.
+# Shown beside every tIoU, as a value below 1 for equal intervals would look like an error.
 CONVENTION = (
     "tIoU and vIoU are the published measures, which leave out the truth's last frame: an exact answer of n frames has "
     "(n - 1) / n."
@@ -19,15 +19,15 @@ _GIVEN = ("gt_m_vIoU", "gt_vIoU@0.3", "gt_vIoU@0.5")
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Cells as text; the last rows may be ours.
+    """Table of texts, whose last rows may be our results.
 
     Attributes:
-        title: above it.
-        groups: (name, how many columns) over the columns after the first.
-        columns: names of the columns, the first one's included.
-        rows: a cell for each column.
-        ours: how many of the last rows are ours.
-        notes: below it.
+        title: line above the table.
+        groups: (name, number of columns) of groups of columns, from the second column on.
+        columns: names of all columns.
+        rows: one cell for each column.
+        ours: number of rows at the end that are our results.
+        notes: lines below the table.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """Aligned for a terminal."""
+        """Table as aligned text for a terminal."""
         widths = [max(len(row[k]) for row in (self.columns, *self.rows)) for k in range(len(self.columns))]
 
         def line(cells: tuple[str, ...]) -> str:
@@ -57,7 +57,7 @@ class Table:
         return "\n".join([*parts, *rows[published:], *self.notes])
 
     def markdown(self) -> str:
-        """As a Markdown table; a group's name goes into its columns."""
+        """Table in Markdown, with the name of a group in front of the names of its columns."""
         names = [name for name, span in self.groups for _ in range(span)] or [""] * (len(self.columns) - 1)
         heads = [self.columns[0], *(f"{g} {c}".strip() for g, c in zip(names, self.columns[1:], strict=True))]
         lines = [self.title, "", _markdown_row(heads), "|---" + "|---:" * (len(heads) - 1) + "|"]
@@ -67,7 +67,7 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
     def html(self) -> str:
-        """As an HTML table."""
+        """Table in HTML."""
         groups = "".join(
             f'<th colspan="{span}" scope="colgroup">{html.escape(name)}</th>' for name, span in self.groups
         )
@@ -96,10 +96,10 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
     """Our figures below the published ones, in percent.
 
     Args:
-        groups: of `summarise`, by kind of sentence.
+        groups: summaries by kind of sentence.
         benchmark: key of `BENCHMARKS`; None for no published figures.
-        name: of our row.
-        dataset: the title where there is no benchmark.
+        name: name of our row.
+        dataset: title of the table if there is no benchmark.
     """
     known = BENCHMARKS[benchmark] if benchmark else None
     kinds = [*(known.samples if known else ()), *(kind for kind in groups if not known or kind not in known.samples)]
@@ -126,7 +126,7 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
 
 
 def given_interval_table(groups: Mapping[str, Summary]) -> Table:
-    """Our figures for boxes alone, as if the true interval were known, in percent, and the number of samples."""
+    """Our figures for boxes alone, as if the true interval were known, in percent, with the number of samples."""
     rows = tuple(
         (kind, f"{summary.samples:,}", *(_percent(100 * summary.measures[name]) for name in _GIVEN))
         for kind, summary in groups.items()

@@ -15,7 +15,8 @@ from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.remat import rematerialize
 from stvg_jax.train.sharding import bytes_per_device
 from stvg_jax.train.state import TrainState
-from stvg_jax.train.step import Batch, Task, TrainStep
+from stvg_jax.train.step import TrainStep
+from stvg_jax.train.task import Batch, Task, whole_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +146,7 @@ def step_flops(task: Task, state: TrainState, batch: Batch, remat: str = "none")
     row = {name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype) for name, leaf in batch.items()}
 
     def loss(trained, frozen, batch):
-        key = jax.random.key(0)
-        return task.loss(unflatten(frozen | trained), *task.prepare(batch), task.count(batch), key)
+        return whole_loss(task, unflatten(frozen | trained), batch, jax.random.split(jax.random.key(0), 1))
 
     def count(function: Any, policy: str) -> float:
         with rematerialize(policy):

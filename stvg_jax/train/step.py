@@ -7,7 +7,8 @@ video. Here each device runs its own rows and nothing else, and what it exchange
 
 - parameters that are split over `fsdp` are gathered where the loss begins;
 - gradients are summed over `data`, and over `fsdp` by a reduce-scatter, so that each device is left with its part;
-- losses are sums, divided by counts of the whole batch that are made before it is split.
+- losses are sums, divided by counts of the whole batch that are made before it is split;
+- where rows are compared with each other, their embeddings are gathered (`stvg_jax.train.contrastive`).
 
 The optimiser and the moving average are elementwise but for the norm of the gradient; those the partitioner splits as
 the state is split. Parameters that no row of the whole batch used are left as they are, moving average apart: rows that
@@ -20,7 +21,7 @@ the number of devices and hosts nor that of parts changes what a step computes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,30 +32,15 @@ from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.remat import check_policy, rematerialize
 from stvg_jax.parallel.mesh import BATCH, REPLICATED, batch_sharding
 from stvg_jax.runtime.compilation import compiler_options
+from stvg_jax.train.contrastive import contrastive_gradients
 from stvg_jax.train.ema import update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig, gradient_norm
 from stvg_jax.train.schedules import Rates
 from stvg_jax.train.state import TrainState
+from stvg_jax.train.task import AdditiveTask, Batch, ContrastiveTask, Task
 
-Batch = Mapping[str, jax.Array]
-TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
-
-
-class Task(Protocol):
-    """What is trained (`stvg_jax.grounding.task.GroundingTask`)."""
-
-    def count(self, batch: Batch) -> Any:
-        """What the losses of a whole batch are divided by, a tree of scalars."""
-
-    def prepare(self, batch: Batch) -> tuple[Any, Any]:
-        """(inputs, targets) of some rows of a batch."""
-
-    def loss(
-        self, parameters: dict, inputs: Any, targets: Any, counts: Any, key: jax.Array | None
-    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
-        """The total, (its terms, its uses), all of which add up over the parts of a batch; `key`, of dropout: one per
-        row. Uses: use -> int32 scalar, real rows that used its parameters (`stvg_jax.train.optim`)."""
+TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
 
 def make_train_step(
@@ -72,7 +58,7 @@ def make_train_step(
     """A compiled function (state, batch) -> (state, metrics), to which the old state is lost.
 
     Args:
-        task: what is trained.
+        task: what is trained. Its kind decides how gradients are computed (`stvg_jax.train.task`), and nothing else.
         optimizer: of `make_optimizer`.
         rates: that the optimiser uses, to report them.
         config: see OptimConfig.
@@ -137,18 +123,36 @@ def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, r
         trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
         keys = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
-        def loss(trained, rows):
-            batch, keys = rows
-            return task.loss(unflatten(frozen | trained), *task.prepare(batch), counts, keys)
+        def nest(trained):
+            return unflatten(frozen | trained)
 
+        gradients_of = contrastive_gradients if isinstance(task, ContrastiveTask) else _additive_gradients
         with rematerialize(remat):
-            gradients, value, sums = accumulate_gradients(loss, trained, (batch, keys), parts=parts)
+            gradients, value, sums = gradients_of(task, nest, trained, (batch, numbers, keys), counts, parts)
         return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, sums), mesh.axis_names)
 
     specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)
     return jax.shard_map(
         device_gradients, mesh=mesh, in_specs=specs, out_specs=(trained_specs, REPLICATED, REPLICATED), check_vma=False
     )
+
+
+def _additive_gradients(
+    task: AdditiveTask,
+    nest: Callable[[dict[str, jax.Array]], dict],
+    trained: dict[str, jax.Array],
+    rows: tuple[Batch, jax.Array, jax.Array | None],
+    counts: Any,
+    parts: int,
+) -> tuple[dict[str, jax.Array], jax.Array, Any]:
+    """As `contrastive_gradients`, of a loss that adds up over rows."""
+    batch, _, keys = rows
+
+    def loss(trained, rows):
+        batch, keys = rows
+        return task.loss(nest(trained), *task.prepare(batch), counts, keys)
+
+    return accumulate_gradients(loss, trained, (batch, keys), parts=parts)
 
 
 def _split_axis(spec: PartitionSpec) -> int | None:

@@ -341,4 +341,4 @@ def _write(result: Converted, name: str, rule: Rule, match: re.Match, source: _S
     for target, part in zip(targets, arrays, strict=True):
         if target in result.parameters:
             result.problems.append(f"! {result.shown(name)} gives {target}, which another tensor gave already")
-        result.parameters[target] = np.ascontiguousarray(part) if readable else part
+        result.parameters[target] = np.asarray(part, order="C") if readable else part

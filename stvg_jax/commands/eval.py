@@ -77,4 +77,5 @@ def run(args: argparse.Namespace) -> None:
     report = evaluate(model, inputs, settings, args.out, mesh=make_mesh(), progress=progress)
     if report is not None:
         print(report.text)
-        print(f"\nresults: {args.out}, pictures: {args.out / 'index.html'}")
+        page = args.out / "index.html"
+        print(f"\nresults: {args.out}" + (f", pictures: {page}" if page.exists() else ""))

@@ -129,7 +129,7 @@ def write(
         if one_file:
             from safetensors.numpy import save_file
 
-            save_file({name: np.ascontiguousarray(value) for name, value in parameters.items()}, path)
+            save_file({name: np.asarray(value, order="C") for name, value in parameters.items()}, path)
         else:
             with _checkpointer() as checkpointer:
                 checkpointer.save(path, _string_keys(unflatten(dict(parameters))))

@@ -121,7 +121,7 @@ def _make_loader(
     check_memory(
         model.family.least_bytes(model.config, sizes),
         sizes,
-        f"config.eval.samples_per_device={config.samples_per_device}, resolution {model.clip.resolution}",
+        f"config.eval.samples_per_device={config.samples_per_device}",
     )
     return loader
 

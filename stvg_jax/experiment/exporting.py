@@ -86,16 +86,16 @@ class Exporter:
 
     def _write_card(self, directory: Path, steps: int, measures: Mapping[str, float] | None) -> None:
         """Writes training.json into a checkpoint directory that has its one file of parameters."""
-        config = self._experiment.config
+        train = self._experiment.train
         card = {
             "steps": steps,
             "samples": self._samples,
-            "batch_size": config["train"]["batch_size"],
-            "seed": config["train"]["seed"],
+            "batch_size": train.batch_size,
+            "seed": train.seed,
             "validation": None if measures is None else dict(measures),
             "sha256": sha256(directory / checkpoint.PARAMETERS_FILE),
             "starts": list(self._workdir.starts()),
-            "config": config,
+            "config": self._experiment.config,
         }
         (directory / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
+from stvg_jax.train.config import TrainConfig
+from stvg_jax.train.schedules import ScheduleConfig
 from stvg_jax.train.workdir import Workdir
 
 
@@ -58,14 +60,14 @@ def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int)
 
 def _earlier(experiment: Experiment, config: Mapping[str, Any]) -> Experiment:
     """The experiment with the length of the run's last start, in which alone the two may differ."""
-    schedule = dataclasses.replace(experiment.schedule, epochs=_number(config, "schedule", "epochs"))
-    train = dataclasses.replace(experiment.train, max_steps=_number(config, "train", "max_steps"))
+    schedule = dataclasses.replace(experiment.schedule, epochs=_number(config, "schedule", ScheduleConfig(), "epochs"))
+    train = dataclasses.replace(experiment.train, max_steps=_number(config, "train", TrainConfig(), "max_steps"))
     return dataclasses.replace(experiment, schedule=schedule, train=train)
 
 
-def _number(config: Mapping[str, Any], section: str, name: str) -> int:
+def _number(config: Mapping[str, Any], section: str, defaults: Any, name: str) -> int:
     """A setting of a configuration that a run has kept."""
-    value = config.get(section, {}).get(name)
+    value = config.get(section, {}).get(name, getattr(defaults, name))
     if type(value) is not int:
         raise InputError(f"the run's config.json has no number config.{section}.{name}; restore it from a copy")
     return value

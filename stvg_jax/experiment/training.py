@@ -128,8 +128,7 @@ class Training:
         check_memory(
             family.least_bytes(self.experiment.model, rows),
             rows,
-            f"config.train.batch_size={settings.batch_size}, parts={settings.parts}, "
-            f"config.clip.resolution={self.experiment.clip.resolution}",
+            f"config.train.batch_size={settings.batch_size}, parts={settings.parts}",
         )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
         if self._workdir.previous is not None:

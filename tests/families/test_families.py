@@ -24,7 +24,8 @@ def get_config(arg=""):
         "name": "towers",
         "model": {"width": 16, "vocab_size": 32},
         "data": {"pairs": ""},
-        "schedule": {"epochs": 1, "linear_groups": ()},
+        "schedule": {"epochs": 1, "drop_epochs": (), "linear_groups": ()},
+        "optim": {"ema_decay": 0.5},
         "train": train | {"initialise": ()},
         "eval": {"samples_per_device": 3},
     }).lock()

@@ -208,3 +208,18 @@ def test_help_needs_neither_jax_nor_a_decoder(command):
         main({[*command.split(), "--help"]})
     """
     assert "usage: stvg-jax" in run(program)
+
+
+def test_what_is_below_grounding_imports_without_it():
+    """Trainer, evaluation loop and rules of conversion know no task."""
+    below = ("core", "nn", "backbones", "parallel", "runtime", "models", "train", "eval")
+    names = [module_name(path) for part in below for path in sources(f"stvg_jax/{part}")]
+    names += ["stvg_jax.family", "stvg_jax.convert.rules"]
+    program = f"""if True:
+        import importlib, sys
+        sys.modules["stvg_jax.grounding"] = None
+        for name in {names}:
+            importlib.import_module(name)
+        print(len(sys.modules) > len({names}))
+    """
+    assert run(program).split() == ["True"]

@@ -181,7 +181,7 @@ class Family:
         learning_rates: dataclass of section `learning_rates`, a float for each group.
         groups: config -> rules that put parameters into groups of learning rates; "frozen" is not trained.
         uses: config -> rules for parameters that some batches do not use (`stvg_jax.train.optim`).
-        task: (pure module, losses) -> what is trained (`stvg_jax.train.step.Task`).
+        task: (pure module, losses) -> what is trained (`stvg_jax.train.task.Task`).
         text: config -> the tokenizer that the model can work with; None reads no text.
         fit: (config, clip, training=...) -> config with the step sizes that suit this machine, where none are set.
         least_bytes: (config, rows) -> memory that a device needs at least.

@@ -196,16 +196,11 @@ def still_unused(uses: Mapping[str, str]) -> optax.GradientTransformationExtraAr
     return optax.GradientTransformationExtraArgs(lambda parameters: optax.EmptyState(), update)
 
 
-def gradient_norm(gradients: Any) -> jax.Array:
-    """Euclidean norm of a whole tree of gradients, float32 scalar."""
-    return jnp.sqrt(sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradients)))
-
-
 def clip_gradients(max_norm: float) -> optax.GradientTransformation:
     """Scales gradients by max_norm / (norm + 1e-6) where that is below 1; the 1e-6 is PyTorch's."""
 
     def update(gradients, state, parameters=None):
-        scale = jnp.minimum(1.0, max_norm / (gradient_norm(gradients) + 1e-6))
+        scale = jnp.minimum(1.0, max_norm / (optax.tree.norm(gradients) + 1e-6))
         return jax.tree.map(lambda gradient: gradient * scale, gradients), state
 
     return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)

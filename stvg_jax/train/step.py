@@ -35,7 +35,7 @@ from stvg_jax.runtime.compilation import compiler_options
 from stvg_jax.train.contrastive import contrastive_gradients
 from stvg_jax.train.ema import update_average
 from stvg_jax.train.gradients import accumulate_gradients
-from stvg_jax.train.optim import OptimConfig, gradient_norm
+from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import Rates
 from stvg_jax.train.state import TrainState
 from stvg_jax.train.task import AdditiveTask, Batch, ContrastiveTask, Task
@@ -89,7 +89,7 @@ def make_train_step(
         used = {use: number > 0 for use, number in uses.items()}
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trained, used=used)
         trained = optax.apply_updates(state.trained, updates)
-        metrics = {**terms, "loss": loss, "gradient_norm": gradient_norm(gradients)}
+        metrics = {**terms, "loss": loss, "gradient_norm": optax.tree.norm(gradients)}
         metrics |= {f"rate/{group}": rate for group, rate in rates(state.step).items()}
         new_state = TrainState(
             step=state.step + 1,

@@ -18,7 +18,7 @@ from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.train.ema import start_average, update_average
 from stvg_jax.train.gradients import accumulate_gradients
-from stvg_jax.train.optim import OptimConfig, gradient_norm, split_frozen
+from stvg_jax.train.optim import OptimConfig, split_frozen
 from tests.released import GOLDENS
 
 
@@ -94,7 +94,7 @@ def take_steps(
         updates, state = optimizer.update(gradients, state, trained, used=used)
         trained = optax.apply_updates(trained, updates)
         average = update_average(average, trained, config.ema_decay)
-        return trained, average, state, value, gradient_norm(gradients), uses
+        return trained, average, state, value, optax.tree.norm(gradients), uses
 
     # Optimising costs more than it saves in five steps.
     step = jax.jit(step, donate_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0})

@@ -21,7 +21,7 @@ from stvg_jax.parallel.feed import to_mesh
 from stvg_jax.parallel.mesh import make_mesh
 from stvg_jax.train import inspection
 from stvg_jax.train import step as steps
-from stvg_jax.train.optim import OptimConfig, gradient_norm, make_optimizer
+from stvg_jax.train.optim import OptimConfig, make_optimizer
 from stvg_jax.train.sharding import ShardingRules
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
 from stvg_jax.train.task import whole_loss
@@ -212,7 +212,7 @@ def test_three_steps_are_those_of_the_loss_written_plainly():
         keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, number), jnp.arange(BATCH))
         loss, gradients = jax.value_and_grad(plain_loss)(parameters, frozen, batch, keys)
         updates, moments = OPTIMIZER.update(gradients, moments, parameters, used={"match": True})
-        return optax.apply_updates(parameters, updates), moments, loss, gradient_norm(gradients)
+        return optax.apply_updates(parameters, updates), moments, loss, optax.tree.norm(gradients)
 
     step = jax.jit(step, compiler_options=steps.compiler_options())
     for number, now in enumerate(metrics):

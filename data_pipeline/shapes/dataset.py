@@ -14,6 +14,7 @@ from typing import Any
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import check_kinds
 from stvg_jax.core.json_files import parse_json
+from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.data_pipeline.shapes.example import Example, Settings, check_kind, make_example
 from stvg_jax.data_pipeline.shapes.sentences import WORDS
 from stvg_jax.data_pipeline.shapes.video import write_video
@@ -71,7 +72,7 @@ def prepare_shapes(
     plan: Plan | None = None,
     *,
     processes: int = 1,
-    meter: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Makes the dataset in folder `out`, or the part of it that is missing, and returns its manifest.
 
@@ -80,7 +81,7 @@ def prepare_shapes(
     Args:
         plan: the default dataset when None.
         processes: number of processes; the result does not depend on it.
-        meter: called as meter(done, total) after each video.
+        progress: is told of finished videos; nobody when None.
 
     Raises:
         InputError: `out` holds something else, or a video cannot be written.
@@ -96,12 +97,13 @@ def prepare_shapes(
     jobs = [(str(out), plan, *names[name]) for name in todo]
     with contextlib.ExitStack() as stack:
         journal = None if manifest else stack.enter_context(Journal(out, plan.describe(), records))
-        for done, (name, record) in enumerate(_made(jobs, processes), start=len(names) - len(todo) + 1):
+        bar = (progress or Silent()).bar("making videos", len(names), "video", len(names) - len(todo))
+        step = stack.enter_context(bar)
+        for name, record in _made(jobs, processes):
             if journal:
                 journal.add(name, record)
                 records[name] = record
-            if meter is not None:
-                meter(done, len(names))
+            step()
     if manifest is None:
         manifest = plan.describe() | {"splits": _write_annotations(out, plan, records)}
         write_text(out / MANIFEST, json.dumps(manifest, indent=1) + "\n")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
-
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Terminal
 from stvg_jax.data_pipeline.shards import jpeg
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256
 from stvg_jax.data_pipeline.shards.folder import DAMAGED, StoreFolder
@@ -42,11 +40,13 @@ def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str
         if manifest is None:
             raise InputError(f"{folder.root}: no finished store here; make one with `stvg-jax prepare frames`")
         folder.check_settings(manifest.settings)
-        names = list(manifest.videos)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        damaged, names = {}, list(manifest.videos)
+        with ThreadPoolExecutor(_THREADS) as pool, Terminal().bar("checking", len(names), "video") as step:
             found = pool.map(lambda name: _damage(folder, manifest.videos[name], fast), names)
-            bar = tqdm(found, "checking", len(names), unit=" videos", disable=not sys.stderr.isatty())
-            damaged = {name: what for name, what in zip(names, bar, strict=True) if what is not None}
+            for name, what in zip(names, found, strict=True):
+                if what is not None:
+                    damaged[name] = what
+                step()
         for name in damaged if writable else ():
             path = folder.root / manifest.videos[name].file
             with contextlib.suppress(FileNotFoundError):

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import duration_text, size_text
 from stvg_jax.data_pipeline.shards.making import Job, Maker, wanted_ids
-from stvg_jax.data_pipeline.shards.meter import duration_text, size_text
 from stvg_jax.data_pipeline.video import open_video
 
 _TRIAL_VIDEOS = 6

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Terminal, size_text
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.folder import Manifest, StoreFolder
 from stvg_jax.data_pipeline.shards.making import Job, Maker, source_sha256, source_state
-from stvg_jax.data_pipeline.shards.meter import Meter
 from stvg_jax.data_pipeline.shards.plan import Plan, make_plan
 from stvg_jax.data_pipeline.shards.records import array_record
 from stvg_jax.data_pipeline.shards.settings import Settings
@@ -197,17 +197,23 @@ class _Run:
     def work(self, processes: int, plan: Plan) -> None:
         """Does the jobs; InputError when the store cannot be written."""
         outcomes = run_jobs(self._maker, self.jobs, min(processes, len(self.jobs)))
-        meter = Meter("storing frames", plan.frames, len(self.jobs))
+        total, frames, size, videos, failed = plan.frames, 0, 0, 0, 0
         try:
-            with meter, contextlib.closing(outcomes):
+            with Terminal().bar("storing frames", total, "frame") as bar, contextlib.closing(outcomes):
                 for message in outcomes:
+                    new = 0
                     if isinstance(message, Step):
-                        meter.step(message.frames, message.bytes)
+                        new, size = message.frames, size + message.bytes
+                        frames += new
                     else:
                         self._take(message)
-                        entry = self.entries.get(message.job.video)
-                        stored = entry.stored_count if message.reason is None else 0
-                        meter.finish_video(message.reason is not None, plan.expected[message.job.video] - stored)
+                        videos, failed = videos + 1, failed + (message.reason is not None)
+                        stored = self.entries[message.job.video].stored_count if message.reason is None else 0
+                        # As far as is known now.
+                        total = max(total - plan.expected[message.job.video] + stored, frames)
+                    note = f"{videos:,}/{len(self.jobs):,} videos" + (f", {failed:,} failed" if failed else "")
+                    bar.update(total, f"{note}, {size_text(size)}")
+                    bar(new)
         except KeyboardInterrupt:
             # The journal may be a video ahead of what is known here.
             stored = len(self.entries | self._folder.read_journal())

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> None:
     import os
 
     from stvg_jax.core.errors import InputError
+    from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes
     from stvg_jax.data_pipeline.shapes.example import Settings
-    from stvg_jax.data_pipeline.shapes.meter import Meter
 
     if args.processes is not None and args.processes < 1:
         raise InputError(f"--processes {args.processes}: must be 1 or more")
@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> None:
         settings=Settings(height=args.height, frames=args.frames, fps=args.fps),
         kind=args.kind,
     )
-    with Meter("shapes") as meter:
-        manifest = prepare_shapes(args.out, plan, processes=args.processes or os.cpu_count() or 1, meter=meter)
+    manifest = prepare_shapes(args.out, plan, processes=args.processes or os.cpu_count() or 1, progress=Terminal())
     counts = ", ".join(f"{count} {split}" for split, count in manifest["videos"].items())
     print(f"{manifest['version']}: {counts} videos in {args.out}")

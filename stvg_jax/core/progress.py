@@ -1,4 +1,4 @@
-"""Telling a waiting person what is going on."""
+"""Progress of long work, for a waiting person."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # Between two lines about the same work in a log file.
 _LINE_SEC = 30.0
@@ -22,9 +23,19 @@ class Progress(Protocol):
         """Work of unknown length."""
         ...
 
-    def bar(self, title: str, total: int, unit: str, done: int = 0) -> contextlib.AbstractContextManager:
-        """Work of known length, some of it done already; the value entered is called with each step's size."""
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> contextlib.AbstractContextManager[Bar]:
+        """Work of known length, `done` of it by an earlier run; the value entered is called with each step's size."""
         ...
+
+
+class Bar:
+    """Counts the steps of some work and shows nothing."""
+
+    def __call__(self, steps: int = 1) -> None:
+        """So many more steps are done."""
+
+    def update(self, total: int, note: str) -> None:
+        """Changes how many steps there will be, and a short text that is shown beside their number."""
 
 
 class Silent:
@@ -35,27 +46,8 @@ class Silent:
         yield
 
     @contextlib.contextmanager
-    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator:
-        yield lambda steps=1: None
-
-
-class _Lines:
-    """What a bar is in a log file: a line now and then."""
-
-    def __init__(self, title: str, total: int, unit: str, done: int):
-        self._title, self._total, self._unit = title, total, unit
-        self._done = self._before = done
-        self._start = self._told = time.monotonic()
-
-    def __call__(self, steps: int = 1) -> None:
-        self._done += steps
-        now = time.monotonic()
-        if now - self._told < _LINE_SEC:
-            return
-        self._told = now
-        left = (now - self._start) / (self._done - self._before) * (self._total - self._done)
-        text = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}s, about {left:.0f} s left"
-        print(text, file=sys.stderr, flush=True)
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
+        yield Bar()
 
 
 class Terminal:
@@ -89,10 +81,67 @@ class Terminal:
         return "\r\033[K" if sys.stderr.isatty() else ""
 
     @contextlib.contextmanager
-    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator:
+    def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
         if not sys.stderr.isatty():
-            with self.stage(f"{title} ({total})"):
+            with self.stage(f"{title} ({total:,})"):
                 yield _Lines(title, total, unit, done)
             return
-        with tqdm(total=total, desc=title, unit=unit, initial=done, mininterval=0.5, disable=False) as bar:
-            yield bar.update
+        from tqdm import tqdm
+
+        with tqdm(
+            total=total, desc=title, unit=f" {unit}s", initial=done, mininterval=0.5, dynamic_ncols=True, disable=False
+        ) as bar:
+            yield _TerminalBar(bar)
+
+
+class _TerminalBar(Bar):
+    def __init__(self, bar: tqdm) -> None:
+        self._bar = bar
+
+    def __call__(self, steps: int = 1) -> None:
+        self._bar.update(steps)
+
+    def update(self, total: int, note: str) -> None:
+        self._bar.total = total
+        self._bar.set_postfix_str(note, refresh=False)
+
+
+class _Lines(Bar):
+    """A line of a log file now and then."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
+        self._title, self._total, self._unit, self._note = title, total, unit, ""
+        self._done = self._before = done
+        self._start = self._told = time.monotonic()
+
+    def __call__(self, steps: int = 1) -> None:
+        self._done += steps
+        now = time.monotonic()
+        new = self._done - self._before
+        if now - self._told < _LINE_SEC or not new:
+            return
+        self._told = now
+        left = duration_text((now - self._start) / new * (self._total - self._done))
+        note = f", {self._note}" if self._note else ""
+        text = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}s{note}, about {left} left"
+        print(text, file=sys.stderr, flush=True)
+
+    def update(self, total: int, note: str) -> None:
+        self._total, self._note = total, note
+
+
+def duration_text(seconds: float) -> str:
+    """Time for people: "40 s", "12 min", "5.3 h"."""
+    seconds = max(seconds, 0)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size_text(size: float) -> str:
+    """Bytes for people, in powers of ten as on the labels of disks."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"

@@ -1,9 +1,11 @@
+import contextlib
 import json
 
 import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Silent
 from stvg_jax.data_pipeline.annotations import read_annotations
 from stvg_jax.data_pipeline.shapes import Settings, make_example
 from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes
@@ -75,16 +77,30 @@ def test_a_box_of_the_file_holds_the_named_colour(dataset):
     assert checked >= 3
 
 
+class Counting(Silent):
+    """Keeps how many videos are finished, and interrupts after the `last`."""
+
+    def __init__(self, last=None):
+        self._last = last
+
+    @contextlib.contextmanager
+    def bar(self, title, total, unit, done):
+        assert total == 8
+        self.seen = []
+
+        def step():
+            self.seen.append(done + len(self.seen) + 1)
+            if self.seen[-1] == self._last:
+                raise KeyboardInterrupt
+
+        yield step
+
+
 def test_interrupted_and_continued_gives_the_same(dataset, tmp_path):
     out, _ = dataset
 
-    def interrupt(done, total):
-        assert total == 8
-        if done == 3:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        prepare_shapes(tmp_path / "d", PLAN, meter=interrupt)
+        prepare_shapes(tmp_path / "d", PLAN, progress=Counting(last=3))
     journal = tmp_path / "d" / "unfinished.jsonl"
     assert journal.read_text().count("\n") == 4 and not (tmp_path / "d" / "shapes.json").exists()
     with journal.open("a") as file:
@@ -103,9 +119,9 @@ def test_interrupted_and_continued_gives_the_same(dataset, tmp_path):
     with pytest.raises(InputError, match="^line 1 of .*unfinished.jsonl is damaged: "):
         prepare_shapes(tmp_path / "d", PLAN)
     journal.write_text(whole)
-    seen = []
-    prepare_shapes(tmp_path / "d", PLAN, meter=lambda done, total: seen.append(done))
-    assert seen == [4, 5, 6, 7, 8]
+    progress = Counting()
+    prepare_shapes(tmp_path / "d", PLAN, progress=progress)
+    assert progress.seen == [4, 5, 6, 7, 8]
     assert contents(tmp_path / "d") == contents(out)
 
 
@@ -118,10 +134,10 @@ def test_processes_change_nothing(dataset, tmp_path):
 def test_a_finished_dataset_is_left_alone_and_mended(dataset):
     out, manifest = dataset
     before = contents(out)
-    calls = []
-    assert prepare_shapes(out, PLAN, meter=lambda *_: calls.append(1)) == manifest and not calls
+    progress = Counting()
+    assert prepare_shapes(out, PLAN, progress=progress) == manifest and not progress.seen
     (out / "v1_video" / "train_000001.mp4").unlink()
-    assert prepare_shapes(out, PLAN, meter=lambda *_: calls.append(1)) == manifest and len(calls) == 1
+    assert prepare_shapes(out, PLAN, progress=progress) == manifest and progress.seen == [8]
     assert contents(out) == before
 
 

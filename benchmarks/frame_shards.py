@@ -58,10 +58,9 @@ Reading = Callable[[Sequence[int]], list[bytes]]
 
 
 def array_record(folder: pathlib.Path, records: list[bytes]) -> Reading:
-    writer = RecordWriter(folder / "a")
-    for record in records:
-        writer.write(record)
-    writer.close()
+    with RecordWriter(folder / "a") as writer:
+        for record in records:
+            writer.write(record)
     return lambda ids: RecordReader(folder / "a", len(records)).read(ids)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stvg_jax.core.errors import InputError, first_line
-from stvg_jax.core.files import check_kinds
+from stvg_jax.core.files import check_kinds, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.data_pipeline.shapes.example import Example, Settings, check_kind, make_example
@@ -243,9 +243,8 @@ def _damaged(out: Path, number: int, reason: str) -> InputError:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        file.write(text)
 
 
 class Journal:

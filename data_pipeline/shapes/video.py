@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fractions
 import os
 import pathlib
@@ -12,6 +11,7 @@ from collections.abc import Iterable
 import av
 import numpy as np
 
+from stvg_jax.core.files import whole_path
 from stvg_jax.data_pipeline.shapes.draws import Draws
 from stvg_jax.data_pipeline.shapes.scene import STRETCH, Background, Scene, Stage, Track, track
 from stvg_jax.data_pipeline.shapes.vocabulary import Interval
@@ -126,21 +126,16 @@ def write_enlarged(path: str | os.PathLike[str], frames: np.ndarray, fps: int, f
 
 
 def _write(path: str | os.PathLike[str], pictures: Iterable[av.VideoFrame], size: tuple[int, int], fps: int) -> None:
-    path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            stream = container.add_stream("libx264", rate=fps, options=_OPTIONS)
-            stream.height, stream.width = size
-            stream.pix_fmt = "yuv420p"
-            context = stream.codec_context
-            context.color_primaries = context.color_trc = context.colorspace = _BT709
-            for number, picture in enumerate(pictures):
-                picture.pts, picture.time_base = number, fractions.Fraction(1, fps)
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
-        raise
+    with (
+        whole_path(pathlib.Path(path)) as partial,
+        av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        stream = container.add_stream("libx264", rate=fps, options=_OPTIONS)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        for number, picture in enumerate(pictures):
+            picture.pts, picture.time_base = number, fractions.Fraction(1, fps)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())

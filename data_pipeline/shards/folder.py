@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stvg_jax.core.errors import InputError, first_line, quoted
-from stvg_jax.core.files import check_kinds, seal, unseal
+from stvg_jax.core.files import PARTIAL, check_kinds, seal, unseal, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
@@ -37,7 +37,6 @@ _FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
 # What content that no run has written, under a seal that fits, can lead to.
 _MADE_UP = (KeyError, TypeError, AttributeError, ValueError, InputError)
-PARTIAL = ".partial"
 DAMAGED = ".damaged"
 
 
@@ -176,10 +175,12 @@ class StoreFolder:
         self.sweep()
 
     def sweep(self) -> None:
-        """Removes shards that neither the manifest nor the journal knows, unfinished ones among them."""
+        """Removes shards that neither the manifest nor the journal knows, and files that a kill left unfinished."""
         manifest = self.read_manifest()
         entries = [*(manifest.videos.values() if manifest else ()), *self.read_journal().values()]
         known = {self.root / entry.file for entry in entries}
+        for path in self.root.glob(f"*{PARTIAL}"):
+            path.unlink()
         for path in self.shards.rglob("*"):
             if path.suffix in (SUFFIX, PARTIAL, DAMAGED) and path not in known and path.is_file():
                 path.unlink()
@@ -241,20 +242,5 @@ def _check_format(found: Any, path: pathlib.Path) -> None:
 
 
 def _write(path: pathlib.Path, text: str) -> None:
-    """The whole file or the one before it, whatever happens."""
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: pathlib.Path) -> None:
-    """Makes the names of the files in a folder last."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

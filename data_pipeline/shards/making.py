@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.files import whole_path
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256, ids_to_text
-from stvg_jax.data_pipeline.shards.folder import PARTIAL, SUFFIX, sync_folder
+from stvg_jax.data_pipeline.shards.folder import SUFFIX
 from stvg_jax.data_pipeline.shards.identity import make_identity, marked
 from stvg_jax.data_pipeline.shards.records import RecordWriter
 from stvg_jax.data_pipeline.shards.settings import Settings
@@ -69,22 +70,15 @@ class Maker:
             size = self.settings.stored_size(info.height, info.width)
             path = self.root / "shards" / f"{job.video}.{_tag(frames, digest)}{SUFFIX}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(path.name + PARTIAL)
-            writer = RecordWriter(partial)
-            try:
-                for frame_id, picture in reader.iter_selected(ids):
-                    data = marked(self.settings.stored(picture), identity, int(frame_id))
-                    writer.write(data)
-                    progress(1, len(data))
-                writer.close()
+            with whole_path(path) as partial:
+                with RecordWriter(partial) as writer:
+                    for frame_id, picture in reader.iter_selected(ids):
+                        data = marked(self.settings.stored(picture), identity, int(frame_id))
+                        writer.write(data)
+                        progress(1, len(data))
                 if source_state(job.source) != before:
                     raise InputError(f"{job.source}: the file changed while it was read; run again when it is at rest")
                 checksum = file_sha256(partial)
-                partial.replace(path)
-            except BaseException:
-                writer.abandon()
-                raise
-        sync_folder(path.parent)
         return StoredVideo(
             file=path.relative_to(self.root).as_posix(),
             bytes=path.stat().st_size,

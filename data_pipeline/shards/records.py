@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import pathlib
@@ -34,7 +33,7 @@ def array_record() -> ModuleType:
 
 
 class RecordWriter:
-    """Writes records into a new file, which is whole and on the disk once `close` has returned.
+    """Writes records into a new file; a context manager, after whose block the file is whole.
 
     Raises:
         OSError: the file cannot be written; ENOSPC where the disk is full.
@@ -52,23 +51,16 @@ class RecordWriter:
         except RuntimeError as error:
             raise self._failure(error) from error
 
-    def close(self) -> None:
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self._writer.close()
         except RuntimeError as error:
-            raise self._failure(error) from error
-        descriptor = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def abandon(self) -> None:
-        """Closes and removes the file. Harmless after `close`, when the file has got its name."""
-        if self._writer.is_open():
-            with contextlib.suppress(RuntimeError):
-                self._writer.close()
-        self._path.unlink(missing_ok=True)
+            # One that ended the block, such as a full disk, tells more.
+            if kind is None:
+                raise self._failure(error) from error
 
     def _failure(self, error: RuntimeError) -> OSError:
         text = first_line(error)

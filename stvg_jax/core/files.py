@@ -15,28 +15,54 @@ from typing import Any, TextIO
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.json_files import parse_json
 
+# Ends the names of files that are being written.
+PARTIAL = ".partial"
 _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}')
 # The same in a line in which the seal itself is damaged.
 _LIKE_A_SEAL = re.compile(r', "[^"]{6}": "[^"]{64}"}\Z')
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write, UTF-8, that takes the name `path` when the block ends without an exception.
+def whole_path(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write a file under, which takes the name `path` when the block ends without an exception.
 
-    It is on the disk by then: what replaces a file that held hours of work must not be lost with the power. Names of
-    files may hold what UTF-8 cannot write (lone surrogates): it is escaped, as JSON does it too.
+    It is on the disk by then: what replaces a file that held hours of work must not be lost with the power. A kill may
+    leave a file with a name that ends in `PARTIAL`.
     """
     # Several processes may write the same file at the same time.
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
+        _sync(partial)
         os.replace(partial, path)
+        # The name as well; Windows and some network file systems do it by themselves and refuse.
+        with contextlib.suppress(OSError):
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write, UTF-8, that appears as those of `whole_path` do.
+
+    Names of files may hold what UTF-8 cannot write (lone surrogates): it is escaped, as JSON does it too.
+    """
+    with (
+        whole_path(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+    ):
+        yield file
+
+
+def _sync(path: Path) -> None:
+    """Brings a file, or the names in a folder, from the system's memory to the disk."""
+    # Windows brings only what can be written.
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def seal(text: str) -> str:

@@ -21,6 +21,7 @@ import jax
 import jaxlib
 
 from stvg_jax.core.errors import first_line
+from stvg_jax.core.files import whole_path
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.runtime.memory import exhaustion_told
 
@@ -215,15 +216,11 @@ def _store(path: Path, compiled: jax.stages.Compiled) -> None:
     """Keeps an executable; failure costs the next process time and nothing else."""
     from jax.experimental import serialize_executable
 
-    partial = None
     try:
         content = pickle.dumps(serialize_executable.serialize(compiled))
         _make_private(path.parent)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            partial = Path(file.name)
-            file.write(content)
-        partial.replace(path)
+        with whole_path(path) as partial:
+            partial.touch(0o600)
+            partial.write_bytes(content)
     except Exception as error:  # a full disk, or a backend that cannot serialise
-        if partial is not None:
-            partial.unlink(missing_ok=True)
         _log.warning("the compiled program is not kept in %s: %s", path.parent, error)

@@ -1,4 +1,4 @@
-"""Files of JSON lines: every changed bit is told with its line."""
+"""Files that appear whole, and files of JSON lines, of which every changed bit is told with its line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.files import read_json_lines, sealed_line
+from stvg_jax.core.files import read_json_lines, sealed_line, whole_file, whole_path
 
 RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0002}]
 
@@ -47,3 +47,27 @@ def test_files_of_earlier_versions_have_no_seals(tmp_path):
     (tmp_path / "a").write_text(sealed_line(RECORDS[1]) + old)
     with pytest.raises(InputError, match=r"^line 2 of .* is damaged: it does not end in the checksum"):
         read_json_lines(tmp_path / "a", {"step": int})
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+    with pytest.raises(KeyError), whole_path(path) as partial:
+        partial.write_bytes(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"before"
+    with pytest.raises(FileNotFoundError), whole_path(path):
+        pass
+    with whole_path(path) as one, whole_path(path) as other:
+        assert one != other
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+        assert path.read_bytes() == b"before"
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_file_escapes_what_utf_8_cannot_write(tmp_path):
+    with whole_file(tmp_path / "a.txt") as file:
+        file.write("\ud83d é\n")
+    assert (tmp_path / "a.txt").read_bytes() == "\\ud83d é\n".encode()

@@ -62,7 +62,7 @@ def finished(out):
 
 
 def partials(out):
-    return list(out.rglob("*.arrayrecord.partial"))
+    return list(out.rglob("*.arrayrecord.*.partial"))
 
 
 def finish(folder, out):

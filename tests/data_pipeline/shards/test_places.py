@@ -48,10 +48,9 @@ def exchange(one, other):
 def rewritten(shard, order):
     """A shard with the same records in another order."""
     records = RecordReader(shard, len(order)).read(list(order))
-    writer = RecordWriter(shard)
-    for record in records:
-        writer.write(record)
-    writer.close()
+    with RecordWriter(shard) as writer:
+        for record in records:
+            writer.write(record)
 
 
 def test_shards_that_changed_places_are_noticed_at_the_first_frame(pair, capsys):

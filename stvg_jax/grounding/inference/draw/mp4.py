@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fractions
 import math
 import os
@@ -13,6 +12,7 @@ import av
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import whole_path
 
 _BT709 = 1
 _LONGEST_SIDE = 16384
@@ -40,19 +40,17 @@ def write_h264(
         InputError: pictures of over 16,384 pixels a side, or a failure of the encoder.
     """
     path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
     ticks, scale = _ticks(times_sec)
     try:
         # Without this option FFmpeg would choose a multiple of the scale, with too many ticks in a long gap.
         options = {"movflags": "+faststart", "video_track_timescale": str(scale)}
-        with av.open(str(partial), "w", format="mp4", options=options) as container:
+        with (
+            whole_path(path) as partial,
+            av.open(str(partial), "w", format="mp4", options=options) as container,
+        ):
             _encode(container, frames, ticks, scale)
-        os.replace(partial, path)
     except av.error.FFmpegError as error:
         raise InputError(f"{path.name} cannot be written as H.264: {first_line(error)}") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: int) -> None:

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from stvg_jax.core.files import whole_path
 from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
 from stvg_jax.grounding.inference.draw.plots import Times, plot_boundaries, plot_intervals, plot_scores, rgb
 from stvg_jax.grounding.inference.draw.text import load_font, one_line, text_image
@@ -165,12 +166,8 @@ def _plot_over_time(
 
 
 def _save(figure: Figure, path: pathlib.Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with whole_path(path) as partial:
         figure.savefig(partial, format="png", dpi=_DPI)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _in_words(tube: Tube) -> str:

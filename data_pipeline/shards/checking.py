@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from stvg_jax.core.errors import InputError
@@ -12,7 +12,7 @@ from stvg_jax.core.progress import Terminal
 from stvg_jax.data_pipeline.shards import jpeg
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256
 from stvg_jax.data_pipeline.shards.folder import DAMAGED, StoreFolder
-from stvg_jax.data_pipeline.shards.identity import first_stray
+from stvg_jax.data_pipeline.shards.identity import MARK_END, first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
 
 _THREADS = min(8, os.cpu_count() or 1)
@@ -23,9 +23,10 @@ def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str
     """Compares every shard with the manifest; damaged ones are set aside if the folder can be written, so that
     the next run stores them again.
 
-    Each shard must be as long as it was, hold as many frames, and begin and end with those of its video
-    (`data_pipeline.shards.identity`). Unless `fast`, it must also have the same SHA-256, and every record must be the
-    right frame, a JPEG of the stored size: any changed bit is found.
+    Each shard must be as long as it was, hold as many frames, and every record must be of the right frame
+    (`data_pipeline.shards.identity`). Unless `fast`, it must also have the same SHA-256, and every record must be a
+    JPEG of the stored size: any changed bit is found. `fast` reads some bytes of each record: a clip of 568 frames,
+    57 MB, takes 2 ms instead of 135 ms when it is cached and 60 ms instead of 230 ms from the disk.
 
     Returns:
         What is wrong, by video; empty when nothing is.
@@ -66,26 +67,27 @@ def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
     try:
         reader = RecordReader(path, entry.stored_count)
         if fast:
-            return _stray(reader, entry, sorted({0, entry.stored_count - 1}))
+            return _stray(reader.heads(MARK_END), entry, range(entry.stored_count))
         return _wrong_picture(reader, entry)
     except InputError as error:
         return str(error)
 
 
-def _stray(reader: RecordReader, entry: StoredVideo, numbers: Sequence[int]) -> str | None:
-    """Whether records are those of other frames, where that can be told."""
+def _stray(records: Iterable[bytes], entry: StoredVideo, numbers: range) -> str | None:
+    """Whether records, or their first bytes, are those of other frames than these numbers', where that can be told."""
     if entry.identity is None:
         return None
-    stray = first_stray(reader.read(numbers), entry.identity, entry.every_id[numbers].tolist())
+    stray = first_stray(records, entry.identity, entry.every_id[numbers].tolist())
     return None if stray is None else f"what stands in its shard for frame {stray} is another frame or another video's"
 
 
 def _wrong_picture(reader: RecordReader, entry: StoredVideo) -> str | None:
     for first in range(0, entry.stored_count, _BATCH):
         numbers = range(first, min(first + _BATCH, entry.stored_count))
-        if (stray := _stray(reader, entry, numbers)) is not None:
+        records = reader.read(numbers)
+        if (stray := _stray(records, entry, numbers)) is not None:
             return stray
-        for number, data in enumerate(reader.read(numbers), first):
+        for number, data in enumerate(records, first):
             size = jpeg.size_of(data)
             if size != (entry.stored_height, entry.stored_width):
                 return f"record {number} is {size[1]}x{size[0]} instead of {entry.stored_width}x{entry.stored_height}"

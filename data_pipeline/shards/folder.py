@@ -32,7 +32,7 @@ from stvg_jax.data_pipeline.shards.identity import make_identity
 from stvg_jax.data_pipeline.shards.settings import Settings
 
 FORMAT = "stvg_jax.frames/2"
-# Without identities of shards, and settings.json without a seal.
+# With shards that have no identity, and at first with a settings.json that has no seal.
 _FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
 # What content that no run has written, under a seal that fits, can lead to.
@@ -96,7 +96,9 @@ class StoreFolder:
             settings = Settings(**content["settings"])
             videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
             for name, entry in videos.items():
-                # None in stores of the first format; an entry of another video would vouch for that one's frames.
+                if entry.identity is None and content["format"] == FORMAT:
+                    raise ValueError(f"the entry of {quoted(name)} has no identity")
+                # An entry of another video would vouch for that one's frames.
                 own = make_identity(name, entry.frames, entry.source_sha256, settings)
                 if entry.identity not in (None, own):
                     raise ValueError(f"the entry of {quoted(name)} is of another video, or of other frames")
@@ -165,7 +167,10 @@ class StoreFolder:
             "frames": sum(entry.stored_count for entry in manifest.videos.values()),
             "bytes": sum(entry.bytes for entry in manifest.videos.values()),
         }
-        head = {"format": FORMAT, "settings": dataclasses.asdict(manifest.settings), "totals": totals}
+        # Shards of an earlier version keep the store in that version's format.
+        identified = all(entry.identity is not None for entry in manifest.videos.values())
+        version = FORMAT if identified else _FIRST_FORMAT
+        head = {"format": version, "settings": dataclasses.asdict(manifest.settings), "totals": totals}
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
         lines.append(f'"failed": {json.dumps(manifest.failed)}')
         videos = sorted(manifest.videos.items())
@@ -201,9 +206,11 @@ class StoreFolder:
             content = unseal(text)
             sealed = content is not None
             content = content if sealed else parse_json(text)
+            if not sealed and isinstance(content, dict) and "sha256" in content:
+                raise ValueError("its checksum does not fit")
             _check_fields(content, _Begun, settings=dict)
             if not sealed and content["format"] == FORMAT:
-                raise ValueError("its checksum does not fit")
+                raise ValueError("it has no checksum")
             _check_fields(content["settings"], Settings)
             begun = _Begun(content["format"], Settings(**content["settings"]), content["videos"])
         except (ValueError, InputError) as error:

@@ -35,6 +35,11 @@ def has_comment(data: bytes, comment: bytes) -> bool:
     return data.startswith(_segment(comment), _BEFORE_COMMENT)
 
 
+def comment_end(length: int) -> int:
+    """Where the comment of a file of `with_comment` ends, for a comment of this length."""
+    return _BEFORE_COMMENT + len(_segment(bytes(length)))
+
+
 def _segment(comment: bytes) -> bytes:
     # The length counts its own two bytes.
     return _COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment

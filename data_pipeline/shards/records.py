@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import BinaryIO
 
 from stvg_jax.core.errors import InputError, first_line
 
@@ -15,6 +16,15 @@ _WRITING = "group_size:1,uncompressed"
 # Random access: nothing is read ahead.
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _BUFFER_BYTES = 1 << 16
+# ArrayRecord's files are Riegeli's (github.com/google/riegeli, doc/riegeli_records_file_format.md): chunks one after
+# another, among which a header stands at every 64 kB.
+_BLOCK, _BLOCK_HEADER, _CHUNK_HEADER = 1 << 16, 24, 40
+# Of a chunk's header: "r" for records, and that it is one record.
+_ONE_RECORD = b"r" + (1).to_bytes(7, "little")
+# The file's signature, what it says of itself, and filling.
+_WITHOUT_RECORDS = (b"s", b"m", b"p")
+# Before an uncompressed record its length stands, after a byte that says how.
+_LENGTH_AT, _LENGTH_BYTES = _CHUNK_HEADER + 1, 11
 
 
 def array_record() -> ModuleType:
@@ -94,6 +104,24 @@ class RecordReader:
         if found != count:
             raise InputError(f"{path}: holds {found} frames instead of {count}; the file is cut short or damaged")
 
+    def heads(self, length: int) -> Iterator[bytes]:
+        """The first bytes of every record, in their order; the rest is neither read nor checked.
+
+        Raises:
+            InputError: the file is damaged, or not one of `RecordWriter`.
+        """
+        left, place, size = self._reader.num_records(), 0, self._path.stat().st_size
+        with self._path.open("rb", buffering=0) as file:
+            while left:
+                data = _read_chunks(file, place, _LENGTH_AT + _LENGTH_BYTES + length) if place < size else b""
+                if len(data) < _CHUNK_HEADER or data[24:25] not in (b"r", *_WITHOUT_RECORDS):
+                    raise InputError(f"{self._path}: a frame cannot be found; the file is damaged")
+                if data[24:32] == _ONE_RECORD:
+                    start = _LENGTH_AT + 1 + data[_LENGTH_AT]
+                    yield data[start : start + length]
+                    left -= 1
+                place += _CHUNK_HEADER + int.from_bytes(data[8:16], "little")
+
     def read(self, numbers: Sequence[int]) -> list[bytes]:
         """The records with these numbers, in this order.
 
@@ -104,3 +132,12 @@ class RecordReader:
             return self._reader.read(numbers)
         except RuntimeError as error:
             raise InputError(f"{self._path}: a frame cannot be read ({first_line(error)})") from error
+
+
+def _read_chunks(file: BinaryIO, place: int, count: int) -> bytes:
+    """Bytes of the chunks of a file, as if no headers of blocks stood among them; fewer at the file's end."""
+    body = _BLOCK - _BLOCK_HEADER
+    file.seek(place // body * _BLOCK + _BLOCK_HEADER + place % body)
+    before = body - place % body
+    data = file.read(count + _BLOCK_HEADER)
+    return (data[:before] + data[before + _BLOCK_HEADER :])[:count]

@@ -86,7 +86,9 @@ def test_records_in_another_order_are_noticed(pair):
     for frame in (1, 2):
         with pytest.raises(InputError, match=f"for frame {frame} of a.mp4"):
             FrameStore(pair).read("a.mp4", [0, frame])
-    assert list(check_store(pair)) == ["a.mp4"]
+    for fast in (True, False):
+        copy = shutil.copytree(pair, pair.with_name(f"copy_{fast}"))
+        assert list(check_store(copy, fast=fast)) == ["a.mp4"]
 
 
 def test_the_frames_of_a_part_of_a_video_know_their_numbers(pairs, tmp_path):
@@ -108,6 +110,40 @@ def test_an_entry_of_another_video_is_told(pair):
     (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
     with pytest.raises(InputError, match="the entry of 'a.mp4' is of another video, or of other frames"):
         FrameStore(pair)
+
+
+def test_an_entry_without_identity_is_one_of_the_first_version(pair):
+    manifest = json.loads((pair / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest["videos"]["b.mp4"]["identity"] = None
+    (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
+    with pytest.raises(InputError, match=r"manifest is damaged .the entry of 'b.mp4' has no identity"):
+        FrameStore(pair)
+
+
+@pytest.mark.parametrize("size", [50, 3_000, 64_000, 65_480, 200_000])
+def test_the_first_bytes_of_records_are_found_without_the_others(tmp_path, size):
+    """Wherever in the file they stand, across the headers of its blocks as well."""
+    random = np.random.default_rng(size)
+    records = [random.bytes(length) for length in random.integers(1, size, 100)] + [random.bytes(size)]
+    with RecordWriter(tmp_path / "a") as writer:
+        for record in records:
+            writer.write(record)
+    for length in (1, 36):
+        heads = RecordReader(tmp_path / "a", len(records)).heads(length)
+        wanted = [record[:length] for record in records]
+        # After a shorter record come bytes of the next chunk.
+        assert [head[: len(record)] for head, record in zip(heads, wanted, strict=True)] == wanted
+
+
+def test_a_damaged_chunk_is_told_by_the_fast_check(pair):
+    shard = shard_of(pair, "a.mp4")
+    data = bytearray(shard.read_bytes())
+    first = data.index(b"r\1\0\0\0\0\0\0") - 24
+    for place, change in ((first + 8, b"\xff" * 8), (first + 24, b"?")):
+        shard.write_bytes(data[:place] + change + data[place + len(change) :])
+        with pytest.raises(InputError, match="a frame cannot be found"):
+            list(RecordReader(shard, 6).heads(36))
 
 
 @pytest.fixture
@@ -134,7 +170,14 @@ def test_a_store_of_the_first_version_is_read_and_added_to(earlier, pairs, capsy
     stored = FrameStore(earlier)
     assert [stored.videos[name].identity is None for name in (*VIDEOS, "c.mp4")] == [True, True, False]
     assert numbers(stored, "c.mp4", [4]) == numbers(stored, "a.mp4", [4]) == [4]
-    assert check_store(earlier) == {}
+    assert check_store(earlier) == check_store(earlier, fast=True) == {}
+    # Until all shards have been stored again.
+    formats = [json.loads((earlier / "manifest.json").read_text())["format"]]
+    for path in (videos / name for name in VIDEOS):
+        path.write_bytes(path.read_bytes() + b"\0\0\0\x08free")
+    prepare_frames(dict.fromkeys([*VIDEOS, "c.mp4"]), videos, earlier, SETTINGS, processes=1, say=lambda line: None)
+    formats.append(json.loads((earlier / "manifest.json").read_text())["format"])
+    assert formats == ["stvg_jax.frames/1", "stvg_jax.frames/2"]
 
 
 def refuses_settings(store, text):
@@ -149,6 +192,9 @@ def test_every_damage_to_the_settings_is_told(pair):
     text = (pair / "settings.json").read_text()
     for _, changed in [*changed_texts(text), *cut_texts(text)]:
         refuses_settings(pair, changed)
+    (pair / "settings.json").write_text(text.replace("95", "94"))
+    with pytest.raises(InputError, match=r"settings.json: damaged .its checksum does not fit.;"):
+        check_store(pair)
 
 
 def test_damage_to_the_settings_of_the_first_version_is_told(earlier):

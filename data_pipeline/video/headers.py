@@ -6,9 +6,10 @@ import dataclasses
 import pathlib
 
 from stvg_jax.data_pipeline.video import images, matroska, mp4, riff
-from stvg_jax.data_pipeline.video.display import Crop
 
-_NO_UNIT = "its header gives a time scale of 0"
+_NO_UNIT = "its header gives a time scale of {}"
+# ffmpeg takes larger ones for 1.
+_LARGEST_SCALE = (1 << 31) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,17 +18,17 @@ class Headers:
 
     Attributes:
         damage: a clause that says in what way the file is damaged; "" where nothing is.
-        crops: by video track, in the order of the file.
+        tracks: the video tracks in the order of the file.
         whole: pictures that are there to their end; None where the file's kind does not tell.
     """
 
     damage: str = ""
-    crops: tuple[Crop, ...] = ()
+    tracks: tuple[mp4.Track, ...] = ()
     whole: int | None = None
 
-    def crop(self, number: int) -> Crop:
-        """The cropping of the video track with this place among the video tracks."""
-        return self.crops[number] if number < len(self.crops) else Crop()
+    def track(self, number: int) -> mp4.Track:
+        """The video track with this place among the video tracks."""
+        return self.tracks[number] if number < len(self.tracks) else mp4.Track()
 
 
 def read_headers(path: pathlib.Path) -> Headers:
@@ -36,15 +37,16 @@ def read_headers(path: pathlib.Path) -> Headers:
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] == matroska.SIGNATURE:
-            damage = _cut_short(matroska.end(file) - size) or ("" if matroska.has_unit(file, size) else _NO_UNIT)
-            return Headers(damage, tuple(matroska.crops(file, size)))
+            unit = "" if matroska.has_unit(file, size) else _NO_UNIT.format(0)
+            damage = _cut_short(matroska.end(file) - size) or unit
+            return Headers(damage, tuple(map(mp4.Track, matroska.crops(file, size))))
         if head[4:8] in mp4.FIRST_BOXES:
-            tracks = mp4.tracks(file, size)
-            timed = all(track.timed for track in tracks)
-            damage = _cut_short(mp4.end(file, size) - size) or ("" if timed else _NO_UNIT)
+            tracks = tuple(mp4.tracks(file, size))
+            wrong = [scale for track in tracks for scale in track.scales if not 0 < scale <= _LARGEST_SCALE]
+            damage = _cut_short(mp4.end(file, size) - size) or (_NO_UNIT.format(wrong[0]) if wrong else "")
             if not damage and (missing := max((track.missing for track in tracks), default=0)):
                 damage = f"the file holds {missing:,} frames fewer than its header tells"
-            return Headers(damage, tuple(track.crop for track in tracks))
+            return Headers(damage, tracks)
         if head[:4] == b"RIFF":
             return Headers(_cut_short(riff.end(file, size) - size))
         if head[:6] in images.GIF_SIGNATURES:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
+import numpy as np
+
 from stvg_jax.data_pipeline.video.display import Crop
 
 FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
@@ -16,6 +18,8 @@ FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _MOST_BOXES = 100_000
 _LARGEST_FILE = 1 << 62
 _SAMPLE_ENTRY_BYTES = 78
+# Headers may tell another length than that of all frames by this much.
+_SLACK_SEC, _SLACK_FRAMES = 0.5, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +27,19 @@ class Track:
     """A video track.
 
     Attributes:
-        timed: whether its header gives its times a unit.
         crop: what is cut off its pictures.
-        missing: frames of which its header gives a size, but no time.
+        scales: of the file's times and of its own, in units per second.
+        samples: frames that its header gives a size, hidden ones too; 0 where it gives none, as in fragmented files.
+        missing: those of them that it gives no time.
+        excess_sec: by how much its frames last longer than the length in its header; negative for shorter, 0 where the
+            header does not tell or the difference is one of rounding.
     """
 
-    timed: bool
-    crop: Crop
+    crop: Crop = Crop()
+    scales: tuple[int, int] = (1, 1)
+    samples: int = 0
     missing: int = 0
+    excess_sec: float = 0.0
 
 
 def end(file: BinaryIO, size: int) -> int:
@@ -48,33 +57,52 @@ def tracks(file: BinaryIO, size: int) -> list[Track]:
     """The video tracks in the order of the file."""
     found = []
     for movie in _inside(file, (0, size), b"moov"):
-        timed = _has_unit(file, movie, b"mvhd")
+        common = _scale(file, movie, b"mvhd")
         for track in _inside(file, movie, b"trak"):
             for media in _inside(file, track, b"mdia"):
                 handler = next(_inside(file, media, b"hdlr"), None)
                 if handler is not None and _read(file, handler, 8, 4) == b"vide":
-                    timed = timed and _has_unit(file, media, b"mdhd")
-                    found.append(Track(timed, _crop(file, media), _missing(file, media)))
+                    scale = _scale(file, media, b"mdhd")
+                    samples = _samples(file, media, scale)
+                    found.append(Track(_crop(file, media), (common, scale), *samples))
     return found
 
 
-def _has_unit(file: BinaryIO, region: tuple[int, int], name: bytes) -> bool:
-    """Whether a header gives a number of units per second."""
+def _scale(file: BinaryIO, region: tuple[int, int], name: bytes) -> int:
+    """How many units per second a header tells, 0 where there is no such header."""
     header = next(_inside(file, region, name), None)
+    return 0 if header is None else _number(file, header, *((20, 4) if _is_wide(file, header) else (12, 4)))
+
+
+def _length(file: BinaryIO, media: tuple[int, int]) -> int:
+    """How long a track is by its header, 0 where that is unknown."""
+    header = next(_inside(file, media, b"mdhd"), None)
     if header is None:
-        return False
-    wide = _read(file, header, 0, 1) == b"\x01"
-    return any(_read(file, header, 20 if wide else 12, 4))
+        return 0
+    place, count = (24, 8) if _is_wide(file, header) else (16, 4)
+    length = _number(file, header, place, count)
+    return 0 if length == (1 << 8 * count) - 1 else length
 
 
-def _missing(file: BinaryIO, media: tuple[int, int]) -> int:
-    """How many more sizes of frames are promised than times are; ffmpeg passes over those silently."""
+def _is_wide(file: BinaryIO, header: tuple[int, int]) -> bool:
+    """Whether the times of a header have 64 bits."""
+    return _read(file, header, 0, 1) == b"\x01"
+
+
+def _samples(file: BinaryIO, media: tuple[int, int], scale: int) -> tuple[int, int, float]:
+    """`samples`, `missing` and `excess_sec` of a track."""
     table = _descend(file, media, b"minf", b"stbl")
     sizes, times = (table and next(_inside(file, table, name), None) for name in (b"stsz", b"stts"))
     if not sizes or not times:
-        return 0
-    entries = _numbers(_read(file, times, 8, times[1] - times[0]), 4)
-    return max(0, int.from_bytes(_read(file, sizes, 8, 4), "big") - sum(entries[: len(entries) // 2 * 2 : 2]))
+        return 0, 0, 0.0
+    data = _read(file, times, 8, times[1] - times[0])
+    counts, steps = np.frombuffer(data[: len(data) // 8 * 8], ">u4").reshape(-1, 2).T.astype(np.float64)
+    samples, timed, told = _number(file, sizes, 8, 4), int(counts.sum()), _length(file, media)
+    excess = float(counts @ steps) - told
+    # A length may leave out what the decoder takes to put frames in order.
+    slack = max(_SLACK_SEC * scale, _SLACK_FRAMES * told / max(samples, 1))
+    unknown = not timed or not told or not scale or abs(excess) <= slack
+    return samples, max(0, samples - timed), 0.0 if unknown else excess / scale
 
 
 def _descend(file: BinaryIO, region: tuple[int, int], *names: bytes) -> tuple[int, int] | None:
@@ -118,6 +146,10 @@ def _span(length: int, clean: Fraction, offset: Fraction) -> tuple[int, int]:
 
 def _numbers(data: bytes, width: int) -> list[int]:
     return [int.from_bytes(data[i : i + width], "big", signed=width == 4) for i in range(0, len(data), width)]
+
+
+def _number(file: BinaryIO, region: tuple[int, int], offset: int, count: int) -> int:
+    return int.from_bytes(_read(file, region, offset, count), "big")
 
 
 def _read(file: BinaryIO, region: tuple[int, int], offset: int, count: int) -> bytes:

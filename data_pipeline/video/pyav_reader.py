@@ -27,6 +27,8 @@ _FRAMES_TRIED = 4
 # Their decoder, on several threads, predicts from pictures of before a seek, and shows those as good.
 _SINGLE_THREADED = {"theora", "vp3", "vp4"}
 _LONGEST_SEC = 100 * 366 * 86400
+# Where an edit list hides more than half of the frames and the others last so long, the times are not believed.
+_SLOW_SEC = 1.0
 
 
 class PyAVReader(VideoReader):
@@ -55,6 +57,9 @@ class PyAVReader(VideoReader):
         self._headers = read_headers(path)
         self._packets = scan_packets(path)
         self._table = self._tabulate()
+        # Of a file that is cut short, frames are missing for another reason.
+        if not (self._headers.damage or self._packets.shortage()):
+            self._check_hidden()
         if allow_partial:
             self._keep_good_frames()
         elif self._headers.damage or self._packets.shortage():
@@ -229,7 +234,7 @@ class PyAVReader(VideoReader):
 
     def _describe(self) -> tuple[Display, VideoInfo]:
         frame, self._first = self._first or self._decode_first(), None
-        display, table = Display(self._path, frame, self._headers.crop(self._packets.number)), self._table
+        display, table = Display(self._path, frame, self._headers.track(self._packets.number).crop), self._table
         duration = float((table.end - int(table.pts[0])) * table.unit)
         if not 0 < duration < _LONGEST_SEC:
             raise InputError(f"{self._path}: its times span {duration:.3g} s, which is damage; re-encode the video")
@@ -247,6 +252,22 @@ class PyAVReader(VideoReader):
             timestamps,
         )
         return display, info
+
+    def _check_hidden(self) -> None:
+        """Raises InputError where times that must be wrong make an edit list hide frames."""
+        track, shown = self._headers.track(self._packets.number), int(np.count_nonzero(self._packets.shown))
+        hidden, cause = track.samples - shown, ""
+        seconds = float((self._table.end - int(self._table.pts[0])) * self._table.unit) / max(len(self._table), 1)
+        if track.excess_sec:
+            kind = "longer" if track.excess_sec > 0 else "shorter"
+            cause = f"all of them last {abs(track.excess_sec):,.1f} s {kind} than its header tells"
+        elif hidden > shown and seconds >= _SLOW_SEC:
+            cause = f"those that are left last {seconds:,.1f} s each"
+        if hidden > 0 and cause:
+            raise InputError(
+                f"{self._path}: an edit list hides {hidden:,} of {track.samples:,} frames, and {cause}, so that their "
+                "times are damaged; get the file anew, or re-encode it with `ffmpeg -ignore_editlist 1`"
+            )
 
     def _decode_first(self) -> av.VideoFrame:
         try:

@@ -130,6 +130,40 @@ def test_a_time_scale_of_0_is_refused(tmp_path, name, field, offset):
     assert assert_refused(path, "its header gives a time scale of 0") > 0
 
 
+@pytest.mark.parametrize("scale", [1 << 31, (1 << 32) - 1])
+@pytest.mark.parametrize("field", [b"mdhd", b"mvhd"])
+def test_a_time_scale_that_ffmpeg_takes_for_1_is_refused(tmp_path, field, scale):
+    path = patch(write_video(tmp_path / "a.mp4"), field, 12, scale.to_bytes(4, "big"))
+    assert_refused(path, f"its header gives a time scale of {scale}")
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("step", [0, 1, 512, 1000, 2048, (1 << 31) - 1, 1 << 31, (1 << 32) - 1])
+def test_no_frame_is_lost_to_wrong_steps_between_frames(tmp_path, step, b_frames):
+    """An edit list hides what they put outside of it; the right step of these 30 frames is 1024."""
+    path = patch(write_video(tmp_path / "a.mp4", b_frames=b_frames), b"stts", 12, step.to_bytes(4, "big"))
+    shown = (0, 1, 512, 1000, (1 << 32) - 1) if b_frames == 0 else (512, 1000)
+    for allow_partial in (False, True):
+        if step in shown:
+            assert every_number(path, allow_partial=allow_partial) == list(range(30))
+        else:
+            message = (
+                r"an edit list hides \d+ of 30 frames, and all of them last [\d,.]+ s (longer|shorter) than its header"
+            )
+            with pytest.raises(InputError, match=message):
+                open_video(path, allow_partial=allow_partial)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_no_frame_is_lost_to_a_small_time_scale(tmp_path, scale, b_frames):
+    path = patch(write_video(tmp_path / "a.mp4", b_frames=b_frames), b"mdhd", 12, scale.to_bytes(4, "big"))
+    message = f"hides 29 of 30 frames, and those that are left last {1024 / scale:,.1f} s each"
+    for allow_partial in (False, True):
+        with pytest.raises(InputError, match=message):
+            open_video(path, allow_partial=allow_partial)
+
+
 def test_fewer_samples_than_the_header_of_an_mp4_claims_are_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", container_options={"movflags": "faststart"})
     data = path.read_bytes()

@@ -64,7 +64,7 @@ class Display:
     def __init__(self, path: pathlib.Path, first: av.VideoFrame, crop: Crop) -> None:
         self._path = path
         self._crop = crop
-        self.orientation = _orientation(path, first)
+        self.orientation = _orientation(path, first) or Orientation()
         self._size, self._first_size = "", (first.width, first.height)
         self._graph: Graph | None = None
         self._input: tuple | None = None
@@ -81,13 +81,9 @@ class Display:
         """The frame as shown: uint8 [height, width, 3], RGB.
 
         Raises:
-            InputError: the frame is to be turned or mirrored otherwise than the first one, or ffmpeg cannot convert it.
+            InputError: as `check`, or ffmpeg cannot convert the frame.
         """
-        if _orientation(self._path, frame) != self.orientation:
-            raise InputError(
-                f"{self._path}: pictures are turned in different ways at different times, and frames of one video must "
-                "stand alike; re-encode it"
-            )
+        self.check(frame)
         kind = (frame.width, frame.height, frame.format.name)
         try:
             if self._graph is None or kind != self._input:
@@ -99,6 +95,18 @@ class Display:
                 f"{self._path}: a picture of {frame.width} x {frame.height} pixels in the format {frame.format.name} "
                 f"cannot be turned into RGB ({first_line(error)}); re-encode the video"
             ) from error
+
+    def check(self, frame: av.VideoFrame) -> None:
+        """Raises InputError where a frame is to be turned or mirrored otherwise than the first one.
+
+        Many H.264 and HEVC streams say it with their keyframes alone; like the ffmpeg program, frames that say nothing
+        are shown as those before them.
+        """
+        if _orientation(self._path, frame) not in (None, self.orientation):
+            raise InputError(
+                f"{self._path}: pictures are turned in different ways at different times, and frames of one video must "
+                "stand alike; re-encode it"
+            )
 
     def _conversion(self, frame: av.VideoFrame) -> Graph:
         graph = Graph()
@@ -122,7 +130,8 @@ class Display:
         return graph
 
 
-def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation:
+def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation | None:
+    """What comes with a frame; None where nothing does."""
     matrices = {bytes(data) for data in _side_data(frame) if data.type == Type.DISPLAYMATRIX}
     if len(matrices) > 1:
         raise _orientation_error(path, "in two ways at once")
@@ -130,7 +139,7 @@ def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation:
         return _from_matrix(path, np.frombuffer(matrices.pop(), np.int32))
     if frame.rotation:
         raise _orientation_error(path, f"by {frame.rotation} degrees")
-    return Orientation()
+    return None
 
 
 def _side_data(frame: av.VideoFrame) -> list[Any]:

@@ -55,6 +55,7 @@ class PyAVReader(VideoReader):
         # Kept from the trial at the start until the video is described.
         self._first: av.VideoFrame | None = None
         self._headers = read_headers(path)
+        self._display: Display | None = None
         self._packets = scan_packets(path)
         self._table = self._tabulate()
         # Of a file that is cut short, frames are missing for another reason.
@@ -140,6 +141,9 @@ class PyAVReader(VideoReader):
         if self._must_jump(frame_id):
             self._jump(frame_id)
         for frame in self._session.frames:
+            # A frame that is passed over may turn those after it.
+            if self._display is not None:
+                self._display.check(frame)
             index = self._table.find(frame.pts) if self._table.exact else self._next
             if index is None:
                 continue

@@ -85,11 +85,34 @@ def test_other_display_matrices_are_refused(upright, tmp_path, matrix):
         open_video(path)
 
 
-def test_a_turn_of_some_pictures_only_is_refused(tmp_path):
-    orientation = "h264_metadata=display_orientation=insert:rotate=90"
-    path = copy(write_video(tmp_path / "a.mp4"), tmp_path / "turned.mp4", bitstream_filter=orientation)
-    with open_video(path) as reader, pytest.raises(InputError, match="turned in different ways at different times"):
-        reader.read(range(3))
+TURN = "h264_metadata=display_orientation=insert:rotate=90"
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "h264"])
+def test_a_turn_that_stands_at_keyframes_holds_for_the_others(tmp_path, suffix):
+    """As the ffmpeg program shows it."""
+    upright = write_video(tmp_path / f"a.{suffix}")
+    path = copy(upright, tmp_path / f"turned.{suffix}", bitstream_filter=TURN)
+    expected = turned(frames_of(upright, range(30))[0], (0, -ONE, ONE, 0))
+    np.testing.assert_array_equal(frames_of(path, range(30))[0], expected)
+    with open_video(path) as reader:
+        assert reader.info.rotation == 90
+        for frame_id in (25, 3, 14, 29, 0):
+            np.testing.assert_array_equal(reader.read([frame_id])[0], expected[frame_id])
+
+
+def test_another_turn_within_a_stream_is_refused(tmp_path):
+    plain = write_video(tmp_path / "plain.h264", count=12)
+    quarter = copy(plain, tmp_path / "turned.h264", bitstream_filter=TURN)
+    path = tmp_path / "a.h264"
+    path.write_bytes(plain.read_bytes() + quarter.read_bytes())
+    for frame_ids in ([12], [20], range(24)):
+        with open_video(path) as reader, pytest.raises(InputError, match="turned in different ways at different times"):
+            reader.read(frame_ids)
+    # Only another turn ends one, as in the ffmpeg program.
+    path.write_bytes(quarter.read_bytes() + plain.read_bytes())
+    expected = turned(frames_of(plain, range(12))[0], (0, -ONE, ONE, 0))
+    np.testing.assert_array_equal(frames_of(path, range(24))[0], np.concatenate([expected, expected]))
 
 
 def test_side_data_that_pyav_has_no_name_for_does_no_harm(tmp_path):

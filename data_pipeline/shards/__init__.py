@@ -34,8 +34,8 @@ Full colours at a lower quality are nearer for the same bytes than halved ones a
 
 from stvg_jax.data_pipeline.shards.checking import check_store
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
+from stvg_jax.data_pipeline.shards.jpeg import Settings
 from stvg_jax.data_pipeline.shards.preparing import Summary, prepare_frames
-from stvg_jax.data_pipeline.shards.settings import Settings
 from stvg_jax.data_pipeline.shards.store import FrameStore
 from stvg_jax.data_pipeline.shards.wanted import POLICIES, all_videos, default_policy, wanted_frames
 

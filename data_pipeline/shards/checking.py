@@ -12,7 +12,7 @@ from stvg_jax.core.progress import Terminal
 from stvg_jax.data_pipeline.shards import jpeg
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256
 from stvg_jax.data_pipeline.shards.folder import DAMAGED, StoreFolder
-from stvg_jax.data_pipeline.shards.identity import MARK_END, first_stray
+from stvg_jax.data_pipeline.shards.jpeg import MARK_END, first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
 
 _THREADS = min(8, os.cpu_count() or 1)
@@ -24,7 +24,7 @@ def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str
     the next run stores them again.
 
     Each shard must be as long as it was, hold as many frames, and every record must be of the right frame
-    (`data_pipeline.shards.identity`). Unless `fast`, it must also have the same SHA-256, and every record must be a
+    (`data_pipeline.shards.jpeg`). Unless `fast`, it must also have the same SHA-256, and every record must be a
     JPEG of the stored size: any changed bit is found. `fast` reads some bytes of each record: a clip of 568 frames,
     57 MB, takes 2 ms instead of 135 ms when it is cached and 60 ms instead of 230 ms from the disk.
 

@@ -42,7 +42,7 @@ class StoredVideo:
         stored_width, stored_height: pixels of a stored frame.
         frames: the stored ids as text, "0-5,9,12-14"; None when all are stored.
         source_bytes, source_mtime_ns, source_sha256: of the video file.
-        identity: what every frame of the shard carries (`data_pipeline.shards.identity`); None for shards of earlier
+        identity: what every frame of the shard carries (`data_pipeline.shards.jpeg`); None for shards of earlier
             versions, whose frames carry nothing.
     """
 

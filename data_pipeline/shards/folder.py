@@ -28,8 +28,7 @@ from stvg_jax.core.files import PARTIAL, check_kinds, seal, unseal, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
-from stvg_jax.data_pipeline.shards.identity import make_identity
-from stvg_jax.data_pipeline.shards.settings import Settings
+from stvg_jax.data_pipeline.shards.jpeg import Settings, make_identity
 
 FORMAT = "stvg_jax.frames/2"
 # With shards that have no identity, and at first with a settings.json that has no seal.

@@ -1,20 +1,73 @@
-"""Pictures to and from JPEG."""
+"""Stored frames: their size, their JPEG, and the mark in each that says whose frame it is.
+
+A shard in the place of another one of the same store, or of another store, is whole by itself: its checksums fit and it
+may hold as many frames of the same size. The mark is a comment of 12 bytes in every JPEG, compared at every reading.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
+import json
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
 from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.data_pipeline.frames import model_size
 
 SUBSAMPLINGS = ("4:4:4", "4:2:0")
-
-
 # Of libjpeg's files: the start of the image and the segment of JFIF, after which a comment may stand.
-_BEFORE_COMMENT = 20
-_COMMENT = b"\xff\xfe"
+_BEFORE_MARK = 20
+_IDENTITY_BYTES, _NUMBER_BYTES = 8, 4
+# A comment, and its length, which counts the two bytes in which it stands.
+_COMMENT = b"\xff\xfe" + (2 + _IDENTITY_BYTES + _NUMBER_BYTES).to_bytes(2, "big")
+# The first bytes of a record that say whose frame it is.
+MARK_END = _BEFORE_MARK + len(_COMMENT) + _IDENTITY_BYTES + _NUMBER_BYTES
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What holds for every frame of a store.
+
+    Attributes:
+        height: rows of a stored frame; lower videos keep their size, and 0 keeps every video's size.
+        quality: of the JPEG, 1 to 100.
+        subsampling: of the JPEG's colours, "4:4:4" or "4:2:0".
+    """
+
+    height: int = 420
+    quality: int = 95
+    subsampling: str = "4:4:4"
+
+    def __post_init__(self) -> None:
+        if self.height < 0:
+            raise InputError(f"height {self.height}: give the rows of a stored frame, or 0 for the size of the video")
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"JPEG quality {self.quality}: give a whole number from 1 to 100 (95 by default)")
+        if self.subsampling not in SUBSAMPLINGS:
+            raise InputError(f"subsampling {self.subsampling!r}; choose one of {', '.join(SUBSAMPLINGS)}")
+
+    def stored_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) in which a frame of this height and width is stored; never larger.
+
+        Raises:
+            InputError: as `data_pipeline.frames.model_size`.
+        """
+        if not self.height or height <= self.height:
+            return height, width
+        return model_size(height, width, self.height)
+
+    def stored(self, picture: np.ndarray) -> bytes:
+        """The JPEG that is stored of a frame, uint8 [h, w, 3] RGB.
+
+        Raises:
+            InputError: as `stored_size`.
+        """
+        image = resized(picture, self.stored_size(*picture.shape[:2]))
+        return encode(image, self.quality, self.subsampling)
 
 
 def encode(picture: np.ndarray | Image.Image, quality: int = 95, subsampling: str = "4:4:4") -> bytes:
@@ -23,26 +76,6 @@ def encode(picture: np.ndarray | Image.Image, quality: int = 95, subsampling: st
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()
-
-
-def with_comment(data: bytes, comment: bytes) -> bytes:
-    """A file of `encode` with a comment before the picture, which no decoder looks at."""
-    return data[:_BEFORE_COMMENT] + _segment(comment) + data[_BEFORE_COMMENT:]
-
-
-def has_comment(data: bytes, comment: bytes) -> bool:
-    """Whether a file is one of `with_comment` with this comment; takes less than a microsecond."""
-    return data.startswith(_segment(comment), _BEFORE_COMMENT)
-
-
-def comment_end(length: int) -> int:
-    """Where the comment of a file of `with_comment` ends, for a comment of this length."""
-    return _BEFORE_COMMENT + len(_segment(bytes(length)))
-
-
-def _segment(comment: bytes) -> bytes:
-    # The length counts its own two bytes.
-    return _COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
@@ -87,3 +120,35 @@ def _open(data: bytes) -> Image.Image:
     if image.mode != "RGB":
         raise InputError(f"a frame of {len(data):,} bytes is a JPEG in {image.mode}; frames are stored in RGB")
     return image
+
+
+def make_identity(video: str, frames: str | None, source_sha256: str, settings: Settings) -> str:
+    """16 hexadecimal digits, different for shards of other videos, files, frames or settings.
+
+    Args:
+        video: its name in the store.
+        frames, source_sha256: as in `data_pipeline.shards.entries.StoredVideo`.
+    """
+    text = json.dumps([video, frames, source_sha256, dataclasses.asdict(settings)])
+    return hashlib.sha256(text.encode()).hexdigest()[: 2 * _IDENTITY_BYTES]
+
+
+def marked(data: bytes, identity: str, frame_id: int) -> bytes:
+    """A file of `encode` with a comment, which no decoder looks at, that says which frame of which shard it is."""
+    return data[:_BEFORE_MARK] + _mark(bytes.fromhex(identity), frame_id) + data[_BEFORE_MARK:]
+
+
+def first_stray(files: Iterable[bytes], identity: str, frame_ids: Iterable[int]) -> int | None:
+    """The first of the frames whose JPEG file, or its first `MARK_END` bytes, is of another one; None if none is.
+
+    Takes less than a microsecond for a file.
+    """
+    shard = bytes.fromhex(identity)
+    for data, frame_id in zip(files, frame_ids, strict=True):
+        if not data.startswith(_mark(shard, frame_id), _BEFORE_MARK):
+            return frame_id
+    return None
+
+
+def _mark(identity: bytes, frame_id: int) -> bytes:
+    return _COMMENT + identity + frame_id.to_bytes(_NUMBER_BYTES, "big")

@@ -14,9 +14,8 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_path
 from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256, ids_to_text
 from stvg_jax.data_pipeline.shards.folder import SUFFIX
-from stvg_jax.data_pipeline.shards.identity import make_identity, marked
+from stvg_jax.data_pipeline.shards.jpeg import Settings, make_identity, marked
 from stvg_jax.data_pipeline.shards.records import RecordWriter
-from stvg_jax.data_pipeline.shards.settings import Settings
 from stvg_jax.data_pipeline.video import VideoInfo, open_video
 
 

@@ -15,10 +15,10 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Terminal, size_text
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.folder import Manifest, StoreFolder
+from stvg_jax.data_pipeline.shards.jpeg import Settings
 from stvg_jax.data_pipeline.shards.making import Job, Maker, source_sha256, source_state
 from stvg_jax.data_pipeline.shards.plan import Plan, make_plan
 from stvg_jax.data_pipeline.shards.records import array_record
-from stvg_jax.data_pipeline.shards.settings import Settings
 from stvg_jax.data_pipeline.shards.wanted import Wanted
 from stvg_jax.data_pipeline.shards.workers import Outcome, Step, run_jobs
 from stvg_jax.data_pipeline.video import DECODERS

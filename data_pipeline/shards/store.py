@@ -12,7 +12,7 @@ import numpy as np
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.folder import StoreFolder
-from stvg_jax.data_pipeline.shards.identity import first_stray
+from stvg_jax.data_pipeline.shards.jpeg import first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
 
 # Enough that the threads of a loader rarely close each other's files; each costs a descriptor and about 100 kB.

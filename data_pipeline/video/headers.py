@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import pathlib
+from typing import BinaryIO
 
-from stvg_jax.data_pipeline.video import images, matroska, mp4, riff
+from stvg_jax.data_pipeline.video import matroska, mp4
 
+_GIF_SIGNATURES = (b"GIF87a", b"GIF89a")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GIF_EXTENSION, _GIF_IMAGE, _GIF_END = 0x21, 0x2C, 0x3B
+# Written by programs that could not go back to fill in the length.
+_UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 _NO_UNIT = "its header gives a time scale of {}"
 # ffmpeg takes larger ones for 1.
 _LARGEST_SCALE = (1 << 31) - 1
@@ -48,14 +55,84 @@ def read_headers(path: pathlib.Path) -> Headers:
                 damage = f"the file holds {missing:,} frames fewer than its header tells"
             return Headers(damage, tracks)
         if head[:4] == b"RIFF":
-            return Headers(_cut_short(riff.end(file, size) - size))
-        if head[:6] in images.GIF_SIGNATURES:
-            damage, whole = images.gif_damage(file)
+            return Headers(_cut_short(_riff_end(file, size) - size))
+        if head[:6] in _GIF_SIGNATURES:
+            damage, whole = _gif_damage(file)
             return Headers(damage, whole=whole)
-        if head[:8] == images.PNG_SIGNATURE:
-            return Headers(images.png_damage(file, size))
+        if head[:8] == _PNG_SIGNATURE:
+            return Headers(_png_damage(file, size))
     return Headers()
 
 
 def _cut_short(missing_bytes: int) -> str:
     return f"the file is cut short by {missing_bytes:,} bytes" if missing_bytes > 0 else ""
+
+
+def _riff_end(file: BinaryIO, size: int) -> int:
+    """The length of an AVI file by what its outermost chunks claim to hold; at most `size` where that is unknown."""
+    offset = 0
+    while offset + 8 <= size:
+        file.seek(offset)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        # A large file has one such chunk for every gigabyte; anything else past the first is padding.
+        if length in _UNKNOWN_LENGTHS or (head[:4] != b"RIFF" and head[:4] != b"JUNK"):
+            break
+        offset += 8 + length
+        # Chunks begin at even places; the filling byte of the last one is often left out.
+        if offset < size:
+            offset += length % 2
+    return offset
+
+
+def _gif_damage(file: BinaryIO) -> tuple[str, int]:
+    """In what way a GIF is damaged, and how many whole pictures it has.
+
+    Returns:
+        A clause, "" where the file has its end (what follows the end is no matter); and the number of pictures.
+    """
+    whole = 0
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            place = 13 + _colours(data[10])
+            while data[place] != _GIF_END:
+                if data[place] == _GIF_EXTENSION:
+                    place = _after_blocks(data, place + 2)
+                elif data[place] == _GIF_IMAGE:
+                    place = _after_blocks(data, place + 11 + _colours(data[place + 9]))
+                    whole += 1
+                elif data[place] == 0:  # an empty block too many, which decoders pass over
+                    place += 1
+                else:
+                    return f"the file has bytes of no known kind from byte {place:,} on", whole
+        except IndexError:
+            return "the file is cut short, it has no end mark", whole
+    return "", whole
+
+
+def _colours(flags: int) -> int:
+    """The bytes of the table of colours that follows such flags."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _after_blocks(data: mmap.mmap, place: int) -> int:
+    while length := data[place]:
+        place += 1 + length
+    return place + 1
+
+
+def _png_damage(file: BinaryIO, size: int) -> str:
+    """A clause that says in what way a PNG is damaged; "" where it has its end and as many frames as it claims."""
+    place, claimed, frames = len(_PNG_SIGNATURE), 0, 0
+    while place + 12 <= size:
+        file.seek(place)
+        head = file.read(12)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if name == b"acTL":
+            claimed = int.from_bytes(head[8:12], "big")
+        frames += name == b"fcTL"
+        place += 12 + length
+        if name == b"IEND" and place <= size:
+            missing = claimed - frames
+            return f"the file lacks {missing:,} of the {claimed:,} frames of its header" if missing > 0 else ""
+    return "the file is cut short, it has no end mark"

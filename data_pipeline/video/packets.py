@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 from av.format import Flags
 
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
-from stvg_jax.data_pipeline.video.keyframes import KeyframeKinds
 
 # The others keep no presentation times, so that ffmpeg guesses them.
 _FORMATS_WITH_TIMES = {"mov", "matroska", "mpegts", "flv"}
@@ -22,6 +22,10 @@ _FORMATS_WITH_INDEX = {"mov", "matroska"}
 _FORMATS_WITH_LENGTH = {"matroska", "flv", "asf"}
 # Header durations are rounded and may count the last frame differently; losing more than this is damage.
 _DURATION_SLACK_SEC = 0.5
+# Types of units that hold pictures (ITU-T H.264 table 7-1, H.265 table 7-1).
+_H264_PICTURES, _H264_IDR = range(1, 6), 5
+_HEVC_PICTURES, _HEVC_OPEN = range(0, 32), 21
+_MOST_UNITS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +94,7 @@ def scan_packets(path: pathlib.Path) -> Packets:
     with open_container(path) as container:
         stream = video_stream(container, path)
         names = set(container.format.name.split(","))
-        kinds = KeyframeKinds(stream.codec_context.name, stream.codec_context.extradata)
+        kinds = _KeyframeKinds(stream.codec_context.name, stream.codec_context.extradata)
         rows, end, dts = [], 0.0, []
         for p in demux(container):
             if p.pts is not None:
@@ -143,3 +147,46 @@ def _lost_packets(path: pathlib.Path, stream: Any, names: set[str], dts: list[in
             whole = container.streams[stream.index]
             return max(0, stream.frames - sum(1 for p in demux(container, whole) if p.dts is not None))
     return 0
+
+
+class _KeyframeKinds:
+    """Tells keyframes that pictures shown before them may follow in the file.
+
+    Args:
+        codec: ffmpeg's name of the decoder.
+        extradata: what the container says about the stream, which tells how packets are divided into units.
+    """
+
+    def __init__(self, codec: str, extradata: bytes | None) -> None:
+        self._codec = codec
+        self._length_bytes = 0
+        # Without this header units are told apart by start codes.
+        place = {"h264": 4, "hevc": 21}.get(codec, 0)
+        if extradata and extradata[0] == 1 and len(extradata) > place:
+            self._length_bytes = (extradata[place] & 3) + 1
+
+    def is_open(self, data: memoryview) -> bool:
+        """Whether the keyframe in this packet is of the kind that an open group of pictures begins with."""
+        if self._codec == "h264":
+            types = (first & 31 for first in self._first_bytes(data))
+            return next((kind for kind in types if kind in _H264_PICTURES), _H264_IDR) != _H264_IDR
+        if self._codec == "hevc":
+            types = (first >> 1 & 63 for first in self._first_bytes(data))
+            return next((kind for kind in types if kind in _HEVC_PICTURES), 0) == _HEVC_OPEN
+        return False
+
+    def _first_bytes(self, data: memoryview) -> Iterator[int]:
+        place = 0
+        for _ in range(_MOST_UNITS):
+            if self._length_bytes:
+                start = place + self._length_bytes
+                place = start + int.from_bytes(data[place:start], "big")
+            else:
+                # A unit is searched for its end in short pieces: pictures come soon, and are long.
+                found = bytes(data[place : place + 4096]).find(b"\0\0\1")
+                start = place = place + found + 3
+                if found < 0:
+                    return
+            if start >= len(data):
+                return
+            yield data[start]

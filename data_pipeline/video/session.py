@@ -7,9 +7,14 @@ import pathlib
 from collections.abc import Iterator
 
 import av
+import numpy as np
 
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 from stvg_jax.data_pipeline.video.packets import Packets
+
+# Their decoder says nothing where the end of a picture is missing.
+_SILENT = {"hevc"}
+_TAIL = b"\xa5" * 64
 
 
 class Damaged(Exception):
@@ -19,12 +24,24 @@ class Damaged(Exception):
 class Session:
     """One open file with its decoder.
 
+    Args:
+        limit: the number of a packet at which decoding ends.
+        tail: put after the last packet, whose picture is not looked at then; None to find out whether it lacks its end.
+
     Attributes:
         frames: decoded frames from the start or, after `seek`, from a keyframe, in display order; raises Damaged.
         position: after Damaged from the start, the number of the packet to blame.
     """
 
-    def __init__(self, path: pathlib.Path, packets: Packets, threads: bool = False, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        path: pathlib.Path,
+        packets: Packets,
+        threads: bool = False,
+        limit: int | None = None,
+        tail: bytes | None = None,
+    ) -> None:
+        self._path, self._tail = path, tail
         self._container = open_container(path)
         self.stream = video_stream(self._container, path)
         self.stream.thread_type = "AUTO" if threads else "NONE"
@@ -50,9 +67,48 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _demux(self) -> Iterator[av.Packet]:
+        for packet in demux(self._container, self.stream):
+            if self._tail and packet.size and packet.pts == self._packets.pts[-1]:
+                longer = av.Packet(bytes(packet) + self._tail)
+                longer.pts, longer.dts, longer.time_base = packet.pts, packet.dts, packet.time_base
+                longer.stream = self.stream
+                yield longer
+            else:
+                yield packet
+
+    def _check_end(self, frame: av.VideoFrame) -> None:
+        """Raises Damaged where a recording was cut within this picture and the decoder has made up its end.
+
+        On several threads a decoder does not always tell. What follows a whole picture changes nothing in it, but is
+        taken for the rest where that is missing.
+        """
+        packets = self._packets
+        # Of the formats with times the others tell the length of a packet, or of the file.
+        can_be_cut = self._container.format.name == "mpegts"
+        if self._tail is not None or not can_be_cut or frame.pts is None or frame.pts != packets.pts[-1]:
+            return
+        picture = self._single(frame.pts, b"")
+        other = self._single(frame.pts, _TAIL) if packets.codec in _SILENT else picture
+        if picture is None or not np.array_equal(picture, other):
+            self.position = len(packets.pts) - 1
+            raise Damaged
+
+    def _single(self, pts: int, tail: bytes) -> np.ndarray | None:
+        """The picture at a time, decoded on one thread; None where it is damaged."""
+        keys = (p for p, key in zip(self._packets.pts, self._packets.key, strict=True) if key and p is not None)
+        for start in (max((p for p in keys if p <= pts), default=None), None):
+            with Session(self._path, self._packets, tail=tail) as session, contextlib.suppress(Damaged):
+                if start is not None:
+                    session.seek(start)
+                for frame in session.frames:
+                    if frame.pts == pts:
+                        return frame.to_ndarray()
+        return None
+
     def _from_start(self, limit: int | None) -> Iterator[av.VideoFrame]:
         leading = self._packets.leading()
-        for position, packet in enumerate(demux(self._container, self.stream)):
+        for position, packet in enumerate(self._demux()):
             self.position = position
             if limit is not None and self.position >= limit:
                 # What the decoder still holds; it fails if not even its headers are good.
@@ -70,6 +126,7 @@ class Session:
                 raise Damaged from error
             for frame in decoded:
                 if not frame.is_corrupt:
+                    self._check_end(frame)
                     yield frame
                 elif frame.pts not in leading:
                     if frame.pts is not None and frame.pts in self._packets.pts:
@@ -78,7 +135,7 @@ class Session:
 
     def _from_keyframe(self) -> Iterator[av.VideoFrame]:
         begin, begun = None, False
-        for packet in demux(self._container, self.stream):
+        for packet in self._demux():
             if begin is None:
                 begin = packet.pts
             try:
@@ -94,4 +151,5 @@ class Session:
                     continue
                 if frame.is_corrupt:
                     raise Damaged
+                self._check_end(frame)
                 yield frame

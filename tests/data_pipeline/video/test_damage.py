@@ -202,6 +202,29 @@ def test_a_file_that_ends_before_its_header_says_is_refused(tmp_path, name, afte
     assert assert_refused(path, r"the file ends [56]\.\d s before the end that its header tells") == 30
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video", "mpeg4"])
+def test_a_recording_cut_within_its_last_picture_is_refused(tmp_path, codec):
+    """MPEG-TS tells no length, and decoders make up the rest of a picture, that of HEVC without a word."""
+    options = {"x265-params": "log-level=0"} if codec == "libx265" else {}
+    path = write_video(tmp_path / "a.ts", count=11, size=(192, 128), codec=codec, b_frames=0, options=options)
+    with open_video(path) as reader:
+        pictures = reader.read(range(11))
+    data = path.read_bytes()
+    # The first packet of the last picture; packets of 188 bytes with the flag of a beginning and the track's number.
+    packets = range(0, len(data), 188)
+    begin = max(place for place in packets if data[place + 1 : place + 3] == b"\x41\0")
+    assert len(data) - begin > 2 * 188
+    for end in (begin + 2 * 188, len(data) - 188):
+        path.write_bytes(data[:end])
+        for frame_ids in (range(11), [10]):
+            with pytest.raises(InputError, match="frame 10 .*10 frames before it"), open_video(path) as reader:
+                reader.read(frame_ids)
+        with open_video(path, allow_partial=True) as reader:
+            np.testing.assert_array_equal(reader.read(range(reader.info.frame_count)), pictures[:10])
+    path.write_bytes(data[:begin])
+    assert every_number(path) == list(range(10))
+
+
 @pytest.mark.parametrize("pixels", [128 * 64, 128 * 64 - 1])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.h264", "a.avi", "a.gif", "a.apng"])
 def test_pictures_of_more_pixels_than_the_bound_are_not_decoded(tmp_path, monkeypatch, name, pixels):

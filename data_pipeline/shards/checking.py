@@ -75,8 +75,6 @@ def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
 
 def _stray(records: Iterable[bytes], entry: StoredVideo, numbers: range) -> str | None:
     """Whether records, or their first bytes, are those of other frames than these numbers', where that can be told."""
-    if entry.identity is None:
-        return None
     stray = first_stray(records, entry.identity, entry.every_id[numbers].tolist())
     return None if stray is None else f"what stands in its shard for frame {stray} is another frame or another video's"
 

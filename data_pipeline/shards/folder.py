@@ -95,8 +95,6 @@ class StoreFolder:
             settings = Settings(**content["settings"])
             videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
             for name, entry in videos.items():
-                if entry.identity is None and content["format"] == FORMAT:
-                    raise ValueError(f"the entry of {quoted(name)} has no identity")
                 # An entry of another video would vouch for that one's frames.
                 own = make_identity(name, entry.frames, entry.source_sha256, settings)
                 if entry.identity not in (None, own):

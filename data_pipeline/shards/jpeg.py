@@ -138,14 +138,18 @@ def marked(data: bytes, identity: str, frame_id: int) -> bytes:
     return data[:_BEFORE_MARK] + _mark(bytes.fromhex(identity), frame_id) + data[_BEFORE_MARK:]
 
 
-def first_stray(files: Iterable[bytes], identity: str, frame_ids: Iterable[int]) -> int | None:
+def first_stray(files: Iterable[bytes], identity: str | None, frame_ids: Iterable[int]) -> int | None:
     """The first of the frames whose JPEG file, or its first `MARK_END` bytes, is of another one; None if none is.
 
-    Takes less than a microsecond for a file.
+    Takes less than a microsecond for a file. Of a shard without an identity, files that have one are strays.
     """
-    shard = bytes.fromhex(identity)
+    shard = None if identity is None else bytes.fromhex(identity)
     for data, frame_id in zip(files, frame_ids, strict=True):
-        if not data.startswith(_mark(shard, frame_id), _BEFORE_MARK):
+        if shard is None:
+            stray = data.startswith(_COMMENT, _BEFORE_MARK)
+        else:
+            stray = not data.startswith(_mark(shard, frame_id), _BEFORE_MARK)
+        if stray:
             return frame_id
     return None
 

@@ -65,7 +65,7 @@ class FrameStore:
             raise InputError(f"{self.directory}: {_why_not(video, stored, int(ids[records < 0][0]))}")
         try:
             files = self._reader(video, stored).read(records.tolist())
-            stray = None if stored.identity is None else first_stray(files, stored.identity, ids.tolist())
+            stray = first_stray(files, stored.identity, ids.tolist())
             if stray is not None:
                 raise InputError(
                     f"{self.directory / stored.file}: what stands there for frame {stray} of {video} is another frame "

@@ -249,7 +249,7 @@ def hostile_pickles(sentinel: str | os.PathLike) -> dict[str, bytes]:
         "torch_load": calls("torch.load", target),
         "torch_jit": calls("torch.jit._serialization.load", target),
         "storage_from_bytes": calls("torch.storage._load_from_bytes", b"x"),
-        "operator": calls("operator.methodcaller", "system", touch),
+        "operator": calls("operator.call", Name("os.system"), touch),
         "partial": calls("functools.partial", Name("os.system"), touch),
         "function_type": calls("types.FunctionType", None),
         "numpy_runstring": calls("numpy.testing._private.utils.runstring", write, {}),

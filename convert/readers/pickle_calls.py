@@ -150,11 +150,15 @@ def _call_newobj_ex(machine: Machine, kind: Any, args: tuple = (), kwargs: Any =
 
 
 def _call_getattr(machine: Machine, *args: Any) -> Opaque:
-    """A member of an enumeration, which Python 3.11 writes as its class and its name; nothing else is harmless."""
+    """A member of an enumeration, which Python 3.11 writes as its class and its name, or the maker of a time zone;
+    nothing else is harmless."""
     owner, name = (*args, None, None)[:2]
-    is_member = type(name) is str and name.isidentifier() and not name.startswith("_")
-    if len(args) == 2 and is_member and _is_mention(owner) and not _is_of_python(owner.name):
-        return Opaque(f"{owner.name}.{name}", ())
+    if len(args) == 2 and type(name) is str and name.isidentifier() and _is_mention(owner):
+        if (owner.name, name) == ("zoneinfo.ZoneInfo", "_unpickle"):
+            return Opaque(owner.name)
+        # Python's own functions are in small letters.
+        if not name.startswith("_") and (name.isupper() or not _is_of_python(owner.name)):
+            return Opaque(f"{owner.name}.{name}", ())
     raise machine.hostile("tries to call 'builtins.getattr'")
 
 
@@ -177,6 +181,12 @@ def _call_type(machine: Machine, *args: Any) -> Opaque:
     if len(args) == 1:
         return Opaque("builtins.type", args)
     raise machine.hostile("tries to call 'builtins.type'")
+
+
+def is_partial_methodcaller(value: Opaque) -> bool:
+    """Whether `value` is how a `methodcaller` with keyword arguments is written, whose call makes it."""
+    function = value.args[0] if value.name == "functools.partial" and value.args else None
+    return _is_mention(function) and function.name == "operator.methodcaller"
 
 
 def _is_of_python(name: str) -> bool:
@@ -264,6 +274,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _call_dict,
     "collections.Counter": _call_dict,
     "collections.defaultdict": _call_defaultdict,
+    "types.MappingProxyType": _call_dict,
     "torch._utils._rebuild_tensor": _call_tensor,
     "torch._utils._rebuild_tensor_v2": _call_tensor,
     "torch._utils._rebuild_tensor_v3": _call_tensor_v3,

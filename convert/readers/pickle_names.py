@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import sys
 
 
 def words(text: str) -> frozenset[str]:
@@ -45,6 +46,8 @@ _HOSTILE_ROOTS = words(
     zipimport
     """
 )
+# The same as attributes of other modules, which a name with dots reaches.
+_MODULES = frozenset(root.lstrip("_") for root in _HOSTILE_ROOTS) | {"bltns"}
 _HOSTILE_PREFIXES = (
     "numpy.distutils",
     "numpy.f2py",
@@ -68,31 +71,46 @@ _HOSTILE_PREFIXES = (
     "torch.utils.collect_env",
     "torch.utils.cpp_extension",
 )
+# What holds data or only computes, in modules that also hold what runs code.
+_HARMLESS_IN = {
+    "_codecs": "encode",
+    "_io": "BytesIO StringIO",
+    "_thread": "LockType RLock _local allocate_lock lock",
+    "builtins": """
+        Ellipsis NoneType NotImplemented NotImplementedType abs aiter all anext any ascii bin bool bytearray bytes
+        callable chr classmethod complex dict dir divmod ellipsis enumerate filter float format frozenset hasattr hash
+        hex id int isinstance issubclass iter len list map mappingproxy max memoryview min next object oct ord pow
+        print property range repr reversed round set slice sorted staticmethod str sum super tuple zip
+    """,
+    "functools": """
+        Placeholder WRAPPER_ASSIGNMENTS WRAPPER_UPDATES _lru_cache_wrapper cache cached_property cmp_to_key lru_cache
+        partial partialmethod singledispatch singledispatchmethod total_ordering update_wrapper wraps
+    """,
+    "http": "HTTPMethod HTTPStatus",
+    "inspect": "Parameter Parameter.empty Signature Signature.empty _ParameterKind _empty",
+    "io": "BytesIO StringIO",
+    "operator": """
+        abs add and_ attrgetter concat contains countOf eq floordiv ge gt index indexOf inv invert is_ is_not itemgetter
+        le length_hint lshift lt matmul methodcaller mod mul ne neg not_ or_ pos pow rshift sub truediv truth xor
+    """,
+    "os": "stat_result terminal_size",
+    "platform": "uname_result",
+    "posix": "stat_result",
+    "signal": "Handlers Signals",
+    "threading": "Barrier BoundedSemaphore Condition Event Lock RLock Semaphore _RLock local",
+    "types": """
+        DynamicClassAttribute EllipsisType GenericAlias MappingProxyType NoneType NotImplementedType SimpleNamespace
+        UnionType
+    """,
+    "uuid": """
+        NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 SafeUUID UUID uuid1 uuid3 uuid4 uuid5 uuid6 uuid7 uuid8
+    """,
+}
+_ERRORS = (name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException))
 _HARMLESS = frozenset(
     [
-        *(f"builtins.{t}" for t in words("bool bytearray bytes complex dict float frozenset int list object range")),
-        *(f"builtins.{t}" for t in words("set slice str tuple Ellipsis NotImplemented property super")),
-        *(f"builtins.{t}" for t in words("classmethod enumerate iter memoryview reversed staticmethod zip")),
-        *(f"builtins.{t}" for t in words("abs all any ascii bin callable chr divmod format hash hex id isinstance")),
-        *(f"builtins.{t}" for t in words("issubclass len max min next oct ord pow print repr round sorted sum")),
-        *(
-            f"builtins.{t}"
-            for t, kind in vars(builtins).items()
-            if isinstance(kind, type) and issubclass(kind, Exception)
-        ),
-        *(
-            f"operator.{t}"
-            for t in words("add and_ concat contains eq floordiv ge gt index inv invert itemgetter le lt")
-        ),
-        *(f"operator.{t}" for t in words("lshift matmul mod mul ne neg not_ or_ pos pow rshift sub truediv truth xor")),
-        *(f"{module}.{kind}" for module in ("io", "_io") for kind in ("BytesIO", "StringIO")),
-        "_codecs.encode",
-        "functools.partial",
-        "functools.partialmethod",
-        "types.GenericAlias",
-        "types.SimpleNamespace",
-        "uuid.SafeUUID",
-        "uuid.UUID",
+        *(f"{module}.{name}" for module, names in _HARMLESS_IN.items() for name in words(names)),
+        *(f"builtins.{name}" for name in _ERRORS),
     ]
 )
 # Harmless or not by what they are called with, which `pickle_calls` judges.
@@ -118,5 +136,7 @@ def is_hostile(module: str, name: str) -> bool:
         return False
     if full.startswith(_HOSTILE_PREFIXES) and any(f"{full}.".startswith(f"{p}.") for p in _HOSTILE_PREFIXES):
         return True
-    # "torch" + "os.system" reaches os through an attribute.
-    return full.split(".")[0] in _HOSTILE_ROOTS or not _HOSTILE_ROOTS.isdisjoint(name.split(".")[:-1])
+    # "torch" + "os.system" reaches os through an attribute, and "enum" + "bltns" is the module of `eval`.
+    parts = [part.lstrip("_") for part in name.split(".")]
+    reached = parts if module.split(".")[0] in sys.stdlib_module_names else parts[:-1]
+    return full.split(".")[0] in _HOSTILE_ROOTS or not _MODULES.isdisjoint(reached)

@@ -17,7 +17,14 @@ import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from stvg_jax.convert.readers.pickle_calls import CALLS, ArrayStub, LoadStorage, array_from_state, referenced
+from stvg_jax.convert.readers.pickle_calls import (
+    CALLS,
+    ArrayStub,
+    LoadStorage,
+    array_from_state,
+    is_partial_methodcaller,
+    referenced,
+)
 from stvg_jax.convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
 from stvg_jax.convert.readers.pickle_values import fill, is_deeper
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
@@ -153,6 +160,8 @@ class _Machine:
     def call(self, function: Any, args: Any) -> Any:
         if not isinstance(function, Opaque):
             raise TypeError(f"{type(function).__name__} called")
+        if is_partial_methodcaller(function):
+            function = Opaque("operator.methodcaller")
         if function.args is not None:
             raise self.hostile(f"tries to call an object of {quoted(function.name)}")
         if type(args) is not tuple:

@@ -1,3 +1,4 @@
+import _thread
 import argparse
 import collections
 import contextlib
@@ -7,20 +8,27 @@ import enum
 import fractions
 import functools
 import hashlib
+import http
+import inspect
 import itertools
 import logging
 import operator
+import os
 import pathlib
 import pickle
+import platform
 import random
 import re
+import signal
 import struct
+import threading
 import time
 import tracemalloc
 import types
 import typing
 import uuid
 import zipfile
+import zoneinfo
 from collections import OrderedDict
 
 import ml_collections
@@ -227,12 +235,26 @@ class Option(enum.Flag):
     SAFE = 2
 
 
+Point = collections.namedtuple("Point", "x y")
+
+# Names that are modules or lead through modules.
+DOTTED = (
+    (b"enum", b"bltns.eval"),
+    (b"collections", b"_sys.modules"),
+    (b"pathlib", b"os"),
+    (b"uuid", b"os.system"),
+    (b"torch", b"os.system"),
+    (b"functools", b"partial.func"),
+)
 HARMLESS = {
     "builtins": [range(3), slice(1, 2), len, max, print, {1, 2}, frozenset("a"), bytearray(b"x"), 1j, Ellipsis, int],
     "errors": [ValueError("x"), KeyError, OSError(2, "no such file")],
     "types": [type(None), typing.Any, typing.Dict[str, int], typing.Optional[int], int | None, list[int]],  # noqa: UP006,UP045
-    "functools": [functools.partial(len), functools.partial(max, key=len), operator.itemgetter(1), operator.add],
+    "functools": [functools.partial(len), functools.partial(max, key=len), functools.lru_cache, functools.wraps],
+    "functools_more": [functools.partial(functools.wraps, len), functools._lru_cache_wrapper, functools.cached_property],
+    "operator": [operator.itemgetter(1), operator.attrgetter("a.b"), operator.methodcaller("f", 1, a=2), operator.add],
     "iterators": [iter([1, 2]), zip([1], [2], strict=False), enumerate([1]), reversed([1]), itertools.count(3)],
+    "iterators_more": [map(len, ["a"]), filter(None, [1]), map(operator.attrgetter("a"), [1])],
     "collections": [
         collections.defaultdict(int, a=1),
         collections.defaultdict(list),
@@ -244,8 +266,18 @@ HARMLESS = {
     ],
     "times": [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(1), time.localtime(0)],
     "numbers": [decimal.Decimal("1.5"), fractions.Fraction(1, 3), uuid.UUID(int=1), 2**200],
-    "uuid": [uuid.SafeUUID.safe],
+    "uuid": [uuid.SafeUUID.safe, uuid.uuid4, collections.defaultdict(uuid.uuid4), uuid.NAMESPACE_DNS],
+    "time_zones": [datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), datetime.UTC, datetime.date],
+    "decimals": [decimal.getcontext(), decimal.ROUND_UP, fractions.Fraction, decimal.Decimal("NaN")],
+    "enums_of_python": [re.RegexFlag.IGNORECASE, http.HTTPStatus.OK, signal.Signals.SIGTERM, signal.SIG_DFL],
+    "signatures": [inspect.signature(lambda a, b=1: 0), inspect.Parameter.empty],
     "paths": [pathlib.PurePosixPath("a/b"), pathlib.Path("a"), pathlib.PureWindowsPath("c:/a")],
+    "locks": [_thread.RLock, _thread.allocate_lock, threading.Event, threading.local],
+    "namespaces": [types.SimpleNamespace(a=types.SimpleNamespace()), os.stat("/"), platform.uname()],
+    "failures": [SystemExit(1), KeyboardInterrupt(), GeneratorExit, BaseException("x")],
+    "user_dicts": [collections.UserDict(a=1), collections.UserList([1]), Point(1, 2)],
+    "numpy_types": [np.float64, np.dtype("M8[s]"), np.dtype([("a", "f4")]), np.datetime64("2020"), np.complex64(1j)],
+    "numpy_functions": [np.add, np.mean, np.random.RandomState(0), np.float16(1), np.str_("x"), np.void(b"abcd")],
     "objects": [argparse.Namespace(lr=1), types.SimpleNamespace(a=1), re.compile("a"), random.Random(0)],
     "enums": [Colour.RED, Option.FAST | Option.SAFE],
     "numpy": [np.float32(1), np.int64(2), np.bool_(True), np.dtype("f4"), np.array([1, 2]), np.array(["a", None])],
@@ -263,6 +295,24 @@ def test_what_only_holds_data_or_computes_is_inert(tmp_path, container, kind, pr
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.tree["after"] == 3
         assert len(checkpoint.tree["args"]) == len(values)
+
+
+def test_what_pickle_itself_cannot_write_is_inert_too(tmp_path):
+    """As `copyreg` and other picklers write it."""
+    weights = {"w": np.ones(2, np.float32)}
+    content = {
+        "lock": Object("_thread.lock"),
+        "reentrant": Object("_thread.RLock"),
+        "cache": Object("functools.lru_cache", (128,)),
+        "cached": Object("functools._lru_cache_wrapper", (Name("a.f"), 128, False)),
+        "proxy": Object("types.MappingProxyType", (weights,)),
+    }
+    with open_checkpoint(save_zip(tmp_path / "c.pth", content)) as checkpoint:
+        tree = checkpoint.tree
+        assert [type(tree[key]) for key in list(content)[:4]] == [Opaque] * 4
+        assert (tree["cache"].name, tree["cache"].args) == ("functools.lru_cache", (128,))
+        # A dict that cannot be changed holds weights as any other does.
+        same(find_nodes(tree)["proxy"].own["w"], weights["w"])
 
 
 def test_names_of_python_2():
@@ -287,8 +337,12 @@ def test_names_of_python_2():
         Object("functools.partial", (Name("builtins.getattr"), "x")),
         Object("functools.partial", (Name("os.system"), "x")),
         Object("collections.defaultdict", (Name("builtins.getattr"),)),
-        Object("builtins.map", (Name("builtins.print"), [1])),
-        Object("operator.attrgetter", ("a.b",)),
+        Object("builtins.map", (Name("os.system"), ["true"])),
+        Object("operator.call", (Name("a.f"),)),
+        Object("types.FunctionType", (None,)),
+        Object("uuid._get_command_stdout", ("true",)),
+        Raw(b"coperator\nmethodcaller\n(X\x01\x00\x00\x00ctR(ca\nB\ntR"),  # the call of a method by its name
+        *(Raw(b"c%s\n%s\n" % (m, n)) for m, n in DOTTED),
         Raw(b"cfunctools\npartial\n(cbuiltins\nprint\ntR)R"),  # a call of what a call gave
         Raw(b"cbuiltins\ngetattr\n(ca\nB\nX\x01\x00\x00\x00ctR)R"),
         *(Name(f"builtins.{name}") for name in ("eval", "exec", "__import__", "compile", "open", "globals", "setattr")),
@@ -356,7 +410,7 @@ def test_attacks_are_reported_and_do_nothing(tmp_path, container, attack, attack
 
 
 def test_hostile_names():
-    for name in ("os system", "os.path join", "torch hub.load", "torch os.system", "builtins map", "torch.fx.graph X"):
+    for name in ("os system", "os.path join", "torch hub.load", "torch os.system", "builtins vars", "torch.fx.graph X"):
         assert is_hostile(*name.split()), name
     for name in ("builtins int", "io BytesIO", "torch.optim.adam Adam", "torch.hubert X", "osgeo X", "a.types.b C"):
         assert not is_hostile(*name.split()), name

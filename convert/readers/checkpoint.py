@@ -12,7 +12,7 @@ from typing import Any
 
 from stvg_jax.convert.readers import torch_legacy, torch_zip
 from stvg_jax.convert.readers.safetensors import read_safetensors
-from stvg_jax.convert.readers.sharded import INDEX_SUFFIX, check_shard, read_index, resolve
+from stvg_jax.convert.readers.sharded import check_shard, is_index, read_index, resolve
 from stvg_jax.convert.readers.tensors import FileSource, TensorRef
 from stvg_jax.convert.readers.torch_legacy import read_torch_legacy
 from stvg_jax.convert.readers.torch_zip import read_torch_zip
@@ -80,7 +80,7 @@ def open_checkpoint(path: str | os.PathLike) -> Checkpoint:
         InputError: no such file, not a checkpoint, cut short, damaged, or made to run code when opened.
     """
     path = resolve(Path(path))
-    if path.name.endswith(INDEX_SUFFIX) and path.is_file():
+    if is_index(path):
         return _open_shards(path)
     source = FileSource(path)
     try:

@@ -1,7 +1,9 @@
 """A state dict in several files, as transformers, accelerate and diffusers write it.
 
 `model.safetensors.index.json` (or `pytorch_model.bin.index.json`) says which file beside it holds each tensor. What the
-index says and what the files hold must agree.
+index says and what the files hold must agree. A variant such as fp16 has its name in the names of its files: in
+`model.safetensors.index.fp16.json` and `model.fp16-00001-of-00002.safetensors`, or, as older diffusers wrote it,
+`model.safetensors.fp16.index.json` and `model-00001-of-00002.fp16.safetensors`.
 """
 
 from __future__ import annotations
@@ -14,14 +16,24 @@ from typing import Any
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import parse_json
 
-INDEX_SUFFIX = ".index.json"
-# A folder's checkpoint, best first: as transformers chooses.
-_INDEXES = (f"*.safetensors{INDEX_SUFFIX}", f"*.bin{INDEX_SUFFIX}")
-_WHOLE = ("model.safetensors", "pytorch_model.bin")
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<kind>\.[A-Za-z]+)")
+# A folder's checkpoint, best first: as transformers chooses; then a variant.
+_USUAL = ("*.safetensors.index.json", "*.bin.index.json", "model.safetensors", "pytorch_model.bin")
+_VARIANTS = (
+    ("*.safetensors.index.*.json", "*.safetensors.*.index.json"),
+    ("*.bin.index.*.json", "*.bin.*.index.json"),
+    ("model.*.safetensors",),
+    ("pytorch_model.*.bin",),
+)
+_INDEX = re.compile(r".+\.index(\.[\w-]+)?\.json")
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<kind>(?:\.[\w-]+)?\.[A-Za-z]+)")
 _MAX_INDEX_BYTES = 2**26
 _MAX_SHARDS = 1_000
 _MAX_NAMED = 3
+
+
+def is_index(path: Path) -> bool:
+    """Whether a file is an index, by its name."""
+    return _INDEX.fullmatch(path.name) is not None and path.is_file()
 
 
 def resolve(path: Path) -> Path:
@@ -34,31 +46,43 @@ def resolve(path: Path) -> Path:
         return _in_folder(path)
     part = _PART.fullmatch(path.name)
     if part and path.is_file():
-        index = path.with_name(f"{part['stem']}{part['kind']}{INDEX_SUFFIX}")
-        if index.is_file():
+        names = _indexes_of(part)
+        if index := next((path.with_name(name) for name in names if path.with_name(name).is_file()), None):
             return index
         if int(part["count"]) > 1:
             raise InputError(
-                f"{path} is part {int(part['number'])} of {int(part['count'])}, and {quoted(index.name)}, which tells "
+                f"{path} is part {int(part['number'])} of {int(part['count'])}, and {quoted(names[0])}, which tells "
                 "what the others hold, is not beside it; fetch it and all parts"
             )
     return path
 
 
+def _indexes_of(part: re.Match) -> list[str]:
+    """The names that the index of a part may have, the likeliest first."""
+    stem, kind = part["stem"], part["kind"]
+    base, _, variant = stem.rpartition(".")
+    if kind.count(".") == 2:
+        _, variant, kind = kind.split(".")
+        base, kind = stem, f".{kind}"
+    plain = f"{stem}{kind}.index.json"
+    if not base:
+        return [plain]
+    return [f"{base}{kind}.index.{variant}.json", f"{base}{kind}.{variant}.index.json", plain]
+
+
 def _in_folder(folder: Path) -> Path:
-    for pattern in _INDEXES:
-        found = sorted(folder.glob(pattern))
+    for patterns in (*((pattern,) for pattern in _USUAL), *_VARIANTS):
+        found = sorted(
+            {path for pattern in patterns for path in folder.glob(pattern) if not _PART.fullmatch(path.name)}
+        )
         if len(found) > 1:
             names = ", ".join(quoted(path.name) for path in found[:_MAX_NAMED])
             raise InputError(f"{folder} holds several checkpoints: {names}; give one of these files")
         if found:
             return found[0]
-    for name in _WHOLE:
-        if (folder / name).is_file():
-            return folder / name
     raise InputError(
-        f"{folder} is a directory that holds none of {', '.join((*_INDEXES, *_WHOLE))}; give the file of the "
-        "checkpoint (.pth, .pt, .bin or .safetensors)"
+        f"{folder} is a directory that holds none of {', '.join(_USUAL)}; give the file of the checkpoint (.pth, .pt, "
+        ".bin or .safetensors)"
     )
 
 

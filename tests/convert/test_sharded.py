@@ -44,6 +44,35 @@ def part(index, number):
     return path
 
 
+VARIANTS = {
+    "model.safetensors.index.fp16.json": "model.fp16-0000{}-of-00003.safetensors",
+    "model.safetensors.fp16.index.json": "model-0000{}-of-00003.fp16.safetensors",
+    "pytorch_model.bin.index.no-ema.json": "pytorch_model.no-ema-0000{}-of-00003.bin",
+    "diffusion_pytorch_model.safetensors.index.bf16.json": "diffusion_pytorch_model-0000{}-of-00003.bf16.safetensors",
+    "ema.v2.safetensors.index.json": "ema.v2-0000{}-of-00003.safetensors",
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants(tmp_path, name):
+    weight_map = {}
+    for number, names in enumerate(PARTS, 1):
+        path = tmp_path / VARIANTS[name].format(number)
+        save(path, {n: TENSORS[n] for n in names})
+        weight_map |= dict.fromkeys(sorted(names), path.name)
+    (tmp_path / name).write_text(json.dumps({"weight_map": weight_map}))
+    first = tmp_path / VARIANTS[name].format(1)
+    for path in (tmp_path / name, first, tmp_path):
+        with open_checkpoint(path) as checkpoint:
+            assert (checkpoint.path, len(checkpoint.tree), len(checkpoint.files)) == (tmp_path / name, 5, 4)
+    # Without a variant comes first, as the libraries that write these files choose it.
+    safetensors.numpy.save_file({"other": TENSORS["w0"]}, tmp_path / "model.safetensors")
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert len(checkpoint.tree) == (5 if name.endswith("safetensors.index.json") else 1)
+    (tmp_path / name).unlink()
+    assert "is part 1 of 3" in refused(first) and ".index" in refused(first)
+
+
 def change(index, **weight_map):
     content = json.loads(index.read_text())
     content["weight_map"] |= weight_map
@@ -151,6 +180,12 @@ def test_folders(tmp_path):
     save_zip(tmp_path / "pytorch_model.bin", TENSORS)
     with open_checkpoint(tmp_path) as checkpoint:
         assert checkpoint.path == tmp_path / "model.safetensors"
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (tmp_path / name).rename(tmp_path / name.replace(".", ".fp16."))
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert checkpoint.path == tmp_path / "model.fp16.safetensors"
+    safetensors.numpy.save_file(TENSORS, tmp_path / "model.bf16.safetensors")
+    assert "several checkpoints: 'model.bf16.safetensors', 'model.fp16.safetensors'" in refused(tmp_path)
     (tmp_path / "a.safetensors.index.json").write_text("{}")
     (tmp_path / "b.safetensors.index.json").write_text("{}")
     assert "several checkpoints: 'a.safetensors.index.json', 'b.safetensors.index.json'" in refused(tmp_path)

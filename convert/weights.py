@@ -148,8 +148,11 @@ def _is_average(path: str, tree: Any) -> bool:
 def _at(tree: Any, nodes: Mapping[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
     """The node at `name`; or the tensors of a node whose names begin with the end of `name`."""
     name = "" if name in (".", TOP) else name
-    if found := nodes.get(name) or node_at(tree, name):
-        return {name: found}
+    # A prefix of names ends in a dot, and may be given with it.
+    for spelled in dict.fromkeys((name, name.removesuffix("."))):
+        if found := nodes.get(spelled) or node_at(tree, spelled):
+            return {spelled: found}
+    name = name.removesuffix(".")
     for node in reversed(nodes.values()):
         if node.path and not name.startswith(f"{node.name}."):
             continue

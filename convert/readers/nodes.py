@@ -77,7 +77,7 @@ def node_at(tree: Any, name: str) -> Node | None:
     """The node at a path, which may be another path of a dict that `find_nodes` has elsewhere."""
     rest, value = name, tree
     while rest:
-        items = [(k, v) for k, v in _items(value) if type(k) is str and (rest == k or rest.startswith(f"{k}."))]
+        items = [(k, v) for k, v in _items(value) if type(k) is str and (rest == k or rest[:-1].startswith(f"{k}."))]
         if not items:
             return None
         key, value = max(items, key=lambda item: len(item[0]))

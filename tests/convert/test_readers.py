@@ -251,7 +251,7 @@ HARMLESS = {
     "errors": [ValueError("x"), KeyError, OSError(2, "no such file")],
     "types": [type(None), typing.Any, typing.Dict[str, int], typing.Optional[int], int | None, list[int]],  # noqa: UP006,UP045
     "functools": [functools.partial(len), functools.partial(max, key=len), functools.lru_cache, functools.wraps],
-    "functools_more": [functools.partial(functools.wraps, len), functools._lru_cache_wrapper, functools.cached_property],
+    "functools_more": [functools.partial(functools.wraps, len), functools._lru_cache_wrapper, functools.cmp_to_key],
     "operator": [operator.itemgetter(1), operator.attrgetter("a.b"), operator.methodcaller("f", 1, a=2), operator.add],
     "iterators": [iter([1, 2]), zip([1], [2], strict=False), enumerate([1]), reversed([1]), itertools.count(3)],
     "iterators_more": [map(len, ["a"]), filter(None, [1]), map(operator.attrgetter("a"), [1])],

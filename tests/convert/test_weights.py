@@ -215,6 +215,16 @@ def test_one_dict_under_two_keys_is_one_candidate():
     assert chosen(tree, node="hyper.parameters.initial")[0] == "hyper.parameters.initial"
 
 
+def test_a_dot_at_the_end_of_a_node_changes_nothing():
+    both = {"state_dict": state(wrap="model.{}") | state(2.0, wrap="teacher.{}")}
+    assert chosen(both, node="state_dict.model.") == chosen(both, node="state_dict.model")
+    assert chosen(both, node="state_dict.teacher.")[::3] == ("state_dict.teacher", 2.0)
+    assert chosen({"state_dict": state()}, node="state_dict.")[0] == "state_dict"
+    # A key may end in a dot itself.
+    assert chosen({"a": state(), "a.": state(2.0)}, node="a.")[::3] == ("a.", 2.0)
+    assert "no tensors at 'b'" in refused({"a": state()}, node="b.")
+
+
 def test_other_nodes():
     tree = {"state_dict": state(wrap="model.{}"), "meta": {"mean": ref()}}
     message = refused(tree, node="model")

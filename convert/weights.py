@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stvg_jax.convert.formats import FORMATS, check_format, get_format, recognise
 from stvg_jax.convert.names import NameSet, bare, find_name_sets
 from stvg_jax.convert.readers import Node, find_nodes
-from stvg_jax.convert.readers.nodes import find_tensor_lists, node_at
+from stvg_jax.convert.readers.averages import is_average_path
+from stvg_jax.convert.readers.nodes import find_unnamed, node_at
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.errors import InputError, quoted
 
@@ -19,14 +19,7 @@ TOP = "(top level)"
 _MAX_LISTED = 20
 _MAX_CANDIDATES = 500
 _MAX_TENSORS = 5_000  # a whole model has about 1,000
-# A moving average by its name: "model_ema", "EMACallback", "swa_state_dict", "averaged_model", "shadow".
-_AVERAGE = r"ema|emas|swa|polyak|avg|averaged?|shadow"
-_IS_AVERAGE = re.compile(
-    rf"(?<![a-zA-Z])({_AVERAGE}|model_?ema|ema_?model)(?![a-z])"
-    r"|(?<![A-Z])(EMA|SWA|Ema|Swa|Avg|Averaged?|Polyak|Shadow)(?![a-z])"
-)
-# Plain weights that a moving average keeps within itself: ema-pytorch's `online_model`, the copy put back after a test.
-_IS_KEPT = re.compile(r"(?:^|\.)(?:online_model|backup|collected_params)(?:\.|$)")
+_MIN_SHARE = 0.25  # of a model's tensors in its moving average, which often lacks what is not trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +76,12 @@ def choose_weights(
         raise InputError(f"{source} is not of format {formats[0].name}: most of its tensors have other names")
     wanted = [w for w in found if weights == "auto" or w.is_average == (weights == "ema")]
     if not wanted:
+        if weights == "ema" and node is None:
+            _refuse_unread_average(tree, nodes, found, source)
         kind = "moving average" if weights == "ema" else "weights other than a moving average"
         raise InputError(f"{source} holds no {kind}{_under(node)}; there are: {_listed(w.path for w in found)}")
-    if weights == "auto" and node is None:
-        _refuse_nameless_average(tree, wanted, source)
+    if weights == "auto" and node is None and not any(w.is_average for w in wanted):
+        _refuse_unread_average(tree, nodes, wanted, source)
     best = _without_equals([w for w in wanted if w.is_average] or wanted)
     if len(best) > 1:
         raise InputError(
@@ -142,7 +137,7 @@ def _is_average(path: str, tree: Any) -> bool:
             return first == "state_dict"
         if "current_model_state" in tree and "averaging_state" in tree:
             return first == "state_dict"
-    return _IS_AVERAGE.search(path) is not None and _IS_KEPT.search(path) is None
+    return is_average_path(path)
 
 
 def _at(tree: Any, nodes: Mapping[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
@@ -166,13 +161,22 @@ def _at(tree: Any, nodes: Mapping[str, Node], name: str, formats: Sequence[Forma
     raise InputError(f"{source} has no tensors at {quoted(name)}; there are {known}")
 
 
-def _refuse_nameless_average(tree: Any, wanted: Sequence[Weights], source: str) -> None:
-    if any(w.is_average for w in wanted):
-        return
-    if lists := [path for path in find_tensor_lists(tree) if _IS_AVERAGE.search(path)]:
+def _refuse_unread_average(tree: Any, nodes: Mapping[str, Node], plain: Sequence[Weights], source: str) -> None:
+    """Raises InputError if there is a moving average that is none of the weights found, which are all `plain`."""
+    way_out = "which cannot be converted; take the plain weights with --weights model"
+    if paths := [path for path in find_unnamed(tree) if is_average_path(path)]:
         raise InputError(
-            f"{source} holds a moving average without names, a list of tensors at {_listed(lists)}, which cannot be "
-            "converted; take the plain weights with --weights model"
+            f"{source} holds a moving average without names, tensors in a list or by number at {_listed(paths)}, "
+            f"{way_out}"
+        )
+    # Averages of something else, such as a loss, are of few tensors.
+    enough = max(_MIN_SHARE * min(len(w.names.tensors) for w in plain), 2)
+    taken = {w.path for w in plain}
+    paths = [n for n, node in nodes.items() if len(node.own) >= enough and n not in taken and is_average_path(n)]
+    if paths:
+        raise InputError(
+            f"{source} holds a moving average at {_listed(paths)} whose tensors have other names than those of a model "
+            f"that is known, {way_out}"
         )
 
 

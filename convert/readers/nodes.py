@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from stvg_jax.convert.readers.averages import is_average_key
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 from stvg_jax.core.errors import InputError
 
@@ -20,6 +22,7 @@ MAX_KEY = 200  # characters of a key; below longer ones nothing is looked at
 _MAX_LIST = 20  # longer lists hold no state dicts
 _MAX_CHARACTERS = 50_000_000  # of the names of tensors in dicts below, all nodes together
 _NAME_OVERHEAD = 60  # a short string takes as much
+_MAX_LOOKED_AT = 10  # entries of a list or a dict, to see what it holds
 _OPTIMISER = re.compile(r"optim(izer|iser)?s?(_.*)?|(lr_)?sched.*|(grad_)?scaler.*")
 
 
@@ -47,8 +50,9 @@ def find_nodes(tree: Any) -> dict[str, Node]:
     """Every dict of a checkpoint that holds tensors, itself or in dicts below, by its path, keys joined with ".".
 
     Shorter paths come first, in the order of the file. Not looked at is what lies below a key that is no text or longer
-    than `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer. A module that was saved as an object is a
-    dict of its tensors and modules; the dicts of a list have their numbers as keys.
+    than `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer, but for a moving average that it keeps. A
+    module that was saved as an object is a dict of its tensors and modules; the dicts of a list have their numbers as
+    keys.
 
     Raises:
         InputError: there are more than `MAX_ENTRIES` entries, or their names are too long.
@@ -86,37 +90,69 @@ def node_at(tree: Any, name: str) -> Node | None:
     return found and Node((name,), found.own, found.below)
 
 
-def find_tensor_lists(tree: Any) -> list[str]:
-    """The paths of lists of tensors, which have no names."""
+def find_unnamed(tree: Any) -> list[str]:
+    """The paths of tensors without names: in a list, by number, or one for each parameter in the state of an optimizer,
+    where "*" stands for the parameter."""
     return [
         ".".join((*path, key))
         for path, items in _walk(tree)
         for key, value in items
-        if type(value) is list and type(key) is str and len(key) <= MAX_KEY and _holds_tensor(value)
+        if type(key) is str and len(key) <= MAX_KEY and _holds_unnamed(value)
     ]
 
 
-def _holds_tensor(values: list) -> bool:
-    return bool(values) and isinstance(values[0], TensorRef)
+def _holds_unnamed(value: Any) -> bool:
+    if isinstance(value, Opaque):
+        value = value.sequence or value.mapping
+    if isinstance(value, (list, tuple)):
+        return _any_array(value)
+    items = list(itertools.islice(value.items(), _MAX_LOOKED_AT)) if isinstance(value, dict) else []
+    if not all(type(key) is int or (type(key) is str and key.isdecimal()) for key, _ in items):
+        return False
+    # PyTorch's optimizers have a dict for each parameter.
+    return _any_array(v for _, v in items) or any(isinstance(v, dict) and _any_array(v.values()) for _, v in items)
+
+
+def _any_array(values: Iterable[Any]) -> bool:
+    """Whether there is a tensor that is no single number, as the average of a loss would be."""
+    return any(isinstance(value, TensorRef) and value.shape for value in itertools.islice(values, _MAX_LOOKED_AT))
 
 
 def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
     """(path, items) of every dict, shortest paths first, in the order of the file."""
     entries, seen = 0, {id(tree)}
-    pending: collections.deque[tuple[tuple[str, ...], Any]] = collections.deque([((), tree)])
+    pending: collections.deque[tuple[tuple[str, ...], Any, bool]] = collections.deque([((), tree, False)])
     while pending:
-        path, node = pending.popleft()
+        path, node, is_optimiser = pending.popleft()
         items = _items(node)
         entries += len(items)
         if entries > MAX_ENTRIES:
             raise InputError(f"the checkpoint's dicts have more than {MAX_ENTRIES:,} entries: no checkpoint")
+        if is_optimiser and isinstance(node, (dict, Opaque)):
+            items = list(_averages(items))
         yield path, items
         for key, value in items:
             if not isinstance(value, (dict, list, tuple, Opaque)) or id(value) in seen or len(path) == MAX_DEPTH:
                 continue
-            if type(key) is str and len(key) <= MAX_KEY and not _OPTIMISER.fullmatch(key):
+            if type(key) is str and len(key) <= MAX_KEY:
                 seen.add(id(value))
-                pending.append(((*path, key), value))
+                within = is_optimiser and not is_average_key(key)
+                pending.append(((*path, key), value, within or _OPTIMISER.fullmatch(key) is not None))
+
+
+def _averages(items: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """The entries of an optimizer's state that are moving averages, or where one may lie."""
+    for key, value in items:
+        if type(key) is not str:
+            continue
+        if is_average_key(key) or _OPTIMISER.fullmatch(key):
+            yield key, value
+        elif key == "state" and isinstance(value, dict):
+            first = next(iter(value.values()), None)
+            of_parameter = itertools.islice(first.items(), _MAX_LOOKED_AT) if isinstance(first, dict) else ()
+            for name, tensor in of_parameter:
+                if isinstance(tensor, TensorRef) and type(name) is str and is_average_key(name):
+                    yield f"state.*.{name}", (tensor,)
 
 
 def _items(node: Any) -> list[tuple[Any, Any]]:

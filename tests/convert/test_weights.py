@@ -278,12 +278,80 @@ def test_copies_under_names_without_dots(name):
     assert set(names.beside.values()) == {"a copy of another tensor under a name without dots"}
 
 
-def test_an_average_without_names_is_not_passed_over():
-    tree = {"model": state(), "ema": {"decay": 0.99, "shadow_params": [ref(), ref()]}}
-    assert "'ema.shadow_params'" in refused(tree)
+MANY = [ref() for _ in range(30)]
+BY_NUMBER = dict(enumerate(MANY))
+
+
+def in_object(**state):
+    out = Opaque("trainer.Average", ())
+    out.state = state
+    return out
+
+
+def in_sequence(values):
+    out = Opaque("collections.deque", ())
+    out.sequence = values
+    return out
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        ({"ema": {"decay": 0.99, "shadow_params": MANY}}, "ema.shadow_params"),
+        ({"ema": {"shadow_params": tuple(MANY), "collected_params": None}}, "ema.shadow_params"),
+        ({"ema": {"shadow_params": [None, *MANY]}}, "ema.shadow_params"),
+        ({"ema_params": (ref(),)}, "ema_params"),
+        ({"averaged_model": MANY}, "averaged_model"),
+        ({"averaged_model": BY_NUMBER}, "averaged_model"),
+        ({"swa": {str(i): tensor for i, tensor in BY_NUMBER.items()}}, "swa"),
+        ({"ema": in_object(shadow_params=MANY, decay=0.9)}, "ema.shadow_params"),
+        ({"ema": in_sequence(MANY)}, "ema"),
+        # NeMo, and other optimizers that keep an average.
+        ({"optimizer_states": [{"opt": {"state": {}}, "ema": tuple(MANY), "decay": 0.9}]}, "optimizer_states.0.ema"),
+        ({"optimizer_states": [{"state": {}}, {"ema": MANY}]}, "optimizer_states.1.ema"),
+        ({"optimizer": {"ema": MANY}}, "optimizer.ema"),
+        ({"optimizer": {"averaged_model": BY_NUMBER}}, "optimizer.averaged_model"),
+        ({"optimizer": in_object(ema_params=MANY)}, "optimizer.ema_params"),
+        ({"optim": {"optimizer": {"ema": {"shadow": MANY}}}}, "optim.optimizer.ema.shadow"),
+        ({"optimizer": {"swa_state": {0: {"swa_buffer": ref()}}}}, "optimizer.swa_state"),
+        ({"optimizer": {"state": {0: {"exp_avg": ref(), "ema": ref()}}}}, "optimizer.state.*.ema"),
+    ],
+)
+def test_an_average_without_names_is_not_passed_over(tree, path):
+    tree = {"model": state()} | tree
+    message = refused(tree)
+    assert f"a moving average without names, tensors in a list or by number at '{path}'" in message
+    assert message.endswith("take the plain weights with --weights model")
+    assert refused(tree, weights="ema") == message
     assert chosen(tree, weights="model")[0] == "model"
     assert chosen(tree, node="model")[0] == "model"
-    assert chosen({"model": state(), "losses": [ref()]})[0] == "model"
+    # One with names beside it is taken.
+    assert chosen(tree | {"model_ema": state(2.0)})[3] == 2.0
+
+
+def test_an_average_of_unknown_names_is_not_passed_over():
+    tree = {"model": state(), "model_ema": {name.replace(".", ""): ref(2.0) for name in BACKBONE}}
+    message = refused(tree)
+    assert "a moving average at 'model_ema' whose tensors have other names" in message
+    assert chosen(tree, weights="model")[0] == "model"
+    assert chosen(tree, node="model")[0] == "model"
+    # Averages of other things: meters, losses.
+    meters = {"loss_avg": {"value": ref()}, "avg": ref(), "losses": [ref()], "avg_loss": {0: ref(shape=())}}
+    assert chosen({"model": state()} | meters)[0] == "model"
+
+
+def test_an_average_with_names_in_an_optimizer_is_taken():
+    for tree in ({"optimizer": {"ema": state(2.0)}}, {"optimizer_states": [{"ema_state_dict": state(2.0)}]}):
+        assert chosen({"model": state()} | tree)[3:] == (2.0, True)
+        assert chosen({"model": state()} | tree, weights="model")[3:] == (1.0, False)
+    assert chosen({"model": state(), "optimizer": {"ema": state(2.0)}}, node="optimizer.ema")[3] == 2.0
+
+
+@pytest.mark.parametrize("key", ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "ema_grad", "ax"])
+def test_moments_of_an_optimizer_are_no_average_of_weights(key):
+    per_parameter = {name: {"step": ref(), key: ref()} for name in range(3)}
+    for optimiser in ({"state": per_parameter}, {key: MANY}, {"state": {key: state(2.0)}}):
+        assert chosen({"model": state(), "optimizer": optimiser})[0] == "model"
 
 
 def test_the_state_of_an_optimizer_is_no_candidate():

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.files import in_utf8
 from stvg_jax.core.json_files import read_text
 
 # What the reference calls it, and where the hub keeps it now.
@@ -41,7 +42,7 @@ def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
     if largest >= vocab_size:
         raise InputError(f"the tokenizer in {origin} has token id {largest}, but the model knows {vocab_size} tokens")
     out.mkdir(parents=True)
-    tokenizer.save(str(out / "tokenizer.json"))
+    (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     return origin
 
 
@@ -54,7 +55,10 @@ def _read(folder: Path):
         raise InputError(f"no tokenizer in {folder}: it must hold vocab.json and merges.txt, or tokenizer.json")
     paths = [folder / name for name in names]
     try:
-        return tokenizers.Tokenizer.from_str(read_text(*paths)) if len(paths) == 1 else _roberta(*map(str, paths))
+        if len(paths) == 1:
+            return tokenizers.Tokenizer.from_str(read_text(*paths))
+        with in_utf8(folder) as readable:
+            return _roberta(*(str(readable / name) for name in names))
     except Exception as error:  # the library raises bare Exception
         raise InputError(
             f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"

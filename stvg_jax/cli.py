@@ -76,8 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         # Paths may hold bytes that are no UTF-8, as the system allows; what is read as text may not.
-        if unreadable := next((text for text in _texts(args) if has_surrogate(text)), None):
-            raise InputError(f"the argument {quoted(unreadable)} is not text in UTF-8; write it anew")
+        if unreadable := next((text for text in _texts(args) if has_surrogate(text) and not _is_path(text)), None):
+            raise InputError(
+                f"the argument {quoted(unreadable)} is not text in UTF-8, and no file has this name; write it anew"
+            )
         args.run(args)
     except InputError as error:
         message = "\n".join(one_line(line, _LINE_LENGTH) for line in str(error).split("\n"))
@@ -99,6 +101,11 @@ def _texts(args: argparse.Namespace) -> Iterator[str]:
     """The arguments that are text, alone or in lists."""
     for value in vars(args).values():
         yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
+
+
+def _is_path(text: str) -> bool:
+    """Whether an argument that may be a path, such as `--checkpoint`, or the value of `--config.x=value` is one."""
+    return os.path.exists(text) or (text.startswith("--config.") and os.path.exists(text.partition("=")[2]))
 
 
 def entry() -> NoReturn:

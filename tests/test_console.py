@@ -123,6 +123,19 @@ def test_arguments_that_are_no_text(arguments, capsys):
     assert line.startswith(f"stvg-jax {arguments[0]}: the argument '") and "is not text in UTF-8" in line
 
 
+def test_arguments_that_may_be_paths_of_any_bytes(tmp_path, capsys):
+    """Each is refused for another reason than its name: the next check."""
+    folder = tmp_path / os.fsdecode(b"a\xff")
+    if sys.platform != "linux":
+        pytest.skip("a file name is text here")
+    folder.mkdir()
+    assert main(["ground", "v.mp4", "a square", "--checkpoint", str(folder)]) == 2
+    assert capsys.readouterr().err.endswith(f"{tmp_path}/a\\udcff is not a checkpoint: it has no checkpoint.json\n")
+    options = ["--config", "shapes", "--workdir", str(folder / "w"), f"--config.data.annotations={folder}"]
+    assert main(["train", *options]) == 2
+    assert "is not text" not in capsys.readouterr().err
+
+
 def test_names_of_files_may_be_any_bytes(tmp_path, score):
     if sys.platform != "linux":
         pytest.skip("a file name is text here")

@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.convert.convert_file import convert_file, summary
+    from stvg_jax.core.characters import escaped
     from stvg_jax.core.config import load_config_file
 
     report = convert_file(
@@ -89,4 +90,4 @@ def run(args: argparse.Namespace) -> None:
         force=args.force,
     )
     print(summary(report))
-    print(f"checkpoint: {args.out}")
+    print(f"checkpoint: {escaped(str(args.out))}")

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.files import in_utf8
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.tree import check_same_parameters, flatten, unflatten
 
@@ -131,8 +132,8 @@ def write(
 
             save_file({name: np.asarray(value, order="C") for name, value in parameters.items()}, path)
         else:
-            with _checkpointer() as checkpointer:
-                checkpointer.save(path, _string_keys(unflatten(dict(parameters))))
+            with in_utf8(directory) as folder, _checkpointer() as checkpointer:
+                checkpointer.save((folder / _PARAMETERS).absolute(), _string_keys(unflatten(dict(parameters))))
     except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
         raise InputError(f"the parameters cannot be written to {path}: {first_line(error)}") from error
     written = [path] if one_file else sorted(file for file in path.rglob("*") if file.is_file())
@@ -236,8 +237,8 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
 
             stored = load_file(path)
         else:
-            with _checkpointer() as checkpointer:
-                stored = flatten(checkpointer.restore(path))
+            with in_utf8(directory) as folder, _checkpointer() as checkpointer:
+                stored = flatten(checkpointer.restore((folder / _PARAMETERS).absolute()))
     except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
         raise InputError(f"the parameters in {path} cannot be read: {quoted(first_line(error), 300)}") from error
     for name in stored:

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from stvg_jax.core.characters import has_surrogate
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.json_files import parse_json
 
@@ -63,6 +65,22 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def in_utf8(folder: Path) -> Iterator[Path]:
+    """A path of an existing folder that is text in UTF-8, for libraries that take no other; valid in the block.
+
+    Names of files are bytes on Linux, and Python has those that are no UTF-8 as lone surrogates. A path that holds one
+    is replaced by a link to the folder.
+    """
+    if not has_surrogate(os.fspath(folder.absolute())):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = Path(temporary, "folder")
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
 
 
 def seal(text: str) -> str:

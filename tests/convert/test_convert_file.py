@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,6 +273,21 @@ def test_the_command(released, command, tmp_path):
         "tokenizer",
     ]
     assert json.loads((tmp_path / "out" / "conversion.json").read_text())["weights"] == "model"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file name is text elsewhere")
+def test_names_of_files_may_be_any_bytes(released, config_file, tokenizer, tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"a\xff")
+    shutil.copytree(tokenizer, folder / "tokenizer")
+    source = Path(shutil.copy(released, folder / os.fsdecode(b"\xfe.pth")))
+    paths = [str(source), str(folder / "out")]
+    options = ["--config", str(config_file), "--tokenizer", str(folder / "tokenizer"), "--verify"]
+    assert main(["convert", *paths, *options]) == 0
+    assert capsys.readouterr().out.endswith(f"checkpoint: {tmp_path}/a\\udcff/out\n")
+    assert checkpoint.describe(folder / "out").note == "converted from \udcfe.pth, model_ema"
+    report = json.loads((folder / "out" / "conversion.json").read_text())
+    assert (report["source"], report["tokenizer"]) == (str(source), str(folder / "tokenizer"))
+    assert sorted(path.name for path in folder.iterdir()) == ["out", "tokenizer", source.name]
 
 
 def test_verify_compares_what_was_written(released, convert, monkeypatch, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 import tokenizers
@@ -47,6 +49,18 @@ def test_vocabulary_and_merges_become_one_file(tmp_path):
     assert "Ġman" in encoding.tokens
     assert written.get_vocab() == vocabulary
     assert written.decode(encoding.ids) == "the man in blue, naïve"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file name is text elsewhere")
+def test_folders_whose_names_are_no_text(tmp_path):
+    size = write_trained(tmp_path / "given")
+    save_tokenizer(tmp_path / "given", tmp_path / "out", size)
+    odd = (tmp_path / "given").rename(tmp_path / os.fsdecode(b"a\xff"))
+    for _ in range(2):  # from vocab.json and merges.txt, then from the tokenizer.json made of them
+        odd = odd.rename(odd.with_name(f"{odd.name}\udcff"))
+        save_tokenizer(odd, odd / "out", size)
+        assert (odd / "out/tokenizer.json").read_bytes() == (tmp_path / "out/tokenizer.json").read_bytes()
+        odd /= "out"
 
 
 def test_same_ids_as_transformers(tmp_path):

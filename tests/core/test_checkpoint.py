@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -63,6 +65,18 @@ def test_what_is_written_is_read(form, request):
         assert (found[path].shape, found[path].dtype) == (value.shape, value.dtype)
         assert np.asarray(found[path]).tobytes() == value.tobytes()
     assert checkpoint.verify(written) == len(PARAMETERS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file name is text elsewhere")
+@pytest.mark.parametrize("one_file", [False, True])
+def test_folders_whose_names_are_no_text(one_file, tmp_path):
+    directory = tmp_path / os.fsdecode(b"a\xff") / "b"
+    with new_directory(directory) as partial:
+        checkpoint.write(partial, PARAMETERS, Description(model="ta_stvg", config=CONFIG), one_file=one_file)
+    assert checkpoint.verify(directory) == len(PARAMETERS)
+    with new_directory(directory, force=True) as partial:
+        checkpoint.write(partial, {"a": PARAMETERS["head/bias"]}, Description(model="x", config={}), one_file=one_file)
+    assert checkpoint.verify(directory) == 1
 
 
 def test_progress_is_told(written):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.files import read_json_lines, sealed_line, whole_file, whole_path
+from stvg_jax.core.files import in_utf8, read_json_lines, sealed_line, whole_file, whole_path
 
 RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0002}]
 
@@ -71,3 +73,16 @@ def test_a_text_file_escapes_what_utf_8_cannot_write(tmp_path):
     with whole_file(tmp_path / "a.txt") as file:
         file.write("\ud83d é\n")
     assert (tmp_path / "a.txt").read_bytes() == "\\ud83d é\n".encode()
+
+
+def test_a_folder_of_any_bytes_has_a_name_that_is_text(tmp_path):
+    with in_utf8(tmp_path) as folder:
+        assert folder == tmp_path
+    if sys.platform != "linux":
+        pytest.skip("a file name is text here")
+    odd = tmp_path / os.fsdecode(b"a\xff")
+    (odd / "b").mkdir(parents=True)
+    with in_utf8(odd / "b") as folder:
+        (folder / "c").write_text(str(folder))
+    assert (odd / "b" / "c").read_text().encode().decode()
+    assert not folder.exists() and not folder.is_symlink()

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line, how_to_install
 
 if TYPE_CHECKING:
     import jax
@@ -95,7 +95,7 @@ def _advice(environment: MutableMapping[str, str]) -> str:
         value = environment.get(name)
         if value is not None and (value in off if off else value == "cpu"):
             return f"an NVIDIA GPU is here and not used, because {name}={value!r} is set"
-    return "an NVIDIA GPU is here and this JAX does not use it; for one that does: pip install 'stvg-jax[cuda]'"
+    return f"an NVIDIA GPU is here and this JAX does not use it; for one that does: {how_to_install('cuda')}"
 
 
 def _cores() -> int:

@@ -10,11 +10,11 @@ import jax
 import pytest
 
 from stvg_jax import devices
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import InputError, how_to_install
 from stvg_jax.devices import describe_devices, silence_libraries
 from tests.hosts import ROOT, environment
 
-ADVICE = "an NVIDIA GPU is here and this JAX does not use it; for one that does: pip install 'stvg-jax[cuda]'"
+ADVICE = f"an NVIDIA GPU is here and this JAX does not use it; for one that does: {how_to_install('cuda')}"
 
 
 def made(platform, kind, count=1):

@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import missing_extra
 from stvg_jax.data_pipeline.lexicon import (
     ADJECTIVES,
     ADVERBS,
@@ -88,7 +88,7 @@ def _lemmas(word: str) -> dict[str, tuple[str, ...]]:
     try:
         from lemminflect import getAllLemmas
     except ImportError:
-        raise InputError("finding attribute words needs LemmInflect: pip install 'stvg-jax[data]'") from None
+        raise missing_extra("data", "finding attribute words needs LemmInflect") from None
     return getAllLemmas(word)
 
 

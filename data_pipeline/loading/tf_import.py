@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import missing_extra
 
 
 @functools.cache
@@ -25,7 +25,7 @@ def import_tensorflow() -> ModuleType:
         try:
             import tensorflow
         except ImportError as error:
-            raise InputError(f"TensorFlow is needed to load batches ({error}); pip install 'stvg-jax[data]'") from error
+            raise missing_extra("data", f"TensorFlow is needed to load batches ({error})") from error
         tensorflow.config.set_visible_devices([], "GPU")
     return tensorflow
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import BinaryIO
 
-from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line, missing_extra
 
 # Chunks of one record: reading one decodes no other. JPEG cannot be compressed further.
 _WRITING = "group_size:1,uncompressed"
@@ -36,9 +36,7 @@ def array_record() -> ModuleType:
     try:
         from array_record.python import array_record_module
     except ImportError as error:
-        raise InputError(
-            f"frame shards need the package array_record ({first_line(error)}); pip install 'stvg-jax[data]'"
-        ) from error
+        raise missing_extra("data", f"frame shards need the package array_record ({first_line(error)})") from error
     return array_record_module
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line, missing_extra
 from stvg_jax.data_pipeline.video.pyav_reader import PyAVReader
 from stvg_jax.data_pipeline.video.reader import VideoReader
 
@@ -68,9 +68,7 @@ def import_decord() -> Any:
     try:
         import decord
     except ImportError as error:
-        raise InputError(
-            "decoder 'decord' is not installed; install it with `pip install stvg-jax[decord]` or use decoder 'pyav'"
-        ) from error
+        raise missing_extra("decord", "decoder 'decord' is not installed; use decoder 'pyav', or install it") from error
     decord.logging.set_level(decord.logging.QUIET)
     return decord
 

@@ -1,4 +1,4 @@
-"""The one exception that means "the person at the keyboard can mend this"."""
+"""The one exception that means "the person at the keyboard can mend this", and parts of its messages."""
 
 
 def first_line(error: BaseException, limit: int = 300) -> str:
@@ -19,3 +19,18 @@ class InputError(Exception):
     The message names the value, the rule it breaks and the way out, in one line where possible. The command
     line prints it without a traceback and exits with code 2; library callers may catch it.
     """
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra of pyproject.toml, as it works from a clone and from the file of a wheel."""
+    return f"pip install -e '.[{extra}]' in a clone of stvg_jax, or pip install './stvg_jax-...whl[{extra}]'"
+
+
+def missing_extra(extra: str, what: str) -> InputError:
+    """The error for packages that are not installed.
+
+    Args:
+        extra: of pyproject.toml, which names them.
+        what: the beginning of the message, such as "training needs clu".
+    """
+    return InputError(f"{what}; {how_to_install(extra)}")

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from stvg_jax.core import checkpoint
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import InputError, missing_extra
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.progress import Progress
 from stvg_jax.eval.step import make_step
@@ -46,7 +46,7 @@ from stvg_jax.train.state import TrainState, place_state, state_shapes, state_sh
 from stvg_jax.train.step import make_train_step
 from stvg_jax.train.workdir import Workdir, from_first_host
 
-# What `pip install 'stvg-jax[train]'` adds to a plain installation, as they are imported.
+# What the extra "train" adds to a plain installation, as they are imported.
 _PACKAGES = ("array_record", "clu", "tensorboard", "tensorflow")
 # Settings that decide how often something is written, or where things lie, and not what is trained.
 _HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
@@ -75,7 +75,7 @@ class Training:
 
     def __init__(self, config: Mapping[str, Any], workdir: Path, command: Sequence[str], progress: Progress):
         if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-            raise InputError(f"training needs {', '.join(missing)}; pip install 'stvg-jax[train]'")
+            raise missing_extra("train", f"training needs {', '.join(missing)}")
         self.experiment = Experiment.build(config)
         self._progress = progress
         settings = self.experiment.train

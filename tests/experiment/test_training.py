@@ -114,7 +114,7 @@ def test_a_plain_installation_is_told_what_is_missing(data, tmp_path, monkeypatc
     for name in ("clu", "tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
     assert train(data, tmp_path / "run") == 2
-    assert "training needs clu, tensorboard; pip install 'stvg-jax[train]'" in capsys.readouterr().err
+    assert "training needs clu, tensorboard; pip install -e '.[train]' in a clone" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -180,5 +180,5 @@ def test_the_command_prints_the_words_and_replaces_nothing_unasked(tmp_path, cap
 def test_without_lemminflect_the_way_out_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "lemminflect", None)
     attributes._lemmas.cache_clear()
-    with pytest.raises(InputError, match=r"pip install 'stvg-jax\[data\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[data\]'"):
         attribute_words("a man sits")

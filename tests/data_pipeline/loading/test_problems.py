@@ -131,7 +131,7 @@ def test_without_tensorflow_the_way_out_is_told():
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "InputError" in done.stdout
-    assert "pip install 'stvg-jax[data]'" in done.stdout
+    assert "pip install -e '.[data]'" in done.stdout
 
 
 def test_frames_are_uint8_and_not_normalised():

@@ -122,7 +122,7 @@ def test_neither_tensorflow_nor_jax_is_loaded_to_read(whole_store):
 
 def test_a_missing_library_is_named_with_the_way_to_install_it(whole_store, monkeypatch):
     monkeypatch.setitem(sys.modules, "array_record.python", None)
-    with pytest.raises(InputError, match=r"array_record .*pip install 'stvg-jax\[data\]'"):
+    with pytest.raises(InputError, match=r"array_record .*pip install -e '\.\[data\]'"):
         FrameStore(whole_store).read("b-frames.mp4", [3])
 
 

@@ -23,7 +23,7 @@ def test_an_unknown_decoder_is_named_with_the_choices(kinds):
 
 def test_absent_decord_is_named_with_its_remedy(kinds, monkeypatch):
     monkeypatch.setitem(sys.modules, "decord", None)
-    with pytest.raises(InputError, match=r"pip install stvg-jax\[decord\]"):
+    with pytest.raises(InputError, match=r"use decoder 'pyav', or install it; pip install -e '\.\[decord\]'"):
         open_video(kinds["b-frames.mp4"], decoder="decord")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from stvg_jax import __version__
+from stvg_jax.convert import hub
 from stvg_jax.convert.readers import Checkpoint, open_checkpoint, sha256
 from stvg_jax.convert.rules import Converted
 from stvg_jax.convert.state_dict import (
@@ -44,14 +45,15 @@ def convert_file(
     """Converts `source` into the checkpoint directory `out`, which appears whole or not at all.
 
     Args:
-        source: .pth, .pt, .bin or .safetensors file; or the index of one in several files, or their folder.
+        source: .pth, .pt, .bin or .safetensors file; or the index of one in several files, or their folder; for the
+            format "roberta" also the name of a text encoder on the Hugging Face hub.
         out: directory to make.
         format: a name from `convert.formats.FORMATS`, or "auto" to tell by the tensors' names.
         weights: "ema", "model", or "auto" for the moving average where there is one.
         node: where in the file the weights are, see `convert.weights.choose_weights`; None to find them.
         config: configuration to write and to check against; None for that of the release.
-        tokenizer: folder with the tokenizer's files; None looks in the hub cache and on the hub. Unused for
-            initialisation sources.
+        tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None is roberta-base
+            of the hub. Unused for initialisation sources.
         allow_nonfinite: take values that are NaN or infinite, too, and list their tensors in the report.
         verify: read the result again and compare every tensor.
         force: replace `out` if it exists.
@@ -60,34 +62,43 @@ def convert_file(
         The report that is also written to `out/conversion.json`.
 
     Raises:
-        InputError: see `convert.readers.open_checkpoint`, `convert_state_dict`, `convert.tokenizer.save_tokenizer` and
-            `stvg_jax.core.checkpoint.new_directory`.
+        InputError: see `convert.readers.open_checkpoint`, `convert.hub.find_text_encoder`, `convert_state_dict`,
+            `convert.tokenizer.save_tokenizer` and `stvg_jax.core.checkpoint.new_directory`.
     """
     if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
+    where, short = str(source), source.name
+    if by_name := hub.is_name(source):
+        if format != "roberta":
+            raise InputError(
+                f"{source}: no such file; give the path of a checkpoint (.pth, .pt, .bin or .safetensors), or --format "
+                "roberta for a text encoder of this name on the Hugging Face hub"
+            )
+        source, where = hub.find_text_encoder(where)
+        short = where
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
-        chosen = choose_weights(opened.tree, str(source), format=format, weights=weights, node=node)
+        chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
         names, fmt = chosen.names, chosen.names.format
         config = published_config(names.tensors, fmt) if config is None else config
         if "clip" not in config:
             raise InputError("the configuration lacks clip")
         declared = declared_parameters(config)
-        check_model(fmt, config, str(source))
+        check_model(fmt, config, where)
+        if by_name:
+            hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
         # Before the minute that the tensors take.
         origin = None
         if not fmt.is_partial:
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, declared[_TOKEN_TABLE].shape[0])
-        converted = _convert(
-            chosen, declared, str(source), allow_nonfinite, may_hint=weights == "auto" and node is None
-        )
+        converted = _convert(chosen, declared, where, allow_nonfinite, may_hint=weights == "auto" and node is None)
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": config["clip"]},
             kind="initialisation" if fmt.is_partial else "model",
-            note=f"converted from {source.name}, {chosen.label}",
+            note=f"converted from {short}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        report = {"source": str(source), **_report(opened, chosen, converted), "tokenizer": origin}
+        report = {"source": where, **_report(opened, chosen, converted), "tokenizer": origin}
         if verify:
             with tqdm(total=len(converted.parameters), desc="verifying", unit="tensor") as bar:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: bar.update())

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from stvg_jax.convert import hub
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import in_utf8
 from stvg_jax.core.json_files import read_text
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # What the reference calls it, and where the hub keeps it now.
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")
 # Either is a whole tokenizer.
 _FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+# What transformers makes the tokenizer of, with these files.
+_DESCRIPTIONS = ("tokenizer_config.json", "config.json")
 _SPECIAL = {"<s>": 0, "<pad>": 1, "</s>": 2}
+_PROBE = "Hello world"
+# RoBERTa-base, as its documentation in transformers has it.
+_BASE_SIZE, _BASE_IDS = 50_265, [0, 31414, 232, 2]
 
 
 def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
     """Writes `out/tokenizer.json`.
 
+    Where transformers is installed and the files say what kind of tokenizer they are, its `AutoTokenizer` makes the
+    tokenizer of them.
+
     Args:
-        source: folder with tokenizer.json, or with vocab.json and merges.txt; None looks for roberta-base in the local
-            cache of the Hugging Face hub and then on the hub.
+        source: folder with tokenizer.json, or with vocab.json and merges.txt, or the name of a repository on the
+            Hugging Face hub; None is roberta-base. The local cache of the hub comes before the hub.
         out: folder to make.
         vocab_size: rows of the model's token table.
 
@@ -31,41 +44,86 @@ def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
     Raises:
         InputError: if there is none, it is not RoBERTa's, or it has ids that the model has no row for.
     """
-    if source is not None and not source.is_dir():
+    if source is None or hub.is_name(source):
+        folder, origin = _from_hub(HUB_NAMES if source is None else (str(source),))
+    elif source.is_dir():
+        folder, origin = source, str(source)
+    else:
         raise InputError(f"tokenizer folder {source} does not exist; it must hold vocab.json and merges.txt")
-    folder, origin = (source, str(source)) if source is not None else _from_hub()
     tokenizer = _read(folder)
-    found = {token: tokenizer.token_to_id(token) for token in _SPECIAL}
-    if found != _SPECIAL or tokenizer.encode("").ids != [_SPECIAL["<s>"], _SPECIAL["</s>"]]:
-        raise InputError(f"the tokenizer in {origin} is not RoBERTa's: its special tokens are {found}, not {_SPECIAL}")
-    largest = max(tokenizer.get_vocab().values())
-    if largest >= vocab_size:
-        raise InputError(f"the tokenizer in {origin} has token id {largest}, but the model knows {vocab_size} tokens")
+    _check(tokenizer, origin, vocab_size, is_base=source is None)
     out.mkdir(parents=True)
     (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     return origin
 
 
-def _read(folder: Path):
-    # Not by transformers: given a folder without these files it makes an empty tokenizer and says nothing.
-    import tokenizers
+def _check(tokenizer: Tokenizer, origin: str, vocab_size: int, *, is_base: bool) -> None:
+    found = {token: tokenizer.token_to_id(token) for token in _SPECIAL}
+    if found != _SPECIAL or tokenizer.encode("").ids != [_SPECIAL["<s>"], _SPECIAL["</s>"]]:
+        raise InputError(f"the tokenizer in {origin} is not RoBERTa's: its special tokens are {found}, not {_SPECIAL}")
+    vocabulary = tokenizer.get_vocab()
+    if (largest := max(vocabulary.values())) >= vocab_size:
+        raise InputError(f"the tokenizer in {origin} has token id {largest}, but the model knows {vocab_size} tokens")
+    probe = tokenizer.encode(_PROBE)
+    # Letters that no token has are left out, or become <unk>.
+    if "".join(probe.tokens[1:-1]).lstrip("Ġ") != _PROBE.replace(" ", "Ġ"):
+        raise InputError(
+            f"the tokenizer in {origin} cannot write {_PROBE!r} with its {len(vocabulary):,} tokens: a part of it is "
+            "missing; download it again"
+        )
+    if is_base and vocab_size == _BASE_SIZE and (len(vocabulary) != _BASE_SIZE or probe.ids != _BASE_IDS):
+        raise InputError(
+            f"the tokenizer in {origin} is not that of RoBERTa-base: its {len(vocabulary):,} tokens make {probe.ids} "
+            f"of {_PROBE!r}, not {_BASE_IDS}; download it again"
+        )
 
+
+def _read(folder: Path) -> Tokenizer:
     names = next((names for names in _FILES if all((folder / name).is_file() for name in names)), None)
     if names is None:
         raise InputError(f"no tokenizer in {folder}: it must hold vocab.json and merges.txt, or tokenizer.json")
-    paths = [folder / name for name in names]
     try:
-        if len(paths) == 1:
-            return tokenizers.Tokenizer.from_str(read_text(*paths))
-        with in_utf8(folder) as readable:
-            return _roberta(*(str(readable / name) for name in names))
-    except Exception as error:  # the library raises bare Exception
+        plain = _by_tokenizers(folder, names)
+        tokenizer = _by_transformers(folder) or plain
+    except Exception as error:  # the libraries raise bare Exception
         raise InputError(
             f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"
         ) from error
+    # Where it finds no vocabulary, transformers makes an empty tokenizer and says nothing.
+    if lost := plain.get_vocab().keys() - tokenizer.get_vocab().keys():
+        raise InputError(
+            f"no tokenizer in {folder}: transformers reads {tokenizer.get_vocab_size():,} tokens of it and loses "
+            f"{len(lost):,}; leave only {' and '.join(names)} there"
+        )
+    return tokenizer
 
 
-def _roberta(vocab: str, merges: str):
+def _by_transformers(folder: Path) -> Tokenizer | None:
+    """As `tokenizer_config.json` or `config.json` there describes it; None without those or without transformers."""
+    if not any((folder / name).is_file() for name in _DESCRIPTIONS) or importlib.util.find_spec("transformers") is None:
+        return None
+    transformers = hub.import_transformers("the tokenizer")
+    with in_utf8(folder) as readable:
+        made = transformers.AutoTokenizer.from_pretrained(
+            readable, local_files_only=True, use_fast=True, trust_remote_code=False
+        )
+    tokenizer = made.backend_tokenizer
+    # What texts are cut and filled up to is the model's affair.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _by_tokenizers(folder: Path, names: tuple[str, ...]) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    if len(names) == 1:
+        return Tokenizer.from_str(read_text(folder / names[0]))
+    with in_utf8(folder) as readable:
+        return _roberta(*(str(readable / name) for name in names))
+
+
+def _roberta(vocab: str, merges: str) -> Tokenizer:
     """Byte-level BPE as RoBERTa uses it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
@@ -79,31 +137,12 @@ def _roberta(vocab: str, merges: str):
     return tokenizer
 
 
-def _from_hub() -> tuple[Path, str]:
+def _from_hub(names: tuple[str, ...]) -> tuple[Path, str]:
     """Folder of the tokenizer's files, and where they come from."""
-    import huggingface_hub
-
-    for offline, origin in ((True, "hub cache"), (False, "hub")):
-        if not offline and not _hub_answers():
-            break
-        for name, files in itertools.product(HUB_NAMES, _FILES):
-            try:
-                paths = [huggingface_hub.hf_hub_download(name, f, local_files_only=offline) for f in files]
-            except Exception:  # not there, a proxy's page, a full disk: each has an exception of its own
-                continue
-            return Path(paths[0]).parent, f"{name} ({origin})"
-    raise InputError(
-        f"the tokenizer of {HUB_NAMES[0]} is neither in the local hub cache nor could it be fetched; "
-        "give a folder with its vocab.json and merges.txt by --tokenizer DIR"
-    )
-
-
-def _hub_answers() -> bool:
-    """Asked once, because downloads without a network are retried for half a minute each."""
-    import huggingface_hub
-
     try:
-        huggingface_hub.utils.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=10)
-    except Exception:  # no network, or told to be offline
-        return False
-    return True
+        paths, origin = hub.find_files(names, _FILES, beside=_DESCRIPTIONS)
+    except InputError as error:
+        raise InputError(
+            f"no tokenizer: {error}; or give a folder with its vocab.json and merges.txt by --tokenizer DIR"
+        ) from error
+    return paths[0].parent, origin

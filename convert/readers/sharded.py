@@ -92,6 +92,22 @@ def read_index(path: Path) -> dict[Path, set[str]]:
     Raises:
         InputError: the index is damaged, names a file outside its folder or one that is missing, or leaves out a part.
     """
+    shards = _shards(path)
+    _check_complete(path, shards)
+    return {path.with_name(file): names for file, names in sorted(shards.items())}
+
+
+def shard_names(path: Path) -> list[str]:
+    """The names of the files that an index lists; they need not be there yet.
+
+    Raises:
+        InputError: the index is damaged, or names a file outside its folder.
+    """
+    return sorted(_shards(path))
+
+
+def _shards(path: Path) -> dict[str, set[str]]:
+    """Name of a file -> the names of the tensors that the index lists for it."""
     weight_map = _weight_map(path)
     shards: dict[str, set[str]] = {}
     for name, file in weight_map.items():
@@ -103,8 +119,7 @@ def read_index(path: Path) -> dict[Path, set[str]]:
     for file in shards:
         if not file or file in (".", "..") or re.search(r"[/\\:\x00-\x1f\x7f]", file) or len(file) > 255:
             raise InputError(f"{path} names the file {quoted(file)}; the parts of a checkpoint lie beside its index")
-    _check_complete(path, shards)
-    return {path.with_name(file): names for file, names in sorted(shards.items())}
+    return shards
 
 
 def check_shard(path: Path, held: Collection[str], listed: set[str]) -> None:

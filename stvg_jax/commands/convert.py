@@ -16,13 +16,15 @@ formats (recognised by the names of their tensors):
                --config cg_stvg_vidstg for a model of VidSTG
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start training from
   video_swin   Kinetics Video Swin-T, likewise
-  roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), likewise
+  roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), likewise; where
+               --format says it, SOURCE may be a name there
 
 examples:
   stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta_hcstvg1 --verify
   stvg-jax convert tastvg_vidstg.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
   stvg-jax convert cgstvg_vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
   stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
+  stvg-jax convert FacebookAI/roberta-base checkpoints/roberta --format roberta
   stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student
 
 Conversion is strict: every tensor of the weights is used or known to be useless, and every parameter of the
@@ -55,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenizer",
         type=Path,
         metavar="DIR",
-        help="folder with RoBERTa's vocab.json and merges.txt (default: the hub's local cache, then the hub)",
+        help="folder with RoBERTa's vocab.json and merges.txt, or a name on the Hugging Face hub (default: "
+        "roberta-base, from the hub's local cache or the hub)",
     )
     parser.add_argument(
         "--config",

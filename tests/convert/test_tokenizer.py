@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import tokenizers
@@ -32,7 +33,7 @@ def no_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("stvg_jax.convert.tokenizer._hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.convert.hub._hub_answers", lambda: False)
     return tmp_path / "cache"
 
 
@@ -63,16 +64,75 @@ def test_folders_whose_names_are_no_text(tmp_path):
         odd /= "out"
 
 
-def test_same_ids_as_transformers(tmp_path):
-    """The tokenizer that the released systems use, on the same vocabulary."""
-    from transformers import RobertaTokenizerFast
+SENTENCES = (
+    "the man the man in blue leaves.",
+    "a  dog, naïve & 'old'",
+    " room",
+    "犬が走る",
+    "don't 3.14",
+    "<s>",
+    "a\nb\u200b",
+    "",
+)
+
+
+def described(folder, **description):
+    """The same folder with the files that say what the tokenizer is."""
+    (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "RobertaTokenizer"} | description))
+
+
+def saved(folder, out, size):
+    save_tokenizer(folder, out, size)
+    return tokenizers.Tokenizer.from_file(str(out / "tokenizer.json"))
+
+
+def test_same_ids_with_and_without_transformers(tmp_path):
+    """From vocab.json and merges.txt, and from the tokenizer.json made of them."""
+    from transformers import AutoTokenizer
 
     size = write_trained(tmp_path / "given")
-    save_tokenizer(tmp_path / "given", tmp_path / "out", size)
-    ours = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
-    theirs = RobertaTokenizerFast.from_pretrained(str(tmp_path / "given"))
-    for text in ("the man the man in blue leaves.", "a  dog, naïve & 'old'", " room", "犬が走る"):
-        assert ours.encode(text).ids == theirs(text)["input_ids"]
+    plain = saved(tmp_path / "given", tmp_path / "plain", size)
+    described(tmp_path / "given")
+    described(tmp_path / "plain")
+    theirs = AutoTokenizer.from_pretrained(str(tmp_path / "given"))
+    for name in ("given", "plain"):
+        made = saved(tmp_path / name, tmp_path / f"{name}_out", size)
+        for text in SENTENCES:
+            assert plain.encode(text).ids == made.encode(text).ids == theirs(text)["input_ids"], text
+
+
+def test_transformers_heeds_what_the_folder_says(tmp_path, monkeypatch):
+    size = write_trained(tmp_path / "given")
+    described(tmp_path / "given", add_prefix_space=True, model_max_length=3)
+    made = saved(tmp_path / "given", tmp_path / "out", size)
+    assert made.encode("man in blue").tokens == ["<s>", "Ġman", "Ġin", "Ġblue", "</s>"]
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    plain = saved(tmp_path / "given", tmp_path / "plain", size)
+    assert plain.encode("man in blue").tokens[1] != "Ġman"
+
+
+def test_an_empty_tokenizer_of_transformers_is_found_out(tmp_path, monkeypatch):
+    """As it makes of a folder whose files it does not find."""
+    import transformers
+
+    size = write_trained(tmp_path / "given")
+    described(tmp_path / "given")
+    empty = transformers.RobertaTokenizer()
+    assert len(empty) < 10
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *args, **options: empty)
+    with pytest.raises(InputError, match="transformers reads 5 tokens of it and loses 278; leave only vocab.json and"):
+        save_tokenizer(tmp_path / "given", tmp_path / "out", size)
+
+
+def test_a_vocabulary_without_letters_is_found_out(tmp_path):
+    size = write_byte_tokenizer(tmp_path / "given")
+    file = tmp_path / "given" / "tokenizer.json"
+    content = json.loads(file.read_text())
+    del content["model"]["vocab"]["H"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="cannot write 'Hello world' with its 259 tokens: a part of it is missing"):
+        save_tokenizer(tmp_path / "given", tmp_path / "out", size)
 
 
 def test_tokenizer_json_is_taken_as_it_is(tmp_path):
@@ -147,14 +207,39 @@ def test_without_folder_and_hub_the_option_is_named(tmp_path, no_hub):
         save_tokenizer(None, tmp_path / "out", 50265)
 
 
+def cached(cache, name):
+    """The folder of a repository in a cache of the hub, to be made."""
+    repository = cache / f"models--{name.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0123abc")
+    return repository / "snapshots" / "0123abc"
+
+
 @pytest.mark.parametrize("name", ["roberta-base", "FacebookAI/roberta-base"])
 def test_the_cache_of_the_hub_is_enough(tmp_path, no_hub, name):
-    repository = no_hub / f"models--{name.replace('/', '--')}"
-    size = write_trained(repository / "snapshots" / "0123abc")
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0123abc")
+    size = write_trained(cached(no_hub, name))
     assert save_tokenizer(None, tmp_path / "out", size) == f"{name} (hub cache)"
     assert (tmp_path / "out" / "tokenizer.json").is_file()
+
+
+def test_a_tokenizer_by_its_name(tmp_path, no_hub, monkeypatch):
+    size = write_trained(cached(no_hub, "me/other"))
+    assert save_tokenizer(Path("me/other"), tmp_path / "out", size) == "me/other (hub cache)"
+    with pytest.raises(InputError, match="^no tokenizer: me/none is not in the local cache .* by --tokenizer DIR$"):
+        save_tokenizer(Path("me/none"), tmp_path / "none", size)
+    # A folder of this name comes first.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me" / "other").mkdir(parents=True)
+    with pytest.raises(InputError, match="no tokenizer in me/other: it must hold"):
+        save_tokenizer(Path("me/other"), tmp_path / "none", size)
+
+
+def test_the_default_must_be_that_of_roberta_base(tmp_path, no_hub):
+    size = write_trained(cached(no_hub, "roberta-base"))
+    with pytest.raises(InputError, match=rf"not that of RoBERTa-base: its {size} tokens make \[0, .* not \[0, 31414"):
+        save_tokenizer(None, tmp_path / "out", 50_265)
+    # One that was asked for may be another.
+    save_tokenizer(no_hub / "models--roberta-base" / "snapshots" / "0123abc", tmp_path / "out", 50_265)
 
 
 def test_the_hub_is_asked_when_the_cache_has_nothing(tmp_path, no_hub, monkeypatch):
@@ -168,9 +253,10 @@ def test_the_hub_is_asked_when_the_cache_has_nothing(tmp_path, no_hub, monkeypat
         return str(tmp_path / "there" / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    monkeypatch.setattr("stvg_jax.convert.tokenizer._hub_answers", lambda: True)
+    monkeypatch.setattr("stvg_jax.convert.hub._hub_answers", lambda: True)
     assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
-    assert asked[-1] == ("roberta-base", "tokenizer.json", False)
+    files = [file for name, file, offline in asked if (name, offline) == ("roberta-base", False)]
+    assert files == ["tokenizer.json", "tokenizer_config.json", "config.json"]
 
 
 def test_a_hub_that_answers_is_asked_and_one_that_does_not_is_not(tmp_path, monkeypatch):
@@ -195,4 +281,4 @@ def test_a_hub_that_answers_is_asked_and_one_that_does_not_is_not(tmp_path, monk
     assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
     with pytest.raises(InputError, match="by --tokenizer DIR"):
         save_tokenizer(None, tmp_path / "other", size)
-    assert asked.count(False) == 1
+    assert asked.count(False) == 3

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stvg_jax.convert.readers.pickle_values import fill
+from stvg_jax.convert.readers.pickle_limits import fill
 from stvg_jax.convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
 from stvg_jax.core.errors import InputError, quoted
 

@@ -7,7 +7,7 @@ storages, ordered dicts, numpy numbers) have a handler in `pickle_calls`, every 
 Inert stand-ins make a hostile file harmless, not honest, so names that only serve to run code (`os.system`,
 `builtins.eval`, `torch.hub.load`, ...) are reported as an error, wherever they are mentioned (`pickle_names`).
 
-Work is limited (`work_limit`, `MAX_PICKLE_BYTES`, ...): a small file can take neither unbounded memory nor time.
+Work is limited (`pickle_limits`): a small file can take neither unbounded memory nor time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickletools
 import struct
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from stvg_jax.convert.readers.pickle_calls import (
     CALLS,
@@ -25,20 +25,20 @@ from stvg_jax.convert.readers.pickle_calls import (
     is_partial_methodcaller,
     referenced,
 )
+from stvg_jax.convert.readers.pickle_limits import (
+    MAX_DEPTH,
+    MAX_INT_BITS,
+    MAX_MARKS,
+    MAX_NAME,
+    BoundedStream,
+    fill,
+    is_deeper,
+)
 from stvg_jax.convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
-from stvg_jax.convert.readers.pickle_values import fill, is_deeper
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 from stvg_jax.core.errors import InputError, quoted
 
-MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
-MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000
-_FREE_WORK = 100_000  # for a file of any size
 _LONG_STEP = 4  # looking up a name or a storage takes as long as so many other steps
-MAX_MARKS = 1_000
-MAX_DEPTH = 500
-MAX_NAME = 500
-MAX_INT_BITS = 4_096
-
 # Everything that malformed bytes can trip: short reads, empty stack, unknown memo, wrong kinds of arguments.
 _DAMAGE = (
     ValueError,
@@ -52,32 +52,6 @@ _DAMAGE = (
     RecursionError,
     struct.error,
 )
-
-
-class BoundedStream:
-    """A binary stream that never gives more than `limit` bytes, and allocates no more than it holds."""
-
-    def __init__(self, stream: BinaryIO, limit: int):
-        self._stream = stream
-        self._left = limit
-
-    def read(self, count: int) -> bytes:
-        return self._took(self._stream.read(max(0, min(count, self._left))))
-
-    def readline(self) -> bytes:
-        return self._took(self._stream.readline(self._left))
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def _took(self, data: bytes) -> bytes:
-        self._left -= len(data)
-        return data
-
-
-def work_limit(size: int) -> int:
-    """The steps that a file of `size` bytes may take; real ones need at most one for two bytes."""
-    return min(MAX_WORK, _FREE_WORK + size // 2)
 
 
 def read_pickle(path: Any, stream: BoundedStream, max_work: int, load_storage: LoadStorage | None = None) -> Any:

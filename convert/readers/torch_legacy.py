@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.convert.readers.pickles import MAX_PICKLE_BYTES, BoundedStream, read_pickle, work_limit
+from stvg_jax.convert.readers.pickle_limits import MAX_PICKLE_BYTES, BoundedStream, work_limit
+from stvg_jax.convert.readers.pickles import read_pickle
 from stvg_jax.convert.readers.tensors import FileSource, FileStorage, TensorRef
 from stvg_jax.core.errors import InputError, quoted
 

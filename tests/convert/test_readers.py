@@ -37,7 +37,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from stvg_jax.convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickles, sha256
+from stvg_jax.convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickle_limits, sha256
 from stvg_jax.convert.readers.pickle_names import is_hostile, modern
 from stvg_jax.core.errors import InputError
 from tests.torch_files import (
@@ -472,7 +472,7 @@ def test_malformed_content_is_refused(tmp_path, content):
 
 
 def test_bombs_stay_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickles, "MAX_WORK", 200_000)
+    monkeypatch.setattr(pickle_limits, "MAX_WORK", 200_000)
     text = b"X" + struct.pack("<I", 2**20) + b"x" * 2**20 + b"q\x000"
     encode = b"c_codecs\nencode\nq\x010"
     bombs = {

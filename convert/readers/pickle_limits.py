@@ -1,15 +1,48 @@
-"""Limits on what a pickle holds: keys that hash and compare fast, and nesting that can be walked."""
+"""Limits on what a pickle costs and holds: bytes, steps, keys that compare fast, nesting that can be walked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 
+MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
+MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000
+_FREE_WORK = 100_000  # for a file of any size
+MAX_MARKS = 1_000
+MAX_DEPTH = 500
+MAX_NAME = 500
+MAX_INT_BITS = 4_096
 # Python hashes integers modulo this prime: larger keys could all be made to collide.
 _HASH_PRIME = 2**61 - 1
 _CONTAINERS = (dict, list, tuple, Opaque)
+
+
+class BoundedStream:
+    """A binary stream that never gives more than `limit` bytes, and allocates no more than it holds."""
+
+    def __init__(self, stream: BinaryIO, limit: int):
+        self._stream = stream
+        self._left = limit
+
+    def read(self, count: int) -> bytes:
+        return self._took(self._stream.read(max(0, min(count, self._left))))
+
+    def readline(self) -> bytes:
+        return self._took(self._stream.readline(self._left))
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def _took(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        return data
+
+
+def work_limit(size: int) -> int:
+    """The steps that a file of `size` bytes may take; real ones need at most one for two bytes."""
+    return min(MAX_WORK, _FREE_WORK + size // 2)
 
 
 def fill(target: dict, pairs: Iterable) -> dict:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stvg_jax import __version__
 from stvg_jax.convert import hub
 from stvg_jax.convert.readers import Checkpoint, open_checkpoint, sha256
-from stvg_jax.convert.rules import Converted
+from stvg_jax.convert.renaming import Converted
 from stvg_jax.convert.state_dict import (
     check_model,
     convert_checked,

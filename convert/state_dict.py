@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.convert import rules
 from stvg_jax.convert.formats import check_format, get_format
 from stvg_jax.convert.names import NameSet, find_name_sets
+from stvg_jax.convert.renaming import Converted, rename
+from stvg_jax.convert.rules import Format
 from stvg_jax.core.errors import InputError, quoted
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
@@ -72,7 +73,7 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     return PureModule(make_model(config["name"], config["model"], np.float32)).declarations
 
 
-def check_model(fmt: rules.Format, config: Mapping[str, Any], where: str) -> None:
+def check_model(fmt: Format, config: Mapping[str, Any], where: str) -> None:
     """Raises InputError if a source of this format holds another model than the configuration's."""
     if not fmt.is_partial and config["name"] != fmt.name:
         raise InputError(
@@ -87,11 +88,11 @@ def convert_checked(
     where: str,
     allow_nonfinite: bool = False,
     progress: Callable[[str], None] | None = None,
-) -> rules.Converted:
+) -> Converted:
     """Like `convert_state_dict`, with an account of what became of each tensor.
 
     Args:
-        names: the tensors, which may be lazy, see `rules.convert`.
+        names: the tensors, which may be lazy, see `renaming.rename`.
         declared: see `declared_parameters`.
         where: names the source in messages.
         allow_nonfinite: take values that are NaN or infinite, too.
@@ -103,7 +104,7 @@ def convert_checked(
     fmt = names.format
     expected = {path: d for path, d in declared.items() if any(re.fullmatch(p, path) for p in fmt.fills)}
     shapes = {path: tuple(d.shape) for path, d in expected.items()}
-    converted = rules.convert(names.tensors, fmt, shapes=shapes, spelled=names.spelled, progress=progress)
+    converted = rename(names.tensors, fmt, shapes=shapes, spelled=names.spelled, progress=progress)
     problems = converted.problems + _differences(converted, fmt, expected)
     if problems := problems + [f"+ unexpected {quoted(name)}" for name in names.unexpected]:
         shown = problems[:_MAX_PROBLEMS]
@@ -133,7 +134,7 @@ def describe_nonfinite(nonfinite: Mapping[str, int]) -> str:
     return f"values that are not finite (NaN or infinity), as after a diverged training, in {', '.join(named)}{more}"
 
 
-def _nonfinite(converted: rules.Converted) -> dict[str, int]:
+def _nonfinite(converted: Converted) -> dict[str, int]:
     """Name in the file -> number of values that are not finite once they are parameters."""
     found: dict[str, int] = {}
     for name, paths in converted.taken.items():
@@ -148,7 +149,7 @@ def _count_nonfinite(values: np.ndarray) -> int:
     return sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in parts)
 
 
-def _differences(converted: rules.Converted, fmt: rules.Format, expected: Mapping[str, Any]) -> list[str]:
+def _differences(converted: Converted, fmt: Format, expected: Mapping[str, Any]) -> list[str]:
     """A line for every parameter that is missing, unknown to the model or of another shape, in the source's names."""
     source = {path: name for name, paths in converted.taken.items() for path in paths}
     missing: dict[str, list[str]] = {}
@@ -171,7 +172,7 @@ def _differences(converted: rules.Converted, fmt: rules.Format, expected: Mappin
     return lines
 
 
-def published_config(tensors: Mapping, fmt: rules.Format) -> Mapping[str, Any]:
+def published_config(tensors: Mapping, fmt: Format) -> Mapping[str, Any]:
     """The configuration of the release that a state dict of this format belongs to."""
     import importlib
 

@@ -8,7 +8,8 @@ import pytest
 
 from stvg_jax.convert import rules
 from stvg_jax.convert.formats import FORMATS
-from stvg_jax.convert.rules import Format, Rule, convert
+from stvg_jax.convert.renaming import rename
+from stvg_jax.convert.rules import Format, Rule
 
 
 def numbered(*shape):
@@ -20,7 +21,7 @@ def of(*table, **more):
 
 
 def apply(table, **tensors):
-    converted = convert({name.replace("__", "."): value for name, value in tensors.items()}, of(*table))
+    converted = rename({name.replace("__", "."): value for name, value in tensors.items()}, of(*table))
     assert not converted.problems
     return converted.parameters
 
@@ -92,7 +93,7 @@ def test_the_account_names_every_tensor():
     )
     weight = numbered(2, 3)
     seen = []
-    converted = convert({"again.weight": weight, "old.x": weight, "a.weight": weight}, fmt, progress=seen.append)
+    converted = rename({"again.weight": weight, "old.x": weight, "a.weight": weight}, fmt, progress=seen.append)
     assert seen == ["again.weight", "old.x", "a.weight"]
     assert converted.taken == {"a.weight": ["a/kernel"]}
     assert converted.dropped == {"old.x": "no longer used"}
@@ -112,7 +113,7 @@ def test_every_problem_is_listed():
         "a.bias": np.arange(2),
         "what.is.this": numbered(3, 1),
     }
-    assert convert(tensors, fmt).problems == [
+    assert rename(tensors, fmt).problems == [
         "! 'twin.weight' gives a/kernel, which another tensor gave already",
         "! 'second.weight' differs from 'a.weight'; they are two names of one parameter",
         "- missing 'gone.weight', whose second name is 'lost.weight'",
@@ -128,25 +129,25 @@ def test_every_problem_is_listed():
 def test_no_shape_is_a_crash(maker, shape):
     (rule, *_) = maker("x", "x")
     name = rule.source.replace("\\", "")
-    converted = convert({name: np.zeros(shape, np.float32)}, of(rule))
+    converted = rename({name: np.zeros(shape, np.float32)}, of(rule))
     assert converted.problems or set(converted.parameters) <= set(rule.targets)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
 def test_every_floating_point_type_is_a_parameter(dtype):
-    assert not convert({"t": np.zeros(2, dtype)}, of(*rules.array("t", "t"))).problems
+    assert not rename({"t": np.zeros(2, dtype)}, of(*rules.array("t", "t"))).problems
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.bool_, np.complex64, np.uint8])
 def test_nothing_else_is(dtype):
-    (problem,) = convert({"t": np.zeros(2, dtype)}, of(*rules.array("t", "t"))).problems
+    (problem,) = rename({"t": np.zeros(2, dtype)}, of(*rules.array("t", "t"))).problems
     assert np.dtype(dtype).name in problem
 
 
 def test_two_rules_for_one_name_are_a_mistake_in_the_table():
     table = (*rules.array(r"a\.b", "x"), *rules.array(r"a\..", "y"))
     with pytest.raises(AssertionError, match="disjoint"):
-        convert({"a.b": numbered(1)}, of(*table))
+        rename({"a.b": numbered(1)}, of(*table))
 
 
 def test_lazy_tensors_are_read_once_and_only_if_needed():
@@ -160,7 +161,7 @@ def test_lazy_tensors_are_read_once_and_only_if_needed():
 
     used, dropped, unknown = Lazy(), Lazy(), Lazy()
     fmt = of(*rules.matrix("a", "a"), dropped=(("old", "useless"),))
-    convert({"a.weight": used, "old": dropped, "unknown": unknown}, fmt)
+    rename({"a.weight": used, "old": dropped, "unknown": unknown}, fmt)
     assert (used.reads, dropped.reads, unknown.reads) == (1, 0, 0)
 
 

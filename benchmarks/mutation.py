@@ -29,9 +29,17 @@ from pathlib import Path
 
 from benchmarks.mutants import Mutant, draw
 
-SOURCES = ("stvg_jax/grounding", "stvg_jax/eval", "data_pipeline/sampling.py", "data_pipeline/loading", "convert")
+SOURCES = (
+    "stvg_jax/grounding",
+    "stvg_jax/eval",
+    "data_pipeline/sampling.py",
+    "data_pipeline/language/directions.py",
+    "data_pipeline/loading",
+    "convert",
+)
 TESTS = (
     "tests/data_pipeline/test_sampling.py",
+    "tests/data_pipeline/language/test_directions.py",
     "tests/data_pipeline/loading",
     "tests/convert",
     "tests/grounding/evaluation",

@@ -18,7 +18,7 @@ import random
 import re
 import time
 
-from stvg_jax.data_pipeline.subject import MAX_WORDS, find_subject
+from stvg_jax.data_pipeline.language.subject import MAX_WORDS, find_subject
 
 SYNONYMS = {
     "adult": "man woman men women person people lady gentleman guy girl boy player singer",

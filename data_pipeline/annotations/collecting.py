@@ -11,7 +11,7 @@ from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Excluded, Sample, Vocabularies
 from stvg_jax.data_pipeline.annotations.videos import VideoFolder
-from stvg_jax.data_pipeline.subject import find_subject
+from stvg_jax.data_pipeline.language.subject import find_subject
 
 ON_PROBLEM = ("raise", "exclude", "keep")
 _WAY_OUT = (

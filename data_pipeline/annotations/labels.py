@@ -11,10 +11,10 @@ from pathlib import Path
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import read_json
-from stvg_jax.data_pipeline.annotations.attributes import attribute_words
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Vocabularies
+from stvg_jax.data_pipeline.language.attributes import attribute_words
 
 FORMAT = "stvg_jax.labels/1"
 # Words in the vocabularies of the released systems: appearance, motion.

@@ -15,7 +15,7 @@ from stvg_jax.core.json_files import read_json
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.json_files import JsonFile
 from stvg_jax.data_pipeline.annotations.trajectories import box_row
-from stvg_jax.data_pipeline.text import english_words
+from stvg_jax.data_pipeline.language.text import english_words
 
 _KINDS = {"captions": "declarative", "questions": "interrogative"}
 _MERGED_KINDS = {"declar": "declarative", "inter": "interrogative"}
@@ -62,8 +62,8 @@ class Pair:
 def clean_sentence(description: str, replacements: Mapping[str, str] | None = None) -> str:
     """The words of a sentence in lower case, separated by single spaces.
 
-    What has no letter of the Latin alphabet in it is no word. `data_pipeline.text.model_text` changes nothing in the
-    result.
+    What has no letter of the Latin alphabet in it is no word. `data_pipeline.language.text.model_text` changes nothing
+    in the result.
 
     Args:
         description: as in the file.

@@ -8,12 +8,12 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.language.directions import swap_directions
+from stvg_jax.data_pipeline.language.text import model_text
 from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
 from stvg_jax.data_pipeline.loading.buckets import text_bucket
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.loading.directions import swap_directions
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
-from stvg_jax.data_pipeline.text import model_text
 
 Tokenize = Callable[[str], np.ndarray]
 

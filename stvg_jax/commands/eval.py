@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
     from stvg_jax.core.config import build, load_config_file, overridden
     from stvg_jax.core.progress import Silent, Terminal
-    from stvg_jax.data_pipeline.english import foreign_warning
+    from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.eval.runner import evaluate

@@ -72,7 +72,7 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.arguments import check_part
     from stvg_jax.core.progress import Terminal
-    from stvg_jax.data_pipeline.english import foreign_warning
+    from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
     from stvg_jax.models.names import BUILTIN, PURPOSE

@@ -176,8 +176,8 @@ class GroundingInputs:
 
     def texts(self, config: GroundingConfig, clip: ClipConfig) -> list[str]:
         """What the model reads in training, as it is and mirrored."""
-        from stvg_jax.data_pipeline.loading.directions import swap_directions
-        from stvg_jax.data_pipeline.text import model_text
+        from stvg_jax.data_pipeline.language.directions import swap_directions
+        from stvg_jax.data_pipeline.language.text import model_text
 
         subject = config.reads_subject
         texts = [model_text(s.subject if subject else None, s.sentence, clip.sampling) for s in self.samples]

@@ -173,8 +173,8 @@ class Grounder:
             InputError: for a sentence that is no text, empty or longer than the text encoder takes, another number of
                 subjects, or a subject for a model that reads none.
         """
-        from stvg_jax.data_pipeline.subject import find_subject
-        from stvg_jax.data_pipeline.text import model_text
+        from stvg_jax.data_pipeline.language.subject import find_subject
+        from stvg_jax.data_pipeline.language.text import model_text
 
         if not isinstance(sentences, (list, tuple)) or not isinstance(subjects, (list, tuple, type(None))):
             raise InputError("sentences and subjects must be lists of texts; put a single one into a list")

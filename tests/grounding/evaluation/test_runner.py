@@ -156,7 +156,7 @@ def test_what_cannot_be_evaluated(overrides, message, hcstvg, checkpoint, tmp_pa
 
 
 def test_sentences_in_other_languages_are_counted(whole, hcstvg, checkpoint, monkeypatch, capsys):
-    monkeypatch.setattr("stvg_jax.data_pipeline.english.is_english", lambda sentence: False)
+    monkeypatch.setattr("stvg_jax.data_pipeline.language.identification.is_english", lambda sentence: False)
     assert main(arguments(hcstvg, checkpoint, whole, "--config.model.sampling_threshold=0.1")) == 2
     told = capsys.readouterr().err.splitlines()
     assert sum("sentences do not look like English, such as " in line for line in told) == 1

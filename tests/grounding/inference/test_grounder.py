@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.text import model_text
+from stvg_jax.data_pipeline.language.text import model_text
 from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.grounding.inference import Grounder, Tube
 from stvg_jax.grounding.ta_stvg import TASTVGConfig

@@ -11,53 +11,51 @@ from __future__ import annotations
 
 import re
 
+from stvg_jax.data_pipeline.language.lexicon import word_set
+
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[.,;:!?()]")
 _SIDED = re.compile(r"^(left|right)(?=(?:most|hand|handed|ward|wards|side|sided)?$)", re.IGNORECASE)
 _ANY = re.compile("left|right", re.IGNORECASE)
 _OPPOSITE = {"left": "right", "right": "left"}
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_POSSESSIVES = _words("his her its their my your our one's")
-_OBJECTS = _words("the a an this that these those him them it me us you") | _POSSESSIVES
+_POSSESSIVES = word_set("his her its their my your our one's")
+_OBJECTS = word_set("the a an this that these those him them it me us you") | _POSSESSIVES
 # Before a side, whatever follows.
-_LEADS_SIDE = _POSSESSIVES | _words(
+_LEADS_SIDE = _POSSESSIVES | word_set(
     "the a to on at in onto into toward towards by facing far further farther upper lower slightly extreme extremely "
     "very hard sharp sharply leftmost rightmost second third fourth fifth stage screen camera"
 )
 # Before a side, unless what follows makes "left" a verb: "the man in front left the room".
-_LEADS_SIDE_WEAKLY = _words("from top bottom front back rear")
-_TURNS = _words("turn veer swerve bend bent lean leant tilt rotate spin spun pan steer swing swung")
-_MOVES = _words(
+_LEADS_SIDE_WEAKLY = word_set("from top bottom front back rear")
+_TURNS = word_set("turn veer swerve bend bent lean leant tilt rotate spin spun pan steer swing swung")
+_MOVES = word_set(
     "look face point move walk run go step head glance gaze stare shift slide drive ride fly wave kick throw pull push "
     "roll jump dance swim sway stretch stand sit lie stay crawl hop skate ski march travel pass "
     "ran went threw slid drove rode flew swam stood sat lay"
 )
 # What has a left and a right, or what the words for a side are followed by.
-_SIDED_THINGS = _words(
+_SIDED_THINGS = word_set(
     "of side hand hands arm arms leg legs foot feet eye ear cheek shoulder knee elbow wrist palm fist finger fingers "
     "thumb ankle hip thigh heel toe toes corner edge half part end lane wall paw wing wheel front rear back shoe boot "
     "glove sleeve pocket breast chest ribs temple nostril eyebrow third seat most"
 )
-_DIRECTIONS = _words("left right forward forwards backward backwards straight")
-_JOINING = _words("and or nor then to")
+_DIRECTIONS = word_set("left right forward forwards backward backwards straight")
+_JOINING = word_set("and or nor then to")
 # After "left", which then means "remaining".
-_REMAINING = _words("alone behind over")
+_REMAINING = word_set("alone behind over")
 # After "right", which then means "just" or "directly".
-_RIGHT_HERE = _words("away now then there here")
-_RIGHT_NEAR = _words(
+_RIGHT_HERE = word_set("away now then there here")
+_RIGHT_NEAR = word_set(
     "after before as when behind beside besides next near under underneath beneath below above over in into inside "
     "outside at by on onto through across along alongside around between against off out up down back past until where "
     "opposite"
 )
 # After "right", which then means "correct" or "of 90 degrees".
-_RIGHT_THINGS = _words("angle angles time moment answer reason")
+_RIGHT_THINGS = word_set("angle angles time moment answer reason")
 # With "'s", which is then short for "is" or "has".
-_SHORTENED = _words("he she it who what that there where")
-_NOT_SIDED = _words("left-over left-overs all-right right-angle right-angled")
+_SHORTENED = word_set("he she it who what that there where")
+_NOT_SIDED = word_set("left-over left-overs all-right right-angle right-angled")
 
 
 def swap_directions(text: str) -> str:

@@ -20,7 +20,7 @@ An attribute or a second noun is taken whole or left out, so that the phrase has
 clauses, other participles ("a dog chased by ...") and places ("the man in the car") never belong to it.
 
 Whether a word after a noun is a verb ("the man watches") or one more noun ("the baby seat") is decided by the verbs and
-nouns of `data_pipeline.lexicon`, by number agreement, by what follows, and for unknown words by their endings.
+nouns of `data_pipeline.language.lexicon`, by number agreement, by what follows, and for unknown words by their endings.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from __future__ import annotations
 import re
 
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.data_pipeline.grammar.openings import skip_openings
-from stvg_jax.data_pipeline.grammar.phrases import MAX_WORDS, noun_phrase_end, phrase_end
-from stvg_jax.data_pipeline.grammar.words import is_noun, is_word
-from stvg_jax.data_pipeline.lexicon import ACTIONS, DETERMINERS, THIRD
-from stvg_jax.data_pipeline.text import check_text, plain
+from stvg_jax.data_pipeline.language.lexicon import ACTIONS, DETERMINERS, THIRD
+from stvg_jax.data_pipeline.language.openings import skip_openings
+from stvg_jax.data_pipeline.language.phrases import MAX_WORDS, noun_phrase_end, phrase_end
+from stvg_jax.data_pipeline.language.text import check_text, plain
+from stvg_jax.data_pipeline.language.words import is_noun, is_word
 
 _CONTRACTED_IS = re.compile(r"\b(what|who|which|there|here|where|it|that|he|she)['’]s\b", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)['’](\w[^'’]*)['’](?!\w)")

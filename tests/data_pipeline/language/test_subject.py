@@ -3,7 +3,7 @@ import random
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.subject import MAX_WORDS, find_subject
+from stvg_jax.data_pipeline.language.subject import MAX_WORDS, find_subject
 
 SENTENCES = {
     # one clause, the subject first

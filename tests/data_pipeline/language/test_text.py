@@ -1,8 +1,8 @@
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations.attributes import attribute_words
-from stvg_jax.data_pipeline.text import english_words, model_text, plain
+from stvg_jax.data_pipeline.language.attributes import attribute_words
+from stvg_jax.data_pipeline.language.text import english_words, model_text, plain
 
 
 def test_plain_characters():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stvg_jax.data_pipeline.loading.directions import swap_directions
+from stvg_jax.data_pipeline.language.directions import swap_directions
 
 SIDES = [
     ("the adult on the left ?", "the adult on the right ?"),

@@ -3,8 +3,8 @@
 A sentence is doubted when over a quarter of its words are of another alphabet, when it has more words that only other
 languages have (articles, prepositions, words in small letters with accents) than English ones, or when it has at least
 `_FEWEST` words and less than a third of them are English or end as English verbs and plurals do. English words are
-those of `data_pipeline.lexicon`, which has the function words and what sentences about videos are made of. Libraries
-that tell languages apart bring models of a megabyte and more, and are made for longer texts.
+those of `lexicon`, which has the function words and what sentences about videos are made of. Libraries that tell
+languages apart bring models of a megabyte and more, and are made for longer texts.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from stvg_jax.core.errors import quoted
-from stvg_jax.data_pipeline import lexicon
-from stvg_jax.data_pipeline.grammar.words import is_adverb, is_noun, is_participle, singular
-from stvg_jax.data_pipeline.text import plain
+from stvg_jax.data_pipeline.language import lexicon
+from stvg_jax.data_pipeline.language.text import plain
+from stvg_jax.data_pipeline.language.words import is_adverb, is_noun, is_participle, singular
 
 _FEWEST = 4
 _ENGLISH_END = re.compile(r"(?:[b-df-hj-np-rtv-xz]s|(?:ch|sh)es)$")  # "tightens", "shallots", "scratches"

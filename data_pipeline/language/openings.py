@@ -1,18 +1,8 @@
-"""What a sentence may say before it names its subject: see `data_pipeline.subject`."""
+"""What a sentence may say before it names its subject: see `data_pipeline.language.subject`."""
 
 from __future__ import annotations
 
-from stvg_jax.data_pipeline.grammar.phrases import noun_phrase_end, phrase_end
-from stvg_jax.data_pipeline.grammar.words import (
-    at,
-    is_adverb,
-    is_label,
-    is_noun,
-    is_participle,
-    is_word,
-    starts_noun_phrase,
-)
-from stvg_jax.data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.language.lexicon import (
     ACTIONS,
     AUXILIARIES,
     BE,
@@ -35,6 +25,16 @@ from stvg_jax.data_pipeline.lexicon import (
     SHOWING,
     SUBORDINATORS,
     THIRD,
+)
+from stvg_jax.data_pipeline.language.phrases import noun_phrase_end, phrase_end
+from stvg_jax.data_pipeline.language.words import (
+    at,
+    is_adverb,
+    is_label,
+    is_noun,
+    is_participle,
+    is_word,
+    starts_noun_phrase,
 )
 
 

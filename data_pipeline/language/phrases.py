@@ -1,25 +1,11 @@
-"""Where the phrases of an English sentence end: see `data_pipeline.subject`.
+"""Where the phrases of an English sentence end: see `data_pipeline.language.subject`.
 
 A sentence is a list `t` of its words and marks in lower case; `i`, `j` and `k` are positions in it.
 """
 
 from __future__ import annotations
 
-from stvg_jax.data_pipeline.grammar.words import (
-    at,
-    is_adjective,
-    is_adverb,
-    is_border,
-    is_label,
-    is_noun,
-    is_participle,
-    is_possessive,
-    is_verb_after_noun,
-    leads_object,
-    singular,
-    starts_noun_phrase,
-)
-from stvg_jax.data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.language.lexicon import (
     ACTIONS,
     ADVERBS,
     AUXILIARIES,
@@ -34,6 +20,20 @@ from stvg_jax.data_pipeline.lexicon import (
     PRONOUNS,
     QUESTION,
     THIRD,
+)
+from stvg_jax.data_pipeline.language.words import (
+    at,
+    is_adjective,
+    is_adverb,
+    is_border,
+    is_label,
+    is_noun,
+    is_participle,
+    is_possessive,
+    is_verb_after_noun,
+    leads_object,
+    singular,
+    starts_noun_phrase,
 )
 
 MAX_WORDS = 6

@@ -1,4 +1,4 @@
-"""The English words that `data_pipeline.subject` knows, by what they can be in a sentence.
+"""The English words that `data_pipeline.language.subject` knows, by what they can be in a sentence.
 
 All in lower case. The lists overlap where English does ("watch" is a noun and a verb): which of them a word is in a
 sentence is for the grammar to decide. Verbs are listed in their base form, the regular forms are derived from it.
@@ -9,68 +9,73 @@ from __future__ import annotations
 import re
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text that has nothing but words and spaces."""
     return frozenset(text.split())
 
 
 # Words that may themselves name the target of a question.
-QUESTION = _words("who whom what which whose")
-PRONOUNS = _words(
+QUESTION = word_set("who whom what which whose")
+PRONOUNS = word_set(
     "i you he she it they we me him us them someone somebody everyone everybody anyone anybody something anything "
     "everything nobody nothing"
 )
-POSSESSIVES = _words("my your his her its our their")
-NUMBERS = _words("one two three four five six seven eight nine ten several many few most")
+POSSESSIVES = word_set("my your his her its our their")
+NUMBERS = word_set("one two three four five six seven eight nine ten several many few most")
 DETERMINERS = (
-    _words("a an the this that these those another some any every each all both no other half") | POSSESSIVES | NUMBERS
+    word_set("a an the this that these those another some any every each all both no other half")
+    | POSSESSIVES
+    | NUMBERS
 )
-BE = _words("is are was were be been being am 's 're isn't aren't wasn't")
-AUXILIARIES = BE | _words("has have had does do did can could will would shall should may might must doesn't don't")
-PLURAL_AUXILIARIES = _words("are were have do")
+BE = word_set("is are was were be been being am 's 're isn't aren't wasn't")
+AUXILIARIES = BE | word_set("has have had does do did can could will would shall should may might must doesn't don't")
+PLURAL_AUXILIARIES = word_set("are were have do")
 # What may open a clause or an infinitive after a noun phrase, and so ends it.
-RELATIVES = _words("who whom whose which that where when while as because if until so than to not")
-CONJUNCTIONS = _words("and or but nor then")
-PREPOSITIONS = _words(
+RELATIVES = word_set("who whom whose which that where when while as because if until so than to not")
+CONJUNCTIONS = word_set("and or but nor then")
+PREPOSITIONS = word_set(
     "in on at by with without of from into onto to towards toward above below beneath under underneath over behind "
     "beside besides between among amongst near inside outside through across along around against before after during "
     "off out up down past next opposite within upon away for about like via throughout despite except beyond amid "
     "alongside atop facing"
 )
 # What may open a clause before the main one: "When the door opens, ..."
-SUBORDINATORS = _words("after before when while as once until till because if since although though whenever where")
-ADVERBS = _words(
+SUBORDINATORS = word_set("after before when while as once until till because if since although though whenever where")
+ADVERBS = word_set(
     "then now first firstly next finally afterwards afterward later soon again also just still once there here "
     "meanwhile meantime suddenly always often never very quite so too almost together alone away back forward "
     "forwards backwards indoors outdoors upstairs downstairs home please originally already even only perhaps maybe "
     "today"
 )
 # What follows a verb but hardly a noun: "looks up".
-PARTICLES = _words("up down out off over back away forward around")
+PARTICLES = word_set("up down out off over back away forward around")
 # Requests that precede the target: "find the dog".
-IMPERATIVES = _words(
+IMPERATIVES = word_set(
     "find show locate track detect spot ground localize localise identify give look search see watch tell highlight "
     "pinpoint retrieve"
 )
 # What makes a request polite, before it: "could you please find".
-POLITE = _words("please kindly can could would will you")
+POLITE = word_set("please kindly can could would will you")
 # "The video shows ...": the words for the video, and for its showing.
-FOOTAGE = _words("video clip footage scene picture image shot film")
-SHOWING = _words("shows depicts features displays")
+FOOTAGE = word_set("video clip footage scene picture image shot film")
+SHOWING = word_set("shows depicts features displays")
 # Words for a part of the video, before a clause with the target: "the moment (when) the dog jumps".
-_MOMENT = FOOTAGE - {"picture", "image"} | _words("moment instant time point part second minute segment section frame")
+_MOMENT = FOOTAGE - {"picture", "image"} | word_set(
+    "moment instant time point part second minute segment section frame"
+)
 MOMENTS = _MOMENT | {f"{word}s" for word in _MOMENT - {"footage"}}
 # What may stand before them.
-EXACT = _words(
+EXACT = word_set(
     "the a an this that exact very precise first last same next short all any both every each these those two"
 )
 # What may stand between "there" and the target: "there seems to be".
-EXISTING = _words("to seem seems appear exist exists live lives stand sit lie hang")
-COLOURS = _words(
+EXISTING = word_set("to seem seems appear exist exists live lives stand sit lie hang")
+COLOURS = word_set(
     "black white red blue green yellow orange purple pink brown gray grey beige cyan khaki silver gold golden tan "
     "navy maroon turquoise violet teal crimson scarlet olive ivory cream magenta indigo mint lavender burgundy "
     "colorful colourful multicolored multicoloured striped plaid checkered dark light pale bright"
 )
-ADJECTIVES = COLOURS | _words(
+ADJECTIVES = COLOURS | word_set(
     "big small large little tiny huge tall short long young old new older younger elder elderly middle-aged aged bald "
     "fat thin slim skinny heavy strong thick wide narrow round square rectangular triangular flat male female blond "
     "blonde brunette curly straight long-haired short-haired left right upper lower front rear middle center central "
@@ -83,7 +88,7 @@ ADJECTIVES = COLOURS | _words(
     "taller tallest shorter shortest larger largest thinner fatter fattest best many other single"
 )
 # Garments, their parts and materials: what "in" may introduce besides a colour.
-CLOTHES = _words(
+CLOTHES = word_set(
     "clothes clothing cloth clothe shirt t-shirt tshirt tee sweatshirt sweater pullover hoodie jumper blouse vest "
     "coat overcoat raincoat jacket blazer suit tuxedo uniform dress gown robe skirt kilt pants trousers jeans shorts "
     "leggings overalls jumpsuit pajamas pyjamas swimsuit bikini wetsuit swimwear sportswear underwear bra panties "
@@ -93,7 +98,7 @@ CLOTHES = _words(
     "top tops tank bathrobe nightgown necklace earrings headphones backpack backpacks hairband headband fur silk"
 )
 # A person after "with" is company and no attribute: "the man with a child".
-PERSONS = _words(
+PERSONS = word_set(
     "man woman child person boy girl lady gentleman guy adult baby kid toddler infant teenager youth elder mother "
     "father mom mum dad parent son daughter brother sister wife husband grandmother grandfather grandma grandpa aunt "
     "uncle cousin friend couple bride groom policeman policewoman officer soldier doctor nurse teacher student pupil "
@@ -104,14 +109,14 @@ PERSONS = _words(
     "magician cowboy warrior knight general captain secretary assistant stranger customer patient people one men "
     "women children wives"
 )
-ANIMALS = _words(
+ANIMALS = word_set(
     "dog puppy cat kitten horse pony cow cattle bull calf sheep goat lamb pig piglet chicken hen rooster duck "
     "duckling goose swan bird parrot pigeon eagle owl penguin fish shark whale dolphin turtle tortoise snake lizard "
     "crocodile frog rabbit hamster rat mouse squirrel fox wolf bear panda lion lioness tiger leopard elephant giraffe "
     "zebra camel donkey mule deer kangaroo koala monkey ape gorilla hippo rhino insect bee butterfly spider ant crab "
     "lobster snail animal pet beast creature raccoon hedgehog otter seal"
 )
-THINGS = _words(
+THINGS = word_set(
     "row line ball football basketball volleyball baseball toy doll teddy balloon kite frisbee car bus truck van taxi "
     "train tram bicycle bike motorcycle motorbike scooter skateboard snowboard surfboard ski sled sledge boat ship "
     "canoe kayak watercraft raft aircraft plane airplane helicopter wheelchair stroller carriage cart pram walker "
@@ -153,10 +158,10 @@ PLURALS = {
     "police": "officer",
 }
 # Parts of a picture: "the man on the far left".
-PLACES = _words("left right middle center centre back front side rear top bottom foreground background far")
+PLACES = word_set("left right middle center centre back front side rear top bottom foreground background far")
 # Plurals that stand before another noun: "the sports car".
-MODIFYING_PLURALS = _words("sports clothes")
-VERBS = _words(
+MODIFYING_PLURALS = word_set("sports clothes")
+VERBS = word_set(
     "accompany adjust aim answer appear approach argue arrange arrive ask attack back bark bathe beat become beckon "
     "begin bend bite blow bow break bring brush bump burn button buy call caress carry catch change chase check chew "
     "clap clasp clean clear climb close collect comb come comfort continue control cook cover crawl cross crouch cry "
@@ -178,12 +183,12 @@ VERBS = _words(
     "saw sketch"
 )
 # Further ones, of sports and accidents for the most part, that no attribute label may be.
-ACTIONS = VERBS | _words(
+ACTIONS = VERBS | word_set(
     "accelerate applaud brake celebrate collapse crash dive dribble dunk explode juggle overtake score skid somersault "
     "sprint tackle topple volley"
 )
 # Past forms and participles.
-IRREGULAR_PASTS = _words(
+IRREGULAR_PASTS = word_set(
     "ate beat been began begun bent bit bitten blew blown bought broke broken brought built came caught chose chosen "
     "cut drank drawn drew driven drove drunk dug fallen fed fell felt flew flown fought found froze frozen gave given "
     "gone got gotten grew ground grown held hid hidden hit hung hurt kept knelt knew known laid lain lay leant leapt "

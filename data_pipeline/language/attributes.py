@@ -4,7 +4,7 @@ The released annotations carry indices into lists of adjectives and verbs that w
 other data have to be found. Which parts of speech a word can be, and its base form, come from LemmInflect
 (https://github.com/bjascob/LemmInflect, MIT): a wheel of 0.8 MB with its dictionary inside, in Python and NumPy. The
 taggers of NLTK and spaCy download models; simplemma (19 MB, many languages) knows no parts of speech. Which part of
-speech a word is in its sentence is decided here, by the words around it and `data_pipeline.lexicon`.
+speech a word is in its sentence is decided here, by the words around it and `data_pipeline.language.lexicon`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 
 from stvg_jax.core.errors import missing_extra
-from stvg_jax.data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.language.lexicon import (
     ADJECTIVES,
     ADVERBS,
     AUXILIARIES,
@@ -34,7 +34,7 @@ from stvg_jax.data_pipeline.lexicon import (
     RELATIVES,
     VERBS,
 )
-from stvg_jax.data_pipeline.text import plain
+from stvg_jax.data_pipeline.language.text import plain
 
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[,.;:?!]")
 _T_SHIRT = re.compile(r"\b(t[- ]?shirts?|tees?)\b")

@@ -1,10 +1,10 @@
-"""Classes of English words, by `data_pipeline.lexicon` and, for words that it does not know, by their endings."""
+"""Classes of English words: by `lexicon` and, for words that it does not know, by their endings."""
 
 from __future__ import annotations
 
 import functools
 
-from stvg_jax.data_pipeline.lexicon import (
+from stvg_jax.data_pipeline.language.lexicon import (
     ACTIONS,
     ADJECTIVES,
     ADVERBS,

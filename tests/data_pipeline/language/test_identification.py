@@ -1,7 +1,7 @@
 import pytest
 
-from stvg_jax.data_pipeline.english import foreign_warning, is_english
-from tests.data_pipeline.test_subject import SENTENCES
+from stvg_jax.data_pipeline.language.identification import foreign_warning, is_english
+from tests.data_pipeline.language.test_subject import SENTENCES
 
 FOREIGN = """
 el hombre de la camisa roja abre la puerta

@@ -1,1 +1,0 @@
-"""A small grammar of English, for `data_pipeline.subject`."""

@@ -1,0 +1,1 @@
+"""Rules about English, which the models read: cleaning, subjects, attributes, left and right, other languages."""

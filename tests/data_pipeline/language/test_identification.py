@@ -1,6 +1,6 @@
 import pytest
 
-from stvg_jax.data_pipeline.language.identification import foreign_warning, is_english
+from stvg_jax.data_pipeline.language.identification import _other_languages, foreign_warning, is_english
 from tests.data_pipeline.language.test_subject import SENTENCES
 
 FOREIGN = """
@@ -31,6 +31,33 @@ seorang pria berbaju merah membuka pintu
 niña salta
 Mann öffnet Tür
 the 男人 in 红色 walks to 门口
+Mann rennt
+Frau lacht
+MANN RENNT
+zwei Kinder spielen
+perro ladra
+mujer baila
+el hombre corre
+l'homme court
+chien aboie
+deux chiens jouent
+uomo corre
+la donna canta
+homem corre
+menino chora
+de man loopt
+vrouw danst
+hunden skäller
+manden løber
+jenta synger
+koira haukkuu
+pies szczeka
+pes štěká doma
+adam koşuyor
+femeia dansează
+kutya ugat
+pria berlari
+con chó sủa
 """.strip().splitlines()
 ENGLISH = """
 the red square that goes left
@@ -54,6 +81,26 @@ DJ scratches vinyl records
 sous chef dices shallots
 mechanic tightens lug nuts
 gondolier steers gondola through Venice canals
+El Capitan climber falls
+a man in Paris
+Jose runs
+José waves
+Pelé scores
+Los Angeles skyline
+La Boca dancer
+De Bruyne passes
+Hans Gruber falls
+Da Vinci paints
+Renault van
+barista pours latte
+llama spits
+die rolls
+man rent
+teh man walks
+the mna runs
+womann dances
+gril in red
+sombrero man
 """.strip().splitlines()
 
 
@@ -67,6 +114,17 @@ def test_other_languages(sentence):
 def test_english(sentence):
     assert is_english(sentence)
     assert foreign_warning([sentence]) is None
+
+
+def test_long_sentences_take_little_time():
+    """Of a hundred thousand words that nobody knows, and none of them twice."""
+    assert not is_english(" ".join(f"zorb{chr(97 + k % 26)}{'x' * (k % 50)}" for k in range(100_000)))
+
+
+def test_most_sentences_load_no_list_of_words():
+    _other_languages.cache_clear()
+    assert is_english("the man in the red jacket who holds a cup runs past the dog")
+    assert _other_languages.cache_info().currsize == 0
 
 
 def test_many_sentences_are_counted():

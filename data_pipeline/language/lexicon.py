@@ -20,8 +20,16 @@ PRONOUNS = word_set(
     "i you he she it they we me him us them someone somebody everyone everybody anyone anybody something anything "
     "everything nobody nothing"
 )
+REFLEXIVES = word_set("myself yourself himself herself itself ourselves themselves")
 POSSESSIVES = word_set("my your his her its our their")
 NUMBERS = word_set("one two three four five six seven eight nine ten several many few most")
+# Numbers that tell one of several, after a noun: "player seven".
+_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+CARDINALS = word_set(" ".join([*_UNITS, *_TEENS, *_TENS, *(f"{ten}-{unit}" for ten in _TENS for unit in _UNITS)]))
+# Units of age: "a 3 year old boy".
+AGES = word_set("year years yr yrs month months week weeks day days")
 DETERMINERS = (
     word_set("a an the this that these those another some any every each all both no other half")
     | POSSESSIVES
@@ -52,13 +60,26 @@ PARTICLES = word_set("up down out off over back away forward around")
 # Requests that precede the target: "find the dog".
 IMPERATIVES = word_set(
     "find show locate track detect spot ground localize localise identify give look search see watch tell highlight "
-    "pinpoint retrieve"
+    "pinpoint retrieve follow get return display select choose isolate mark label segment box pick point check seek "
+    "draw extract list fetch indicate outline try help let let's go jump skip take bring"
 )
+# Those that may also name a thing or a person: "box office clerk".
+NAMING = word_set("box mark label segment point check draw list outline")
+# Those that lead to a part of the video: "go to the moment when".
+LEADING = word_set("go jump skip take bring")
+# What may follow a request, before the target or one more request: "look for", "help me find".
+REQUEST_PARTICLES = word_set("me us out for at to down")
 # What makes a request polite, before it: "could you please find".
 POLITE = word_set("please kindly can could would will you")
 # "The video shows ...": the words for the video, and for its showing.
 FOOTAGE = word_set("video clip footage scene picture image shot film")
 SHOWING = word_set("shows depicts features displays")
+# "Clips of a man", "videos with a cat": parts of a video and what joins them to the target.
+CLIPS = {f"{word}s" for word in FOOTAGE - {"footage"}} | word_set("photo photos recording recordings") | FOOTAGE
+INSTANCES = word_set("instance instances example examples occurrence occurrences")
+CLIP_LINKS = word_set("of with showing containing featuring depicting")
+# The answer itself, as in "draw a box around the dog".
+ANSWERS = word_set("box boxes tube tubes mask masks location locations position positions outline")
 # Words for a part of the video, before a clause with the target: "the moment (when) the dog jumps".
 _MOMENT = FOOTAGE - {"picture", "image"} | word_set(
     "moment instant time point part second minute segment section frame"
@@ -185,7 +206,11 @@ VERBS = word_set(
 # Further ones, of sports and accidents for the most part, that no attribute label may be.
 ACTIONS = VERBS | word_set(
     "accelerate applaud brake celebrate collapse crash dive dribble dunk explode juggle overtake score skid somersault "
-    "sprint tackle topple volley"
+    "sprint tackle topple volley bake boil chop dice fry golf hunt knead surf"
+)
+# Verbs that are nouns far more often: read as verbs after a person alone, "the boy bikes".
+NOUN_VERBS = word_set(
+    "bat bike bowl drum fan golf hammer head judge pilot pitch referee sail skateboard snowboard surf train umpire"
 )
 # Past forms and participles.
 IRREGULAR_PASTS = word_set(
@@ -220,4 +245,5 @@ def _with_ending(verb: str, ending: str) -> str:
 # Forms of `ACTIONS`: "watches", "watching", "watched".
 THIRD = frozenset(map(_third_person, ACTIONS))
 ING = frozenset(_with_ending(v, "ing") for v in ACTIONS)
+NOUN_VERBS_THIRD = frozenset(map(_third_person, NOUN_VERBS))
 PAST = frozenset(_with_ending(v, "ed") for v in ACTIONS) | IRREGULAR_PASTS

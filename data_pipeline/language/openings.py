@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stvg_jax.data_pipeline.language.lexicon import (
     ACTIONS,
+    ANSWERS,
     AUXILIARIES,
     BE,
+    CLIP_LINKS,
+    CLIPS,
     CONJUNCTIONS,
     DETERMINERS,
     EXACT,
@@ -13,8 +18,11 @@ from stvg_jax.data_pipeline.language.lexicon import (
     FOOTAGE,
     IMPERATIVES,
     ING,
+    INSTANCES,
     IRREGULAR_PASTS,
+    LEADING,
     MOMENTS,
+    NAMING,
     NUMBERS,
     PAST,
     POLITE,
@@ -22,6 +30,7 @@ from stvg_jax.data_pipeline.language.lexicon import (
     PRONOUNS,
     QUESTION,
     RELATIVES,
+    REQUEST_PARTICLES,
     SHOWING,
     SUBORDINATORS,
     THIRD,
@@ -63,7 +72,7 @@ def _opening_end(t: list[str], i: int) -> int:
         return asked
     if w == "the" and after in FOOTAGE and at(t, i + 2) in SHOWING:
         return i + 3
-    if (moment := _moment_end(t, i)) > i:
+    if (moment := max(_moment_end(t, i), _clips_end(t, i, CLIPS - {"picture", "image", "photo"}))) > i:
         return moment
     if w in IMPERATIVES and i == _leading_words(t):
         return _imperative_end(t, i)
@@ -99,9 +108,11 @@ def _asking_end(t: list[str], i: int) -> int:
     j = _past_verbs(t, i + 1) if asks else i
     if asks and at(t, j) == "to" and at(t, j + 1) in IMPERATIVES | ACTIONS:
         j = _past_verbs(t, j + 2)
+    if asks and at(t, j) == "need":
+        j += 1
     if at(t, j) in ("looking", "searching") and at(t, j + 1) == "for":
         return j + 2
-    return j if asks and at(t, j) in DETERMINERS else i
+    return j if asks and (at(t, j) in DETERMINERS or _clips_end(t, j, CLIPS) > j) else i
 
 
 def _moment_end(t: list[str], i: int) -> int:
@@ -130,11 +141,23 @@ def _moment_end(t: list[str], i: int) -> int:
         j += 1
     if at(t, j) in PREPOSITIONS and at(t, j + 1) == "which":
         j += 1
-    clause = at(t, j) in SUBORDINATORS | {"that", "which"}
-    if clause or (at(t, j) == "of" and t[j - 1] in FOOTAGE):
+    if at(t, j) in SUBORDINATORS | {"that", "which"}:
         follows = starts_noun_phrase(t, j + 1) or at(t, j + 1) in PRONOUNS or is_label(at(t, j + 2))
-        return j + 1 if follows and (not clause or _has_verb(t, j + 1)) else i
+        return j + 1 if follows and _has_verb(t, j + 1) else i
     return i
+
+
+def _clips_end(t: list[str], i: int, nouns: Collection[str]) -> int:
+    """Past "a clip of", "videos with", "all scenes showing", where a noun phrase follows; else `i`.
+
+    Args:
+        nouns: words for a part of the video.
+    """
+    j = i
+    while at(t, j) in EXACT | DETERMINERS or at(t, j) == "bounding":
+        j += 1
+    joined = at(t, j) in nouns and at(t, j + 1) in CLIP_LINKS | ({"around", "for"} if t[j] in ANSWERS else set())
+    return j + 2 if joined and (starts_noun_phrase(t, j + 2) or at(t, j + 2) in PRONOUNS) else i
 
 
 def _has_verb(t: list[str], i: int) -> bool:
@@ -152,9 +175,21 @@ def _existential_end(t: list[str], i: int) -> int:
 
 
 def _imperative_end(t: list[str], i: int) -> int:
-    j = i + 1
-    while at(t, j) in ("me", "us", "out", "for", "at"):
+    """Past "find", "show me", "look for", "detect and track", "go to" and "find clips of"; else `i`."""
+    w, j = t[i], i + 1
+    while at(t, j) in REQUEST_PARTICLES:
         j += 1
+    again = j + 1 if at(t, j) in ("and", "or", ",") else j
+    if at(t, again) in IMPERATIVES and (end := _imperative_end(t, again)) > again:
+        return end
+    if (clips := _clips_end(t, j, CLIPS | INSTANCES | ANSWERS)) > j:
+        return clips
+    if at(t, j) in DETERMINERS and at(t, j + 1) in FOOTAGE and at(t, j + 2) == "for":
+        return j + 3  # "search the video for"
+    if w in LEADING and _moment_end(t, j) == j and at(t, j) not in SUBORDINATORS:
+        return i
+    if w in NAMING and at(t, j) not in DETERMINERS | QUESTION | PRONOUNS:
+        return i  # "box office clerk"
     if at(t, j) in ("when", "where", "how", "if") and starts_noun_phrase(t, j + 1):
         j += 1
     return j if starts_noun_phrase(t, j) or at(t, j) in QUESTION | MOMENTS else i

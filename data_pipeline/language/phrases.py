@@ -56,7 +56,7 @@ def noun_phrase_end(t: list[str], i: int) -> int:
         elif t[j] not in ("and", ",") and not _modifies(t, j) and t[j][0] != "#":
             noun = True
         if is_label(t[j]) and (noun or (t[j][0] == "#" and not is_noun(at(t, j + 1)))):
-            return j + 1
+            return j + 2 if is_label(at(t, j + 1)) else j + 1  # "player twenty three"
         j += 1
     if j == start and determined and t[j - 1] not in POSSESSIVES | {"a", "an", "the", "no", "every"}:
         return j  # "another", "both", "the other": determiners that stand alone
@@ -180,7 +180,7 @@ def _attribute_end(t: list[str], i: int) -> int:
         return i if company or end == i + 1 else end
     if w == "of":
         return _after(i, i + 1, noun_phrase_end, t)
-    return i
+    return i + 2 if w == "aged" and is_label(at(t, i + 1)) else i
 
 
 def _after(i: int, start: int, find_end, t: list[str]) -> int:

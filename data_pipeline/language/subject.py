@@ -28,16 +28,14 @@ from __future__ import annotations
 import re
 
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.data_pipeline.language.lexicon import ACTIONS, DETERMINERS, THIRD
+from stvg_jax.data_pipeline.language.lexicon import ACTIONS, ADJECTIVES, AGES, CARDINALS, DETERMINERS, THIRD
 from stvg_jax.data_pipeline.language.openings import skip_openings
 from stvg_jax.data_pipeline.language.phrases import MAX_WORDS, noun_phrase_end, phrase_end
 from stvg_jax.data_pipeline.language.text import check_text, plain
-from stvg_jax.data_pipeline.language.words import is_noun, is_word
+from stvg_jax.data_pipeline.language.words import at, is_adjective, is_noun, is_word, singular
 
 _CONTRACTED_IS = re.compile(r"\b(what|who|which|there|here|where|it|that|he|she)['’]s\b", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)['’](\w[^'’]*)['’](?!\w)")
-_CARDINALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_DIGITS = {word: str(number) for number, word in enumerate(_CARDINALS, start=1)}
 _LETTER = r"[\w\u0300-\u036f]"
 _TOKEN = re.compile(rf"\b[Nn][or]\.(?=\s?\d)|#\d+|{_LETTER}+(?:['’/\-]{_LETTER}+)*(?:['’](?=\s))?|[^\w\s]")
 
@@ -57,7 +55,7 @@ def find_subject(sentence: str) -> str:
     tokens = _TOKEN.findall(_CONTRACTED_IS.sub(r"\1 is", sentence))
     if not any(is_word(t) for t in tokens):
         raise InputError(f"The sentence {quoted(sentence)} has no words; give one such as 'the man in red sits down'")
-    t = _with_digits([token.lower().replace("’", "'") for token in tokens])
+    t = _simplified([token.lower().replace("’", "'") for token in tokens])
     first = skip_openings(t)
     last = phrase_end(t, first)
     if last == first:
@@ -65,9 +63,24 @@ def find_subject(sentence: str) -> str:
     return " ".join(_shorten(tokens[first:last], t[first:last]))
 
 
-def _with_digits(t: list[str]) -> list[str]:
-    """The words with a digit for that of "number seven", which tells one of several as "number 7" does."""
-    return [_DIGITS.get(w, w) if k and t[k - 1] == "number" else w for k, w in enumerate(t)]
+def _simplified(t: list[str]) -> list[str]:
+    """The words as the grammar reads them: "player 0" for "player seven", "a 3 old old boy" for "a 3 year old boy"."""
+    simple = list(t)
+    for i, w in enumerate(t):
+        if i and w in CARDINALS and _is_label(simple, i):
+            simple[i] = "0"
+        if i and w in AGES and at(t, i + 1) == "old" and (simple[i - 1].isdigit() or t[i - 1] in CARDINALS):
+            simple[i] = "old"
+    return simple
+
+
+def _is_label(t: list[str], i: int) -> bool:
+    """Whether the number at `i` tells one of several: "number seven", "player seven shoots", "player twenty three"."""
+    before, after = t[i - 1], at(t, i + 1)
+    if before == "number" or (before == "0" and t[i] != "0"):
+        return True
+    counts = after == "of" or ((is_noun(after) or is_adjective(after)) and after not in THIRD)
+    return is_noun(before) and singular(before) == before and before not in ADJECTIVES and not counts
 
 
 def _shorten(words: list[str], lower: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 from stvg_jax.data_pipeline.language.lexicon import (
     ACTIONS,
@@ -15,13 +16,16 @@ from stvg_jax.data_pipeline.language.lexicon import (
     DETERMINERS,
     ING,
     MODIFYING_PLURALS,
+    NOUN_VERBS_THIRD,
     NOUNS,
     PARTICLES,
     PAST,
+    PERSONS,
     PLURAL_AUXILIARIES,
     PLURALS,
     PREPOSITIONS,
     PRONOUNS,
+    REFLEXIVES,
     RELATIVES,
     THIRD,
 )
@@ -71,7 +75,7 @@ def is_possessive(word: str) -> bool:
 def is_participle(word: str) -> bool:
     if word in ING or word in PAST:
         return True
-    return len(word) > 4 and word.endswith(("ing", "ed")) and not word.endswith("eed")
+    return word not in ACTIONS and len(word) > 4 and word.endswith(("ing", "ed")) and not word.endswith("eed")
 
 
 def is_adverb(word: str) -> bool:
@@ -109,13 +113,23 @@ def starts_noun_phrase(t: list[str], i: int) -> bool:
 def leads_object(t: list[str], i: int) -> bool:
     """Whether what follows the word at `i` can follow a verb but hardly a noun: "watches the", "looks up"."""
     after = at(t, i + 1)
-    return after in DETERMINERS or after in PRONOUNS or after in PARTICLES or is_adverb(after)
+    return after in DETERMINERS | PRONOUNS | REFLEXIVES | PARTICLES or is_adverb(after)
+
+
+def _is_deed_of(noun: str, verb: str) -> bool:
+    """Whether a verb has the stem of the noun before it: "the drummer drums", "the painters paint"."""
+    many = _is_plural(noun) or noun.endswith("ers")
+    stems = {verb} if many else {verb.removesuffix(ending) for ending in ("s", "es") if verb.endswith(ending)}
+    actor = noun.removesuffix("s") if many else noun
+    return any(len(stem) > 2 and re.fullmatch(rf"{stem.removesuffix('e')}.?(?:er|or|e)?", actor) for stem in stems)
 
 
 def is_verb_after_noun(t: list[str], i: int) -> bool:
     """Whether the word at `i`, which follows a noun, begins the predicate or a participle phrase."""
     before, w, after = at(t, i - 1), t[i], at(t, i + 1)
     leads = leads_object(t, i)
+    if _is_deed_of(before, w) or (w in NOUN_VERBS_THIRD and singular(before) == before and before in PERSONS):
+        return True
     plural_before = _is_plural(before) and before not in MODIFYING_PLURALS
     if w in THIRD:
         return not is_noun(w) or leads or not (plural_before or after in PLURAL_AUXILIARIES)

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import jax
 import pytest
+
+# Programs of tests run once, so compiling them well takes longer than it saves. The processes that tests start inherit
+# this; JAX reads it when it compiles for the first time.
+_QUICK = " ".join((
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+))  # fmt: skip
+if _QUICK not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{_QUICK} {os.environ.get('XLA_FLAGS', '')}"
 
 # As the library runs on every backend: full float32 products.
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -16,7 +29,7 @@ def _forget_programs():
     jax.clear_caches()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def released_parameters():
     """The stand-in for a released TA-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
     from stvg_jax.convert import convert_state_dict

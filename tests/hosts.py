@@ -13,9 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(devices: int = 1) -> dict[str, str]:
-    """Of a process with so many CPU devices, that compiles quickly rather than well."""
-    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    """Of a process with so many CPU devices."""
+    return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
 
 
 def free_address() -> str:

@@ -17,42 +17,76 @@ TOLERANCE = 2e-5
 STAGE_TOLERANCE = 1e-5
 
 
-def test_stages(released_parameters):
-    case = cases.load("tastvg_eval_t8_96x128")
+EVALUATED = "tastvg_eval_t8_96x128"
+SELECTIVE = "tastvg_eval_selective_t16_96x128"
 
-    def stages(model, batch):
-        video = model.encode_video(batch.frames)
-        text = model.encode_text(batch.text_ids)
-        encoded = model.encoder(video, text, None)
+
+@pytest.fixture(scope="module")
+def evaluated(released_parameters):
+    """(output of each part, output of the model) for the first case, of one program: most of the time is compiling."""
+
+    def forward(model, batch):
+        parts = {}
+
+        def keep(name, part):
+            def call(*args, **options):
+                parts[name] = part(*args, **options)
+                return parts[name]
+
+            return call
+
+        for name in ("resnet", "swin", "roberta", "encoder"):
+            setattr(model, name, keep(name, getattr(model, name)))
+        output = model(batch)
+        encoded = parts.pop("encoder")
         tokens = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
-        return {
-            "feat.resnet": model.resnet(batch.frames[0]).transpose(0, 3, 1, 2),
-            "feat.vidswin": model.swin(batch.frames)[0].transpose(0, 3, 1, 2),
-            "feat.roberta": model.roberta(batch.text_ids),
-            "feat.encoded": tokens[0].transpose(1, 0, 2),
-        }
+        return parts | {"tokens": tokens}, output
 
-    for name, ours in cases.run(released_parameters, stages, case.batch).items():
+    return cases.run(released_parameters, forward, cases.load(EVALUATED).batch)
+
+
+@pytest.fixture(scope="module")
+def selective(released_parameters):
+    """(output, output without the second pass) for the selective case, of one program."""
+    case = cases.load(SELECTIVE)
+
+    def forward(model, batch):
+        video = model.encode_video(batch.frames)
+        return model.ground(video, batch.text_ids), model.ground(video, batch.text_ids, second_pass=False)
+
+    return cases.run(cases.with_offsets(released_parameters, case.meta), forward, case.batch)
+
+
+def test_stages(evaluated):
+    case, (parts, _) = cases.load(EVALUATED), evaluated
+    stages = {
+        "feat.resnet": parts["resnet"].transpose(0, 3, 1, 2),
+        "feat.vidswin": parts["swin"][0].transpose(0, 3, 1, 2),
+        "feat.roberta": parts["roberta"],
+        "feat.encoded": parts["tokens"][0].transpose(1, 0, 2),
+    }
+    for name, ours in stages.items():
         golden = case.golden[name]
         assert ours.shape == golden.shape
         assert np.abs(ours - golden).max() <= STAGE_TOLERANCE * np.abs(golden).max(), name
 
 
-@pytest.mark.parametrize("name", ["tastvg_eval_t8_96x128", "tastvg_eval_selective_t16_96x128"])
-def test_evaluation(released_parameters, name):
-    case = cases.load(name)
-    parameters = cases.with_offsets(released_parameters, case.meta)
-    output = cases.run(parameters, lambda model, batch: model(batch), case.batch)
-    differences = cases.differences(output, case.golden)
+def test_evaluation(evaluated):
+    _, output = evaluated
+    differences = cases.differences(output, cases.load(EVALUATED).golden)
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def test_selective_case_depends_on_both_selections(released_parameters):
+def test_evaluation_of_the_selective_case(selective):
+    output, _ = selective
+    differences = cases.differences(output, cases.load(SELECTIVE).golden)
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+def test_selective_case_depends_on_both_selections(selective):
     """Guards the selective golden itself: without its second pass, or with another theta, it would not be met."""
-    case = cases.load("tastvg_eval_selective_t16_96x128")
-    parameters = cases.with_offsets(released_parameters, case.meta)
-    output = cases.run(parameters, lambda model, batch: model(batch, second_pass=False), case.batch)
-    assert max(cases.differences(output, case.golden).values()) > 10 * TOLERANCE
+    case, (_, without) = cases.load(SELECTIVE), selective
+    assert max(cases.differences(without, case.golden).values()) > 10 * TOLERANCE
     chosen = case.golden["att_sequences"][0] > 0.7
     assert 0 < chosen.sum() < len(chosen)
 
@@ -67,11 +101,9 @@ def test_training_forward(released_parameters):
 @pytest.mark.parametrize(
     ("names", "second_pass", "bucket"),
     [
-        (["tastvg_eval_selective_t16_96x128"], True, (19, 120, 140, 12)),
+        ([SELECTIVE], True, (19, 120, 140, 12)),
         # A tiny model has two videos in a bucket among the quick tests (`test_ta_stvg.py`).
-        pytest.param(
-            ["tastvg_eval_t8_96x128", "tastvg_eval_t20_160x224"], True, (24, 192, 256, 20), marks=pytest.mark.slow
-        ),
+        pytest.param([EVALUATED, "tastvg_eval_t20_160x224"], True, (24, 192, 256, 20), marks=pytest.mark.slow),
         pytest.param(["tastvg_losses_t12_96x160"], False, (16, 128, 192, 24), marks=pytest.mark.slow),
     ],
 )
@@ -87,9 +119,7 @@ def test_padding_changes_nothing(released_parameters, names, second_pass, bucket
         assert max(differences.values()) <= TOLERANCE, differences
 
 
-@pytest.mark.parametrize(
-    "name", ["tastvg_eval_t8_96x128", pytest.param("tastvg_eval_selective_t16_96x128", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", [EVALUATED, pytest.param(SELECTIVE, marks=pytest.mark.slow)])
 def test_bfloat16(released_parameters, name):
     """Bounds for bfloat16 computation with float32 parameters: twice what was measured over all four golden cases
     (boxes 0.0078, sampling score 0.0035, logits 0.061; no selection flips)."""

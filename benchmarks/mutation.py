@@ -32,7 +32,7 @@ from benchmarks.mutants import Mutant, draw
 SOURCES = (
     "stvg_jax/grounding",
     "stvg_jax/eval",
-    "data_pipeline/sampling.py",
+    "data_pipeline/frame_rules.py",
     "data_pipeline/language/directions.py",
     "data_pipeline/loading",
     "convert",

@@ -9,7 +9,7 @@ from stvg_jax.core.characters import one_line
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
-from stvg_jax.data_pipeline.annotations.records import Annotations, Excluded, Sample, Vocabularies
+from stvg_jax.data_pipeline.annotations.records import Annotations, Excluded, VideoText, Vocabularies
 from stvg_jax.data_pipeline.annotations.videos import VideoFolder
 from stvg_jax.data_pipeline.language.subject import find_subject
 
@@ -37,11 +37,11 @@ class Collector:
         self._on_problem = on_problem
         self._videos = None if videos is None else VideoFolder(videos)
         self._ids: set[str] = set()
-        self._samples: list[Sample] = []
+        self._samples: list[VideoText] = []
         self._excluded: list[Excluded] = []
         self._problems: list[Problem] = []
 
-    def add(self, id: str, fields: Fields, sample: Sample | None) -> None:
+    def add(self, id: str, fields: Fields, sample: VideoText | None) -> None:
         """Takes in an entry: its sample, None where its values allow none, and what was noted while it was read."""
         if id in self._ids:
             fields.report("duplicate id", f"an earlier entry has the same id, {quoted(id)}")
@@ -51,7 +51,6 @@ class Collector:
             sample = self._with_video(sample, fields)
         self._problems += fields.problems
         if sample is not None and (not fields.problems or self._on_problem == "keep"):
-            sample.boxes_xyxy.setflags(write=False)
             self._samples.append(sample)
         else:
             reason = "; ".join(f"{p.rule}: {p.detail}" for p in fields.problems)
@@ -81,7 +80,7 @@ class Collector:
             raise InputError(f"{what} give no sample: {len(self._excluded)} entries were left out{reasons}")
         return Annotations(self._dataset, self._split, self._samples, self._excluded, problems, vocabularies)
 
-    def _with_video(self, sample: Sample, fields: Fields) -> Sample:
+    def _with_video(self, sample: VideoText, fields: Fields) -> VideoText:
         found = self._videos.find(sample.video)
         if not found:
             fields.report(

@@ -17,8 +17,6 @@ from stvg_jax.data_pipeline.annotations.records import Annotations, Vocabularies
 from stvg_jax.data_pipeline.language.attributes import attribute_words
 
 FORMAT = "stvg_jax.labels/1"
-# Words in the vocabularies of the released systems: appearance, motion.
-RELEASED_SIZES = {"hcstvg": (15, 60), "vidstg": (20, 34), "json": (15, 60)}
 
 
 @dataclasses.dataclass(frozen=True)

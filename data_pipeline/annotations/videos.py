@@ -1,18 +1,15 @@
-"""The videos that annotations are about: where they lie, and whether they are what the annotations say."""
+"""Folders of videos, and the names of the videos in them."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations.problems import Problem
-from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
-
-_FOLDERS = {"hcstvg": ("v1_video", "v2_video", "video", "videos"), "vidstg": ("videos", "video"), "json": ("videos",)}
+from stvg_jax.data_pipeline.annotations.records import Annotations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,69 +75,3 @@ def match_videos(annotations: Annotations, paths: Iterable[str]) -> Annotations:
         found = known.find(sample.video)
         samples.append(dataclasses.replace(sample, video=found[0]) if len(found) == 1 else sample)
     return dataclasses.replace(annotations, samples=samples)
-
-
-def find_video_folder(dataset: str, path: Path) -> Path:
-    """The video folder that belongs to a dataset folder or to an annotation file in one, by the releases' layouts.
-
-    Raises:
-        InputError: there is none, or more than one.
-    """
-    if dataset not in _FOLDERS:
-        raise InputError(f"unknown dataset {dataset!r}; choose one of {', '.join(_FOLDERS)}")
-    path = path.resolve()
-    # An annotation file lies in the dataset folder or at most two folders below it (annos/hcstvg_v1/train.json).
-    places = [path] if path.is_dir() else list(path.parents)[:3]
-    for place in places:
-        found = [place / name for name in _FOLDERS[dataset] if (place / name).is_dir()]
-        if len(found) > 1:
-            names = " and ".join(folder.name for folder in found)
-            raise InputError(f"{place} has the video folders {names}; say which one with --videos")
-        if found:
-            return found[0]
-    names = " or ".join(_FOLDERS[dataset])
-    raise InputError(f"no video folder ({names}) was found in {places[0]}; say where the videos are with --videos")
-
-
-def check_against_videos(annotations: Annotations, facts: Mapping[str, VideoFacts]) -> list[Problem]:
-    """Compares annotations with the videos themselves.
-
-    A video must exist, have the annotated size, and have the frames that the sample needs: those that may be sampled
-    and those of the tube.
-
-    Args:
-        annotations: of one split.
-        facts: by `Sample.video`. Anything with the attributes of `VideoFacts` will do.
-
-    Returns:
-        A problem for each sample and rule; for `raise_problems`.
-    """
-    problems = []
-    for sample in annotations.samples:
-
-        def report(rule: str, detail: str, sample: Sample = sample) -> None:
-            problems.append(Problem(sample.video, f"sample {sample.id}", rule, detail))
-
-        video = facts.get(sample.video)
-        if video is None:
-            report("missing video", f"there is no {sample.video}")
-            continue
-        if (video.width, video.height) != (sample.width, sample.height):
-            report(
-                "video of another size",
-                f"the annotation says {sample.width} x {sample.height}, the video is {video.width} x {video.height}",
-            )
-        needed = _frames_needed(sample, annotations.dataset)
-        if video.frame_count < needed:
-            report(
-                "video too short",
-                f"frames up to {needed - 1} are needed, the video has {video.frame_count} frames (0 to "
-                f"{video.frame_count - 1})",
-            )
-    return problems
-
-
-def _frames_needed(sample: Sample, dataset: str) -> int:
-    # HC-STVG's last frame is never sampled (`data_pipeline.sampling`), but may belong to the tube.
-    sampled = sample.clip[1] - 1 if dataset == "hcstvg" else sample.clip[1]
-    return max(sampled, sample.tube[1])

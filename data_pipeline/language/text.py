@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from stvg_jax.core.characters import has_surrogate
 from stvg_jax.core.errors import InputError, quoted
@@ -55,6 +56,16 @@ def check_text(text: str, what: str) -> None:
         )
 
 
+def _words_only(sentence: str) -> str:
+    """A sentence without punctuation and without words that have no English letter, as the released code cleans VidSTG
+    (without its list of typing errors, which is particular to the annotations)."""
+    return " ".join(english_words(sentence)).lower()
+
+
+# By the names that configurations and checkpoints hold (`clip.sampling`), as `frame_rules.FRAME_RULES`.
+TEXT_RULES: dict[str, Callable[[str], str]] = {"hcstvg": str.lower, "vidstg": _words_only}
+
+
 def model_text(subject: str | None, sentence: str, rule: str) -> str:
     """Joins the phrase that names the target and the sentence (reference: `models/pipeline.py`).
 
@@ -62,12 +73,11 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
         subject: such as "the man"; None for a model that reads the sentence alone. It is read as it is given, as the
             released code reads that of an annotation: RoBERTa tells "The" from "the".
         sentence: as given.
-        rule: data set whose cleaning applies. "hcstvg": lower case. "vidstg": words only, lower case (without the
-            reference's list of typing errors, which is particular to its annotations).
+        rule: how the sentence is cleaned, a key of `TEXT_RULES`.
 
     Raises:
-        InputError: if the sentence has no word in the Latin alphabet, the subject is empty, or either holds half of a
-            character.
+        InputError: if the sentence has no word in the Latin alphabet, the subject is empty, either holds half of a
+            character, or there is no such rule.
     """
     check_text(sentence, "the sentence")
     if not _LETTER.search(sentence):
@@ -76,7 +86,7 @@ def model_text(subject: str | None, sentence: str, rule: str) -> str:
         check_text(subject, "the subject")
     if subject is not None and not subject.strip():
         raise InputError("the subject is empty; give the words that name the target, or leave it to be found")
-    if rule == "vidstg":
-        sentence = " ".join(english_words(sentence))
-    sentence = sentence.lower()
+    if rule not in TEXT_RULES:
+        raise InputError(f"unknown text rule {quoted(rule)}; choose one of {', '.join(TEXT_RULES)}")
+    sentence = TEXT_RULES[rule](sentence)
     return sentence if subject is None else f"{subject} {sentence}"

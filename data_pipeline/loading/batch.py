@@ -19,7 +19,7 @@ _Pass = TypedDict("_Pass", {"pass": NotRequired[np.ndarray]})
 
 class Batch(_Pass):
     """One host's part of a batch. A training batch has a row for each sample; an evaluation batch has two, one after
-    another: `pass` 0 with the even and 1 with the odd of the sampled frames (`data_pipeline.sampling.interleave`).
+    another: `pass` 0 with the even and 1 with the odd of the sampled frames (`data_pipeline.frame_rules.interleave`).
 
     Attributes:
         frames: uint8 [b, t, h, w, 3], RGB; neither divided by 255 nor normalised.

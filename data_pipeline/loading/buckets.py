@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.frame_rules import candidate_frame_ids, evaluation_frame_ids, interleave
 from stvg_jax.data_pipeline.frames import MAX_ASPECT
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.sampling import candidate_frame_ids, evaluation_frame_ids, interleave
 
 
 def bucket_width(width: int, config: LoaderConfig) -> int:
@@ -41,7 +41,7 @@ def needed_frame_ids(sample: Sample, config: LoaderConfig, *, training: bool) ->
     """Every frame of its video that rows of this sample may show: int64 [n], strictly increasing.
 
     Raises:
-        InputError: as `data_pipeline.sampling`.
+        InputError: as `data_pipeline.frame_rules`.
     """
     if training:
         crop = config.temporal_crop > 0
@@ -50,7 +50,7 @@ def needed_frame_ids(sample: Sample, config: LoaderConfig, *, training: bool) ->
 
 
 def clip_arguments(sample: Sample, config: LoaderConfig) -> tuple[int, str, int]:
-    """What the functions of `data_pipeline.sampling` are told about a clip."""
+    """What the functions of `data_pipeline.frame_rules` are told about a clip."""
     first, end = sample.clip
     return end - first, config.sampling, first
 

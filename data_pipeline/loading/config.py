@@ -6,7 +6,7 @@ import dataclasses
 import os
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.sampling import RULES
+from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,8 @@ class LoaderConfig:
     prefetch: int = 1
 
     def __post_init__(self) -> None:
-        if self.sampling not in RULES:
-            raise InputError(f"unknown sampling rule {self.sampling!r}; choose one of {', '.join(RULES)}")
+        if self.sampling not in FRAME_RULES:
+            raise InputError(f"unknown sampling rule {self.sampling!r}; choose one of {', '.join(FRAME_RULES)}")
         for name in ("sample_fps", "frames_per_pass", "resolution", "width_multiple"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name}={getattr(self, name)} must be positive")

@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 
 from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.frame_rules import cut_window, evaluation_frame_ids, interleave, training_frame_ids
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading import draws
 from stvg_jax.data_pipeline.loading.buckets import clip_arguments, rates
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.loading.geometry import View, training_view, whole_view
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
-from stvg_jax.data_pipeline.sampling import cut_window, evaluation_frame_ids, interleave, training_frame_ids
 from stvg_jax.data_pipeline.shards import StoredVideo
 
 

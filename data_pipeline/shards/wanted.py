@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.data_pipeline.sampling import RULES, candidate_frame_ids, evaluation_frame_ids
+from stvg_jax.data_pipeline.annotations import VideoText
+from stvg_jax.data_pipeline.datasets.dataset import Dataset
+from stvg_jax.data_pipeline.datasets.registry import get_dataset
+from stvg_jax.data_pipeline.frame_rules import candidate_frame_ids, evaluation_frame_ids
 
 POLICIES = ("sampled", "clips", "all")
 
@@ -22,53 +24,50 @@ _VIDEO_SUFFIXES = {
 Wanted = Mapping[str, np.ndarray | None]
 
 
-def default_policy(dataset: str) -> str:
-    """ "sampled" for HC-STVG, whose training looks at a part of the evaluation's frames; otherwise "clips"."""
-    return "sampled" if dataset == "hcstvg" else "clips"
-
-
-def wanted_frames(samples: Iterable[Sample], dataset: str, policy: str) -> dict[str, np.ndarray | None]:
+def wanted_frames(samples: Iterable[VideoText], dataset: str, policy: str) -> dict[str, np.ndarray | None]:
     """The frames that training and evaluation on these samples may look at, once for each video, sorted by name.
 
-    "sampled": what evaluation looks at (`data_pipeline.sampling`). On HC-STVG that serves training too: a step of the
-    training grid, 3.2 frames per second, is every other step of the evaluation's, and a temporal crop takes a part of
-    the grid (TA-STVG, datasets/data_utils.py). On VidSTG training spreads its frames over a random crop, so that it may
-    look at any; there "sampled" is for evaluation alone.
+    "sampled": what evaluation looks at by the dataset's frame rule (`data_pipeline.frame_rules`). With a rule that
+    `crops_first`, training may look at any frame; there "sampled" is for evaluation alone.
 
     "clips": every frame of every sample's clip that any rule may take.
 
-    "all": every frame of the videos.
+    "all": every frame of the videos. A video of which the annotations do not tell the clip is stored like this.
 
     Raises:
-        InputError: an unknown policy, "sampled" for a dataset that has no such rule, or a tube outside its clip.
+        InputError: an unknown policy, "sampled" for a dataset that has no frame rule, or a tube outside its clip.
     """
+    record = get_dataset(dataset)
     if policy not in POLICIES:
         raise InputError(f"unknown choice of frames {policy!r}; choose one of {', '.join(POLICIES)}")
-    if policy == "sampled" and dataset not in RULES:
-        raise InputError(f"there is no rule of sampling for {dataset!r}; take clips or all")
+    if policy == "sampled" and record.frame_rule is None:
+        raise InputError(f"there is no frame rule for {dataset!r}; take clips or all")
     # Many sentences share a clip.
     parts: dict[str, set] = {}
     for sample in samples:
-        parts.setdefault(sample.video, set()).add((sample.clip, sample.tube))
-    if policy == "all":
-        return dict.fromkeys(sorted(parts))
+        parts.setdefault(sample.video, set()).add((sample.clip, sample.event))
+    whole = {video for video, asked in parts.items() if policy == "all" or any(clip is None for clip, _ in asked)}
     return {
-        video: np.unique(np.concatenate([_frames_of(clip, tube, dataset, policy) for clip, tube in parts[video]]))
+        video: None
+        if video in whole
+        else np.unique(np.concatenate([_frames_of(clip, event, record, policy) for clip, event in parts[video]]))
         for video in sorted(parts)
     }
 
 
-def _frames_of(clip: tuple[int, int], tube: tuple[int, int], dataset: str, policy: str) -> np.ndarray:
-    first, end = clip
-    if dataset != "hcstvg":
-        return evaluation_frame_ids(end - first, dataset, first) if policy == "sampled" else np.arange(first, end)
+def _frames_of(clip: tuple[int, int], event: tuple[int, int] | None, record: Dataset, policy: str) -> np.ndarray:
+    (first, end), rule = clip, record.frame_rule
+    if rule is None:
+        return np.arange(first, end)
     if policy == "sampled":
-        ids = evaluation_frame_ids(end - first, dataset, first)
+        ids = evaluation_frame_ids(end - first, record.rules, first)
     else:
-        # The rule never takes a clip's last frame, which some videos have not got.
-        ids = np.arange(first, max(end - 1, first + 1))
+        # Without a last frame that the rule never takes: some videos have not got it.
+        ids = np.arange(first, rule.end(clip))
+    if rule.crops_first or event is None:
+        return ids
     # Beside that grid, a frame within a tube so short that the grid misses it.
-    return np.union1d(ids, candidate_frame_ids(end - first, dataset, first, tube=tube, crop=True))
+    return np.union1d(ids, candidate_frame_ids(end - first, record.rules, first, tube=event, crop=True))
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stvg_jax.commands.dataset_arguments import add_dataset, add_options, options_of
 from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
@@ -39,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--videos", type=Path, metavar="DIR", help="folder of the videos (default: that beside the annotations)"
     )
     data = parser.add_argument_group("annotations", "Without them all videos below --videos are stored.")
-    data.add_argument("--dataset", choices=("hcstvg", "vidstg", "json"), help="kind of annotations")
+    add_dataset(data, required=False)
     data.add_argument("--annotations", type=Path, metavar="PATH", help="dataset folder, or an annotation file")
     data.add_argument("--split", nargs="+", metavar="NAME", help="splits to store, such as train test")
-    data.add_argument("--trajectories", type=Path, metavar="DIR", help="VidOR's annotations, which VidSTG needs")
+    add_options(data)
     frames = parser.add_argument_group("what is stored")
     frames.add_argument(
         "--frames", choices=("auto", "sampled", "clips", "all"), default="auto", help="see below (%(default)s)"
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     """The folder of videos, and which frames of which to store."""
-    from stvg_jax.data_pipeline.shards import all_videos, default_policy, wanted_frames
+    from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 
     if args.dataset is None and args.annotations is None:
         if args.videos is None:
@@ -116,7 +117,9 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     if args.dataset is None or args.annotations is None or args.split is None:
         raise InputError("--dataset, --annotations and --split go together")
 
-    from stvg_jax.data_pipeline.annotations import find_video_folder, read_annotations
+    from stvg_jax.data_pipeline.datasets.reading import read_annotations
+    from stvg_jax.data_pipeline.datasets.registry import get_dataset
+    from stvg_jax.data_pipeline.datasets.videos import find_video_folder
 
     videos = args.videos or find_video_folder(args.dataset, args.annotations)
     samples = []
@@ -127,13 +130,13 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
             args.annotations,
             split=split,
             videos=videos,
-            trajectories=args.trajectories,
             on_problem="keep",
+            **options_of(args),
         )
         samples += annotations.samples
         left_out = f" ({len(annotations.excluded):,} entries left out)" if annotations.excluded else ""
         print(f"{split}: {len(annotations.samples):,} sentences{left_out}")
-    policy = default_policy(args.dataset) if args.frames == "auto" else args.frames
+    policy = get_dataset(args.dataset).stored_frames if args.frames == "auto" else args.frames
     return videos, wanted_frames(samples, args.dataset, policy)
 
 

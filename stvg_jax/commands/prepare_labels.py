@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stvg_jax.commands.dataset_arguments import add_dataset, add_options, options_of
 from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
@@ -21,12 +22,7 @@ The words are printed: look at them. OUT is a JSON file that can be read and edi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dataset",
-        choices=("hcstvg", "vidstg", "json"),
-        required=True,
-        help="format of the annotations; json: one's own, docs/annotations.md",
-    )
+    add_dataset(parser, required=True, help="format of the annotations; json: one's own, docs/annotations.md")
     parser.add_argument(
         "--annotations", type=Path, required=True, metavar="DIR", help="dataset folder, or the training file itself"
     )
@@ -40,17 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--motion", type=int, metavar="N", help="motion words (default: 60, for vidstg 34, as released)"
     )
-    parser.add_argument(
-        "--replacements",
-        type=Path,
-        metavar="FILE",
-        help="vidstg: JSON object of words to replace in the sentences; the same as for training",
-    )
+    add_options(parser, "replacements")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 
 def run(args: argparse.Namespace) -> None:
-    from stvg_jax.data_pipeline.annotations.prepare_labels import prepare_labels
+    from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
 
     if args.out.exists() and not args.force:
         raise InputError(f"{args.out} exists; use --force to replace it")
@@ -61,9 +52,9 @@ def run(args: argparse.Namespace) -> None:
         args.annotations,
         args.out,
         splits=args.splits,
-        replacements=args.replacements,
         appearance=args.appearance,
         motion=args.motion,
+        **options_of(args),
     )
     for name, counts in labels.counts.items():
         print(f"{len(counts)} {name} words, with training sentences each:")

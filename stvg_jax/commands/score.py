@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stvg_jax.commands.dataset_arguments import add_dataset, add_options, options_of
+
 DESCRIPTION = """\
 Score any system's predictions with the published measures, without a model: m_tIoU, m_vIoU, vIoU@0.3,
 vIoU@0.5, and the boxes alone within the true interval (gt_vIoU)."""
@@ -26,10 +28,10 @@ frames. Everything that is wrong with a file is reported at once."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="file to score, see below")
-    parser.add_argument("--dataset", choices=("hcstvg", "vidstg", "json"), required=True, help="kind of annotations")
+    add_dataset(parser, required=True)
     parser.add_argument("--annotations", type=Path, required=True, metavar="PATH", help="file or folder of annotations")
     parser.add_argument("--split", default="test", help="part of the dataset (%(default)s)")
-    parser.add_argument("--trajectories", type=Path, metavar="DIR", help="VidOR's annotations, for VidSTG")
+    add_options(parser)
     parser.add_argument(
         "--on-problem",
         choices=("raise", "exclude", "keep"),
@@ -46,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--benchmark",
-        choices=("hcstvg1", "hcstvg2", "vidstg", "none"),
-        help="published figures to show (default: told by the dataset and its size)",
+        metavar="NAME",
+        help="test set whose published figures to show, such as hcstvg1, or none (default: told by the dataset and its "
+        "size)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json and table.md there")
 
@@ -56,18 +59,20 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.characters import one_line
     from stvg_jax.core.files import whole_file
     from stvg_jax.core.progress import Terminal
-    from stvg_jax.data_pipeline.annotations import read_annotations
-    from stvg_jax.grounding.evaluation.published import find_benchmark
+    from stvg_jax.data_pipeline.datasets.reading import read_annotations
+    from stvg_jax.data_pipeline.datasets.registry import get_benchmark, get_dataset
     from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
     from stvg_jax.grounding.inference.answer import check_writable
 
+    if args.benchmark is not None:
+        get_benchmark(args.benchmark)
     if args.out is not None:
         check_writable(args.out)
     progress = Terminal()
     with progress.stage("reading annotations"):
         annotations = read_annotations(
-            args.dataset, args.annotations, split=args.split, trajectories=args.trajectories, on_problem=args.on_problem
+            args.dataset, args.annotations, split=args.split, on_problem=args.on_problem, **options_of(args)
         )
     with progress.stage("reading predictions"):
         results = read_predictions(args.predictions)
@@ -79,10 +84,10 @@ def run(args: argparse.Namespace) -> None:
             missing=args.missing,
             what=f"{args.predictions} cannot be scored",
         )
-    benchmark = args.benchmark or find_benchmark(args.dataset, len(annotations.samples))
+    benchmark = args.benchmark or get_dataset(args.dataset).find_benchmark(len(annotations.samples))
     title = f"{args.dataset}, {args.split}"
     tables = [
-        results_table(score.groups, None if benchmark == "none" else benchmark, one_line(args.predictions.name), title),
+        results_table(score.groups, benchmark, one_line(args.predictions.name), title),
         given_interval_table(score.groups),
     ]
     print("\n\n".join([*(table.text() for table in tables), *score.notes]))

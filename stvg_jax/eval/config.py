@@ -14,7 +14,7 @@ class EvalConfig:
         samples_per_device: in one step; each is as many rows as the protocol has passes. Results do not depend on it.
         dtype: of the computation, "float32" or "bfloat16".
         pictures: how many best, median and worst cases the page shows.
-        benchmark: whose published figures to show, such as "hcstvg1", "hcstvg2" or "vidstg"; or "none".
+        benchmark: test set whose published figures to show, such as "hcstvg1" (`Dataset.benchmarks`), or "none".
     """
 
     split: str = "test"

@@ -28,14 +28,14 @@ class DataConfig:
     """Section `data` of an experiment. Paths are relative to the folder that the command is started in.
 
     Attributes:
-        dataset: "hcstvg", "vidstg" or "json" (docs/annotations.md).
+        dataset: name of a dataset, such as "hcstvg", "vidstg" or "json" (docs/annotations.md).
         annotations: the dataset folder, or an annotation file.
         frames: what `stvg-jax prepare frames` made of its videos.
         trajectories: folder of VidOR's trajectories, for VidSTG's sentence files; "" to look beside them.
         replacements: JSON file of words to replace in VidSTG's sentences; "" for none.
         labels: what `stvg-jax prepare labels` made; "" for the labels in the annotations.
         on_problem: what becomes of wrong annotations: "raise", "exclude" or "keep"
-            (`data_pipeline.annotations.read_annotations`).
+            (`data_pipeline.datasets.reading.read_annotations`).
     """
 
     dataset: str = "hcstvg"
@@ -82,12 +82,9 @@ class GroundingInputs:
     """
 
     def __init__(self, config: Mapping[str, Any], split: str) -> None:
-        from stvg_jax.data_pipeline.annotations import (
-            check_against_videos,
-            match_videos,
-            raise_problems,
-            read_annotations,
-        )
+        from stvg_jax.data_pipeline.annotations import match_videos, raise_problems
+        from stvg_jax.data_pipeline.datasets.reading import read_annotations
+        from stvg_jax.data_pipeline.datasets.videos import check_against_videos
         from stvg_jax.data_pipeline.shards import FrameStore
 
         self.data = build(DataConfig, config.get("data", {}), "config.data")
@@ -230,13 +227,13 @@ def batch_shapes(
 
 def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
     """(frames, columns) of most rows of a training batch: one pass over a clip of a wide video."""
+    from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
     from stvg_jax.data_pipeline.frames import model_size
     from stvg_jax.data_pipeline.loading import LoaderConfig
     from stvg_jax.data_pipeline.loading.buckets import bucket_width
-    from stvg_jax.data_pipeline.sampling import HCSTVG_CLIP_SEC
 
     settings = build(LoaderSettings, experiment.get("loader", {}), "config.loader")
     loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))
-    frames = clip.frames_per_pass if clip.sampling == "vidstg" else round(HCSTVG_CLIP_SEC * clip.sample_fps)
+    frames = get_frame_rule(clip.sampling).usual_frames(Amount(clip.frames_per_pass, clip.sample_fps))
     _, width = model_size(9, 16, clip.resolution)
     return min(frames, loader.window or frames), bucket_width(width, loader)

@@ -45,7 +45,7 @@ class InterleavedPasses:
         self.passes = passes
 
     def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        from stvg_jax.data_pipeline.sampling import interleave
+        from stvg_jax.data_pipeline.frame_rules import interleave
 
         return interleave(frame_ids, self.passes)
 

@@ -18,7 +18,6 @@ from stvg_jax.eval.records import write_records
 from stvg_jax.family import Report
 from stvg_jax.grounding.evaluation.examples import draw_examples
 from stvg_jax.grounding.evaluation.page import write_page
-from stvg_jax.grounding.evaluation.published import BENCHMARKS
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.result_files import write_results
 from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
@@ -55,10 +54,12 @@ class GroundingEvaluator:
 
     def check(self, config: EvalConfig) -> None:
         """Raises InputError for an unknown benchmark."""
-        if config.benchmark not in (*BENCHMARKS, "none"):
-            raise InputError(
-                f"config.eval.benchmark is {config.benchmark!r}; choose one of {', '.join(BENCHMARKS)}, none"
-            )
+        from stvg_jax.data_pipeline.datasets.registry import get_benchmark
+
+        try:
+            get_benchmark(config.benchmark)
+        except InputError as error:
+            raise InputError(f"config.eval.benchmark: {error}") from None
 
     def inputs(self) -> tuple[str, ...]:
         """See `stvg_jax.family.Evaluator`."""
@@ -114,16 +115,17 @@ class GroundingEvaluator:
         examples: int,
     ) -> Report:
         """Writes the files above."""
+        from stvg_jax.data_pipeline.datasets.registry import get_dataset
+
         result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs))
         dataset, name = inputs.data.dataset, model.description.model
-        benchmark = None if config.benchmark == "none" else config.benchmark
         tables = [
-            results_table(result.groups, benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"),
+            results_table(result.groups, config.benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"),
             given_interval_table(result.groups),
         ]
         truths = {sample.id: sample for sample in inputs.samples}
         write_records(out / "records.jsonl", records)
-        write_results(out / "predictions.json", records, truths, apart=dataset == "vidstg")
+        write_results(out / "predictions.json", records, truths, apart=get_dataset(dataset).scored_by_kind)
         about = {"model": name, "dataset": dataset, "split": config.split, "dtype": config.dtype}
         write_metrics(out / "metrics.json", result, **about)
         (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))

@@ -7,7 +7,6 @@ import html
 from collections.abc import Mapping
 
 from stvg_jax.grounding.evaluation.metrics import Summary
-from stvg_jax.grounding.evaluation.published import BENCHMARKS, MEASURES
 
 # Shown beside every tIoU, as a value below 1 for equal intervals would look like an error.
 CONVENTION = (
@@ -97,26 +96,30 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
 
     Args:
         groups: summaries by kind of sentence.
-        benchmark: key of `BENCHMARKS`; None for no published figures.
+        benchmark: name of a test set (`Dataset.benchmarks`); None or "none" for no published figures.
         name: name of our row.
         dataset: title of the table if there is no benchmark.
     """
-    known = BENCHMARKS[benchmark] if benchmark else None
+    from stvg_jax.data_pipeline.datasets.dataset import MEASURES
+    from stvg_jax.data_pipeline.datasets.registry import get_benchmark
+
+    known = get_benchmark(benchmark or "none")
+    measures = known.measures if known else MEASURES
     kinds = [*(known.samples if known else ()), *(kind for kind in groups if not known or kind not in known.samples)]
-    columns = ("", *(measure for _ in kinds for measure in MEASURES))
+    columns = ("", *(measure for _ in kinds for measure in measures))
     rows = [
         (
             f"{row.method} ({row.venue})",
-            *(_percent(value) for kind in kinds for value in row.percent.get(kind, (None,) * len(MEASURES))),
+            *(_percent(value) for kind in kinds for value in row.percent.get(kind, (None,) * len(measures))),
         )
-        for row in (known.rows if known else ())
+        for row in (known.results if known else ())
     ]
     ours = (
         _percent(100 * groups[kind].measures[measure] if kind in groups else None)
         for kind in kinds
-        for measure in MEASURES
+        for measure in measures
     )
-    spans = tuple((kind.capitalize(), len(MEASURES)) for kind in kinds) if len(kinds) > 1 else ()
+    spans = tuple((kind.capitalize(), len(measures)) for kind in kinds) if len(kinds) > 1 else ()
     notes = [
         f"{kind.capitalize()}: {groups[kind].samples if kind in groups else 0:,} of the benchmark's {size:,} samples."
         for kind, size in (known.samples.items() if known else ())

@@ -16,7 +16,6 @@ from stvg_jax.core.progress import Progress, Silent
 if TYPE_CHECKING:
     from stvg_jax.grounding.protocol import Protocol
 
-_SAMPLING = ("hcstvg", "vidstg")
 _MIN_RESOLUTION = 32
 # Of 4096 rows the scores between the cells of one frame take 67 GB in the released models; they grow with the fourth
 # power of the rows.
@@ -37,7 +36,8 @@ class ClipConfig:
     """How a model wants its clips.
 
     Attributes:
-        sampling: rule that spreads frames over a clip, "hcstvg" or "vidstg" (`data_pipeline.sampling`).
+        sampling: name of the rule that spreads frames over a clip (`data_pipeline.frame_rules.FRAME_RULES`) and of that
+            which cleans its text; "hcstvg" and "vidstg" are those of the released systems on these datasets.
         resolution: height in pixels that frames are resized to.
         frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
         sample_fps: frames per second of each pass, for "hcstvg".
@@ -49,12 +49,14 @@ class ClipConfig:
     sample_fps: float = 3.2
 
     def __post_init__(self) -> None:
+        from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
+
         check_resolution(self.resolution)
         for name in ("frames_per_pass", "sample_fps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
-        if self.sampling not in _SAMPLING:
-            raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(_SAMPLING)}")
+        if self.sampling not in FRAME_RULES:
+            raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(FRAME_RULES)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,15 +135,17 @@ def read_clip(
     resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
     # Here, not at the top: the library imports without a video decoder.
+    from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
     from stvg_jax.data_pipeline.frames import load_clip, model_size
-    from stvg_jax.data_pipeline.sampling import evaluation_frame_ids
     from stvg_jax.data_pipeline.video import open_video
 
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
         info = reader.info
         first, last = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
         rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
-        ids = evaluation_frame_ids(last - first, config.sampling, first, **rates)
+        ids = evaluation_frame_ids(
+            last - first, config.sampling, first, **rates, passes=protocol.passes, video_fps=info.fps
+        )
         passes = protocol.split(ids)
         length = max(map(len, passes))
         if on_shape is not None:

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import read_annotations
-from stvg_jax.data_pipeline.annotations.prepare_labels import prepare_labels
 from stvg_jax.data_pipeline.annotations.videos import VideoFolder
-from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
+from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.datasets.vidstg_files import read_replacements
 from tests.data_pipeline.annotations.folders import (
     generic_file,
     generic_sample,

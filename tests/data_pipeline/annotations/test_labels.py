@@ -8,10 +8,10 @@ import pytest
 
 from stvg_jax.commands import prepare_labels as command
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Vocabularies, read_annotations
+from stvg_jax.data_pipeline.annotations import Vocabularies, attributes
 from stvg_jax.data_pipeline.annotations.labels import make_labels, read_labels, write_labels
-from stvg_jax.data_pipeline.annotations.prepare_labels import prepare_labels
-from stvg_jax.data_pipeline.language import attributes
+from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.language.attributes import attribute_words
 from tests.data_pipeline.annotations.folders import (
     generic_file,
@@ -153,7 +153,7 @@ def test_vidstg_needs_no_trajectories_and_takes_replacements(tmp_path):
         "there is a man in small t shirt",
         "who holds the dog",
     ]
-    with pytest.raises(InputError, match="replacements belong to vidstg"):
+    with pytest.raises(InputError, match="replacements: not an option of the dataset json; it has no options"):
         prepare_labels("json", tmp_path, tmp_path / "labels.json", replacements=words)
 
 

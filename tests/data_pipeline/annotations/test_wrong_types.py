@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import read_annotations
 from stvg_jax.data_pipeline.annotations.labels import FORMAT as LABELS
-from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.datasets.vidstg_files import read_replacements
 from tests.data_pipeline.annotations.folders import (
     generic_file,
     generic_sample,

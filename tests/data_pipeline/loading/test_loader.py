@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids, interleave, training_frame_ids
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading import Loader
 from stvg_jax.data_pipeline.loading.buckets import bucket_width, most_frames, needed_frame_ids
 from stvg_jax.data_pipeline.loading.draws import CLIP, generator
-from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, interleave, training_frame_ids
 from stvg_jax.data_pipeline.shards.jpeg import decode
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
 from tests.videos import numbers_in

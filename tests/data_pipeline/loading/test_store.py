@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.data_pipeline.annotations import read_annotations
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading import Loader
 from stvg_jax.data_pipeline.shards import FrameStore, Settings, prepare_frames, wanted_frames

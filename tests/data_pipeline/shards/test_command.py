@@ -9,7 +9,7 @@ import pytest
 
 from stvg_jax.commands import prepare_frames
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.sampling import evaluation_frame_ids
+from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
 from stvg_jax.data_pipeline.shards import FrameStore
 from tests.data_pipeline.shards.test_checking import flip
 from tests.data_pipeline.shards.test_store import numbers

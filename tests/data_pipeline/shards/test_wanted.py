@@ -5,8 +5,9 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.data_pipeline.sampling import evaluation_frame_ids, training_frame_ids
-from stvg_jax.data_pipeline.shards import all_videos, default_policy, wanted_frames
+from stvg_jax.data_pipeline.datasets.registry import all_datasets
+from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids, training_frame_ids
+from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 
 
 def sample(video, clip, tube=None):
@@ -51,13 +52,14 @@ def test_a_video_of_several_clips_is_stored_once_with_the_frames_of_all():
 
 
 def test_every_dataset_has_a_default():
-    assert [default_policy(name) for name in ("hcstvg", "vidstg", "json")] == ["sampled", "clips", "clips"]
+    stored = {dataset.name: dataset.stored_frames for dataset in all_datasets()}
+    assert stored == {"hcstvg": "sampled", "vidstg": "clips", "json": "clips"}
 
 
 def test_unusable_choices_are_refused():
     with pytest.raises(InputError, match="choose one of sampled, clips, all"):
         wanted_frames([], "hcstvg", "some")
-    with pytest.raises(InputError, match="no rule of sampling for 'json'"):
+    with pytest.raises(InputError, match="no frame rule for 'json'"):
         wanted_frames([], "json", "sampled")
 
 

@@ -79,13 +79,9 @@ def _read_trajectories(data: bytes, place: Place) -> object:
 
 def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
     from stvg_jax.core.errors import InputError
-    from stvg_jax.data_pipeline.annotations import (
-        VideoFacts,
-        check_against_videos,
-        match_videos,
-        raise_problems,
-        read_annotations,
-    )
+    from stvg_jax.data_pipeline.annotations import VideoFacts, match_videos, raise_problems
+    from stvg_jax.data_pipeline.datasets.reading import read_annotations
+    from stvg_jax.data_pipeline.datasets.videos import check_against_videos
     from stvg_jax.data_pipeline.shards.wanted import wanted_frames
 
     counts = []
@@ -122,7 +118,7 @@ def _labels(folder: Path) -> list[bytes]:
 
 
 def _read_labels(data: bytes, place: Place) -> object:
-    from stvg_jax.data_pipeline.annotations import read_annotations
+    from stvg_jax.data_pipeline.datasets.reading import read_annotations
 
     path = place.file("labels.json", data)
     annotations = write_json(place.input / "test.json", generic_file())
@@ -135,7 +131,7 @@ def _words(folder: Path) -> list[bytes]:
 
 def _read_words(data: bytes, place: Place) -> object:
     from stvg_jax.core.errors import InputError
-    from stvg_jax.data_pipeline.annotations.vidstg_files import read_replacements
+    from stvg_jax.data_pipeline.datasets.vidstg_files import read_replacements
     from stvg_jax.experiment.tokenizers import read_words
 
     path = place.file("words.json", data)
@@ -178,7 +174,7 @@ def _read_records(data: bytes, place: Place) -> object:
 
 def _score(path: Path, place: Place) -> object:
     """As `stvg-jax score` does."""
-    from stvg_jax.data_pipeline.annotations import read_annotations
+    from stvg_jax.data_pipeline.datasets.reading import read_annotations
     from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
     from stvg_jax.grounding.evaluation.table import results_table
 

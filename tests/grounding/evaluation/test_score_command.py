@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.data_pipeline.annotations import read_annotations
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.eval.records import write_records
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.types import Prediction

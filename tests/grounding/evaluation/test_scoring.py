@@ -5,10 +5,11 @@ import json
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.datasets.dataset import MEASURES
+from stvg_jax.data_pipeline.datasets.registry import get_benchmark
 from stvg_jax.eval.records import RecordWriter, write_records
 from stvg_jax.grounding.evaluation.metrics import Summary
 from stvg_jax.grounding.evaluation.problems import Problems
-from stvg_jax.grounding.evaluation.published import BENCHMARKS, MEASURES, find_benchmark
 from stvg_jax.grounding.evaluation.result_files import Results, write_results
 from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
 from stvg_jax.grounding.evaluation.table import CONVENTION, given_interval_table, results_table
@@ -157,28 +158,6 @@ def test_half_of_a_benchmark():
     assert table.notes == ("Interrogative: 0 of the benchmark's 5,693 samples.", CONVENTION)
 
 
-def test_published_rows_are_complete():
-    for name, benchmark in BENCHMARKS.items():
-        assert {"CG-STVG", "TA-STVG"} <= {row.method for row in benchmark.rows}
-        for row in benchmark.rows:
-            assert row.source
-            assert set(row.percent) == set(benchmark.samples), name
-            for values in row.percent.values():
-                assert len(values) == len(MEASURES)
-                assert all(value is None or 5 < value < 70 for value in values)
-                viou, at_3, at_5 = values[1:]
-                assert at_5 < viou < at_3
-
-
-@pytest.mark.parametrize(
-    ("dataset", "samples", "expected"),
-    [("hcstvg", 1160, "hcstvg1"), ("hcstvg", 1159, "hcstvg1"), ("hcstvg", 2000, "hcstvg2"), ("hcstvg", 1700, None),
-     ("hcstvg", 10303, None), ("vidstg", 10303, "vidstg"), ("vidstg", 1160, None), ("json", 1160, None)],
-)  # fmt: skip
-def test_find_benchmark(dataset, samples, expected):
-    assert find_benchmark(dataset, samples) == expected
-
-
 @pytest.mark.parametrize(
     ("benchmark", "expected"),
     [
@@ -212,12 +191,7 @@ def test_find_benchmark(dataset, samples, expected):
     ],
 )
 def test_published_figures_of_hcstvg(benchmark, expected):
-    groups = {"declarative": summary(BENCHMARKS[benchmark].samples["declarative"], 0.5)}
+    groups = {"declarative": summary(get_benchmark(benchmark).samples["declarative"], 0.5)}
     table = results_table(groups, benchmark, "mine")
     assert table.text().splitlines()[:-2] == expected
     assert table.notes == (CONVENTION,)
-    assert {name: dict(found.samples) for name, found in BENCHMARKS.items()} == {
-        "hcstvg1": {"declarative": 1160},
-        "hcstvg2": {"declarative": 2000},
-        "vidstg": {"declarative": 4610, "interrogative": 5693},
-    }

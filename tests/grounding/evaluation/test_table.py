@@ -1,7 +1,7 @@
 """Tables as text, Markdown and HTML."""
 
+from stvg_jax.data_pipeline.datasets.dataset import MEASURES
 from stvg_jax.grounding.evaluation.metrics import Summary
-from stvg_jax.grounding.evaluation.published import MEASURES
 from stvg_jax.grounding.evaluation.table import CONVENTION, Table, given_interval_table, results_table
 
 TABLE = Table(

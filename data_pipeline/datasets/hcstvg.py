@@ -12,6 +12,7 @@ from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube
 from stvg_jax.data_pipeline.annotations.json_files import JsonFile
 from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
+from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, PublishedResult
 
 # Where the releases of TA-STVG, of CG-STVG and of the dataset itself keep a split.
 LAYOUTS = (
@@ -94,3 +95,47 @@ def _size(fields: Fields) -> tuple[int | None, int | None]:
         return fields.integer("width", least=1), fields.integer("height", least=1)
     height, width = fields.pair("img_size") or (None, None)
     return width, height
+
+
+_CG_README = "https://github.com/HengLan/CGSTVG, README"
+_TA_README = "https://github.com/HengLan/TA-STVG, README"
+
+
+def _result(method: str, venue: str, source: str, *percent: float | None) -> PublishedResult:
+    return PublishedResult(method, venue, {"declarative": percent}, source)
+
+
+DATASET = Dataset(
+    name="hcstvg",
+    title="HC-STVG, versions 1 and 2",
+    layouts=LAYOUTS,
+    read=read_hcstvg,
+    video_folders=("v1_video", "v2_video", "video", "videos"),
+    rules="hcstvg",
+    # A step of the training grid, 3.2 frames per second, is every other step of the evaluation's, and a temporal crop
+    # takes a part of the grid (TA-STVG, datasets/data_utils.py).
+    stored_frames="sampled",
+    benchmarks={
+        "hcstvg1": Benchmark(
+            "HC-STVG v1, test",
+            {"declarative": 1160},
+            (
+                _result("TubeDETR", "CVPR 2022", _CG_README, 43.7, 32.4, 49.8, 23.5),
+                _result("STCAT", "NeurIPS 2022", _CG_README, 49.4, 35.1, 57.7, 30.1),
+                _result("CSDVL", "CVPR 2023", _CG_README, None, 36.9, 62.2, 34.8),
+                _result("CG-STVG", "CVPR 2024", _CG_README, 52.8, 38.4, 61.5, 36.3),
+                _result("TA-STVG", "ICLR 2025", _TA_README, 53.0, 39.1, 63.1, 36.8),
+            ),
+        ),
+        "hcstvg2": Benchmark(
+            "HC-STVG v2, validation (its test annotations are not public)",
+            {"declarative": 2000},
+            (
+                _result("TubeDETR", "CVPR 2022", _CG_README, None, 36.4, 58.8, 30.6),
+                _result("CSDVL", "CVPR 2023", _CG_README, 58.1, 38.7, 65.5, 33.8),
+                _result("CG-STVG", "CVPR 2024", _CG_README, 60.0, 39.5, 64.5, 36.3),
+                _result("TA-STVG", "ICLR 2025", _TA_README, 60.4, 40.2, 65.8, 36.7),
+            ),
+        ),
+    },
+)

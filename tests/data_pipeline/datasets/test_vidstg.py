@@ -3,9 +3,9 @@
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import read_annotations
-from stvg_jax.data_pipeline.annotations.vidstg import read_sentences
-from stvg_jax.data_pipeline.annotations.vidstg_files import clean_sentence
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.datasets.vidstg import read_sentences
+from stvg_jax.data_pipeline.datasets.vidstg_files import clean_sentence
 from stvg_jax.data_pipeline.language.text import model_text
 from tests.data_pipeline.annotations.folders import (
     merged_pair,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.sampling import (
+from stvg_jax.data_pipeline.frame_rules import (
     candidate_frame_ids,
     cut_window,
     evaluation_frame_ids,

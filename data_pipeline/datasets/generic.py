@@ -14,6 +14,7 @@ from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube,
 from stvg_jax.data_pipeline.annotations.json_files import JsonFile
 from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.records import KINDS, Annotations, Sample, Vocabularies
+from stvg_jax.data_pipeline.datasets.dataset import Dataset
 
 FORMAT = "stvg_jax.annotations/1"
 LAYOUTS = ("{split}.json", "annos/{split}.json")
@@ -139,3 +140,12 @@ def _labels(fields: Fields, key: str, vocabulary: Mapping[str, int]) -> tuple[in
     if unknown := [word for word in words if word not in vocabulary]:
         return fields.report("unknown label", f"{quoted(unknown[0])} is not in `vocabularies.{key}`")
     return tuple(sorted(vocabulary[word] for word in words))
+
+
+DATASET = Dataset(
+    name="json",
+    title="one's own videos",
+    layouts=LAYOUTS,
+    read=read_generic,
+    video_folders=("videos",),
+)

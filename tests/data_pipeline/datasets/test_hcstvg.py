@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import read_annotations
-from stvg_jax.data_pipeline.sampling import evaluation_frame_ids
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
 from tests.data_pipeline.annotations.folders import HEIGHT, WIDTH, hcstvg_entry, write_json
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import read_annotations
+from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from tests.data_pipeline.annotations.folders import HEIGHT, WIDTH, generic_file, generic_sample, write_json
 
 DOCS = Path(__file__).parents[3] / "docs" / "annotations.md"
@@ -100,7 +100,7 @@ def test_another_file_is_refused_with_the_expected_beginning(tmp_path):
 
 def test_options_of_another_dataset_are_refused(tmp_path):
     file = write_json(tmp_path / "t.json", generic_file())
-    with pytest.raises(InputError, match="belong to vidstg, not to json"):
+    with pytest.raises(InputError, match="trajectories: not an option of the dataset json; it has no options"):
         read(file, trajectories=tmp_path)
     with pytest.raises(InputError, match="unknown dataset 'csv'"):
         read_annotations("csv", file, split="train")

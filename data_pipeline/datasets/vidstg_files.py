@@ -14,7 +14,7 @@ from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import read_json
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.json_files import JsonFile
-from stvg_jax.data_pipeline.annotations.trajectories import box_row
+from stvg_jax.data_pipeline.datasets.trajectories import box_row
 from stvg_jax.data_pipeline.language.text import english_words
 
 _KINDS = {"captions": "declarative", "questions": "interrogative"}
@@ -87,6 +87,11 @@ def read_replacements(path: Path) -> dict[str, str]:
     if halved := next((text for text in value.values() if has_surrogate(text)), None):
         raise InputError(f"{path}: in {quoted(halved)} a character was cut in two (a lone surrogate); write it whole")
     return value
+
+
+def load_replacements(given: Path | str | Mapping[str, str]) -> Mapping[str, str]:
+    """Replacements that are given themselves or as the file that holds them (`read_replacements`)."""
+    return read_replacements(Path(given)) if isinstance(given, (str, Path)) else given
 
 
 def read_pairs(file: JsonFile, replacements: Mapping[str, str] | None = None) -> Iterator[Pair]:

@@ -15,8 +15,9 @@ from stvg_jax.data_pipeline.annotations.json_files import JsonFile
 from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
-from stvg_jax.data_pipeline.annotations.trajectories import Trajectories, without_gaps
-from stvg_jax.data_pipeline.annotations.vidstg_files import Pair, read_pairs
+from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, Option, PublishedResult, as_path
+from stvg_jax.data_pipeline.datasets.trajectories import Trajectories, without_gaps
+from stvg_jax.data_pipeline.datasets.vidstg_files import Pair, load_replacements, read_pairs
 
 # Where the releases of TA-STVG and CG-STVG keep the merged file of a split; then the dataset's own sentence files.
 LAYOUTS = (
@@ -193,3 +194,51 @@ def _sample(pair: Pair) -> Sample | None:
         appearance_labels=pair.appearance_labels,
         motion_labels=pair.motion_labels,
     )
+
+
+def _sentences_by_id(path: Path, split: str, *, replacements: Mapping[str, str] | None = None) -> dict[str, str]:
+    found = read_sentences(path, split, replacements=replacements, on_problem="exclude")
+    return {sentence.id: sentence.sentence for sentence in found}
+
+
+_CG_README = "https://github.com/HengLan/CGSTVG, README"
+_TA_PAPER = "https://arxiv.org/abs/2502.11168, results on VidSTG; the README has the declarative ones too"
+
+
+def _result(method: str, venue: str, source: str, declarative: tuple, interrogative: tuple) -> PublishedResult:
+    return PublishedResult(method, venue, {"declarative": declarative, "interrogative": interrogative}, source)
+
+
+DATASET = Dataset(
+    name="vidstg",
+    title="VidSTG",
+    layouts=LAYOUTS,
+    read=read_vidstg,
+    video_folders=("videos", "video"),
+    rules="vidstg",
+    label_words=(20, 34),
+    options={
+        "trajectories": Option("VidOR's annotations, for sentence files (default: found beside them)", "DIR", as_path),
+        "replacements": Option(
+            "JSON object of words to replace in the sentences; give the same wherever they are read",
+            "FILE",
+            load_replacements,
+            for_sentences=True,
+        ),
+    },
+    read_sentences=_sentences_by_id,
+    scored_by_kind=True,
+    benchmarks={
+        "vidstg": Benchmark(
+            "VidSTG, test",
+            {"declarative": 4610, "interrogative": 5693},
+            (
+                _result("TubeDETR", "CVPR 2022", _CG_README, (48.1, 30.4, 42.5, 28.2), (46.9, 25.7, 35.7, 23.2)),
+                _result("STCAT", "NeurIPS 2022", _CG_README, (50.8, 33.1, 46.2, 32.6), (49.7, 28.2, 39.2, 26.6)),
+                _result("CSDVL", "CVPR 2023", _CG_README, (None, 33.7, 47.2, 32.8), (None, 28.5, 39.9, 26.2)),
+                _result("CG-STVG", "CVPR 2024", _CG_README, (51.4, 34.0, 47.7, 33.1), (49.9, 29.0, 40.5, 27.5)),
+                _result("TA-STVG", "ICLR 2025", _TA_PAPER, (51.7, 34.4, 48.2, 33.5), (50.2, 29.5, 41.5, 28.0)),
+            ),
+        ),
+    },
+)

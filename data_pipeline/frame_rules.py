@@ -1,0 +1,295 @@
+"""Rules that choose the frames of a clip which a model looks at, and what training and evaluation make of them."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import numpy as np
+
+from stvg_jax.core.errors import InputError
+
+# Frames of a row, and frames per second, of the released systems.
+FRAMES_PER_PASS = 64
+SAMPLE_FPS = 3.2
+# Interleaved passes of their evaluation.
+PASSES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+    """How many frames are wanted; a rule looks at what concerns it.
+
+    Attributes:
+        frames_per_pass: frames of one row.
+        sample_fps: frames per second of one row.
+        passes: rows that share the frames.
+        video_fps: frames per second of the video itself; None where it is not known yet.
+    """
+
+    frames_per_pass: int = FRAMES_PER_PASS
+    sample_fps: float = SAMPLE_FPS
+    passes: int = 1
+    video_fps: float | None = None
+
+
+class FrameRule(abc.ABC):
+    """How frames are spread over a clip.
+
+    Attributes:
+        crops_first: whether a temporal crop of training takes a part of all frames, over which frames are spread then,
+            so that any frame may be wanted; if not, it takes a part of the spread ones.
+        takes_last: whether the clip's last frame may be among those that are spread.
+    """
+
+    crops_first: bool
+    takes_last: bool
+
+    @abc.abstractmethod
+    def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
+        """int64 [n], n >= 1: strictly increasing numbers in 0 .. frame_count - 1 (an InputError where it lacks what
+        `amount` must tell)."""
+
+    @abc.abstractmethod
+    def usual_frames(self, amount: Amount) -> int:
+        """Frames of one row of a clip of the usual length."""
+
+    def end(self, clip: tuple[int, int]) -> int:
+        """One past the last frame of a clip, (first, end), that the rule may take."""
+        return clip[1] if self.takes_last else max(clip[1] - 1, clip[0] + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedRate(FrameRule):
+    """`sample_fps` frames per second of a clip that counts as equally long whatever its real length.
+
+    The candidates are all frames but the last one; the last candidate is always taken. A clip of one or two frames
+    gives its first frame. (TA-STVG, `datasets/data_utils.py`, for HC-STVG.)
+
+    Attributes:
+        clip_sec: seconds that a clip counts as.
+    """
+
+    clip_sec: float
+    crops_first = False
+    takes_last = False
+
+    def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
+        # The same operations in the same order as the released code: the products decide, to the last bit, where a
+        # step falls.
+        rate = amount.passes * amount.sample_fps / (frame_count / self.clip_sec)
+        candidates = np.arange(max(frame_count - 1, 1), dtype=np.int64)
+        steps = (candidates * rate).astype(np.int64)
+        chosen = np.diff(steps, prepend=-1) > 0
+        chosen[-1] = True
+        return candidates[chosen]
+
+    def usual_frames(self, amount: Amount) -> int:
+        return round(self.clip_sec * amount.sample_fps)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvenlySpaced(FrameRule):
+    """`frames_per_pass` evenly spaced frames, the first and the last among them, or all if there are fewer.
+
+    (TA-STVG, `datasets/data_utils.py`, for VidSTG.)
+    """
+
+    crops_first = True
+    takes_last = True
+
+    def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
+        number = amount.passes * amount.frames_per_pass
+        if frame_count <= number:
+            return np.arange(frame_count, dtype=np.int64)
+        return np.linspace(0, frame_count - 1, num=number).astype(np.int64)
+
+    def usual_frames(self, amount: Amount) -> int:
+        return amount.frames_per_pass
+
+
+# By the names that configurations and checkpoints hold (`clip.sampling`): each is called after the dataset for which
+# the released systems use it. The rule that cleans the text has the same name (`TEXT_RULES`).
+FRAME_RULES: dict[str, FrameRule] = {"hcstvg": FixedRate(clip_sec=20), "vidstg": EvenlySpaced()}
+
+
+def get_frame_rule(name: str) -> FrameRule:
+    """The rule with this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in FRAME_RULES:
+        raise InputError(f"unknown frame rule {name!r}; choose one of {', '.join(FRAME_RULES)}")
+    return FRAME_RULES[name]
+
+
+def evaluation_frame_ids(
+    frame_count: int,
+    rule: str,
+    first: int = 0,
+    *,
+    frames_per_pass: int = FRAMES_PER_PASS,
+    sample_fps: float = SAMPLE_FPS,
+    passes: int = PASSES,
+    video_fps: float | None = None,
+) -> np.ndarray:
+    """The frames of a clip that evaluation looks at, for all of its passes together.
+
+    Args:
+        frame_count: number of frames in the clip.
+        rule: a key of `FRAME_RULES`.
+        first: id of the clip's first frame; it is added to the result and has no other influence.
+        frames_per_pass, sample_fps, passes, video_fps: see `Amount`.
+
+    Returns:
+        int64 [n], strictly increasing ids in first .. first + frame_count - 1, n >= 1.
+
+    Raises:
+        InputError: unknown rule, an empty clip, a negative `first`, or a rate or number that is not positive.
+    """
+    amount = Amount(frames_per_pass, sample_fps, passes, video_fps)
+    return first + _checked(frame_count, rule, first, amount).spread(frame_count, amount)
+
+
+def interleave(ids: np.ndarray, passes: int = PASSES) -> tuple[np.ndarray, ...]:
+    """Splits sampled frames into interleaved passes: of two, those at even positions and those at odd ones.
+
+    Where there are fewer frames than passes, the first one goes to those left over, so that none is empty.
+
+    Args:
+        ids: [n], n >= 1.
+
+    Returns:
+        `passes` arrays, the first of which is the longest, [ceil(n / passes)].
+    """
+    ids = np.asarray(ids)
+    return tuple(ids[k::passes] if k < len(ids) else ids[:1] for k in range(passes))
+
+
+def training_frame_ids(
+    frame_count: int,
+    rule: str,
+    first: int = 0,
+    *,
+    tube: tuple[int, int],
+    rng: np.random.Generator,
+    crop_probability: float = 0.5,
+    frames_per_pass: int = FRAMES_PER_PASS,
+    sample_fps: float = SAMPLE_FPS,
+    video_fps: float | None = None,
+) -> np.ndarray:
+    """Frames of a clip for one step of training, as the released training chooses them (TA-STVG,
+    `datasets/data_utils.py`).
+
+    With `crop_probability` the clip is cut to a random part that holds the tube: it begins at any frame before the tube
+    and ends at any frame after it (at the tube itself only where there is no such frame). A rule that `crops_first`
+    spreads its frames over that part; of another, the crop takes a part of the spread frames.
+
+    Where no sampled frame lies in the tube, the one next to it moves to the tube's middle: there would be nothing to
+    learn otherwise (the released code fails on such a clip).
+
+    Args:
+        frame_count, rule, first, frames_per_pass, sample_fps, video_fps: as for `evaluation_frame_ids`.
+        tube: (first, end) ids of the described event, ends one past the last; some of it lies in the clip.
+        rng: where the draws come from; three at most.
+
+    Returns:
+        int64 [n], strictly increasing ids in first .. first + frame_count - 1, at least one of them in the tube.
+
+    Raises:
+        InputError: as `evaluation_frame_ids`; a tube outside the clip.
+    """
+    rates = {"frames_per_pass": frames_per_pass, "sample_fps": sample_fps, "video_fps": video_fps}
+    ids = candidate_frame_ids(frame_count, rule, first, tube=tube, crop=True, **rates)
+    if rng.random() < crop_probability:
+        ids = _crop_around(ids, tube, rng)
+    chosen = get_frame_rule(rule)
+    if chosen.crops_first:
+        ids = _with_tube(ids[chosen.spread(len(ids), Amount(**rates))], tube, first + frame_count)
+    return ids
+
+
+def cut_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `length` consecutive ones of a training clip's frames, at a random place that shows some of the tube.
+
+    Args:
+        ids: of `training_frame_ids`.
+        tube: as for it.
+        length: at least 1; 1 makes a picture of the clip.
+        rng: where the draw comes from; one if the clip is longer, else none.
+    """
+    if len(ids) <= length:
+        return ids
+    inside = np.flatnonzero(_within(ids, tube))
+    start = rng.integers(max(0, inside[0] - length + 1), min(inside[-1], len(ids) - length) + 1)
+    return ids[start : start + length]
+
+
+def candidate_frame_ids(
+    frame_count: int,
+    rule: str,
+    first: int = 0,
+    *,
+    tube: tuple[int, int],
+    crop: bool,
+    frames_per_pass: int = FRAMES_PER_PASS,
+    sample_fps: float = SAMPLE_FPS,
+    video_fps: float | None = None,
+) -> np.ndarray:
+    """Every frame that `training_frame_ids` may choose, whatever it draws: int64 [n], strictly increasing.
+
+    Args:
+        crop: whether `crop_probability` is above 0. A rule that `crops_first` may ask for any frame then.
+
+    Raises:
+        InputError: as `training_frame_ids`.
+    """
+    amount = Amount(frames_per_pass, sample_fps, video_fps=video_fps)
+    chosen, end = _checked(frame_count, rule, first, amount), first + frame_count
+    if not max(tube[0], first) < min(tube[1], end):
+        raise InputError(f"the tube, frames {tube[0]}:{tube[1]}, lies outside its clip, frames {first}:{end}")
+    if crop and chosen.crops_first:
+        return np.arange(first, end, dtype=np.int64)
+    return _with_tube(first + chosen.spread(frame_count, amount), tube, end)
+
+
+def _checked(frame_count: int, rule: str, first: int, amount: Amount) -> FrameRule:
+    """The rule, after a look at the other arguments."""
+    found = get_frame_rule(rule)
+    if frame_count < 1 or first < 0:
+        raise InputError(
+            f"a clip of {frame_count} frames from frame {first} cannot be sampled; it needs one frame from 0 on"
+        )
+    if amount.frames_per_pass < 1 or not amount.sample_fps > 0:
+        raise InputError(
+            f"frames_per_pass={amount.frames_per_pass}, sample_fps={amount.sample_fps}: both must be positive "
+            f"({FRAMES_PER_PASS} and {SAMPLE_FPS} by default)"
+        )
+    if amount.passes < 1:
+        raise InputError(f"passes={amount.passes}: an evaluation makes at least one")
+    return found
+
+
+def _crop_around(ids: np.ndarray, tube: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random run of `ids` that holds all of those in the tube."""
+    before = int(np.searchsorted(ids, tube[0]))
+    after = int(np.searchsorted(ids, tube[1]))
+    start = int(rng.integers(before)) if before else 0
+    last = int(rng.integers(after, len(ids))) if after < len(ids) else len(ids) - 1
+    return ids[start : last + 1]
+
+
+def _within(ids: np.ndarray, tube: tuple[int, int]) -> np.ndarray:
+    """bool [n]: which of `ids` lie in the tube."""
+    return (ids >= tube[0]) & (ids < tube[1])
+
+
+def _with_tube(ids: np.ndarray, tube: tuple[int, int], end: int) -> np.ndarray:
+    """`ids`, with the nearest one moved into the tube if none is there. `end` is one past the clip's last frame."""
+    if _within(ids, tube).any():
+        return ids
+    middle = (max(tube[0], int(ids[0])) + min(tube[1], end) - 1) // 2
+    moved = ids.copy()
+    moved[np.argmin(np.abs(ids - middle))] = middle
+    return moved

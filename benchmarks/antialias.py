@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from stvg_jax.data_pipeline.frames import model_size, resize
-from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
+from stvg_jax.data_pipeline.loading.pictures import import_tensorflow
 from stvg_jax.data_pipeline.video import open_video
 
 RESOLUTION, FRAMES = 420, 4

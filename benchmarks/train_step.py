@@ -75,7 +75,7 @@ def stored_batches(experiment: Experiment, tokenizer: Path, rows: int) -> Iterat
         shape = (batch["frames"].shape, batch["text_ids"].shape)
         wanted = wanted or shape
         if shape == wanted:
-            yield {name: value for name, value in batch.items() if name != "frame_ids"}
+            yield {name: batch[name] for name in loader.sent}
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:

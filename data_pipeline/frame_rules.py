@@ -167,6 +167,16 @@ def interleave(ids: np.ndarray, passes: int = PASSES) -> tuple[np.ndarray, ...]:
     return tuple(ids[k::passes] if k < len(ids) else ids[:1] for k in range(passes))
 
 
+@dataclasses.dataclass(frozen=True)
+class InterleavedPasses:
+    """Passes of an evaluation that take turns over the sampled frames: `interleave` with a number."""
+
+    passes: int = PASSES
+
+    def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
+        return interleave(frame_ids, self.passes)
+
+
 def training_frame_ids(
     frame_count: int,
     rule: str,

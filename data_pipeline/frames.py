@@ -10,12 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import normalize
 from stvg_jax.data_pipeline.video import VideoReader
-
-# Wider pictures are squeezed to this ratio (TA-STVG, datasets/hcstvg.py, `max_rate`).
-MAX_ASPECT = 1.4
 
 _THREADS = max(1, min(8, os.cpu_count() or 1))
 

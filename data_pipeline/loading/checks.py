@@ -1,4 +1,4 @@
-"""What would stop a run half-way, found before it begins."""
+"""Faults that would stop a run half-way, found before it begins."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.problems import Problem
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading.buckets import needed_frame_ids
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.plan import Passes, needed_frame_ids
 from stvg_jax.data_pipeline.shards import FrameStore, StoredVideo
 
 _LABELS = "train on annotations that have them, or make them with `stvg-jax prepare labels`"
 
 
 def find_problems(
-    samples: Sequence[Sample], store: FrameStore, config: LoaderConfig, *, training: bool
+    samples: Sequence[Sample], store: FrameStore, config: LoaderConfig, passes: Passes | None
 ) -> list[Problem]:
-    """A problem for each sample and rule: for `data_pipeline.annotations.raise_problems`."""
+    """A problem for each sample and rule: for `data_pipeline.annotations.raise_problems`.
+
+    Args:
+        passes: of an evaluation; None in training.
+    """
     problems = []
     for sample in samples:
         video = store.videos.get(sample.video)
         if video is None:
             found = [("video not stored", "store its frames with `stvg-jax prepare frames`")]
         else:
-            found = [*_frame_problems(sample, video, config, training), *_label_problems(sample, config, training)]
+            found = [*_frame_problems(sample, video, config, passes), *_label_problems(sample, config, passes is None)]
         problems += [Problem(sample.video, f"sample {sample.id}", rule, detail) for rule, detail in found]
     return problems
 
 
 def _frame_problems(
-    sample: Sample, video: StoredVideo, config: LoaderConfig, training: bool
+    sample: Sample, video: StoredVideo, config: LoaderConfig, passes: Passes | None
 ) -> Iterator[tuple[str, str]]:
     try:
         model_size(video.height, video.width, config.resolution)
-        needed = needed_frame_ids(sample, config, training=training)
+        needed = needed_frame_ids(sample, video, config, passes)
     except InputError as error:
         yield "clip that cannot be used", str(error)
         return

@@ -1,22 +1,24 @@
-"""How samples become batches."""
+"""How samples become batches, and the few shapes that these are padded to."""
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import os
 
+from stvg_jax.core.constants import MAX_ASPECT, TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
 
 
 @dataclasses.dataclass(frozen=True)
 class LoaderConfig:
-    """Settings of a `Loader`. The defaults are the reference's for HC-STVG; evaluation leaves augmentation out.
+    """Settings of a `Loader`. The defaults are those of the released HC-STVG models; evaluation augments nothing.
 
     Attributes:
-        sampling: "hcstvg" or "vidstg", the rule for frames and for the cleaning of text.
-        sample_fps: of "hcstvg", frames per second of a training clip, and of each pass of evaluation.
-        frames_per_pass: of "vidstg", the same as a number.
+        sampling: name of a frame rule (`frame_rules.FRAME_RULES`) and of a text rule (`text.TEXT_RULES`).
+        sample_fps: frames per second of a training clip, and of each pass of evaluation, for a rule of fixed rate.
+        frames_per_pass: the same as a number, for a rule that spaces frames evenly.
         resolution: rows of a frame (`data_pipeline.frames.model_size` gives the columns).
         width_multiple: columns of a batch are padded to a multiple of this, so that few programs are compiled. 28 is
             one window of the video backbone's first stage, and at resolution 420 most videos are 560 or 588 wide.
@@ -44,7 +46,7 @@ class LoaderConfig:
     frames_per_pass: int = 64
     resolution: int = 420
     width_multiple: int = 28
-    text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    text_lengths: tuple[int, ...] = TEXT_LENGTHS
     temporal_crop: float = 0.5
     window: int = 0
     flip: float = 0.7
@@ -59,7 +61,7 @@ class LoaderConfig:
 
     def __post_init__(self) -> None:
         if self.sampling not in FRAME_RULES:
-            raise InputError(f"unknown sampling rule {self.sampling!r}; choose one of {', '.join(FRAME_RULES)}")
+            raise InputError(f"unknown frame rule {self.sampling!r}; choose one of {', '.join(FRAME_RULES)}")
         for name in ("sample_fps", "frames_per_pass", "resolution", "width_multiple"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name}={getattr(self, name)} must be positive")
@@ -84,3 +86,14 @@ class LoaderConfig:
     @property
     def thread_count(self) -> int:
         return self.threads or os.cpu_count() or 1
+
+
+def bucket_width(width: int, config: LoaderConfig) -> int:
+    """Columns that a picture this wide (by `model_size`) is padded to."""
+    widest = max(1, int(config.resolution * MAX_ASPECT))
+    return min(-(-width // config.width_multiple) * config.width_multiple, widest)
+
+
+def text_bucket(length: int, config: LoaderConfig) -> int:
+    """Tokens that a text of this length, at most the last of `text_lengths`, is padded to."""
+    return config.text_lengths[bisect.bisect_left(config.text_lengths, length)]

@@ -1,4 +1,4 @@
-"""Which samples make up which batch: a pure function of (seed, epoch), without memory of earlier batches."""
+"""Random draws and the order of samples: pure functions of (seed, epoch), without memory of earlier batches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stvg_jax.data_pipeline.loading import draws
+from stvg_jax.core.errors import InputError
 
 NO_SAMPLE = -1
+# Purposes of random numbers.
+ORDER, CLIP = range(2)
+
+
+def check_seed(seed: int) -> None:
+    """Raises an InputError for what cannot be a seed."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed {seed}: give a whole number from 0 to {2**63 - 1}")
+
+
+def generator(seed: int, epoch: int, purpose: int, index: int = 0) -> np.random.Generator:
+    """A generator of its own for each combination of arguments; none repeats numbers of another.
+
+    Philox computes each number from a key and a counter. The key is (seed, epoch); the counter's upper half says what
+    the numbers are for, and its lower half is left to count them. (What numpy makes of these numbers, a permutation for
+    example, may change with numpy's version; all hosts of a run need the same.)
+
+    Args:
+        purpose: ORDER or CLIP.
+        index: of the sample.
+    """
+    return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, index, purpose]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +56,7 @@ def training_order(buckets: np.ndarray, batch_size: int, seed: int, epoch: int) 
     Args:
         buckets: int [n], the bucket of each sample; a higher number is a wider bucket.
     """
-    rng = draws.generator(seed, epoch, draws.ORDER)
+    rng = generator(seed, epoch, ORDER)
     kept = rng.permutation(len(buckets))[: len(buckets) // batch_size * batch_size]
     order = _group(kept, buckets, batch_size)
     shuffled = rng.permutation(len(order.samples))

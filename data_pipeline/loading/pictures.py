@@ -1,15 +1,21 @@
-"""The tf.data graph: JPEG files to padded batches of frames."""
+"""The tf.data graph: JPEG files to padded batches of frames. TensorFlow comes in here alone."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from stvg_jax.core.errors import missing_extra
 from stvg_jax.data_pipeline.loading.geometry import View
-from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,3 +121,35 @@ def _decode_frame(data: Any, how: Any) -> Any:
         return tf.pad(picture, tf.stack([tf.zeros_like(rest), rest], axis=1))
 
     return tf.cond(tf.strings.length(data) > 0, real, lambda: tf.zeros(tf.concat([padded, [3]], 0), tf.uint8))
+
+
+@functools.cache
+def import_tensorflow() -> ModuleType:
+    """TensorFlow, kept off the GPUs: it would take all of their memory, and only decodes pictures here.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet():
+        try:
+            import tensorflow
+        except ImportError as error:
+            raise missing_extra("data", f"TensorFlow is needed to load batches ({error})") from error
+        tensorflow.config.set_visible_devices([], "GPU")
+    return tensorflow
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what the C++ code writes to standard error is seen. It tells, whatever the log level, which
+    instructions it was built for and that there is no GPU; real trouble arrives as an exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from stvg_jax.core.constants import TEXT_PAD
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.language.directions import swap_directions
 from stvg_jax.data_pipeline.language.text import model_text
-from stvg_jax.data_pipeline.loading.batch import TEXT_PAD
-from stvg_jax.data_pipeline.loading.buckets import text_bucket
-from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig, text_bucket
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
 
 Tokenize = Callable[[str], np.ndarray]

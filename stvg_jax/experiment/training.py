@@ -179,7 +179,7 @@ class Training:
             return self._run(state, step, checkpoints)
 
     def _run(self, state: TrainState, step, checkpoints: Checkpoints) -> int:
-        from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
+        from stvg_jax.data_pipeline.loading.pictures import import_tensorflow
 
         # The writer of TensorBoard's files loads TensorFlow too; whoever comes first decides what it says and takes.
         import_tensorflow()

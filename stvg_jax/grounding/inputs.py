@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from stvg_jax.core.config import build
+from stvg_jax.core.constants import TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
@@ -53,7 +54,7 @@ class LoaderSettings:
     which documents the fields; the clip and the vocabularies come from the model)."""
 
     width_multiple: int = 28
-    text_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    text_lengths: tuple[int, ...] = TEXT_LENGTHS
     temporal_crop: float = 0.5
     window: int = 0
     flip: float = 0.7
@@ -207,22 +208,19 @@ def batch_shapes(
         width: columns of a frame; None for those of a wide video.
         tokens: of each text.
     """
-    usual = _usual_size(experiment, clip)
-    b, l, (t, w) = rows, tokens, (usual[0] if frames is None else frames, usual[1] if width is None else width)
-    words = config.words
-    arrays = {
-        "frames": ((b, t, clip.resolution, w, 3), np.uint8),
-        "frames_valid": ((b, t), np.bool_),
-        "sizes": ((b, 2), np.int32),
-        "text_ids": ((b, l), np.int32),
-        "text_valid": ((b, l), np.bool_),
-        "sample": ((b,), np.int32),
-        "in_tube": ((b, t), np.bool_),
-        "boxes_cxcywh": ((b, t, 4), np.float32),
-        "appearance_labels": ((b, words[0]), np.float32),
-        "motion_labels": ((b, words[1]), np.float32),
+    from stvg_jax.data_pipeline.loading import GROUNDING_BATCH
+
+    usual_frames, usual_width = _usual_size(experiment, clip)
+    sizes = {
+        "t": usual_frames if frames is None else frames,
+        "h": clip.resolution,
+        "w": usual_width if width is None else width,
+        "l": tokens,
+        "appearance_words": config.words[0],
+        "motion_words": config.words[1],
     }
-    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in arrays.items()}
+    shapes = GROUNDING_BATCH.shapes(rows, sizes, training=True)
+    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in shapes.items()}
 
 
 def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
@@ -230,7 +228,7 @@ def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, i
     from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
     from stvg_jax.data_pipeline.frames import model_size
     from stvg_jax.data_pipeline.loading import LoaderConfig
-    from stvg_jax.data_pipeline.loading.buckets import bucket_width
+    from stvg_jax.data_pipeline.loading.config import bucket_width
 
     settings = build(LoaderSettings, experiment.get("loader", {}), "config.loader")
     loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))

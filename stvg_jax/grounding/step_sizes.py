@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import jax
 
+from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
@@ -30,7 +31,6 @@ _BUDGETS = {
     "inference": {"images": 1024 * _MIB, "windows": 1024 * _MIB, "frames": 1024 * _MIB},
     "training": {"images": 192 * _MIB, "windows": 192 * _MIB, "frames": 192 * _MIB},
 }
-_ASPECT = 1.4
 _PARTS = ("resnet", "swin", "roberta", "transformer")
 
 
@@ -49,7 +49,7 @@ def fit_backend(config: C, clip: ClipConfig, *, training: bool = False) -> C:
     _check_sizes(config)
     budget = _BUDGETS["cpu" if jax.default_backend() == "cpu" else "training" if training else "inference"]
     resnet, swin, transformer = config.resnet, config.swin, config.transformer
-    pixels = _ASPECT * clip.resolution**2
+    pixels = MAX_ASPECT * clip.resolution**2
     # The stem's output at half the size, a window's scores in the first stage, and the hidden channels and scores of a
     # frame's tokens, which are those of two grids and about 32 of text.
     image = 4 * pixels / 4 * resnet.width

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from stvg_jax.core.arguments import check_str
+from stvg_jax.core.constants import TEXT_LENGTHS, TEXT_PAD
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
@@ -25,9 +26,6 @@ from stvg_jax.models.names import find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
 
-# Sentences are padded to one of a few lengths, so that they share compiled programs; padding changes no result.
-_TEXT_LENGTHS = (32, 64, 128, 256, 512)
-_PAD_ID = 1
 # Of a sentence. Ten for each of the 512 tokens that text encoders take; splitting and drawing much more takes minutes.
 _MAX_CHARACTERS = 5_120
 
@@ -237,14 +235,14 @@ class Grounder:
         return _make_tube(clip, output, question, self._protocol)
 
     def _padded_length(self, question: Question) -> int:
-        length = next(n for n in _TEXT_LENGTHS if n >= len(question.ids))
+        length = next(n for n in TEXT_LENGTHS if n >= len(question.ids))
         return min(length, self.tokenizer.max_tokens)
 
     def _run_text(
         self, features: VideoFeatures, ids: np.ndarray, length: int, progress: Progress | None = None
     ) -> GroundingOutput:
         """Asks the same question of every row of `features`; `ids` [l] is padded to `length`."""
-        padded = np.pad(ids, (0, length - len(ids)), constant_values=_PAD_ID)
+        padded = np.pad(ids, (0, length - len(ids)), constant_values=TEXT_PAD)
         valid = np.arange(length) < len(ids)
         rows = (len(features.appearance), length)
         texts = np.broadcast_to(padded, rows), np.broadcast_to(valid, rows)

@@ -5,11 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids, interleave, training_frame_ids
+from stvg_jax.data_pipeline.frame_rules import (
+    FRAME_RULES,
+    EvenlySpaced,
+    InterleavedPasses,
+    evaluation_frame_ids,
+    interleave,
+    training_frame_ids,
+)
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading import Loader
-from stvg_jax.data_pipeline.loading.buckets import bucket_width, most_frames, needed_frame_ids
-from stvg_jax.data_pipeline.loading.draws import CLIP, generator
+from stvg_jax.data_pipeline.loading import GROUNDING_BATCH, Loader
+from stvg_jax.data_pipeline.loading.config import bucket_width
+from stvg_jax.data_pipeline.loading.order import CLIP, generator
+from stvg_jax.data_pipeline.loading.plan import most_frames, needed_frame_ids
 from stvg_jax.data_pipeline.shards.jpeg import decode
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
 from tests.videos import numbers_in
@@ -62,6 +70,21 @@ def test_batches_have_the_documented_arrays(training, evaluation):
     targets = {"in_tube", "boxes_cxcywh", "appearance_labels", "motion_labels"}
     assert evaluation[0].keys() == shapes.keys() - targets | {"pass"}
     assert evaluation[0]["frames"].shape[:3] == (4, 22, 32)
+
+
+def test_shapes_are_told_by_the_schema(training, evaluation):
+    for batch, is_training in ((training[0], True), (evaluation[0], False)):
+        b, t, h, w = batch["frames"].shape[:4]
+        sizes = {"t": t, "h": h, "w": w, "l": batch["text_ids"].shape[1], "appearance_words": 5, "motion_words": 7}
+        told = GROUNDING_BATCH.shapes(b, sizes, training=is_training, sent=False)
+        assert told == {name: (value.shape, value.dtype) for name, value in batch.items()}
+
+
+def test_only_what_a_model_needs_goes_to_the_devices():
+    targets = {"in_tube", "boxes_cxcywh", "appearance_labels", "motion_labels"}
+    inputs = {"frames", "frames_valid", "sizes", "text_ids", "text_valid"}
+    assert set(make_loader(2, training=False).sent) == inputs
+    assert set(make_loader(2).sent) == inputs | targets | {"sample"}
 
 
 def test_training_from_a_step_equals_training_from_the_beginning(training):
@@ -294,23 +317,37 @@ def test_the_widest_picture_needs_no_multiple():
 
 
 def test_rows_are_as_long_as_the_longest_sample_makes_them():
-    samples, _ = make_samples(3, frames=600)
-    assert most_frames(samples, CONFIG, training=True) == 65
-    assert most_frames(samples, CONFIG, training=False) == 65
+    two = InterleavedPasses(2)
+    samples, store = make_samples(3, frames=600)
+    assert most_frames(samples, store.videos, CONFIG, None) == 65
+    assert most_frames(samples, store.videos, CONFIG, two) == 65
     vidstg = dataclasses.replace(CONFIG, sampling="vidstg")
-    assert most_frames(samples, vidstg, training=True) == 64
-    assert most_frames(samples, vidstg, training=False) == 64
-    short, _ = make_samples(1, frames=9)
-    assert most_frames(short, vidstg, training=True) == 9
+    assert most_frames(samples, store.videos, vidstg, None) == 64
+    assert most_frames(samples, store.videos, vidstg, two) == 64
+    short, store = make_samples(1, frames=9)
+    assert most_frames(short, store.videos, vidstg, None) == 9
 
 
 def test_needed_frames_are_those_that_a_loader_asks_for():
-    samples, _ = make_samples(1, frames=600)
-    assert len(needed_frame_ids(samples[0], CONFIG, training=True)) == 65
-    assert len(needed_frame_ids(samples[0], CONFIG, training=False)) == 129
-    vidstg = dataclasses.replace(CONFIG, sampling="vidstg")
-    assert len(needed_frame_ids(samples[0], vidstg, training=True)) == 600
-    assert len(needed_frame_ids(samples[0], dataclasses.replace(vidstg, temporal_crop=0.0), training=True)) == 64
+    (sample,), store = make_samples(1, frames=600)
+    video, vidstg = store.videos[sample.video], dataclasses.replace(CONFIG, sampling="vidstg")
+    assert len(needed_frame_ids(sample, video, CONFIG, None)) == 65
+    assert len(needed_frame_ids(sample, video, CONFIG, InterleavedPasses(2))) == 129
+    assert len(needed_frame_ids(sample, video, CONFIG, InterleavedPasses(1))) == 65
+    assert len(needed_frame_ids(sample, video, vidstg, None)) == 600
+    assert len(needed_frame_ids(sample, video, dataclasses.replace(vidstg, temporal_crop=0.0), None)) == 64
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_evaluation_shows_as_many_passes_as_asked_for(passes):
+    (batch,) = make_loader(2, training=False, batch_size=2, passes=InterleavedPasses(passes)).batches()
+    assert batch["pass"].tolist() == [*range(passes)] * 2
+    assert sorted(batch["sample"].tolist()) == [0] * passes + [1] * passes
+    for first in (0, passes):
+        rows = range(first, first + passes)
+        shown = [batch["frame_ids"][row][batch["frames_valid"][row]] for row in rows]
+        sampled = evaluation_frame_ids(40 + int(batch["sample"][first]), "hcstvg", passes=passes)
+        assert [ids.tolist() for ids in shown] == [ids.tolist() for ids in interleave(sampled, passes)]
 
 
 def test_tokenize_sees_the_text_that_the_model_reads():
@@ -323,3 +360,18 @@ def test_tokenize_sees_the_text_that_the_model_reads():
     samples, store = make_samples(1)
     Loader(samples, store, listen, CONFIG, training=True, batch_size=1)
     assert seen == ["the man the man walks to the left.", "the man the man walks to the right."]
+
+
+def test_a_rule_may_ask_for_the_rate_of_the_video(monkeypatch):
+    class PerSecond(EvenlySpaced):
+        """`sample_fps` frames of each real second."""
+
+        def spread(self, frame_count, amount):
+            return np.arange(0, frame_count, round(amount.video_fps / amount.sample_fps))
+
+    monkeypatch.setitem(FRAME_RULES, "per_second", PerSecond())
+    config = dataclasses.replace(CONFIG, sampling="per_second", sample_fps=2.0)
+    samples, store = make_samples(1)
+    video, one = store.videos[samples[0].video], InterleavedPasses(1)
+    assert video.fps == 10
+    assert needed_frame_ids(samples[0], video, config, one).tolist() == [0, 5, 10, 15, 20, 25, 30, 35]

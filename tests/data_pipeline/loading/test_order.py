@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.loading import draws
+from stvg_jax.data_pipeline.loading import order
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, evaluation_order, training_order
 
 BUCKETS = np.random.default_rng(0).choice([252, 560, 588], size=203, p=[0.05, 0.5, 0.45])
@@ -58,33 +58,33 @@ def test_evaluation_has_each_sample_once(batch_size, only):
 
 def test_generators_of_different_uses_give_different_numbers():
     uses = [(0, 0, 0, 0), (0, 0, 1, 0), (0, 0, 1, 1), (0, 1, 0, 0), (1, 0, 0, 0), (1, 1, 1, 2)]
-    drawn = {use: draws.generator(*use).integers(0, 2**62, 4).tolist() for use in uses}
+    drawn = {use: order.generator(*use).integers(0, 2**62, 4).tolist() for use in uses}
     assert len({number for numbers in drawn.values() for number in numbers}) == 4 * len(uses)
-    assert drawn[0, 0, 1, 1] == draws.generator(0, 0, 1, 1).integers(0, 2**62, 4).tolist()
+    assert drawn[0, 0, 1, 1] == order.generator(0, 0, 1, 1).integers(0, 2**62, 4).tolist()
 
 
 def test_numbers_are_those_of_a_key_and_a_counter():
     """Of seed and epoch, and of sample and purpose; the lower half counts the numbers."""
-    expected = np.random.Philox(key=[5, 6], counter=[0, 0, 7, draws.CLIP]).random_raw(8)
-    np.testing.assert_array_equal(draws.generator(5, 6, draws.CLIP, 7).bit_generator.random_raw(8), expected)
-    assert (draws.ORDER, draws.CLIP) == (0, 1)
+    expected = np.random.Philox(key=[5, 6], counter=[0, 0, 7, order.CLIP]).random_raw(8)
+    np.testing.assert_array_equal(order.generator(5, 6, order.CLIP, 7).bit_generator.random_raw(8), expected)
+    assert (order.ORDER, order.CLIP) == (0, 1)
 
 
 def test_what_belongs_to_no_sample_is_drawn_as_for_the_first():
-    alone, first = draws.generator(5, 6, draws.ORDER), draws.generator(5, 6, draws.ORDER, 0)
+    alone, first = order.generator(5, 6, order.ORDER), order.generator(5, 6, order.ORDER, 0)
     assert alone.integers(0, 2**62, 4).tolist() == first.integers(0, 2**62, 4).tolist()
 
 
 def test_what_an_epoch_leaves_out_is_drawn_from_seed_and_epoch():
-    drawn = draws.generator(1, 2, draws.ORDER).permutation(203)
+    drawn = order.generator(1, 2, order.ORDER).permutation(203)
     assert sorted(training_order(BUCKETS, 8, seed=1, epoch=2).samples.ravel().tolist()) == sorted(drawn[:200].tolist())
 
 
 @pytest.mark.parametrize("seed", [0, 2**63 - 1])
 def test_seeds_up_to_63_bits(seed):
-    draws.check_seed(seed)
+    order.check_seed(seed)
 
 
 def test_a_seed_of_64_bits_is_refused():
     with pytest.raises(InputError, match="seed 9223372036854775808: give a whole number from 0 to 9223372036854775807"):
-        draws.check_seed(2**63)
+        order.check_seed(2**63)

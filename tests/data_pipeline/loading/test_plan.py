@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
+from stvg_jax.data_pipeline.frame_rules import InterleavedPasses, evaluation_frame_ids
 from stvg_jax.data_pipeline.loading.geometry import View
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
 from stvg_jax.data_pipeline.loading.plan import evaluation_plan, filling_plan, training_plan, tube_boxes
@@ -18,15 +18,17 @@ VIDEO = stored_video(96, 64, 40, stored=(32, 48))
 def test_a_training_row_is_no_second_pass():
     samples, _ = make_samples(1)
     plan = training_plan(samples[0], VIDEO, dataclasses.replace(CONFIG, flip=0.0), seed=0, epoch=0, index=7)
-    assert (plan.sample, plan.number) == (7, 0)
+    assert (plan.sample, plan.pass_index) == (7, 0)
     assert plan.view == View((32, 48), (0, 0, 32, 48), (32, 44))
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_row_of_evaluation_shows_its_pass_of_the_whole_picture(number):
     samples, _ = make_samples(1)
-    plan = evaluation_plan(samples[0], VIDEO, dataclasses.replace(CONFIG, resolution=16), number, index=7)
-    assert (plan.sample, plan.number) == (7, number)
+    plan = evaluation_plan(
+        samples[0], VIDEO, dataclasses.replace(CONFIG, resolution=16), InterleavedPasses(2), number, index=7
+    )
+    assert (plan.sample, plan.pass_index) == (7, number)
     assert plan.frame_ids.tolist() == evaluation_frame_ids(40, "hcstvg")[number::2].tolist()
     assert plan.view == View((32, 48), (0, 0, 32, 48), (16, 22))
 
@@ -34,7 +36,7 @@ def test_a_row_of_evaluation_shows_its_pass_of_the_whole_picture(number):
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_row_that_fills_up_a_batch_is_one_frame_of_its_size(number):
     plan = filling_plan(number, (32, 40))
-    assert (plan.sample, plan.number) == (NO_SAMPLE, number)
+    assert (plan.sample, plan.pass_index) == (NO_SAMPLE, number)
     assert plan.frame_ids.tolist() == [0]
     assert plan.view == View((32, 40), (0, 0, 32, 40), (32, 40))
 

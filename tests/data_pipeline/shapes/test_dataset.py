@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Silent
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.shapes import Settings, make_example
 from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes

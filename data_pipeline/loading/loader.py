@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Sample
+from stvg_jax.data_pipeline.frame_rules import InterleavedPasses
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading import draws
-from stvg_jax.data_pipeline.loading.arrays import describe_rows, pad_texts, targets
-from stvg_jax.data_pipeline.loading.batch import Batch
-from stvg_jax.data_pipeline.loading.buckets import bucket_width, most_frames
 from stvg_jax.data_pipeline.loading.checks import check_batches, find_problems
-from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, Order, evaluation_order, training_order
-from stvg_jax.data_pipeline.loading.pictures import RowFiles, decode_jpeg, iterate_pictures
-from stvg_jax.data_pipeline.loading.plan import RowPlan, evaluation_plan, filling_plan, training_plan
+from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_width
+from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, Order, check_seed, evaluation_order, training_order
+from stvg_jax.data_pipeline.loading.pictures import RowFiles, decode_jpeg, import_tensorflow, iterate_pictures
+from stvg_jax.data_pipeline.loading.plan import (
+    Passes,
+    RowPlan,
+    evaluation_plan,
+    filling_plan,
+    most_frames,
+    row_arrays,
+    row_targets,
+    training_plan,
+)
+from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH, Batch
 from stvg_jax.data_pipeline.loading.texts import Texts, Tokenize
-from stvg_jax.data_pipeline.loading.tf_import import import_tensorflow
 from stvg_jax.data_pipeline.shards import FrameStore
 
 # Where training is not told to end. Rows are counted in 64 bits.
@@ -41,14 +48,16 @@ class Loader:
         tokenize: text to int32 [l] token ids, start and end tokens included; may raise InputError.
         config: how samples become batches.
         seed: that all draws depend on.
-        training: whether to shuffle, augment and give targets, or to show each sample whole, in two interleaved passes.
-        batch_size: samples in a batch over all hosts; an evaluation batch has two rows for each.
+        training: whether to shuffle, augment and give targets, or to show each sample whole.
+        batch_size: samples in a batch over all hosts; an evaluation batch has a row for each pass over each of them.
         hosts: (index of this host, their number); each gets an equal run of every batch.
         only: indices of the samples to evaluate, such as those that an interrupted evaluation lacks; None for all.
+        passes: of an evaluation; None for the two interleaved ones of the released systems.
 
     Attributes:
-        samples: as given; `Batch.sample` counts in them.
+        samples: as given; `sample` of a batch counts in them.
         steps_per_epoch: batches in an epoch, or in the whole evaluation.
+        sent: names of the arrays of a batch that go to the devices.
 
     Raises:
         InputError: arguments that do not fit together; and all in one, every sample whose video or frames are not
@@ -67,23 +76,26 @@ class Loader:
         batch_size: int,
         hosts: tuple[int, int] = (0, 1),
         only: Sequence[int] | None = None,
+        passes: Passes | None = None,
     ) -> None:
-        draws.check_seed(seed)
+        check_seed(seed)
         check_batches(len(samples), batch_size, hosts, training, only)
         self.samples = samples
+        self.sent = GROUNDING_BATCH.names(training=training, sent=True)
         self._store, self._config, self._seed, self._training = store, config, seed, training
         self._batch_size, self._hosts, self._only = batch_size, hosts, only
-        self._passes = 1 if training else 2
-        self._rows = batch_size // hosts[1] * self._passes
+        self._passes = None if training else passes or InterleavedPasses()
+        self._rows_per_sample = self._passes.passes if self._passes else 1
+        self._rows = batch_size // hosts[1] * self._rows_per_sample
         self._texts = Texts(samples, tokenize, config, training=training)
         unusable = [
             Problem(samples[index].video, f"sample {samples[index].id}", "text that cannot be used", reason)
             for index, reason in self._texts.refused
         ]
         raise_problems(
-            [*find_problems(samples, store, config, training=training), *unusable], "the samples that were to be loaded"
+            [*find_problems(samples, store, config, self._passes), *unusable], "the samples that were to be loaded"
         )
-        self._frames = most_frames(samples, config, training=training)
+        self._frames = most_frames(samples, store.videos, config, self._passes)
         self._widths = np.array([self._bucket(sample) for sample in samples], np.int64)
         # Two, because reading ahead needs the next epoch's while this one's is still in use.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
@@ -128,16 +140,21 @@ class Loader:
 
     def _complete(self, step: int, frames: np.ndarray) -> Batch:
         """The batch of a step around its pictures."""
-        plans = [self._plan(step, row) for row in range(self._rows)]
-        texts = [self._texts(plan.sample, plan.view.flip) for plan in plans]
-        # The same on all hosts, hence by the samples of all of them.
-        length = self._texts.bucket(self._batch(step)[1])
-        batch = Batch(frames=frames, **describe_rows(plans, self._frames), **pad_texts(texts, length))
+        # The text is as long on all hosts, hence by the samples of all of them.
+        sizes = {
+            "t": self._frames,
+            "l": self._texts.bucket(self._batch(step)[1]),
+            "appearance_words": self._config.appearance_words,
+            "motion_words": self._config.motion_words,
+        }
+        rows = [self._row_arrays(self._plan(step, row)) for row in range(self._rows)]
+        return {"frames": frames} | GROUNDING_BATCH.pack(rows, sizes)
+
+    def _row_arrays(self, plan: RowPlan) -> dict[str, Any]:
+        row = row_arrays(plan, self._texts(plan.sample, plan.view.flip))
         if self._training:
-            batch |= targets(plans, self.samples, self._frames, self._config)
-        else:
-            batch["pass"] = np.array([plan.number for plan in plans], np.int32)
-        return batch
+            return row | row_targets(plan, self.samples[plan.sample], self._config)
+        return row | {"pass": plan.pass_index}
 
     def _batch(self, step: int) -> tuple[int, np.ndarray, int]:
         """Of a step: its epoch, the samples of its batch over all hosts, the width that they are padded to."""
@@ -157,15 +174,15 @@ class Loader:
     def _plan(self, step: int, row: int) -> RowPlan:
         """What a row of this host shows."""
         epoch, samples, width = self._batch(step)
-        place, number = divmod(self._hosts[0] * self._rows + row, self._passes)
+        place, pass_index = divmod(self._hosts[0] * self._rows + row, self._rows_per_sample)
         index = int(samples[place])
         if index == NO_SAMPLE:
-            return filling_plan(number, (self._config.resolution, width))
+            return filling_plan(pass_index, (self._config.resolution, width))
         sample = self.samples[index]
         video = self._store.videos[sample.video]
-        if self._training:
+        if self._passes is None:
             return training_plan(sample, video, self._config, seed=self._seed, epoch=epoch, index=index)
-        return evaluation_plan(sample, video, self._config, number, index=index)
+        return evaluation_plan(sample, video, self._config, self._passes, pass_index, index=index)
 
     def _row_files(self, step: int, row: int) -> RowFiles:
         plan, width = self._plan(step, row), self._batch(step)[2]

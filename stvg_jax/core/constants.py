@@ -1,0 +1,10 @@
+"""Numbers that the data and the models must agree on."""
+
+from __future__ import annotations
+
+# RoBERTa's. No result depends on it, since padded tokens are masked.
+TEXT_PAD = 1
+# Texts are padded to one of these numbers of tokens, so that few programs are compiled.
+TEXT_LENGTHS = (32, 64, 128, 256, 512)
+# Width by height; wider pictures are squeezed to this (TA-STVG, datasets/hcstvg.py, `max_rate`).
+MAX_ASPECT = 1.4

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import InputError, quoted
 
 # Frames of a row, and frames per second, of the released systems.
 FRAMES_PER_PASS = 64
@@ -119,8 +119,8 @@ def get_frame_rule(name: str) -> FrameRule:
     Raises:
         InputError: there is none.
     """
-    if name not in FRAME_RULES:
-        raise InputError(f"unknown frame rule {name!r}; choose one of {', '.join(FRAME_RULES)}")
+    if not isinstance(name, str) or name not in FRAME_RULES:
+        raise InputError(f"unknown frame rule {quoted(name)}; choose one of {', '.join(FRAME_RULES)}")
     return FRAME_RULES[name]
 
 

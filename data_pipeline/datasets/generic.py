@@ -10,9 +10,8 @@ from stvg_jax.core.characters import one_line, without_surrogates
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
 from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube, cut_to_frame
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
-from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.records import KINDS, Annotations, Sample, Vocabularies
 from stvg_jax.data_pipeline.datasets.dataset import Dataset
 

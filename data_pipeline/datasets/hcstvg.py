@@ -8,9 +8,8 @@ import numpy as np
 
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
 from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
-from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, PublishedResult
 

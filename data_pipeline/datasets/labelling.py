@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.annotations.files import splits_in
 from stvg_jax.data_pipeline.annotations.labels import Labels, make_labels, write_labels
-from stvg_jax.data_pipeline.annotations.locating import splits_in
 from stvg_jax.data_pipeline.datasets.dataset import Dataset
 from stvg_jax.data_pipeline.datasets.registry import get_dataset
 

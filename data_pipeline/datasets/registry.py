@@ -46,7 +46,9 @@ def get_benchmark(name: str) -> Benchmark | None:
     Raises:
         InputError: there is none with this name.
     """
+    if name == NO_BENCHMARK:
+        return None
     known = benchmarks()
-    if name != NO_BENCHMARK and name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"unknown benchmark {quoted(name)}; choose one of {', '.join(known)}, {NO_BENCHMARK}")
-    return known.get(name)
+    return known[name]

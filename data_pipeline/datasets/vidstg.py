@@ -10,9 +10,8 @@ from tqdm import tqdm
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
+from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
-from stvg_jax.data_pipeline.annotations.locating import choose_file
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, Option, PublishedResult, as_path

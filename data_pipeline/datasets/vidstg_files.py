@@ -13,7 +13,7 @@ from stvg_jax.core.characters import has_surrogate, without_surrogates
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import read_json
 from stvg_jax.data_pipeline.annotations.fields import Fields
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
+from stvg_jax.data_pipeline.annotations.files import JsonFile
 from stvg_jax.data_pipeline.datasets.trajectories import box_row
 from stvg_jax.data_pipeline.language.text import english_words
 

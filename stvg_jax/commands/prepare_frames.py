@@ -117,9 +117,8 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     if args.dataset is None or args.annotations is None or args.split is None:
         raise InputError("--dataset, --annotations and --split go together")
 
-    from stvg_jax.data_pipeline.datasets.reading import read_annotations
+    from stvg_jax.data_pipeline.datasets.reading import find_video_folder, read_annotations
     from stvg_jax.data_pipeline.datasets.registry import get_dataset
-    from stvg_jax.data_pipeline.datasets.videos import find_video_folder
 
     videos = args.videos or find_video_folder(args.dataset, args.annotations)
     samples = []

@@ -84,8 +84,7 @@ class GroundingInputs:
 
     def __init__(self, config: Mapping[str, Any], split: str) -> None:
         from stvg_jax.data_pipeline.annotations import match_videos, raise_problems
-        from stvg_jax.data_pipeline.datasets.reading import read_annotations
-        from stvg_jax.data_pipeline.datasets.videos import check_against_videos
+        from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
         from stvg_jax.data_pipeline.shards import FrameStore
 
         self.data = build(DataConfig, config.get("data", {}), "config.data")

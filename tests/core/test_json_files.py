@@ -8,7 +8,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import parse_json, read_json, read_text
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
+from stvg_jax.data_pipeline.annotations.files import JsonFile
 
 VALUE = {"name": "café – 猫 \U0001f600", "size": [1, 2.5]}
 TEXT = json.dumps(VALUE, ensure_ascii=False)

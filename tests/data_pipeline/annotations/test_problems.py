@@ -7,7 +7,7 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import read_json
 from stvg_jax.data_pipeline.annotations import Problem, raise_problems
-from stvg_jax.data_pipeline.annotations.json_files import JsonFile
+from stvg_jax.data_pipeline.annotations.files import JsonFile
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from tests.data_pipeline.annotations.folders import hcstvg_entry, write_json
 

@@ -4,8 +4,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import VideoFacts, match_videos
-from stvg_jax.data_pipeline.datasets.reading import read_annotations
-from stvg_jax.data_pipeline.datasets.videos import check_against_videos, find_video_folder
+from stvg_jax.data_pipeline.datasets.reading import check_against_videos, find_video_folder, read_annotations
 from tests.data_pipeline.annotations.folders import (
     HEIGHT,
     WIDTH,

@@ -8,9 +8,8 @@ import pytest
 from stvg_jax.cli import main
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import VideoFacts
-from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.datasets.reading import check_against_videos, find_video_folder, read_annotations
 from stvg_jax.data_pipeline.datasets.registry import MODULES
-from stvg_jax.data_pipeline.datasets.videos import check_against_videos, find_video_folder
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
 from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
 from stvg_jax.data_pipeline.shards import FrameStore

@@ -44,3 +44,8 @@ def test_text_that_cannot_be_read(subject, sentence, message):
     with pytest.raises(InputError, match=message) as caught:
         model_text(subject, sentence, "hcstvg")
     assert len(str(caught.value)) < 400
+
+
+def test_an_unknown_rule_is_refused_with_those_that_are_known():
+    with pytest.raises(InputError, match="unknown text rule 'ava'; choose one of hcstvg, vidstg"):
+        model_text(None, "a man walks", "ava")

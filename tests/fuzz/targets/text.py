@@ -80,8 +80,7 @@ def _read_trajectories(data: bytes, place: Place) -> object:
 def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
     from stvg_jax.core.errors import InputError
     from stvg_jax.data_pipeline.annotations import VideoFacts, match_videos, raise_problems
-    from stvg_jax.data_pipeline.datasets.reading import read_annotations
-    from stvg_jax.data_pipeline.datasets.videos import check_against_videos
+    from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
     from stvg_jax.data_pipeline.shards.wanted import wanted_frames
 
     counts = []

@@ -1,4 +1,4 @@
-"""Rules that choose the frames of a clip which a model looks at, and what training and evaluation make of them."""
+"""Rules by which the frames of a clip that a model looks at are chosen, in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSES = 2
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
-    """How many frames are wanted; a rule looks at what concerns it.
+    """The number of frames that is wanted; each rule reads the fields that concern it.
 
     Attributes:
         frames_per_pass: frames of one row.
@@ -34,7 +34,7 @@ class Amount:
 
 
 class FrameRule(abc.ABC):
-    """How frames are spread over a clip.
+    """A way to spread frames over a clip.
 
     Attributes:
         crops_first: whether a temporal crop of training takes a part of all frames, over which frames are spread then,

@@ -10,6 +10,7 @@ from stvg_jax.data_pipeline.annotations.records import (
     Sample,
     VideoText,
     Vocabularies,
+    require_tubes,
 )
 from stvg_jax.data_pipeline.annotations.videos import VideoFacts, match_videos
 
@@ -24,4 +25,5 @@ __all__ = [
     "Vocabularies",
     "match_videos",
     "raise_problems",
+    "require_tubes",
 ]

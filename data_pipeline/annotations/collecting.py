@@ -1,4 +1,4 @@
-"""What the readers of all formats do with the entries that they have read."""
+"""Gathering of the entries that a reader has read: samples, exclusions and problems."""
 
 from __future__ import annotations
 

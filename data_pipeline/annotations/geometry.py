@@ -1,4 +1,4 @@
-"""The rules that every tube keeps, whatever file it comes from."""
+"""Rules that every tube keeps, whatever file it comes from."""
 
 from __future__ import annotations
 

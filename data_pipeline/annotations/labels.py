@@ -13,7 +13,7 @@ from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import read_json
 from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
-from stvg_jax.data_pipeline.annotations.records import Annotations, Vocabularies
+from stvg_jax.data_pipeline.annotations.records import Annotations, Vocabularies, require_tubes
 from stvg_jax.data_pipeline.language.attributes import attribute_words
 
 FORMAT = "stvg_jax.labels/1"
@@ -30,7 +30,7 @@ class SampleLabels:
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """What a labels file holds.
+    """The content of a labels file.
 
     Attributes:
         vocabularies: the words, the most frequent first.
@@ -140,8 +140,9 @@ def merge_labels(annotations: Annotations, labels: Labels) -> Annotations:
     """`annotations` with these labels and vocabularies in place of their own.
 
     Raises:
-        InputError: the labels are of other sentences, or some samples have none.
+        InputError: the labels are of other sentences, some samples have none, or the annotations have no tubes.
     """
+    require_tubes(annotations)
     by_id = labels.splits.get(annotations.split)
     again = "make the labels again with `stvg-jax prepare labels`"
     if by_id is None:

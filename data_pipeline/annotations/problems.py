@@ -1,4 +1,4 @@
-"""What is wrong with annotations: collected while they are read, and told all together."""
+"""Problems of annotations: collected while these are read, and reported all together."""
 
 from __future__ import annotations
 

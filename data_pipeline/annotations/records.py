@@ -1,4 +1,4 @@
-"""One record type for the annotations of every dataset, and what reading a file of them gives."""
+"""One record type for the annotations of every dataset, and the result of reading a file of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.problems import Problem
 
 KINDS = ("declarative", "interrogative")
@@ -128,3 +129,12 @@ class Annotations(Generic[AnySample]):
     excluded: list[Excluded]
     problems: list[Problem]
     vocabularies: Vocabularies | None = None
+
+
+def require_tubes(annotations: Annotations) -> None:
+    """Raises an InputError for annotations of whole videos, which say nothing about where and when."""
+    if not all(isinstance(sample, Sample) for sample in annotations.samples):
+        raise InputError(
+            f"the dataset {annotations.dataset} has texts about videos and no tubes; take one that has tubes, such as "
+            "hcstvg"
+        )

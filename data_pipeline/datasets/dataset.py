@@ -1,4 +1,4 @@
-"""The record that says all that is particular to a dataset."""
+"""The record of a dataset."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Benchmark:
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """Something that only some datasets are read with: a keyword of their `read`.
+    """An argument of `read` that only some datasets have.
 
     Attributes:
-        help: what it is, for command lines and documents.
+        help: its meaning, for the command line.
         metavar: of its value there, such as "DIR".
-        load: makes what `read` takes of the value that a user gives.
+        load: turns the value that a user gives into that which `read` takes.
         for_sentences: whether `read_sentences` takes it too.
     """
 
@@ -72,7 +72,7 @@ class Option:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """All that is particular to a dataset; the rest of the project asks it and does not know its name.
+    """Everything that is particular to a dataset. The rest of the project asks the record and knows no dataset by name.
 
     Attributes:
         name: that configurations and command lines give, a key of `registry.MODULES`.
@@ -87,7 +87,7 @@ class Dataset:
         stored_frames: what `stvg-jax prepare frames` stores unless told otherwise, one of `shards.POLICIES`: "sampled"
             where training looks only at frames that evaluation looks at, else "clips".
         label_words: sizes of the appearance and the motion vocabulary of the released systems.
-        options: what `read` takes besides, by name.
+        options: further arguments of `read`, by name.
         read_sentences: sample id -> sentence of a split, `read_sentences(path, split, **options)`, for a dataset whose
             sentences can be read without their tubes; None where they are read with them.
         scored_by_kind: whether the released evaluators' file of results has measures by kind of sentence.
@@ -129,7 +129,7 @@ class Dataset:
         return next((name for name, one in self.benchmarks.items() if one.is_of_size(samples)), None)
 
     def frames_needed(self, sample: VideoText) -> int:
-        """How long a video must be for a sample: one past the last frame that may be sampled or is in the tube."""
+        """The least length of a video for a sample: one past the last frame that may be sampled or is in the tube."""
         if sample.clip is None:
             return 1
         sampled = sample.clip[1] if self.frame_rule is None else self.frame_rule.end(sample.clip)

@@ -1,4 +1,4 @@
-"""How samples become batches, and the few shapes that these are padded to."""
+"""Settings of the loader, and the few shapes that batches are padded to."""
 
 from __future__ import annotations
 

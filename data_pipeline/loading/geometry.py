@@ -19,7 +19,7 @@ _CROP_TRIES = 50
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """How a stored picture is shown. First the part is cut out, then it is resized, then flipped.
+    """The way from a stored picture to the one that is shown: a part is cut out, resized, then flipped.
 
     Attributes:
         stored: (height, width) of the stored picture.

@@ -172,7 +172,7 @@ class Loader:
         return bucket_width(model_size(video.height, video.width, self._config.resolution)[1], self._config)
 
     def _plan(self, step: int, row: int) -> RowPlan:
-        """What a row of this host shows."""
+        """The plan of a row of this host."""
         epoch, samples, width = self._batch(step)
         place, pass_index = divmod(self._hosts[0] * self._rows + row, self._rows_per_sample)
         index = int(samples[place])

@@ -1,4 +1,4 @@
-"""All that is decided about a row before its pixels are read: a pure function of (seed, epoch, sample)."""
+"""The plan of a row, made before its pixels are read: a pure function of (seed, epoch, sample)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from stvg_jax.data_pipeline.shards import StoredVideo
 
 
 class Passes(Protocol):
-    """How evaluation divides the sampled frames of a clip among rows; `frame_rules.InterleavedPasses` is one way.
+    """A way to divide the sampled frames of a clip among the rows of an evaluation, such as
+    `frame_rules.InterleavedPasses`.
 
     Attributes:
         passes: rows for each sample.
@@ -38,7 +39,7 @@ class Passes(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class RowPlan:
-    """What one row of a batch shows.
+    """The content of one row of a batch.
 
     Attributes:
         sample: index into the loader's samples; `order.NO_SAMPLE` for a row that fills up a batch.
@@ -86,7 +87,7 @@ def needed_frame_ids(sample: Sample, video: StoredVideo, config: LoaderConfig, p
 
 
 def _clip_arguments(sample: Sample, video: StoredVideo, config: LoaderConfig) -> dict[str, Any]:
-    """What the functions of `data_pipeline.frame_rules` are told about a clip."""
+    """Arguments about a clip for the functions of `data_pipeline.frame_rules`."""
     first, end = sample.clip
     return {
         "frame_count": end - first,
@@ -140,7 +141,7 @@ def stored_size(video: StoredVideo) -> tuple[int, int]:
 
 
 def tube_boxes(sample: Sample, frame_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of these frames lie in the tube, bool [n], and the boxes of those: float64 [m, 4], xyxy in [0, 1]."""
+    """A mask of these frames, bool [n], True in the tube, and the boxes of those: float64 [m, 4], xyxy in [0, 1]."""
     in_tube = (frame_ids >= sample.tube[0]) & (frame_ids < sample.tube[1])
     boxes = sample.boxes_xyxy[frame_ids[in_tube] - sample.tube[0]]
     return in_tube, boxes / [sample.width, sample.height, sample.width, sample.height]

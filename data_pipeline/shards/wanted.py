@@ -1,4 +1,4 @@
-"""Which frames of which videos have to be stored."""
+"""The frames that have to be stored, by video."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.characters import one_line
     from stvg_jax.core.files import whole_file
     from stvg_jax.core.progress import Terminal
+    from stvg_jax.data_pipeline.annotations import require_tubes
     from stvg_jax.data_pipeline.datasets.reading import read_annotations
     from stvg_jax.data_pipeline.datasets.registry import get_benchmark, get_dataset
     from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
         annotations = read_annotations(
             args.dataset, args.annotations, split=args.split, on_problem=args.on_problem, **options_of(args)
         )
+    require_tubes(annotations)
     with progress.stage("reading predictions"):
         results = read_predictions(args.predictions)
     with progress.stage("scoring"):

@@ -83,7 +83,7 @@ class GroundingInputs:
     """
 
     def __init__(self, config: Mapping[str, Any], split: str) -> None:
-        from stvg_jax.data_pipeline.annotations import match_videos, raise_problems
+        from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
         from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
         from stvg_jax.data_pipeline.shards import FrameStore
 
@@ -96,6 +96,7 @@ class GroundingInputs:
         annotations: Annotations = read_annotations(
             self.data.dataset, self.data.annotations, split=split, on_problem=self.data.on_problem, **optional
         )
+        require_tubes(annotations)
         self.store: FrameStore = FrameStore(self.data.frames)
         annotations = match_videos(annotations, self.store.videos)
         problems = check_against_videos(annotations, self.store.videos)

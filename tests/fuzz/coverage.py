@@ -24,10 +24,12 @@ def fuzz_by_coverage(target: Target, seconds: float, seed: int, failures: Path) 
         sys.exit("--engine atheris needs atheris: pip install atheris")
     with atheris.instrument_imports(include=["convert", "data_pipeline", "stvg_jax"]):
         import stvg_jax.convert.convert_file
-        import stvg_jax.data_pipeline.annotations
         import stvg_jax.data_pipeline.shards
         import stvg_jax.data_pipeline.video
         import stvg_jax.grounding.evaluation.scoring  # noqa: F401
+        from stvg_jax.data_pipeline.datasets.registry import all_datasets
+
+        all_datasets()
 
     failures.mkdir(parents=True, exist_ok=True)
     failures = failures.resolve()

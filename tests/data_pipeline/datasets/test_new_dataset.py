@@ -116,3 +116,13 @@ def test_texts_without_boxes_are_read_and_their_videos_stored_whole(folder, tmp_
     assert {name: len(video.frames or range(video.frame_count)) for name, video in videos.items()} == {
         "a.mp4": 200, "b.mp4": 30,
     }  # fmt: skip
+
+
+def test_texts_without_boxes_are_no_truth_for_grounding(folder, tmp_path, capsys):
+    data = {"dataset": "captions", "annotations": str(folder), "frames": str(tmp_path)}
+    with pytest.raises(InputError, match="the dataset captions has texts about videos and no tubes"):
+        Inputs({"data": data}, "test")
+    (tmp_path / "answers.json").write_text("{}")
+    arguments = [tmp_path / "answers.json", "--dataset", "captions", "--annotations", folder]
+    assert main(["score", *map(str, arguments)]) == 2
+    assert "captions has texts about videos and no tubes" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +25,9 @@ from stvg_jax.convert.state_dict import (
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.convert.weights import Weights, choose_weights
 from stvg_jax.core import checkpoint
+from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
-
-_TOKEN_TABLE = "roberta/embeddings/word_embeddings/embedding"
+from stvg_jax.core.registry import build_config, get_family
 
 
 def convert_file(
@@ -48,7 +49,7 @@ def convert_file(
         source: .pth, .pt, .bin or .safetensors file; or the index of one in several files, or their folder; for the
             format "roberta" also the name of a text encoder on the Hugging Face hub.
         out: directory to make.
-        format: a name from `convert.formats.FORMATS`, or "auto" to tell by the tensors' names.
+        format: a name from `convert.formats.known_formats`, or "auto" to tell by the tensors' names.
         weights: "ema", "model", or "auto" for the moving average where there is one.
         node: where in the file the weights are, see `convert.weights.choose_weights`; None to find them.
         config: configuration to write and to check against; None for that of the release.
@@ -80,20 +81,21 @@ def convert_file(
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
         names, fmt = chosen.names, chosen.names.format
         config = published_config(names.tensors, fmt) if config is None else config
-        if "clip" not in config:
-            raise InputError("the configuration lacks clip")
         declared = declared_parameters(config)
         check_model(fmt, config, where)
+        family = get_family(config["name"])
+        clip = build(family.clip, config.get("clip", {}), "config.clip")
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
         # Before the minute that the tensors take.
         origin = None
         if not fmt.is_partial:
-            origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, declared[_TOKEN_TABLE].shape[0])
+            text = family.text(build_config(config["name"], config["model"]))
+            origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
         converted = _convert(chosen, declared, where, allow_nonfinite, may_hint=weights == "auto" and node is None)
         description = checkpoint.Description(
             model=config["name"],
-            config={"model": config["model"], "clip": config["clip"]},
+            config={"model": config["model"], "clip": dataclasses.asdict(clip)},
             kind="initialisation" if fmt.is_partial else "model",
             note=f"converted from {short}, {chosen.label}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from stvg_jax.convert.formats import check_format, get_format
 from stvg_jax.convert.names import NameSet, find_name_sets
 from stvg_jax.convert.renaming import Converted, rename
 from stvg_jax.convert.rules import Format
+from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.registry import build_config, get_family
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
 _MAX_PROBLEMS = 2_000  # lines of a refusal; the configuration of another size gives 1,500
@@ -32,7 +35,7 @@ def convert_state_dict(
     Args:
         tensors: name -> array; what training tools put into names, and a prefix before those of the model, is ignored
             (see `convert.names`).
-        format: one of `convert.formats.FORMATS`.
+        format: one of `convert.formats.known_formats`.
         config: configuration of the model (see `configs/`), with `name` and a section `model`; None for that of the
             release.
         allow_nonfinite: take values that are NaN or infinite, too.
@@ -65,12 +68,9 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: for a configuration without `name` or `model`, or of a model that there is not.
     """
-    from stvg_jax.core.registry import make_model
-    from stvg_jax.nn.functional import PureModule
-
     if missing := {"name", "model"} - set(config):
         raise InputError(f"the configuration lacks {' and '.join(sorted(missing))}")
-    return PureModule(make_model(config["name"], config["model"], np.float32)).declarations
+    return get_family(config["name"]).declarations(build_config(config["name"], config["model"]))
 
 
 def check_model(fmt: Format, config: Mapping[str, Any], where: str) -> None:
@@ -174,7 +174,4 @@ def _differences(converted: Converted, fmt: Format, expected: Mapping[str, Any])
 
 def published_config(tensors: Mapping, fmt: Format) -> Mapping[str, Any]:
     """The configuration of the release that a state dict of this format belongs to."""
-    import importlib
-
-    name = _DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)
-    return importlib.import_module(f"stvg_jax.configs.{name}").get_config().to_dict()
+    return load_config_file(Path(_DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)))

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stvg_jax.convert.formats import FORMATS, check_format, get_format, recognise
+from stvg_jax.convert.formats import check_format, get_format, known_formats, recognise
 from stvg_jax.convert.names import NameSet, bare, find_name_sets
 from stvg_jax.convert.readers import Node, find_nodes
 from stvg_jax.convert.readers.averages import is_average_path
@@ -54,14 +54,14 @@ def choose_weights(
     Args:
         tree: content of the checkpoint.
         source: names it in messages.
-        format: a name from `convert.formats.FORMATS`, or "auto" to tell by the tensors' names.
+        format: a name from `convert.formats.known_formats`, or "auto" to tell by the tensors' names.
         weights: "ema" for the moving average only, "model" for other weights only, "auto" for the rule above.
         node: path of the weights, of a dict that holds them, or of a prefix of names in it; None looks everywhere.
 
     Raises:
         InputError: there are no such weights, or more than one.
     """
-    formats = list(FORMATS.values()) if format == "auto" else [get_format(format)]
+    formats = list(known_formats().values()) if format == "auto" else [get_format(format)]
     nodes = find_nodes(tree)
     if not nodes:
         raise InputError(f"{source} holds no tensors with names")

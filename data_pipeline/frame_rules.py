@@ -8,12 +8,11 @@ import dataclasses
 import numpy as np
 
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.passes import TWO
 
 # Frames of a row, and frames per second, of the released systems.
 FRAMES_PER_PASS = 64
 SAMPLE_FPS = 3.2
-# Interleaved passes of their evaluation.
-PASSES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +130,7 @@ def evaluation_frame_ids(
     *,
     frames_per_pass: int = FRAMES_PER_PASS,
     sample_fps: float = SAMPLE_FPS,
-    passes: int = PASSES,
+    passes: int = TWO,
     video_fps: float | None = None,
 ) -> np.ndarray:
     """The frames of a clip that evaluation looks at, for all of its passes together.
@@ -150,31 +149,6 @@ def evaluation_frame_ids(
     """
     amount = Amount(frames_per_pass, sample_fps, passes, video_fps)
     return first + _checked(frame_count, rule, first, amount).spread(frame_count, amount)
-
-
-def interleave(ids: np.ndarray, passes: int = PASSES) -> tuple[np.ndarray, ...]:
-    """Splits sampled frames into interleaved passes: of two, those at even positions and those at odd ones.
-
-    Where there are fewer frames than passes, the first one goes to those left over, so that none is empty.
-
-    Args:
-        ids: [n], n >= 1.
-
-    Returns:
-        `passes` arrays, the first of which is the longest, [ceil(n / passes)].
-    """
-    ids = np.asarray(ids)
-    return tuple(ids[k::passes] if k < len(ids) else ids[:1] for k in range(passes))
-
-
-@dataclasses.dataclass(frozen=True)
-class InterleavedPasses:
-    """Passes of an evaluation that take turns over the sampled frames: `interleave` with a number."""
-
-    passes: int = PASSES
-
-    def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        return interleave(frame_ids, self.passes)
 
 
 def training_frame_ids(

@@ -42,9 +42,15 @@ class TextSize:
 
 
 class Loader(Protocol):
-    """Batches of one split as a function of (seed, step), the same ones for any number of hosts."""
+    """Batches of one split as a function of (seed, step), the same ones for any number of hosts.
+
+    Attributes:
+        steps_per_epoch: batches in an epoch, or in the whole evaluation.
+        sent: names of the arrays of a batch that go to the devices.
+    """
 
     steps_per_epoch: int
+    sent: tuple[str, ...]
 
     @property
     def largest_clip(self) -> tuple[int, int, int]:
@@ -140,10 +146,6 @@ class Evaluator(Protocol):
 
     def check(self, config: EvalConfig) -> None:
         """Raises InputError for settings that this evaluation does not know."""
-        ...
-
-    def inputs(self) -> tuple[str, ...]:
-        """Arrays of a batch that `outputs` reads."""
         ...
 
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Collection
 
-from stvg_jax.convert.formats.cg_stvg import FORMAT as CG_STVG
 from stvg_jax.convert.formats.initialisation import MDETR, ROBERTA, VIDEO_SWIN
-from stvg_jax.convert.formats.ta_stvg import FORMAT as TA_STVG
 from stvg_jax.convert.rules import Format
+from stvg_jax.core import registry
 from stvg_jax.core.errors import InputError, quoted
 
-FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (TA_STVG, CG_STVG, MDETR, VIDEO_SWIN, ROBERTA)}
+# What training starts from; the formats of whole models belong to their families.
+_STARTS = (MDETR, VIDEO_SWIN, ROBERTA)
+
+
+def known_formats() -> dict[str, Format]:
+    """Every format by its name: those of the families (`stvg_jax.family.Family.formats`), then those of starts."""
+    modules = [module for name in registry.FAMILIES for module in registry.get_family(name).formats]
+    formats = (*(importlib.import_module(module).FORMAT for module in modules), *_STARTS)
+    return {fmt.name: fmt for fmt in formats}
 
 
 def get_format(name: str) -> Format:
     """The format called `name`; InputError with the known names otherwise."""
-    if name not in FORMATS:
-        raise InputError(f"format {quoted(name)} is unknown; known formats: {', '.join(FORMATS)}")
-    return FORMATS[name]
+    formats = known_formats()
+    if name not in formats:
+        raise InputError(f"format {quoted(name)} is unknown; known formats: {', '.join(formats)}")
+    return formats[name]
 
 
 def recognise(names: Collection[str], where: str) -> Format:
@@ -29,7 +38,7 @@ def recognise(names: Collection[str], where: str) -> Format:
     """
     if fmt := _recognised(names):
         return fmt
-    known = "; ".join(f"{fmt.name} ({fmt.describes})" for fmt in FORMATS.values())
+    known = "; ".join(f"{fmt.name} ({fmt.describes})" for fmt in known_formats().values())
     sample = ", ".join(quoted(name, 60) for name in list(names)[:3]) or "nothing"
     raise InputError(f"{where} is of no known format: it holds {sample}, ... Known formats: {known}")
 
@@ -45,7 +54,7 @@ def check_format(fmt: Format, names: Collection[str], where: str) -> None:
 
 
 def _recognised(names: Collection[str]) -> Format | None:
-    return next((fmt for fmt in FORMATS.values() if not _lacking(fmt, names)), None)
+    return next((fmt for fmt in known_formats().values() if not _lacking(fmt, names)), None)
 
 
 def _lacking(fmt: Format, names: Collection[str]) -> list[str]:

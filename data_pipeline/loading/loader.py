@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.data_pipeline.frame_rules import InterleavedPasses
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.checks import check_batches, find_problems
 from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_width

@@ -24,7 +24,7 @@ from stvg_jax.data_pipeline.shards import StoredVideo
 
 class Passes(Protocol):
     """A way to divide the sampled frames of a clip among the rows of an evaluation, such as
-    `frame_rules.InterleavedPasses`.
+    `stvg_jax.core.passes.InterleavedPasses`.
 
     Attributes:
         passes: rows for each sample.

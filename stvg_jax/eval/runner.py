@@ -139,10 +139,9 @@ def _run(
 ) -> None:
     with progress.stage("reading parameters"):
         parameters = replicate(unflatten(model.read_parameters()), mesh)
-    names = evaluator.inputs()
 
     def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
-        return batch, to_mesh({name: batch[name] for name in names}, mesh)
+        return batch, to_mesh({name: batch[name] for name in loader.sent}, mesh)
 
     total = len(inputs.samples)
     advice = "lower config.eval.samples_per_device or config.clip.resolution"

@@ -26,7 +26,6 @@ def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:
         evaluator: of its family.
         mesh: all devices.
     """
-    names = evaluator.inputs()
 
     def rows(parameters: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         return module.apply(parameters, lambda model: evaluator.outputs(model, batch))
@@ -36,6 +35,6 @@ def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:
 
     def step(parameters: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         with jax.default_matmul_precision("highest"):
-            return compiled(parameters, {name: batch[name] for name in names})
+            return compiled(parameters, batch)
 
     return step

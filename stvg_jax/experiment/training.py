@@ -237,7 +237,7 @@ class Training:
         samples = self._inputs.samples
 
         def move(batch: Mapping[str, np.ndarray]) -> tuple[list[str], dict[str, jax.Array]]:
-            arrays = {name: value for name, value in batch.items() if name != "frame_ids"}
+            arrays = {name: batch[name] for name in self._loader.sent}
             return [samples[i].id for i in batch["sample"]], to_mesh(arrays, self._mesh)
 
         return ahead(self._loader.batches(first_step, self._total_steps), move)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 from flax import nnx
 
-from stvg_jax.family import Evaluator, Family, Rules, TextSize
+from stvg_jax.family import Evaluator, Family, Inputs, Rules, TextSize
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
-
-if TYPE_CHECKING:
-    from stvg_jax.grounding.inputs import GroundingInputs
 
 
 def grounding_family(
@@ -37,6 +34,11 @@ def grounding_family(
             those that do.
     """
 
+    def inputs(config: Mapping[str, Any], split: str) -> Inputs:
+        from stvg_jax.grounding.inputs import GroundingInputs
+
+        return GroundingInputs(config, split, protocol or TWO_PASSES)
+
     def evaluator() -> Evaluator:
         from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
 
@@ -56,17 +58,11 @@ def grounding_family(
         fit=fit_backend,
         least_bytes=least_bytes,
         batch=_batch,
-        inputs=_inputs,
+        inputs=inputs,
         evaluator=None if protocol is None else evaluator,
         protocol=protocol,
         formats=formats,
     )
-
-
-def _inputs(config: Mapping[str, Any], split: str) -> GroundingInputs:
-    from stvg_jax.grounding.inputs import GroundingInputs
-
-    return GroundingInputs(config, split)
 
 
 def _batch(experiment: Mapping[str, Any], *args: Any, **sizes: Any) -> dict[str, jax.ShapeDtypeStruct]:

@@ -14,8 +14,10 @@ import numpy as np
 from stvg_jax.core.config import build
 from stvg_jax.core.constants import TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.protocol import TWO_PASSES
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.annotations import Annotations, Sample
@@ -71,6 +73,7 @@ class GroundingInputs:
     Args:
         config: the experiment's configuration, with sections `data` and `loader`.
         split: "train", "val" or "test".
+        passes: how an evaluation asks about a clip.
 
     Attributes:
         data: section `data`.
@@ -82,11 +85,12 @@ class GroundingInputs:
         InputError: annotations or frames cannot be read or do not belong together.
     """
 
-    def __init__(self, config: Mapping[str, Any], split: str) -> None:
+    def __init__(self, config: Mapping[str, Any], split: str, passes: InterleavedPasses = TWO_PASSES) -> None:
         from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
         from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
         from stvg_jax.data_pipeline.shards import FrameStore
 
+        self._passes = passes
         self.data = build(DataConfig, config.get("data", {}), "config.data")
         self._settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
         for name in ("annotations", "frames"):
@@ -170,6 +174,7 @@ class GroundingInputs:
             batch_size=batch_size,
             hosts=hosts,
             only=only,
+            passes=self._passes,
         )
 
     def texts(self, config: GroundingConfig, clip: ClipConfig) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from stvg_jax.core import passes
 from stvg_jax.grounding.tubes import PassPrediction, merge_passes
 
 
@@ -35,19 +36,11 @@ class Protocol(Interface):
         ...
 
 
-class InterleavedPasses:
-    """Pass i looks at every `passes`-th sampled frame from the i-th on (reference: `engine/evaluate.py`).
+class InterleavedPasses(passes.InterleavedPasses):
+    """Passes that take turns over the sampled frames, and whose union is the answer (reference: `engine/evaluate.py`).
 
-    A clip of fewer frames than passes shows its first frame in those that would be empty.
+    The interval runs from the earliest start to the latest end.
     """
-
-    def __init__(self, passes: int):
-        self.passes = passes
-
-    def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        from stvg_jax.data_pipeline.frame_rules import interleave
-
-        return interleave(frame_ids, self.passes)
 
     def merge(
         self, predictions: Sequence[PassPrediction], height: int, width: int
@@ -56,4 +49,4 @@ class InterleavedPasses:
 
 
 # TA-STVG's and CG-STVG's.
-TWO_PASSES = InterleavedPasses(2)
+TWO_PASSES = InterleavedPasses(passes.TWO)

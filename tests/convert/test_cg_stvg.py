@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
-from stvg_jax.convert.formats import FORMATS, recognise
+from stvg_jax.convert.formats import known_formats, recognise
 from stvg_jax.convert.state_dict import declared_parameters, published_config
 from stvg_jax.core.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config, tiny_model_config
+
+FORMATS = known_formats()
 
 DECODER = "ground_decoder.decoder"
 

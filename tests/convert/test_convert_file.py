@@ -17,13 +17,15 @@ import safetensors.numpy
 from stvg_jax.cli import main
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.convert_file import convert_file, summary
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.state_dict import declared_parameters
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for
 from tests.tiny import tiny_config, write_byte_tokenizer
 from tests.torch_files import Object, hostile_pickles, save_legacy, save_zip
+
+FORMATS = known_formats()
 
 ONES = np.ones((2, 2), np.float32)
 SAVERS = {"torch-zip": save_zip, "torch-legacy": save_legacy}

@@ -14,13 +14,15 @@ from huggingface_hub import errors
 
 from stvg_jax.convert import convert_state_dict, hub
 from stvg_jax.convert.convert_file import convert_file
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.state_dict import declared_parameters
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from tests.convert.test_initialisation import roberta
 from tests.released import state_dict_for
 from tests.tiny import tiny_config
+
+FORMATS = known_formats()
 
 
 @pytest.fixture(scope="module")

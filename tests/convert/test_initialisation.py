@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.convert_file import convert_file
-from stvg_jax.convert.formats import FORMATS, recognise
+from stvg_jax.convert.formats import known_formats, recognise
 from stvg_jax.convert.state_dict import declared_parameters
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
@@ -28,6 +28,8 @@ MDETR_ONLY = (
     *(f"contrastive_align_projection_{of}.{part}" for of in ("image", "text") for part in ("weight", "bias")),
     "transformer.text_encoder.embeddings.position_ids",
 )
+
+FORMATS = known_formats()
 ANSWERS = ("type", "rel", "obj", "global", "attr", "cat", "binary")
 MDETR_VARIANTS = (
     "isfinal_embed.weight",

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import rules
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.renaming import rename
 from stvg_jax.convert.rules import Format, Rule
+
+FORMATS = known_formats()
 
 
 def numbered(*shape):

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.state_dict import declared_parameters, published_config
 from stvg_jax.core.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config
+
+FORMATS = known_formats()
 
 HEADS = {
     "s_spatial_clas.head.bias": 0,

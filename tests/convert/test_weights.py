@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.names import bare
 from stvg_jax.convert.readers.tensors import BytesStorage, Opaque, TensorRef
 from stvg_jax.convert.weights import TOP, choose_weights
 from stvg_jax.core.errors import InputError
+
+FORMATS = known_formats()
 
 NAMES = ("patch_embed.proj.weight", "layers.0.blocks.0.attn.qkv.weight", "layers.0.blocks.0.norm1.weight")
 BACKBONE = tuple(f"backbone.{name}" for name in NAMES)

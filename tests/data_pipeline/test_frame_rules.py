@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import (
     candidate_frame_ids,
     cut_window,
     evaluation_frame_ids,
-    interleave,
     training_frame_ids,
 )
 
@@ -50,13 +50,13 @@ def test_frames_per_pass_and_rate_are_parameters():
 
 
 def test_interleave_takes_even_and_odd_positions():
-    even, odd = interleave(np.array([3, 5, 8, 9, 20]))
+    even, odd = InterleavedPasses().split(np.array([3, 5, 8, 9, 20]))
     assert even.tolist() == [3, 8, 20]
     assert odd.tolist() == [5, 9]
 
 
 def test_interleave_shows_a_single_frame_to_both_passes():
-    even, odd = interleave(np.array([7]))
+    even, odd = InterleavedPasses().split(np.array([7]))
     assert even.tolist() == odd.tolist() == [7]
 
 

@@ -12,6 +12,7 @@ from stvg_jax.cli import main
 from stvg_jax.core import checkpoint
 from stvg_jax.core.registry import FAMILIES
 from tests.datasets import SIZES, write_hcstvg
+from tests.tiny import write_byte_tokenizer
 from tests.torch_files import save_zip
 
 RETRIEVAL = """
@@ -22,7 +23,7 @@ def get_config(arg=""):
     train |= {"log_every": 10, "save_every": 10, "validate_every": 10, "validate_split": "test", "examples": 0}
     return ml_collections.ConfigDict({
         "name": "towers",
-        "model": {"width": 16, "vocab_size": 32},
+        "model": {"width": 16, "vocab_size": 300},
         "data": {"pairs": ""},
         "schedule": {"epochs": 1, "drop_epochs": (), "linear_groups": ()},
         "optim": {"ema_decay": 0.5},
@@ -81,7 +82,8 @@ def test_a_family_of_another_task_trains_resumes_evaluates_and_converts(pairs, t
     released = tmp_path / "towers.pth"
     theirs = {name: read["whole"][path] for name, path in NAMES.items()}
     save_zip(released, theirs | {"visual.weight": theirs["visual.weight"].T.copy()})
-    options = ["--config", str(pairs / "towers.py"), "--tokenizer", best + "/tokenizer"]
+    write_byte_tokenizer(tmp_path / "bytes")
+    options = ["--config", str(pairs / "towers.py"), "--tokenizer", str(tmp_path / "bytes")]
     assert main(["convert", str(released), str(tmp_path / "converted"), *options]) == 0
     converted = checkpoint.read(tmp_path / "converted", checkpoint.describe(tmp_path / "converted"))
     for path, value in read["whole"].items():

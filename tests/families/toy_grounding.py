@@ -14,7 +14,7 @@ from stvg_jax.grounding.base import GroundingConfig, GroundingModel
 from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import CommonLossConfig
 from stvg_jax.grounding.protocol import InterleavedPasses
-from stvg_jax.grounding.task import CommonLearningRates
+from stvg_jax.grounding.task import CommonLearningRates, encoder_rules
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube, VideoFeatures
 from stvg_jax.nn.declare import Linear
 
@@ -58,6 +58,7 @@ FAMILY = grounding_family(
     Toy,
     CommonLossConfig,
     CommonLearningRates,
+    groups=lambda config: (*encoder_rules(config), (".*", "base")),
     protocol=InterleavedPasses(1),
     formats=(__name__,),
 )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stvg_jax.convert.rules import Format, linear
+from stvg_jax.convert.rules import Format, array, embedding, linear
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.family import Family, Report, TextSize
@@ -105,6 +105,7 @@ class PairLoader:
     """Batches of pairs in an order that depends on (seed, epoch)."""
 
     largest_clip = (1, 1, 1)
+    sent = ("video", "text_ids", "text_valid", "sample")
 
     def __init__(self, pairs, tokenizer, *, training, batch_size, hosts, seed, only):
         self._pairs, self._tokenizer, self._training, self._seed = pairs, tokenizer, training, seed
@@ -175,9 +176,6 @@ class RetrievalEvaluator:
         if config.benchmark != "none":
             raise InputError(f"config.eval.benchmark is {config.benchmark!r}; pairs have none")
 
-    def inputs(self) -> tuple[str, ...]:
-        return "video", "text_ids", "text_valid"
-
     def outputs(self, model, batch):
         return model(batch)
 
@@ -204,9 +202,12 @@ class RetrievalEvaluator:
 FORMAT = Format(
     name="towers",
     describes="two towers of another library",
-    signature=(r"visual\..+",),
-    rules=linear("visual", "video"),
-    fills=("video/.*",),
+    signature=(r"visual\..+", r"words\..+"),
+    rules=(
+        *linear("visual", "video"),
+        *embedding("words", "words"),
+        *array("logit_scale", "temperature"),
+    ),
 )
 
 

@@ -158,7 +158,7 @@ def test_passes_of_one_frame():
 
 
 def test_the_later_pass_wins_where_frames_coincide():
-    """A video with one sampled frame goes to both passes (`data_pipeline.frame_rules.interleave`)."""
+    """A video with one sampled frame goes to both passes (`stvg_jax.core.passes`)."""
     passes = [one_pass([5], [[0.5, 0.5, 0.2, 0.2]]), one_pass([5], [[0.5, 0.5, 0.4, 0.4]])]
     interval, frames, boxes = merge_passes(passes, 10, 10)
     assert interval == (5, 6)

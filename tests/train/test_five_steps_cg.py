@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
 from stvg_jax.nn.functional import PureModule
@@ -21,6 +21,8 @@ from stvg_jax.train.schedules import ScheduleConfig, make_rates
 from tests.released import state_dict
 from tests.train import golden
 from tests.train.test_groups import NAMES, paths_of
+
+FORMATS = known_formats()
 
 # How far recorded parameters may be off, over how far they moved.
 BOUND = 0.05

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.convert.formats import FORMATS
+from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.config import load_config_file
 from stvg_jax.experiment.building import Experiment
@@ -18,6 +18,8 @@ from stvg_jax.grounding.task import learning_rate_rules
 from stvg_jax.nn.functional import PureModule
 from stvg_jax.train.optim import FROZEN, assign_groups, assign_uses
 from tests.released import GOLDENS, manifest
+
+FORMATS = known_formats()
 
 NAMES = {
     "base": "base",

@@ -61,10 +61,6 @@ class GroundingEvaluator:
         except InputError as error:
             raise InputError(f"config.eval.benchmark: {error}") from None
 
-    def inputs(self) -> tuple[str, ...]:
-        """See `stvg_jax.family.Evaluator`."""
-        return tuple(field.name for field in dataclasses.fields(GroundingBatch))
-
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2], actioness_logits
         [b, t], sampling_score [b, t] (ones for a model that does not sample)."""

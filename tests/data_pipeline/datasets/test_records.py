@@ -18,8 +18,8 @@ from stvg_jax.data_pipeline.datasets.registry import (
     get_dataset,
 )
 from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
+from stvg_jax.data_pipeline.language.text import TEXT_RULES
 from stvg_jax.data_pipeline.shards import POLICIES
-from stvg_jax.data_pipeline.text import TEXT_RULES
 from stvg_jax.grounding.inputs import DataConfig
 
 ROOT = Path(__file__).parents[3]

@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import (
     FRAME_RULES,
     EvenlySpaced,
-    InterleavedPasses,
     evaluation_frame_ids,
-    interleave,
     training_frame_ids,
 )
 from stvg_jax.data_pipeline.frames import model_size
@@ -250,7 +249,7 @@ def test_evaluation_shows_two_interleaved_passes(evaluation):
             if batch["sample"][row] < 0:
                 continue
             assert batch["sample"][row] == batch["sample"][row + 1]
-            even, odd = interleave(evaluation_frame_ids(40 + int(batch["sample"][row]), "hcstvg"))
+            even, odd = InterleavedPasses().split(evaluation_frame_ids(40 + int(batch["sample"][row]), "hcstvg"))
             for offset, ids in enumerate((even, odd)):
                 valid = batch["frames_valid"][row + offset]
                 assert batch["frame_ids"][row + offset][valid].tolist() == ids.tolist()
@@ -347,7 +346,7 @@ def test_evaluation_shows_as_many_passes_as_asked_for(passes):
         rows = range(first, first + passes)
         shown = [batch["frame_ids"][row][batch["frames_valid"][row]] for row in rows]
         sampled = evaluation_frame_ids(40 + int(batch["sample"][first]), "hcstvg", passes=passes)
-        assert [ids.tolist() for ids in shown] == [ids.tolist() for ids in interleave(sampled, passes)]
+        assert [ids.tolist() for ids in shown] == [ids.tolist() for ids in InterleavedPasses(passes).split(sampled)]
 
 
 def test_tokenize_sees_the_text_that_the_model_reads():

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.data_pipeline.frame_rules import InterleavedPasses, evaluation_frame_ids
+from stvg_jax.core.passes import InterleavedPasses
+from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
 from stvg_jax.data_pipeline.loading.geometry import View
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
 from stvg_jax.data_pipeline.loading.plan import evaluation_plan, filling_plan, training_plan, tube_boxes

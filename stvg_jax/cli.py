@@ -33,7 +33,7 @@ object is meant, and a box for it in every frame of that time."""
 _EPILOG = """\
 a first session:
   stvg-jax demo                                        # needs nothing
-  stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta   # once per released checkpoint
+  stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta    # once per released checkpoint
   stvg-jax ground video.mp4 "the man in blue who stands up and leaves" --checkpoint checkpoints/ta --out answer
 
 `stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""

@@ -20,9 +20,9 @@ formats (recognised by the names of their tensors):
                --format says it, SOURCE may be a name there
 
 examples:
-  stvg-jax convert tastvg_hcstvg1.pth checkpoints/ta_hcstvg1 --verify
-  stvg-jax convert tastvg_vidstg.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
-  stvg-jax convert cgstvg_vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
+  stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta_hcstvg1 --verify
+  stvg-jax convert TASTVG_VidSTG.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
+  stvg-jax convert vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
   stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
   stvg-jax convert FacebookAI/roberta-base checkpoints/roberta --format roberta
   stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow types lint docs clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
@@ -16,9 +16,17 @@ test: $(VENV)/dev.stamp
 test-slow: $(VENV)/dev.stamp
 	$(BIN)/pytest -m slow
 
+types: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.check_types
+
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Pages in build/docs; fails for links that lead nowhere.
+docs: $(VENV)/docs.stamp
+	$(BIN)/python -m tests.check_types --lay-out-only
+	$(BIN)/mkdocs build --strict
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; call make PYTHON=python3.11")'
@@ -32,5 +40,9 @@ $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 
+$(VENV)/docs.stamp: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) build demo

@@ -54,6 +54,10 @@ def test_one_name_is_installed(installed):
     assert names == {"stvg_jax"}
 
 
+def test_type_checkers_are_told_that_there_are_annotations(installed):
+    assert (installed / "stvg_jax" / "py.typed").is_file()
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

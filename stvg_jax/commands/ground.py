@@ -66,7 +66,8 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"(\d{0,18}):(\d{0,18})", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a range of frames; write A:B, such as 0:200 or 50:")
-    return tuple(int(part) if part else None for part in match.groups())
+    start, end = (int(part) if part else None for part in match.groups())
+    return start, end
 
 
 def run(args: argparse.Namespace) -> None:

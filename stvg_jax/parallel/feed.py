@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -39,22 +40,21 @@ def local_rows(array: jax.Array) -> np.ndarray:
 
 def ahead(items: Iterable[S], work: Callable[[S], T], depth: int = 2) -> Iterator[T]:
     """Applies `work` to items on a thread, up to `depth` results ahead of the consumer; exceptions arrive in place."""
-    results: collections.deque[Future[T]] = collections.deque()
+    # Results in lists of one; an empty list comes after the last.
+    results: collections.deque[Future[list[T]]] = collections.deque()
     source = iter(items)
-    end = object()
 
-    def step() -> T | object:
-        item = next(source, end)
-        return end if item is end else work(item)
+    def step() -> list[T]:
+        return [work(item) for item in itertools.islice(source, 1)]
 
     with ThreadPoolExecutor(1) as pool:
         try:
             while True:
                 while len(results) < depth:
                     results.append(pool.submit(step))
-                if (result := results.popleft().result()) is end:
+                if not (result := results.popleft().result()):
                     return
-                yield result
+                yield result[0]
         finally:
             for future in results:
                 future.cancel()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
         self._asked: jax.Array | None = None
 
     def __enter__(self) -> Interruption:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh
+from jax.sharding import AbstractMesh, Mesh
 
 from stvg_jax.train.ema import start_average
 from stvg_jax.train.optim import split_frozen
@@ -67,7 +67,7 @@ def state_shapes(
     return jax.eval_shape(lambda parameters: init_state(parameters, groups, optimizer), plain)
 
 
-def state_shardings(shapes: TrainState, mesh: Mesh, rules: ShardingRules = DEFAULT_RULES) -> TrainState:
+def state_shardings(shapes: TrainState, mesh: Mesh | AbstractMesh, rules: ShardingRules = DEFAULT_RULES) -> TrainState:
     """How a state lies on a mesh: parameters by rules, all that belongs to a parameter like it.
 
     Args:

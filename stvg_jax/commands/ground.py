@@ -89,7 +89,10 @@ def run(args: argparse.Namespace) -> None:
     outputs = Outputs(args.out, args.sentences, args.video)
 
     from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.models.loading import in_background
 
+    # Lists of words take a second to load, for a sentence with a rare one.
+    warnings = in_background(lambda: [foreign_warning([sentence]) for sentence in dict.fromkeys(args.sentences)])
     progress = Terminal()
     find_devices()
     if args.checkpoint == BUILTIN:
@@ -97,9 +100,6 @@ def run(args: argparse.Namespace) -> None:
     grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
     tell_device()
-    for sentence in dict.fromkeys(args.sentences):
-        if warning := foreign_warning([sentence]):
-            print(warning, file=sys.stderr)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     clip = grounder.read_clip(
         args.video,
@@ -111,6 +111,8 @@ def run(args: argparse.Namespace) -> None:
         progress=progress,
         **reading,
     )
+    for warning in filter(None, warnings()):
+        print(warning, file=sys.stderr)
     features = grounder.encode_clip(clip, progress=progress)
     tubes = []
     for question, folder in zip(questions, outputs.folders, strict=True):

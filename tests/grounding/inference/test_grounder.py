@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -393,10 +394,10 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, caplog):
 def test_nothing_is_left_of_a_program_that_cannot_be_kept(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("STVG_JAX_CACHE", str(tmp_path))
 
-    def fail(self, target):
+    def fail(source, target):
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with caplog.at_level(logging.WARNING):
         run_doubling()
     assert "no space left" in caplog.messages[-1]

@@ -309,7 +309,7 @@ def test_a_batch_that_no_device_holds_is_refused_first(data, steps, tmp_path, ca
     monkeypatch.setattr(memory, "device_memory", lambda: 10_000)
     assert train(data, tmp_path, "--config.train.validate_split=") == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert re.search(r"batch_size=4, parts=1, config.clip.resolution=32: 4 x \d+ frames of 44x32 take at least", told)
+    assert re.search(r"batch_size=4, parts=1: 4 x \d+ frames of 44x32 take at least", told)
     assert not (tmp_path / "config.json").exists()
 
 

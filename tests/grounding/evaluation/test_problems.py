@@ -63,5 +63,5 @@ def test_settings_that_make_no_sense(setting, message):
 
 
 def test_a_benchmark_that_nobody_knows():
-    with pytest.raises(InputError, match="benchmark is 'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"):
+    with pytest.raises(InputError, match="unknown benchmark 'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"):
         GroundingEvaluator(TWO_PASSES).check(EvalConfig(benchmark="hcstvg"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.convert.formats import check_format, get_format
+from stvg_jax.convert.formats import check_format, get_format, recognise
 from stvg_jax.convert.names import NameSet, find_name_sets
 from stvg_jax.convert.renaming import Converted, rename
 from stvg_jax.convert.rules import Format
@@ -26,7 +26,7 @@ _CHUNK = 2**22
 def convert_state_dict(
     tensors: Mapping[str, np.ndarray],
     *,
-    format: str = "ta_stvg",
+    format: str | None = None,
     config: Mapping[str, Any] | None = None,
     allow_nonfinite: bool = False,
 ) -> dict[str, np.ndarray]:
@@ -35,7 +35,8 @@ def convert_state_dict(
     Args:
         tensors: name -> array; what training tools put into names, and a prefix before those of the model, is ignored
             (see `convert.names`).
-        format: one of `convert.formats.known_formats`.
+        format: one of `convert.formats.known_formats`; None for that of the configuration's model, or, without one,
+            for that which the names tell.
         config: configuration of the model (see `configs/`), with `name` and a section `model`; None for that of the
             release.
         allow_nonfinite: take values that are NaN or infinite, too.
@@ -47,7 +48,10 @@ def convert_state_dict(
         InputError: unless every tensor is used or known to be useless, and every parameter of the model is filled
             with a finite array of its shape. All offenders are listed.
     """
-    fmt, where = get_format(format), "the state dict"
+    where = "the state dict"
+    declared = None if config is None else declared_parameters(config)
+    name = config["name"] if format is None and config is not None else format
+    fmt = recognise(tensors, where) if name is None else get_format(name)
     found = find_name_sets(tensors, [fmt], where)
     if not found:
         check_format(fmt, tensors, where)
@@ -57,7 +61,7 @@ def convert_state_dict(
         raise InputError(f"{where} holds several models, whose names begin with {prefixes}; give the tensors of one")
     (names,) = found
     config = published_config(names.tensors, fmt) if config is None else config
-    declared = declared_parameters(config)
+    declared = declared_parameters(config) if declared is None else declared
     check_model(fmt, config, where)
     return convert_checked(names, declared, where=where, allow_nonfinite=allow_nonfinite).parameters
 

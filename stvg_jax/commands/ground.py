@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stvg_jax.core.errors import InputError, quoted
@@ -88,11 +89,13 @@ def run(args: argparse.Namespace) -> None:
     check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
 
-    from stvg_jax.grounding.inference.grounder import Grounder
-    from stvg_jax.models.loading import in_background
+    # For a sentence with a rare word, lists of words take a second to load: as long as what is imported next.
+    pool = ThreadPoolExecutor(1)
+    warnings = pool.submit(lambda: [foreign_warning([sentence]) for sentence in dict.fromkeys(args.sentences)])
+    pool.shutdown(wait=False)
 
-    # Lists of words take a second to load, for a sentence with a rare one.
-    warnings = in_background(lambda: [foreign_warning([sentence]) for sentence in dict.fromkeys(args.sentences)])
+    from stvg_jax.grounding.inference.grounder import Grounder
+
     progress = Terminal()
     find_devices()
     if args.checkpoint == BUILTIN:
@@ -100,6 +103,8 @@ def run(args: argparse.Namespace) -> None:
     grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)
     tell_device()
+    for warning in filter(None, warnings.result()):
+        print(warning, file=sys.stderr)
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     clip = grounder.read_clip(
         args.video,
@@ -111,8 +116,6 @@ def run(args: argparse.Namespace) -> None:
         progress=progress,
         **reading,
     )
-    for warning in filter(None, warnings()):
-        print(warning, file=sys.stderr)
     features = grounder.encode_clip(clip, progress=progress)
     tubes = []
     for question, folder in zip(questions, outputs.folders, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.state_dict import declared_parameters
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.inference.clip import ClipConfig
 from tests.released import manifest, state_dict_for
 from tests.tiny import tiny_config, write_byte_tokenizer
 from tests.torch_files import Object, hostile_pickles, save_legacy, save_zip
@@ -126,7 +128,7 @@ def test_a_released_checkpoint(container, ema, plain, config, tokenizer, convert
 
     description = checkpoint.describe(out)
     assert (description.model, description.kind) == ("ta_stvg", "model")
-    assert description.config["clip"] == config["clip"]
+    assert description.config["clip"] == dataclasses.asdict(ClipConfig(**config["clip"]))
     assert description.note == "converted from tastvg.pth, model_ema"
 
     assert report == json.loads((out / "conversion.json").read_text())
@@ -435,8 +437,8 @@ def test_without_tokenizer_and_hub(released, config_file, monkeypatch, tmp_path,
 
 
 def test_configurations(ema, released, config, convert, command, tmp_path):
-    with pytest.raises(InputError, match="the configuration lacks clip"):
-        convert(released, config={key: config[key] for key in ("name", "model")})
+    with pytest.raises(InputError, match="the configuration lacks model"):
+        convert(released, config={key: config[key] for key in ("name", "clip")})
     code, message = command(released, "--config", str(tmp_path / "none.py"))
     assert code == 2
     assert message.startswith(f"configuration {tmp_path / 'none.py'} does not exist; the project's are in configs/: ")

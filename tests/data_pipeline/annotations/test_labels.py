@@ -8,10 +8,11 @@ import pytest
 
 from stvg_jax.commands import prepare_labels as command
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Vocabularies, attributes
+from stvg_jax.data_pipeline.annotations import Vocabularies
 from stvg_jax.data_pipeline.annotations.labels import make_labels, read_labels, write_labels
 from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
+from stvg_jax.data_pipeline.language import attributes
 from stvg_jax.data_pipeline.language.attributes import attribute_words
 from tests.data_pipeline.annotations.folders import (
     generic_file,

@@ -10,7 +10,13 @@ Importing this package imports neither JAX nor a decoder; its names are imported
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stvg_jax.core.errors import InputError
+    from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.grounding.inference.tube import FrameScores, Tube
+    from stvg_jax.models.loading import load
 
 __version__ = "0.1.0"
 

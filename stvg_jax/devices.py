@@ -7,18 +7,22 @@ import os
 import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from stvg_jax.core.errors import InputError, first_line, how_to_install
-
-if TYPE_CHECKING:
-    import jax
 
 # What TensorFlow, XLA, Abseil and gRPC tell of themselves on standard error; their errors arrive as exceptions too.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
 _CHOOSING = ("JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES")
 # Made by NVIDIA's driver.
 _NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidia0")
+
+
+class Device(Protocol):
+    """The part of a `jax.Device` that is told; type checkers know nothing of that class."""
+
+    platform: str
+    device_kind: str
 
 
 def silence_libraries(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -32,7 +36,7 @@ def silence_libraries(environment: MutableMapping[str, str] = os.environ) -> Non
         environment.setdefault("TQDM_DISABLE", "1")
 
 
-def find_devices() -> list[jax.Device]:
+def find_devices() -> list[Device]:
     """The devices of all hosts.
 
     Raises:
@@ -67,7 +71,7 @@ def tell_device() -> None:
             print(line, file=sys.stderr, flush=True)
 
 
-def describe_devices(devices: Sequence[jax.Device], hosts: int, *, nvidia: bool, cores: int | None = None) -> list[str]:
+def describe_devices(devices: Sequence[Device], hosts: int, *, nvidia: bool, cores: int | None = None) -> list[str]:
     """Lines for people.
 
     Args:

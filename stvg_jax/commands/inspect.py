@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
     # Without loops, whose bodies are counted once.
     whole = family.model(build_config(config["name"], without_steps(config["model"])), dtype=DTYPES[train.dtype])
-    task = dataclasses.replace(experiment.task, module=PureModule(whole))
+    task = family.task(PureModule(whole), experiment.losses)
     flops = inspection.step_flops(task, shapes, batch, train.remat)
     _print_flops(flops, args.devices, train.remat)
     if args.compile:

@@ -1,4 +1,4 @@
-"""Arguments of this package's functions, and the options of the same names: one rule for each."""
+"""Checks of arguments that public functions and options of the command line share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stvg_jax.core.errors import InputError, quoted
 
 
 def check_path(name: str, value: Any) -> str:
-    """A path as text; InputError for anything else."""
+    """Returns a path as text; raises InputError for anything else."""
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(f"{name} {_shown(value)}: must be the path of a file or folder")
@@ -20,20 +20,20 @@ def check_path(name: str, value: Any) -> str:
 
 
 def check_str(name: str, value: Any) -> str:
-    """InputError for what is no text."""
+    """Returns a text; raises InputError for anything else."""
     if not isinstance(value, str):
         raise InputError(f"{name} {_shown(value)}: must be text")
     return value
 
 
 def check_flag(name: str, value: Any) -> None:
-    """InputError for what is neither True nor False."""
+    """Raises InputError for anything but True and False."""
     if not isinstance(value, bool):
         raise InputError(f"{name} {_shown(value)}: must be True or False")
 
 
 def check_whole(name: str, value: Any) -> int:
-    """A whole number as int, numpy's too; InputError for anything else, True and False included."""
+    """Returns a whole number, Python's or numpy's, as int; raises InputError for anything else, booleans included."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -46,26 +46,26 @@ def check_whole(name: str, value: Any) -> int:
 def check_part(
     start: float | None, end: float | None, frames: tuple[int | None, int | None] | None
 ) -> tuple[tuple[float | None, float | None], tuple[int | None, int | None]]:
-    """The part of a video to search, as far as it can be checked without the video.
+    """Checks the part of a video to search, as far as that is possible without the video.
 
     Returns:
-        (start, end) in seconds and (first, one past last) frame, with None for what is not given.
+        (start, end) in seconds and (start, end) in frames, end one past the last; None for a bound that is not given.
 
     Raises:
-        InputError: seconds that are negative, not finite or not in order, likewise frames, or both at once.
+        InputError: a bound is negative or not finite, an end is not after its start, or both kinds are given.
     """
     seconds = _seconds("start", start), _seconds("end", end)
     frames = (None, None) if frames is None else frames
     if not isinstance(frames, (tuple, list)) or len(frames) != 2:
-        raise InputError(f"frames {_shown(frames)}: must be two, (first, one past the last); None for an open end")
-    first, last = (None if f is None else check_whole("frames", f) for f in frames)
-    if (first, last) != (None, None) and seconds != (None, None):
-        raise InputError("give the part to search in frames or in seconds, not both")
-    for name, (low, high) in (("seconds", seconds), ("frames", (first, last))):
+        raise InputError(f"frames {_shown(frames)}: must be (start, end), end one past the last; None for an open bound")
+    first, stop = (None if f is None else check_whole("frames", f) for f in frames)
+    if (first, stop) != (None, None) and seconds != (None, None):
+        raise InputError("the part to search is given in frames and in seconds; give one of them")
+    for name, (low, high) in (("seconds", seconds), ("frames", (first, stop))):
         if (low or 0) < 0 or (high is not None and high <= (low or 0)):
             bounds = ":".join("" if value is None else f"{value:.12g}" for value in (low, high))
-            raise InputError(f"{name} {bounds} hold nothing; begin at 0 or later, and end after that")
-    return seconds, (first, last)
+            raise InputError(f"{name} {bounds} hold nothing; start at 0 or later and end after the start")
+    return seconds, (first, stop)
 
 
 def _seconds(name: str, value: Any) -> float | None:
@@ -73,7 +73,7 @@ def _seconds(name: str, value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{name} {_shown(value)}: must be a number of seconds")
-    # Too large a whole number has no float.
+    # A very large int cannot be converted.
     try:
         seconds = float(value)
     except OverflowError:
@@ -84,7 +84,7 @@ def _seconds(name: str, value: Any) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    """A value as it may stand in a message; its type where its text might be long."""
+    """Text of a value for a message; its type where the text might be long."""
     if isinstance(value, str):
         return quoted(value)
     return str(value) if value is None or isinstance(value, (bool, float)) else f"of type {type(value).__name__}"

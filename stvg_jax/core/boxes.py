@@ -1,4 +1,4 @@
-"""Box geometry. Pure functions that work on numpy and JAX arrays alike; two arguments are of the same kind.
+"""Box geometry: pure functions for numpy arrays and for JAX arrays, which are not mixed in one call.
 
 Boxes are arrays [..., 4]: `cxcywh` is (centre x, centre y, width, height), `xyxy` two corners with x1 <= x2, y1 <= y2.
 """
@@ -37,7 +37,7 @@ def giou(a_xyxy, b_xyxy):
 def _iou_and_union(a, b):
     xp = a.__array_namespace__()
     sides = xp.minimum(a[..., 2:], b[..., 2:]) - xp.maximum(a[..., :2], b[..., :2])
-    # Of boxes that touch, the gradient is that of boxes that overlap, as in PyTorch; `maximum` would halve it.
+    # Boxes that touch have the gradient of boxes that overlap, as in PyTorch; `maximum` would halve it.
     intersection = _product(xp.where(sides < 0, 0, sides))
     union = _product(a[..., 2:] - a[..., :2]) + _product(b[..., 2:] - b[..., :2]) - intersection
     return _ratio(intersection, union), union
@@ -49,7 +49,7 @@ def _product(sides):
 
 
 def _ratio(part, whole):
-    """part / whole, and 0, with a finite gradient, where the whole is 0."""
+    """part / whole; 0 with a finite gradient where the whole is 0."""
     xp = part.__array_namespace__()
     empty = whole <= 0
     return xp.where(empty, 0, part) / xp.where(empty, 1, whole)

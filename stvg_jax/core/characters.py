@@ -1,4 +1,4 @@
-"""Characters that text from outside may hold, and that a tokenizer, a terminal or a file cannot."""
+"""Text from outside, made safe for tokenizers, terminals and files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from stvg_jax.core.errors import quoted
 
 REPLACEMENT = "\ufffd"
-# Halves of a pair in UTF-16. JSON can write one alone ("\ud83d", an emoji that was cut in two), and Python keeps the
-# bytes of a command line that are no UTF-8 as others of them. No encoding can write them.
+# Lone surrogates: halves of a UTF-16 pair. JSON can hold one ("\ud83d", an emoji cut in two), and Python uses others for
+# bytes of the command line that are not UTF-8. No encoding can write them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def has_surrogate(text: str) -> bool:
-    """Whether `text` holds a lone surrogate, which is no character."""
+    """True if `text` holds a lone surrogate."""
     return not text.isascii() and _SURROGATE.search(text) is not None
 
 
@@ -25,19 +25,19 @@ def without_surrogates(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` on one line: what cannot be printed but for tabs is written as Python writes it in quotes."""
+    """`text` on one line: unprintable characters other than tabs are escaped as in a Python string."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(text: str, limit: int = 120) -> str:
-    """`text` as it may stand in a message without quotes: `escaped`, and cut to `limit` characters."""
+    """`text` for a message, without quotes: escaped, and cut to `limit` characters."""
     return escaped(text) if len(text) <= limit else f"{escaped(text[:limit])}..."
 
 
 class _Short(reprlib.Repr):
-    """Python's notation of the beginning of a value: lists and dictionaries in it may have any length and depth."""
+    """Beginning of a value in Python's notation, bounded for lists and dictionaries of any length and depth."""
 
     def __init__(self, limit: int):
         super().__init__()
@@ -49,5 +49,5 @@ class _Short(reprlib.Repr):
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value out of a JSON file as it may stand in a message: its beginning, of `limit` characters."""
+    """Value from a JSON file for a message, cut to `limit` characters."""
     return one_line(_Short(limit).repr(value), limit)

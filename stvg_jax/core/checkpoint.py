@@ -1,11 +1,11 @@
-"""Model checkpoints: a directory that holds all it takes to ground.
+"""Model checkpoints: folders with everything that running a model takes.
 
-DIR/checkpoint.json   what the model is: name, configuration, how clips are made; checksums of the parameters and sizes
-                      of their files
-DIR/parameters/       arrays, by Orbax; or DIR/parameters.safetensors, which other programs can read and people can send
+DIR/checkpoint.json   name and configuration of the model, settings of its clips, checksums of the parameters, sizes of
+                      their files
+DIR/parameters/       arrays, written by Orbax; or DIR/parameters.safetensors, one file that other programs can read
 DIR/tokenizer/        tokenizer.json
-DIR/conversion.json   where the parameters came from, when they were converted
-DIR/training.json     how they were made, when they were trained
+DIR/conversion.json   source of the parameters, for a converted checkpoint
+DIR/training.json     history of the parameters, for a trained checkpoint
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,12 +29,15 @@ from stvg_jax.core.files import in_utf8
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.tree import check_same_parameters, flatten, unflatten
 
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
+
 FORMAT = "stvg_jax.checkpoint/1"
 _DESCRIPTION = "checkpoint.json"
 _PARAMETERS = "parameters"
 PARAMETERS_FILE = "parameters.safetensors"
 TOKENIZER = "tokenizer"
-# A part of the path of a parameter, or of a file below the directory: it is printed, and files are opened by it.
+# A part of a parameter's path, or of a file's path below the folder. Paths are printed, and files are opened by them.
 _PART = re.compile(r"[\w.+-]+", re.ASCII)
 _MAX_PATH = 500
 _MAX_NAMED = 20
@@ -42,15 +45,15 @@ _MAX_NAMED = 20
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What `checkpoint.json` says.
+    """Content of `checkpoint.json`.
 
     Attributes:
-        model: name in `stvg_jax.core.registry.MODELS`.
-        config: the experiment's configuration, with sections `model` and `clip`.
-        kind: "model", or "initialisation" for a part of a model to start training from.
+        model: a key of `stvg_jax.core.registry.FAMILIES`.
+        config: sections `model` and `clip` of the experiment.
+        kind: "model", or "initialisation" for parameters that only a training can start from.
         note: one line for people.
-        parameters: path -> {"shape": [...], "crc32": of its bytes}, filled by `write`.
-        files: path in the directory -> bytes, of the files that hold the parameters, filled by `write`.
+        parameters: path -> {"shape": [...], "crc32": checksum of the bytes}, filled by `write`.
+        files: path in the folder -> bytes, for each file of parameters, filled by `write`.
     """
 
     model: str
@@ -68,21 +71,21 @@ def checksum(array: np.ndarray) -> int:
 
 @contextlib.contextmanager
 def new_directory(directory: Path, *, force: bool = False) -> Iterator[Path]:
-    """A directory that appears whole or not at all: yields a temporary one beside it, renamed on success.
+    """Makes a folder that appears complete or not at all: yields a temporary one beside it, renamed on success.
 
     Args:
-        directory: to make, with its parents.
-        force: replace it if it is a checkpoint already.
+        directory: the folder to make; its parents are made too.
+        force: whether to replace a checkpoint that is already there.
 
     Raises:
-        InputError: if it exists and `force` is False or it is something else, or its parent cannot be written.
+        InputError: it exists and `force` is False or it is not a checkpoint; or its parent cannot be written.
     """
     directory = directory.resolve()
     if directory.exists():
         if not force:
             raise InputError(f"{directory} exists already; choose another folder or pass --force to replace it")
         if not (directory / _DESCRIPTION).is_file() and (directory.is_file() or any(directory.iterdir())):
-            raise InputError(f"{directory} is not a checkpoint, and will not be replaced; choose another folder")
+            raise InputError(f"{directory} is not a checkpoint and is not replaced; choose another folder")
     parents = [parent for parent in directory.parents if not parent.exists()]
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -113,16 +116,16 @@ def _remove_empty(directories: list[Path]) -> None:
 def write(
     directory: Path, parameters: Mapping[str, np.ndarray], description: Description, *, one_file: bool = False
 ) -> None:
-    """Writes parameters (path -> array) and their description into an existing directory that has none.
+    """Writes parameters and their description into an existing folder that has none.
 
     Args:
-        directory: to write into.
+        directory: the folder.
         parameters: path -> array.
-        description: what they are.
-        one_file: as one safetensors file instead of Orbax's folder.
+        description: their description; `parameters` and `files` are filled in.
+        one_file: whether to write one safetensors file instead of Orbax's folder.
 
     Raises:
-        InputError: if they cannot be written.
+        InputError: they cannot be written.
     """
     table = {path: {"shape": list(value.shape), "crc32": checksum(value)} for path, value in parameters.items()}
     path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
@@ -133,7 +136,7 @@ def write(
             save_file({name: np.asarray(value, order="C") for name, value in parameters.items()}, path)
         else:
             with in_utf8(directory) as folder, _checkpointer() as checkpointer:
-                checkpointer.save((folder / _PARAMETERS).absolute(), _string_keys(unflatten(dict(parameters))))
+                checkpointer.save((folder / _PARAMETERS).absolute(), _string_keys(unflatten(parameters)))
     except Exception as error:  # Orbax, tensorstore and safetensors raise many kinds
         raise InputError(f"the parameters cannot be written to {path}: {first_line(error)}") from error
     written = [path] if one_file else sorted(file for file in path.rglob("*") if file.is_file())
@@ -142,20 +145,20 @@ def write(
     record = {"format": FORMAT, **dataclasses.asdict(description)}
     (directory / _DESCRIPTION).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if one_file:
-        # safetensors lets nobody but the owner read.
+        # safetensors makes a file that only its owner can read.
         shutil.copymode(directory / _DESCRIPTION, path)
 
 
 def describe(directory: Path) -> Description:
-    """Reads what a checkpoint is.
+    """Reads the description of a checkpoint.
 
     Raises:
-        InputError: if the directory is missing or is not a checkpoint of this library.
+        InputError: the folder is missing, or is not a checkpoint of this library.
     """
     if not directory.is_dir():
         kind = "is a file" if directory.exists() else "does not exist"
-        hint = "; turn a .pth file into a checkpoint directory with `stvg-jax convert`" if directory.is_file() else ""
-        raise InputError(f"checkpoint {directory} {kind}; expected a directory with {_DESCRIPTION}{hint}")
+        hint = "; `stvg-jax convert` turns a .pth file into one" if directory.is_file() else ""
+        raise InputError(f"checkpoint {directory} {kind}; a checkpoint is a folder with {_DESCRIPTION}{hint}")
     path = directory / _DESCRIPTION
     try:
         record = parse_json(path.read_bytes())
@@ -183,7 +186,7 @@ def _check_description(path: Path, description: Description) -> None:
     for field, kind in kinds.items():
         if not isinstance(value := getattr(description, field), kind):
             raise InputError(
-                f"{path} is incomplete or damaged: its {field} is a {type(value).__name__}, not a {kind.__name__}"
+                f"{path} is incomplete or damaged: its {field} must be of type {kind.__name__}, not {type(value).__name__}"
             )
     for name, entry in description.parameters.items():
         _check_path(path, name)
@@ -207,15 +210,15 @@ def _is_count(value: Any) -> bool:
 
 
 def check(directory: Path, description: Description, declarations: Mapping[str, Any]) -> None:
-    """Raises InputError, listing all differences, unless the checkpoint says that it fits the model.
+    """Raises InputError with all differences unless the described parameters are those of the model.
 
     Args:
-        directory: of the checkpoint, for the message.
-        description: of the checkpoint.
+        directory: the checkpoint, for the message.
+        description: its description.
         declarations: path -> declared parameter of the model.
     """
     shapes = {path: _Shape(tuple(entry["shape"])) for path, entry in description.parameters.items()}
-    check_same_parameters(shapes, dict(declarations), str(directory))
+    check_same_parameters(shapes, declarations, str(directory))
 
 
 class _Shape(NamedTuple):
@@ -226,7 +229,7 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
     """Reads the parameters, path -> array.
 
     Raises:
-        InputError: if they cannot be read, or are not those that the description lists.
+        InputError: they cannot be read, or are not those of the description.
     """
     _check_files(directory, description)
     one_file = PARAMETERS_FILE in description.files
@@ -248,13 +251,13 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
 
 
 def _check_files(directory: Path, description: Description) -> None:
-    # Tensorstore meets a file that is cut short with thousands of lines on stderr.
+    # Tensorstore answers a file that was cut short with thousands of lines on standard error.
     for name, size in description.files.items():
         file = directory / name
         found = file.stat().st_size if file.is_file() else None
         if found != size:
             what = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-            raise InputError(f"{directory} is damaged: {name} {what}; copy or convert it again")
+            raise InputError(f"{directory} is damaged: {name} {what}; copy the checkpoint again or make it anew")
 
 
 def verify(directory: Path, progress: Callable[[str], None] | None = None) -> int:
@@ -264,7 +267,7 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
         The number of parameters.
 
     Raises:
-        InputError: naming the parameters that differ.
+        InputError: some differ; the message names them.
     """
     description = describe(directory)
     stored = read(directory, description)
@@ -276,23 +279,23 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
             progress(path)
     if wrong:
         named = ", ".join(wrong[:_MAX_NAMED]) + (f" and {len(wrong) - _MAX_NAMED} more" if wrong[_MAX_NAMED:] else "")
-        raise InputError(f"{directory} is damaged; these parameters differ from their checksums: {named}")
+        raise InputError(f"{directory} is damaged: these parameters differ from their checksums: {named}; copy the checkpoint again or make it anew")
     return len(stored)
 
 
 @contextlib.contextmanager
-def _checkpointer():
+def _checkpointer() -> Iterator[ocp.Checkpointer]:
     import jax
     import orbax.checkpoint as ocp
 
     # Orbax reports every save at INFO and absl prints it.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # Each host for itself: these may run on a thread, where meeting other hosts would disturb what the program does.
+    # Each host works alone: this may run on a thread, where waiting for other hosts would disturb the main program.
     host = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=host, active_processes={host}, barrier_sync_key_prefix=f"host{host}"
     )
-    # Compression saves an eighth of the space and costs half of the loading time.
+    # Compression would save an eighth of the space and double the loading time.
     handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=alone)
     with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
         yield checkpointer

@@ -19,24 +19,26 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 
 if TYPE_CHECKING:
     import ml_collections
+    from _typeshed import DataclassInstance
 
-T = TypeVar("T")
+T = TypeVar("T", bound="DataclassInstance")
 
 _MESSAGE_LENGTH = 200
-# A number that arrays can hold, and no setting needs to reach.
+_TYPES = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+# The largest number of any setting; arrays can hold it.
 _LARGEST = 2**31 - 1
 
 
 def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
-    """Makes a dataclass from a mapping.
+    """Builds a configuration dataclass from a mapping.
 
     Args:
-        kind: a dataclass whose fields are scalars, tuples of scalars or further dataclasses.
-        values: field name -> value; absent fields keep their default.
-        path: names the mapping in messages.
+        kind: a dataclass whose fields are scalars, tuples of scalars or such dataclasses.
+        values: field name -> value; fields that are absent keep their defaults.
+        path: name of the mapping in messages.
 
     Raises:
-        InputError: for an unknown key, with the known ones, or a value of another type or outside its rule.
+        InputError: a key is unknown, or a value has another type or breaks the rule of its field.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{path} is {values!r}; it must be a mapping")
@@ -54,7 +56,7 @@ def build(kind: type[T], values: Mapping[str, Any], path: str = "config") -> T:
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, path)
     options = [o for o in typing.get_args(hint) if o is not type(None)] if _is_optional(hint) else [hint]
     if value is None and _is_optional(hint):
@@ -73,12 +75,12 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, option) or (option is int and isinstance(value, bool)):
-        raise InputError(f"{path} is {value!r}; it must be a {option.__name__}")
+        raise InputError(f"{path} is {value!r}; it must be {_TYPES.get(option, option.__name__)}")
     return value
 
 
 def _literal(text: str) -> Any:
-    """A Python literal, such as 3 or None, or the text itself."""
+    """Value of a Python literal, such as 3 or None; the text itself if it is not one."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -93,24 +95,25 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
     """Runs `get_config` of a configuration file and returns its result as nested dictionaries.
 
     Args:
-        path: of the file, or the bare name of one of the project's own, such as "ta_stvg_hcstvg1", which is also found
-            as "configs/ta_stvg_hcstvg1.py" from folders without it; what follows a colon, as in
-            "configs/shapes.py:pointing", is handed to `get_config`.
-        overrides: such as "--config.eval.dtype=bfloat16"; values are parsed by the type of what they replace.
+        path: the file; or the name of one of the library's own, such as "ta_stvg_hcstvg1" or
+            "configs/ta_stvg_hcstvg1.py", where there is no such file. Text after a colon, as in
+            "configs/shapes.py:pointing", is passed to `get_config`.
+        overrides: settings to change, such as "--config.eval.dtype=bfloat16"; a value is parsed by the type of the one
+            that it replaces.
 
     Raises:
-        InputError: if there is no such file, it has no `get_config` that returns a ConfigDict of JSON values, it
-            raises anything (with the line), or an override names nothing in it or has a value of another type.
+        InputError: there is no such file; it has no `get_config` that returns a ConfigDict of JSON values; it raises
+            an exception, which is told with its line; or an override has an unknown name or a value of another type.
     """
     import ml_collections
 
     name, _, arg = path.name.partition(":")
     if not name:
-        raise InputError(f"configuration {str(path)!r} names no file; give one of configs/, or your own")
+        raise InputError(f"configuration {str(path)!r} names no file; give a file or the name of one of the library's configurations")
     path = _own_file(path.with_name(name))
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if path.suffix != ".py" or spec is None or spec.loader is None:
-        raise InputError(f"configuration {path} is not a Python file; a configuration is a program, see configs/")
+        raise InputError(f"configuration {path} is not a Python file; configurations are Python files such as those in configs/")
     module = importlib.util.module_from_spec(spec)
     with _failures_told(path):
         spec.loader.exec_module(module)
@@ -120,7 +123,7 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
     with _failures_told(path):
         config = get_config(arg)
     if not isinstance(config, ml_collections.ConfigDict):
-        raise InputError(f"configuration {path}: get_config must return a ConfigDict, not a {type(config).__name__}")
+        raise InputError(f"configuration {path}: get_config must return a ConfigDict, not {type(config).__name__}")
     with _failures_told(path):
         values = _override(config, overrides).to_dict()
         _check_json(values, f"configuration {path}: config")
@@ -129,7 +132,7 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
 
 @contextlib.contextmanager
 def _failures_told(path: Path) -> Iterator[None]:
-    """Turns whatever a configuration file raises into one line with the file, the line and the error."""
+    """Turns any exception of a configuration file into one line with the file, the line and the error."""
     try:
         yield
     except KeyboardInterrupt:
@@ -137,7 +140,7 @@ def _failures_told(path: Path) -> Iterator[None]:
     except BaseException as error:
         place, file = f"configuration {path}", str(path.absolute())
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        if isinstance(error, InputError) and not lines:  # about the overrides, or what the file has given
+        if isinstance(error, InputError) and not lines:  # about the overrides or the resulting values
             raise
         if isinstance(error, SyntaxError) and error.lineno:
             other = error.filename not in (None, file)
@@ -151,32 +154,32 @@ def _failures_told(path: Path) -> Iterator[None]:
 
 
 def _message(error: BaseException) -> str:
-    """The first line of what an exception of unknown code says."""
+    """First line of the message of an exception from unknown code."""
     try:
         text = first_line(error)
     except KeyboardInterrupt:
         raise
     except BaseException:
-        return "without a message that could be read"
+        return "without a readable message"
     return text if text.isprintable() and len(text) <= _MESSAGE_LENGTH else quoted(text, _MESSAGE_LENGTH)
 
 
 def _check_json(value: Any, path: str) -> None:
-    """Raises InputError unless this is made of JSON values: configurations are kept and compared as JSON."""
+    """Raises InputError for anything but JSON values; configurations are stored and compared as JSON."""
     if isinstance(value, dict):
         for key, part in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{path} has a key of type {type(key).__name__}; keys must be texts")
+                raise InputError(f"{path} has a key of type {type(key).__name__}; keys must be text")
             _check_json(part, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for i, part in enumerate(value):
             _check_json(part, f"{path}[{i}]")
     elif not isinstance(value, str | int | float | None):
-        raise InputError(f"{path} is a {type(value).__name__}; it must be a number, a text, a list or a section")
+        raise InputError(f"{path} is of type {type(value).__name__}; it must be a number, text, a list or a section")
 
 
 def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The part of a loaded configuration that overrides have set, as nested dictionaries."""
+    """Part of a loaded configuration that the overrides set, as nested dictionaries."""
     result: dict[str, Any] = {}
     for override in overrides:
         keys = override.partition("=")[0].removeprefix("--config.").split(".")
@@ -188,7 +191,7 @@ def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str,
 
 
 def _own_file(path: Path) -> Path:
-    """The file itself, or that of a bare name in the project's `configs`, which is installed with it."""
+    """The file itself, or one of the library's own configurations, which are installed with it."""
     if path.is_file():
         return path
     folder = Path(importlib.import_module("stvg_jax.configs").__path__[0])
@@ -201,7 +204,7 @@ def _own_file(path: Path) -> Path:
         print(f"{path} does not exist: using the library's own, {own}", file=sys.stderr)
         return own
     names = sorted(file.stem for file in folder.glob("*.py") if "def get_config" in file.read_text(encoding="utf-8"))
-    raise InputError(f"configuration {path} does not exist; the project's are in configs/: {', '.join(names)}")
+    raise InputError(f"configuration {path} does not exist; the library has {', '.join(names)}")
 
 
 def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml_collections.ConfigDict:
@@ -212,7 +215,7 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals or not name.startswith("--config."):
-            raise InputError(f"{quoted(override)} sets nothing; write --config.SECTION.KEY=VALUE")
+            raise InputError(f"{quoted(override)} changes no setting; write --config.SECTION.KEY=VALUE")
         known: Any = config
         for depth, key in enumerate(keys := name.removeprefix("--config.").split(".")):
             if not isinstance(known, Mapping | type(config)) or key not in known:
@@ -224,7 +227,7 @@ def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml
             known = known[key]
         if known is None:
             unset[override] = _literal(text)
-    # A setting that is None has no type by which a flag could be parsed; the dataclass of its section checks it.
+    # A setting that is None has no type to parse a flag by; the dataclass of its section checks the value.
     config = copy.deepcopy(config)
     config.update_from_flattened_dict(
         {name.removeprefix("--config.").partition("=")[0]: value for name, value in unset.items()}

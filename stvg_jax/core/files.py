@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and files of JSON lines, of which damage is told with the line."""
+"""Files that appear complete or not at all, and files of JSON lines with checksums."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from stvg_jax.core.characters import has_surrogate
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.json_files import parse_json
 
-# Ends the names of files that are being written.
+# Ending of the names of files that are being written.
 PARTIAL = ".partial"
 _SEAL = re.compile(r', "sha256": "([0-9a-f]{64})"}')
-# The same in a line in which the seal itself is damaged.
+# A seal that is damaged itself.
 _LIKE_A_SEAL = re.compile(r', "[^"]{6}": "[^"]{64}"}\Z')
 
 
 @contextlib.contextmanager
 def whole_path(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write a file under, which takes the name `path` when the block ends without an exception.
+    """Yields a path beside `path` to write to; the file is renamed to `path` when the block ends without an exception.
 
-    It is on the disk by then: what replaces a file that held hours of work must not be lost with the power. A kill may
-    leave a file with a name that ends in `PARTIAL`.
+    The content is on the disk before, so a power cut loses neither the old file nor the new one. A kill may leave a
+    file whose name ends in `PARTIAL`.
     """
     # Several processes may write the same file at the same time.
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
@@ -37,7 +37,7 @@ def whole_path(path: Path) -> Iterator[Path]:
         yield partial
         _sync(partial)
         os.replace(partial, path)
-        # The name as well; Windows and some network file systems do it by themselves and refuse.
+        # The new name too; Windows and some network file systems refuse this and do it by themselves.
         with contextlib.suppress(OSError):
             _sync(path.parent)
     finally:
@@ -46,9 +46,9 @@ def whole_path(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write, UTF-8, that appears as those of `whole_path` do.
+    """Yields a text file, UTF-8, that appears complete or not at all (`whole_path`).
 
-    Names of files may hold what UTF-8 cannot write (lone surrogates): it is escaped, as JSON does it too.
+    Lone surrogates, which file names may hold and UTF-8 cannot, are escaped, as JSON does it.
     """
     with (
         whole_path(path) as partial,
@@ -58,8 +58,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 
 def _sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, from the system's memory to the disk."""
-    # Windows brings only what can be written.
+    """Writes a file, or the names in a folder, from the system's memory to the disk."""
+    # Windows needs a file that is open for writing.
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -69,10 +69,10 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def in_utf8(folder: Path) -> Iterator[Path]:
-    """A path of an existing folder that is text in UTF-8, for libraries that take no other; valid in the block.
+    """Yields a path of an existing folder that is valid UTF-8, for libraries that take no other.
 
-    Names of files are bytes on Linux, and Python has those that are no UTF-8 as lone surrogates. A path that holds one
-    is replaced by a link to the folder.
+    File names are bytes on Linux; Python shows those that are not UTF-8 as lone surrogates. A path that holds one is
+    replaced by a temporary link to the folder.
     """
     if not has_surrogate(os.fspath(folder.absolute())):
         yield folder
@@ -84,12 +84,12 @@ def in_utf8(folder: Path) -> Iterator[Path]:
 
 
 def seal(text: str) -> str:
-    """JSON text of an object, with the SHA-256 of that text as a last entry."""
+    """JSON text of an object with the SHA-256 of that text as its last entry."""
     return f'{text[:-1]}, "sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
 def unseal(text: str) -> dict[str, Any] | None:
-    """The object in sealed text; None when a bit of it has changed or a part is missing."""
+    """Object in a sealed text; None if the text was changed or is incomplete."""
     match = next(iter(list(_SEAL.finditer(text))[-1:]), None)
     if match is None or text[match.end() :].strip():
         return None
@@ -104,7 +104,7 @@ def unseal(text: str) -> dict[str, Any] | None:
 
 
 def sealed_line(record: Mapping[str, Any]) -> str:
-    """A sealed line of JSON; the object has at least one key."""
+    """Sealed JSON line of an object with at least one key."""
     return f"{seal(json.dumps(record))}\n"
 
 
@@ -115,16 +115,16 @@ def read_json_lines(
     others: type | tuple[type, ...] = object,
     may_be_cut: bool = False,
 ) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines, each by `sealed_line`; files of earlier versions have no seals at all.
+    """Objects in a file of JSON lines, written by `sealed_line` or, without seals, by an earlier version.
 
     Args:
-        path: of the file; one that is not there has no lines.
-        kinds: keys that every object has, with the types of their values.
+        path: the file; a missing one has no lines.
+        kinds: types of the values that every object has, by key.
         others: types of the values of other keys.
-        may_be_cut: leaves out a last line that a kill has cut short.
+        may_be_cut: whether to leave out a last line that a kill has cut short.
 
     Raises:
-        InputError: a line is damaged, with its number.
+        InputError: a line is damaged; the message gives its number.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -153,9 +153,9 @@ def _has_seal(line: bytes) -> bool:
 
 
 def _parsed_line(line: bytes, sealed: bool) -> Any:
-    """The value of a line; ValueError where the seal does not fit, or is missing though others have one."""
+    """Value of a line; ValueError if the seal does not fit, or is missing where other lines have one."""
     text = line.decode()
-    # Nothing but the object: a changed line end may be another white space.
+    # Nothing may follow the object: a damaged line end may look like other white space.
     content = unseal(text) if text.endswith("}") else None
     if content is None and (sealed or _LIKE_A_SEAL.search(text)):
         raise ValueError("it does not end in the checksum of the rest")
@@ -165,13 +165,13 @@ def _parsed_line(line: bytes, sealed: bool) -> Any:
 def check_kinds(
     record: Any, kinds: Mapping[str, type | tuple[type, ...]], others: type | tuple[type, ...] = object
 ) -> None:
-    """Raises ValueError unless a JSON value is an object with these keys and values of these types and `others`."""
+    """Raises ValueError unless a JSON value is an object with these keys and types; other keys have type `others`."""
     if not isinstance(record, dict):
-        raise ValueError(f"it is a {type(record).__name__}, not an object")
+        raise ValueError(f"it must be an object, not {type(record).__name__}")
     if missing := [name for name in kinds if name not in record]:
         found = ", ".join(quoted(name, 40) for name in list(record)[:8])
         raise ValueError(f"it has no {missing[0]!r}, but {found or 'no key'}")
     for name, value in record.items():
         kind = kinds.get(name, others)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
-            raise ValueError(f"its {quoted(name, 40)} is a {type(value).__name__}")
+            raise ValueError(f"its {quoted(name, 40)} is of type {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote, with what `json` leaves out: byte order marks, keys given twice, limits."""
+"""JSON from outside, with checks that `json` lacks: byte order marks, repeated keys, depth."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 
 
 def read_json(path: Path) -> Any:
-    """The value of a whole JSON file.
+    """Value of a JSON file.
 
     Raises:
-        InputError: the file is missing, is no text, is not JSON, or gives a key twice in one object.
+        InputError: the file is missing, is not text or not JSON, or repeats a key in an object.
     """
     text = read_text(path)
     try:
@@ -25,10 +25,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """The text of a JSON file, in UTF-8 or in an encoding that its first bytes tell, without its byte order mark.
+    """Text of a JSON file without its byte order mark, in UTF-8 or the encoding that its first bytes show.
 
     Raises:
-        InputError: the file is missing, or some bytes of it are no text.
+        InputError: the file is missing, or some of its bytes are not text.
     """
     try:
         content = path.read_bytes()
@@ -45,26 +45,26 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of JSON text.
+    """Value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON, is nested too deeply, or gives a key twice in one object.
+        ValueError: it is not JSON, is nested too deeply, or repeats a key in an object.
     """
     try:
         if isinstance(text, bytes):
             text = _decoded(text)
         return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object)
     except RecursionError:
-        raise ValueError("it nests too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def repeated(keys: Iterable[str]) -> list[str]:
-    """The keys that occur more than once, in alphabetical order."""
+    """Keys that occur more than once, in alphabetical order."""
     return sorted(key for key, count in collections.Counter(keys).items() if count > 1)
 
 
 def not_json(path: Path, error: Exception) -> InputError:
-    """The message about a file in which reading ended with `error`."""
+    """Error about a file that could not be read because of `error`."""
     if isinstance(error, json.JSONDecodeError):
         wrong = error.msg if error.doc.strip() else "the file is empty"
         return InputError(f"{path} is not JSON at line {error.lineno}, column {error.colno}: {wrong}")

@@ -1,4 +1,4 @@
-"""Locks on folders: held by one process at a time, and let go when that process ends, however it ends."""
+"""Locks on folders, held by one process at a time until it releases them or ends in any way."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     import filelock
 
 _HOLDER_LENGTH = 200
-# What a file system without locks answers.
+# Errors of file systems without locks.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class HeldElsewhere(Exception):
-    """Another process holds the lock; the text says which one, as far as is known."""
+    """Another process holds the lock; the message names it as far as it is known."""
 
 
 class FolderLock:
-    """A lock in the form of a file, held until `release` or the end of the process.
+    """A lock file, held until `release` or the end of the process.
 
-    On a file system without such locks, as some network file systems are, a file `path`.soft is the lock.
+    On file systems without locks, such as some network file systems, the lock is the existence of the file `path`.soft.
 
     Args:
-        path: of the file, in a folder that exists; `path`.holder beside it names the process that holds the lock.
+        path: the lock file, in an existing folder; `path`.holder beside it names the process that holds the lock.
 
     Raises:
         HeldElsewhere: another process holds it.
@@ -41,7 +41,7 @@ class FolderLock:
         self._holder = _holder_file(path)
         self._lock = _acquired(path)
         try:
-            # Not in the locked file itself: on Windows nobody else could read it.
+            # Not in the lock file itself, which no other process can read on Windows.
             with whole_file(self._holder) as file:
                 file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         except OSError:
@@ -60,7 +60,7 @@ class FolderLock:
 
 
 def holder_of(path: Path) -> str:
-    """Which process holds a lock, for people, as far as is known."""
+    """Name of the process that holds a lock, for messages, as far as it is known."""
     with contextlib.suppress(OSError):
         if text := _holder_file(path).read_text(encoding="utf-8", errors="replace").strip():
             return text if text.isprintable() and len(text) <= _HOLDER_LENGTH else quoted(text, _HOLDER_LENGTH)
@@ -82,7 +82,7 @@ def _acquired(path: Path) -> filelock.BaseFileLock:
         return lock
 
     try:
-        # A lock of the system ends with the process, whatever ends that.
+        # The system releases its locks when the process ends in any way.
         return acquire(filelock.FileLock(path, timeout=0, thread_local=False))
     except (NotImplementedError, OSError) as error:
         if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:

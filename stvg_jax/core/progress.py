@@ -1,4 +1,4 @@
-"""Progress of long work, for a waiting person."""
+"""Progress reports of long work."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# Between two lines about the same work in a log file.
+# Seconds between two lines about the same work in a log file.
 _LINE_SEC = 30.0
 
 
 class Progress(Protocol):
-    """What long work reports to."""
+    """Receiver of progress reports."""
 
     def stage(self, title: str) -> contextlib.AbstractContextManager[None]:
         """Work of unknown length."""
         ...
 
     def bar(self, title: str, total: int, unit: str, done: int = 0) -> contextlib.AbstractContextManager[Bar]:
-        """Work of known length, `done` of it by an earlier run; the value entered is called with each step's size."""
+        """Work of `total` steps, `done` of them by an earlier run; the bar entered is called with the steps made."""
         ...
 
 
 class Bar:
-    """Counts the steps of some work and shows nothing."""
+    """A bar that shows nothing."""
 
     def __call__(self, steps: int = 1) -> None:
-        """So many more steps are done."""
+        """Reports that so many more steps are done."""
 
     def update(self, total: int, note: str) -> None:
-        """Changes how many steps there will be, and a short text that is shown beside their number."""
+        """Changes the total number of steps and the short text beside it."""
 
 
 class Silent:
@@ -51,7 +51,7 @@ class Silent:
 
 
 class Terminal:
-    """Reports on standard error: a running clock for stages and tqdm bars on a terminal, a line each elsewhere."""
+    """Reports on standard error: running clocks and tqdm bars on a terminal, lines elsewhere."""
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -107,7 +107,7 @@ class _TerminalBar(Bar):
 
 
 class _Lines(Bar):
-    """A line of a log file now and then."""
+    """A bar for log files: a line every `_LINE_SEC` seconds."""
 
     def __init__(self, title: str, total: int, unit: str, done: int) -> None:
         self._title, self._total, self._unit, self._note = title, total, unit, ""
@@ -131,7 +131,7 @@ class _Lines(Bar):
 
 
 def duration_text(seconds: float) -> str:
-    """Time for people: "40 s", "12 min", "5.3 h"."""
+    """Duration for people: "40 s", "12 min", "5.3 h"."""
     seconds = max(seconds, 0)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -139,7 +139,7 @@ def duration_text(seconds: float) -> str:
 
 
 def size_text(size: float) -> str:
-    """Bytes for people, in powers of ten as on the labels of disks."""
+    """Size in bytes for people, in powers of ten as on the labels of disks."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}"

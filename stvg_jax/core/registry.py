@@ -1,6 +1,6 @@
-"""The families of models by name: one line each.
+"""Families of models by name, one line each.
 
-Families are named by their modules and imported when they are asked for, so that everybody may ask.
+A family is named by its module, which is imported when it is asked for, so every package may use the registry.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ FAMILIES = {
 
 
 def get_family(name: str) -> Family:
-    """The family called `name`; InputError with the known names otherwise."""
+    """Returns the family called `name`; raises InputError with the known names if there is none."""
     if name not in FAMILIES:
         raise InputError(f"model {quoted(name)} is unknown; this version has {', '.join(FAMILIES)}")
     return importlib.import_module(FAMILIES[name]).FAMILY
 
 
 def build_config(name: str, values: Mapping[str, Any]) -> Any:
-    """The configuration of a model from section `model` of an experiment.
+    """Configuration of a model from section `model` of an experiment.
 
     Raises:
-        InputError: for an unknown name or settings that the model does not have.
+        InputError: the name or a setting is unknown, or a value is not allowed.
     """
     return build(get_family(name).config, values, "config.model")
 
 
 def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> nnx.Module:
-    """Builds a model whose parameters are declared, not drawn.
+    """Builds a model with declared parameters (`stvg_jax.nn.declare`).
 
     Args:
         name: a key of FAMILIES.
         config: section `model` of an experiment.
-        dtype: of the computation.
+        dtype: dtype of the computation.
 
     Raises:
         InputError: as `build_config`.
@@ -58,5 +58,5 @@ def make_model(name: str, config: Mapping[str, Any], dtype: Any) -> nnx.Module:
 
 
 def default_config(name: str) -> dict[str, Any]:
-    """The whole default configuration of a model as nested dictionaries."""
+    """Default configuration of a model as nested dictionaries."""
     return dataclasses.asdict(build_config(name, {}))

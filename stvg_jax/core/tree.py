@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from stvg_jax.core.errors import InputError, quoted
@@ -19,8 +20,8 @@ def flatten(tree: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def unflatten(flat: dict[str, Any]) -> dict[Any, Any]:
-    """The inverse of `flatten`; parts of a path that are numbers become ints, as Flax keys lists."""
+def unflatten(flat: Mapping[str, Any]) -> dict[Any, Any]:
+    """Inverse of `flatten`; parts of a path that are numbers become ints, which are Flax's keys of lists."""
     tree: dict[Any, Any] = {}
     for path, value in flat.items():
         *parents, last = (int(part) if part.isdigit() else part for part in path.split("/"))
@@ -31,16 +32,16 @@ def unflatten(flat: dict[str, Any]) -> dict[Any, Any]:
     return tree
 
 
-def check_same_parameters(found: dict[str, Any], expected: dict[str, Any], where: str) -> None:
-    """Raises unless two flat trees have the same paths and shapes.
+def check_same_parameters(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:
+    """Compares the paths and shapes of two flat trees.
 
     Args:
-        found: path to anything with a `.shape`.
-        expected: likewise, what the model declares.
-        where: names the source in the message.
+        found: path -> anything with a `.shape`.
+        expected: the same for the parameters of the model.
+        where: name of the source of `found` for the message.
 
     Raises:
-        InputError: with every missing (-), extra (+) and wrongly shaped (!) parameter on its own line.
+        InputError: they differ; a line each for missing (-), extra (+) and wrongly shaped (!) parameters.
     """
     # Either side may come from a file.
     lines = [f"- missing   {_shown(p)} {tuple(expected[p].shape)}" for p in expected if p not in found]

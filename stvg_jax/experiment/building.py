@@ -32,7 +32,7 @@ class Experiment:
         task: losses on it.
         groups: parameter path -> group of learning rates.
         uses: parameter path -> use, of parameters that some batches do not use.
-        clip, learning_rates, schedule, optim, train, eval: sections of the configuration.
+        clip, losses, learning_rates, schedule, optim, train, eval: sections of the configuration (`loss` is losses).
     """
 
     config: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Experiment:
     groups: dict[str, str]
     uses: dict[str, str]
     clip: Any
+    losses: Any
     learning_rates: Any
     schedule: ScheduleConfig
     optim: OptimConfig
@@ -79,15 +80,17 @@ class Experiment:
         check_policy(train.remat)
         model = family.fit(build_config(config["name"], config["model"]), clip, training=True)
         module = PureModule(family.model(model, dtype=DTYPES[train.dtype]))
+        losses = section(family.losses, "loss")
         return cls(
             config=config,
             family=family,
             model=model,
             module=module,
-            task=family.task(module, section(family.losses, "loss")),
+            task=family.task(module, losses),
             groups=assign_groups(module.declarations, family.groups(model)),
             uses=assign_uses(module.declarations, family.uses(model)),
             clip=clip,
+            losses=losses,
             learning_rates=section(family.learning_rates, "learning_rates"),
             schedule=section(ScheduleConfig, "schedule"),
             optim=section(OptimConfig, "optim"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from stvg_jax.core.errors import InputError
@@ -30,6 +31,8 @@ def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int)
     Raises:
         InputError: the steps made would have had other rates, or are more than the new length.
     """
+    if workdir.previous is None:
+        return
     before, made = _earlier(experiment, workdir.previous), max(workdir.steps(), default=0)
     was, now = before.total_steps(steps_per_epoch), experiment.total_steps(steps_per_epoch)
     if was == now and before.schedule == experiment.schedule:
@@ -44,7 +47,7 @@ def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int)
             f"{workdir.path} has made {made:,} steps, more than the {now:,} asked for ({changed}); ask for at least "
             f"{made:,}, or choose another workdir"
         )
-    steps = np.arange(made)
+    steps = jnp.arange(made)
     rates = [jax.vmap(e.rates(total))(steps) if made else {} for e, total in ((before, was), (experiment, now))]
     for group, earlier in rates[0].items():
         other = np.flatnonzero(~np.isclose(earlier, rates[1][group], rtol=1e-6, atol=0))

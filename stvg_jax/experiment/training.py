@@ -42,8 +42,15 @@ from stvg_jax.train.loop import Plan, run
 from stvg_jax.train.monitor import Monitor, read_metrics
 from stvg_jax.train.optim import FROZEN, INHERITED, make_optimizer
 from stvg_jax.train.replay import check_finite
-from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
-from stvg_jax.train.step import make_train_step
+from stvg_jax.train.state import (
+    StateShapes,
+    StateShardings,
+    TrainState,
+    place_state,
+    state_shapes,
+    state_shardings,
+)
+from stvg_jax.train.step import TrainStep, make_train_step
 from stvg_jax.train.workdir import Workdir, from_first_host
 
 # What the extra "train" adds to a plain installation, as they are imported.
@@ -131,8 +138,7 @@ class Training:
             f"config.train.batch_size={settings.batch_size}, parts={settings.parts}",
         )
         self._total_steps = self.experiment.total_steps(self._loader.steps_per_epoch)
-        if self._workdir.previous is not None:
-            check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
+        check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
         if self._validation is not None:
             assert family.evaluator is not None  # `Experiment.build` has checked it
             self._eval_step = make_step(self.experiment.module, family.evaluator(), self._mesh)
@@ -178,7 +184,7 @@ class Training:
             )
             return self._run(state, step, checkpoints)
 
-    def _run(self, state: TrainState, step, checkpoints: Checkpoints) -> int:
+    def _run(self, state: TrainState, step: TrainStep, checkpoints: Checkpoints) -> int:
         from stvg_jax.data_pipeline.loading.pictures import import_tensorflow
 
         # The writer of TensorBoard's files loads TensorFlow too; whoever comes first decides what it says and takes.
@@ -242,7 +248,7 @@ class Training:
 
         return ahead(self._loader.batches(first_step, self._total_steps), move)
 
-    def _restore(self, checkpoints: Checkpoints, shapes: TrainState, shardings: TrainState) -> TrainState | None:
+    def _restore(self, checkpoints: Checkpoints, shapes: StateShapes, shardings: StateShardings) -> TrainState | None:
         abstract = jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
         )
@@ -275,7 +281,7 @@ class Training:
             measures = None if report is None else scalars(report)
             self._exporter.export(state, "best", f"trained, step {step:,}, the best in validation", measures)
 
-    def _show_parameters(self, shapes: TrainState, shardings: TrainState) -> None:
+    def _show_parameters(self, shapes: StateShapes, shardings: StateShardings) -> None:
         """A table of the model's parts for the terminal, and one of all parameters in a file."""
         if jax.process_index():
             return

@@ -123,7 +123,7 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "floa
         InputError: as `load_model`, or the parameters are damaged.
     """
     loaded = load_model(find_checkpoint(checkpoint), dtype=dtype)
-    return loaded.module.bind(jax.device_put(unflatten(dict(loaded.read_parameters()))))
+    return loaded.module.bind(jax.device_put(unflatten(loaded.read_parameters())))
 
 
 def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A matrix product with a bias whose gradients run well on every backend."""
+"""Matrix product and bias, with gradients that are fast on every backend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 def affine(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
     """x [..., i] @ kernel [i, o] + bias [o] -> [..., o], all of one dtype.
 
-    Its gradients are written down as products over one axis of all rows. Left to JAX, that of the kernel contracts as
-    many axes as `x` has, for which XLA copies both operands transposed, and that of the bias becomes a sum by columns,
-    which on a CPU is computed element by element together with whatever made its operand: a half of the time of a
-    training step on small pictures (`benchmarks/train_step.py`).
+    Both gradients are written as matrix products over one axis of all rows. JAX's own gradient of the kernel contracts
+    several axes, for which XLA copies both operands transposed. Its gradient of the bias is a sum over columns, which a
+    CPU computes element by element, fused with the code that makes the operand: half of the time of a training step on
+    small frames (`benchmarks/train_step.py`).
     """
     product = _product(x, kernel)
     return product if bias is None else add_bias(product, bias)
@@ -38,7 +38,7 @@ _product.defvjp(_product_forward, _product_backward)
 
 @jax.custom_vjp
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x [..., c] + bias [c], whose gradient is a product with ones (see `affine`)."""
+    """x [..., c] + bias [c]; the gradient of the bias is a product with ones (see `affine`)."""
     return x + bias
 
 

@@ -1,4 +1,4 @@
-"""Multi-head attention as one pure function and the two modules built on it."""
+"""Multi-head attention: its parts as pure functions, and two modules."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MultiHeadAttention(nnx.Module):
     Args:
         width: channels of queries, keys, values and result.
         heads: number of heads.
-        dropout_rate: on the attention weights, while training.
+        dropout_rate: dropout of the attention weights in training.
     """
 
     def __init__(self, width: int, heads: int, *, dropout_rate: float = 0.0, dtype):
@@ -63,13 +63,13 @@ class MultiHeadAttention(nnx.Module):
         key_valid: jax.Array | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        """Attends.
+        """Attends from queries to keys and values.
 
         Args:
             queries: [..., q, d].
             keys, values: [..., k, d].
             key_valid: bool [..., k] or None.
-            rngs: stream `dropout`, to train; None at inference.
+            rngs: stream `dropout` in training; None in inference.
 
         Returns:
             The result [..., q, d] and the weights before dropout, float32 [..., heads, q, k].
@@ -83,12 +83,12 @@ class MultiHeadAttention(nnx.Module):
 
 
 class CrossAttentionBlock(nnx.Module):
-    """A post-norm BERT layer whose queries attend to another sequence (reference: `BertLayer_Cross`).
+    """A post-norm BERT layer whose queries attend to another sequence (released code: `BertLayer_Cross`).
 
     Args:
-        width: channels everywhere, the feed-forward part included.
+        width: channels, also inside the feed-forward part.
         heads: attention heads.
-        dropout_rate: on weights and on both residual branches, while training.
+        dropout_rate: dropout of the attention weights and of both residual branches in training.
     """
 
     def __init__(self, width: int, heads: int, *, dropout_rate: float, dtype):

@@ -1,9 +1,9 @@
-"""Modules declare their parameters; values come later, from a checkpoint or from `initialize`.
+"""Modules that declare their parameters and get the values later, from a checkpoint or from `initialize`.
 
-Building a module costs milliseconds and no memory: each parameter is a `Declared`, its shape, its dtype and how a new
-one would be drawn. (Drawing 1,600 arrays while constructing, even abstractly under `nnx.eval_shape`, takes half a
-minute.) `nnx.split(module)` then gives the graph definition and the tree of declarations, and `nnx.merge` puts arrays
-in their place inside a jitted function.
+A new module takes milliseconds and no memory: each parameter is a `Declared`, which has its shape, its dtype and the
+function that draws it. (Drawing 1,600 arrays in the constructor takes half a minute, even abstractly under
+`nnx.eval_shape`.) `nnx.split(module)` gives the graph definition and the tree of declarations, and `nnx.merge` puts
+arrays in their place inside a jitted function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Initializer = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 class Declared(jax.ShapeDtypeStruct):
-    """Shape and dtype of a parameter, and the function that draws a new one."""
+    """Shape and dtype of a parameter, and the function that draws its first value."""
 
     __slots__ = ("init",)
 
@@ -43,7 +43,7 @@ def ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def normal(std: float) -> Initializer:
-    """Gaussian with this standard deviation."""
+    """Gaussian initializer with this standard deviation."""
     return lambda rng, shape: std * rng.standard_normal(shape, np.float32)
 
 
@@ -59,11 +59,11 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def initialize(declarations: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Draws every parameter of a tree of `Declared`; each depends on the seed and on its own path only.
+    """Draws every parameter of a tree of `Declared`; a value depends only on the seed and its own path.
 
     Args:
         declarations: nested dictionaries, from `nnx.to_pure_dict` of a module's state.
-        seed: any int.
+        seed: 0 or more.
 
     Returns:
         The same tree with numpy arrays.
@@ -76,8 +76,11 @@ def initialize(declarations: dict[str, Any], seed: int) -> dict[str, Any]:
     return unflatten({path: draw(path, leaf) for path, leaf in flatten(declarations).items()})
 
 
-class _NoRngs:
-    """Satisfies Flax's layers, which ask for a key that a declaration does not use."""
+class _NoRngs(nnx.Rngs):
+    """Stand-in for the keys that Flax's layers ask for and declarations do not use."""
+
+    def __init__(self) -> None:
+        pass
 
     def params(self) -> None:
         return None
@@ -88,7 +91,7 @@ def _declare(init: Initializer):
 
 
 class Linear(nnx.Module):
-    """[..., features_in] -> [..., features]; Xavier's rule, as the reference initialises encoder and decoders."""
+    """Linear layer [..., features_in] -> [..., features], drawn by default as the released code draws its encoder."""
 
     def __init__(
         self, features_in: int, features: int, *, use_bias: bool = True, init: Initializer = xavier_uniform, dtype
@@ -105,7 +108,7 @@ class Linear(nnx.Module):
 def LayerNorm(features: int, *, epsilon: float, dtype):
     """`nnx.LayerNorm` with declared parameters.
 
-    The variance takes two passes: the one-pass form loses digits in float32, and parity is checked to 1e-5.
+    The variance takes two passes: the one-pass form loses digits in float32, and results are compared to 1e-5.
     """
     return nnx.LayerNorm(
         features,
@@ -119,5 +122,5 @@ def LayerNorm(features: int, *, epsilon: float, dtype):
 
 
 def Embed(rows: int, features: int, *, std: float = 0.02, dtype):
-    """`nnx.Embed` with a declared table, drawn as BERT's are or with another standard deviation."""
+    """`nnx.Embed` with a declared table; the default standard deviation is BERT's."""
     return nnx.Embed(rows, features, embedding_init=_declare(normal(std)), dtype=dtype, rngs=_NoRngs())

@@ -1,4 +1,4 @@
-"""A module as a pure function of its parameters."""
+"""Modules as pure functions of their parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stvg_jax.nn.declare import initialize
 
 
 class PureModule:
-    """A module split once into its graph and its declarations.
+    """A module, split into its graph and its declarations.
 
     `apply` is traceable: `jax.jit(lambda params, x: pure.apply(params, lambda m: m(x)))`.
 
@@ -21,7 +21,7 @@ class PureModule:
         module: any module built in this library.
 
     Attributes:
-        declarations: path -> Declared, every parameter and frozen statistic.
+        declarations: path -> `Declared`, for every parameter and frozen statistic.
     """
 
     def __init__(self, module: nnx.Module):
@@ -29,7 +29,7 @@ class PureModule:
         self.declarations = flatten(nnx.to_pure_dict(self._state))
 
     def bind(self, parameters: dict[Any, Any]) -> nnx.Module:
-        """The module with these parameters (nested, as `stvg_jax.core.tree.unflatten` gives them), ready to call."""
+        """The module with these parameters, nested as by `stvg_jax.core.tree.unflatten`, ready to call."""
         state = jax.tree.map(lambda leaf: leaf, self._state)
         nnx.replace_by_pure_dict(state, parameters)
         return nnx.merge(self._graph, state)
@@ -40,11 +40,11 @@ class PureModule:
 
 
 def initialized(module: nnx.Module, seed: int = 0) -> nnx.Module:
-    """A module that was only declared (`stvg_jax.nn.declare`), with freshly drawn parameters on the device.
+    """The module with newly drawn parameters on the device.
 
     Args:
-        module: any module of this library.
-        seed: any int.
+        module: any module of this library, whose parameters are declared.
+        seed: 0 or more.
     """
     pure = PureModule(module)
     return pure.bind(jax.device_put(initialize(unflatten(pure.declarations), seed)))

@@ -1,4 +1,4 @@
-"""Small building blocks that every model here shares."""
+"""Layers that all models share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ gelu = partial(jax.nn.gelu, approximate=False)
 
 
 def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
-    """Inverted dropout on `x`; the identity when `rngs` is None (inference) or `rate` is 0."""
+    """Inverted dropout of `x`; the identity if `rngs` is None (inference) or `rate` is 0."""
     if rngs is None or rate == 0.0:
         return x
     keep = draw_kept(rngs.dropout(), 1.0 - rate, x.shape)
@@ -27,10 +27,10 @@ class FeedForward(nnx.Module):
     """Linear, activation, dropout, linear: [..., width] -> [..., width].
 
     Args:
-        width: channels in and out.
-        hidden: channels between.
+        width: channels of input and output.
+        hidden: channels between the linear layers.
         activation: elementwise function.
-        dropout_rate: after the activation, while training.
+        dropout_rate: dropout after the activation in training.
     """
 
     def __init__(self, width: int, hidden: int, *, activation=jax.nn.relu, dropout_rate=0.0, dtype):
@@ -46,7 +46,7 @@ class FeedForward(nnx.Module):
 class MLP(nnx.Module):
     """Linear layers with ReLU between: [..., widths[0]] -> [..., widths[-1]].
 
-    While training, dropout follows every layer, the last included, as the reference's prediction heads do
+    In training, dropout follows every layer including the last, as in the released prediction heads
     (`models/net_utils.py`).
     """
 

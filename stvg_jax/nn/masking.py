@@ -1,4 +1,4 @@
-"""Reductions over the real part of a padded array. A mask of None means that everything is real."""
+"""Operations on the real part of padded arrays. A mask of None means that nothing is padded."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import jax.numpy as jnp
 
 
 def masked_mean(x: jax.Array, valid: jax.Array | None, axis: int | tuple[int, ...]) -> jax.Array:
-    """Mean of `x` over `axis`, counting only positions where `valid` is True.
+    """Mean of `x` over `axis`, of the positions where `valid` is True.
 
     Args:
         x: any float array.
-        valid: bool, of x's shape or broadcastable to it, or None.
+        valid: bool, broadcastable to the shape of `x`, or None.
         axis: axes to reduce.
 
     Returns:
-        `x` without `axis`; 0 where nothing is real.
+        `x` without `axis`; 0 where no position is valid.
     """
     if valid is None:
         return x.mean(axis)
@@ -25,15 +25,15 @@ def masked_mean(x: jax.Array, valid: jax.Array | None, axis: int | tuple[int, ..
 
 
 def within(sizes: jax.Array, height: int, width: int) -> jax.Array:
-    """bool [n, height, width], True inside the top-left `sizes` (int [n, 2], height and width) of each grid."""
+    """bool [n, height, width], True in the top left part of each grid whose height and width are `sizes`, int [n, 2]."""
     rows = jnp.arange(height) < sizes[:, 0, None]
     columns = jnp.arange(width) < sizes[:, 1, None]
     return rows[:, :, None] & columns[:, None, :]
 
 
 def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
-    """`x` [n, ..., h, w, c] with everything outside `sizes` (int [n, 2]) set to zero, so that a convolution sees there
-    what it would see beyond the border of the unpadded image."""
+    """`x` [n, ..., h, w, c] with zeros outside `sizes`, int [n, 2]: a convolution then sees the same values beyond the
+    real part as beyond the border of an unpadded image."""
     if sizes is None:
         return x
     inside = within(sizes, *x.shape[-3:-1])

@@ -1,4 +1,4 @@
-"""Sine position embeddings of DETR (2-D), of the Transformer (1-D) and of Conditional DETR's anchors."""
+"""Sine position embeddings: of images (DETR), of time steps (Transformer) and of anchor boxes (Conditional DETR)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TEMPERATURE = 10_000.0
 
 
 def _interleave_sin_cos(angles):
-    """[..., c] angles -> [..., c] with sin at even and cos at odd channels of the same angle pair."""
+    """Angles [..., c] -> [..., c], their sin at even channels and cos at odd channels."""
     pairs = jnp.stack([jnp.sin(angles[..., 0::2]), jnp.cos(angles[..., 1::2])], axis=-1)
     return pairs.reshape(*angles.shape)
 
@@ -25,9 +25,9 @@ def image_positions(height: int, width: int, channels: int, sizes: jax.Array | N
     """Normalised 2-D sine positions of DETR (`models/position_encoding.py`, normalize=True).
 
     Args:
-        height, width: the grid.
+        height, width: size of the grid.
         channels: even width of the result; the first half encodes y, the second x.
-        sizes: int [b, 2], real height and width per sample; None when the whole grid is real.
+        sizes: int [b, 2], real height and width of each sample; None if the whole grid is real.
 
     Returns:
         float32 [b, height, width, channels]; b = 1 without `sizes`. Positions outside `sizes` are meaningless.

@@ -1,7 +1,7 @@
-"""Rematerialisation: computing intermediate results again in the backward pass instead of keeping them.
+"""Rematerialisation: intermediate results that are computed again in the backward pass instead of being kept.
 
-Modules mark their layers with `run_layer` and `remat_call`; `rematerialize` says what becomes of the marks while a
-program is traced. It is a setting of training, not of a model, so no model's configuration or checkpoint knows it.
+Modules call their layers by `run_layer` and `remat_call`; `rematerialize` sets the policy while a program is traced.
+The policy is a setting of the training, not of the model, so it is in no model configuration and no checkpoint.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from stvg_jax.nn.keys import DropoutKeys
 POLICIES = {
     # Everything is kept.
     "none": None,
-    # Of a layer, its inputs and its products with weight matrices are kept; convolutions are not.
+    # A layer's inputs and its products with weight matrices are kept; convolutions are not.
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-    # Of a layer, only its inputs are kept.
+    # Only a layer's inputs are kept.
     "layers": jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -30,14 +30,14 @@ _policy: ContextVar[str] = ContextVar("rematerialisation", default="none")
 
 
 def check_policy(policy: str) -> None:
-    """Raises an InputError unless there is such a policy."""
+    """Raises InputError for an unknown policy."""
     if policy not in POLICIES:
         raise InputError(f"remat {policy!r} is unknown; choose one of {', '.join(POLICIES)}")
 
 
 @contextlib.contextmanager
 def rematerialize(policy: str) -> Iterator[None]:
-    """Programs traced inside use this policy, a key of POLICIES. Results do not depend on it.
+    """Sets the policy, a key of POLICIES, of programs that are traced in the block. Results do not depend on it.
 
     Raises:
         InputError: as `check_policy`.
@@ -51,10 +51,10 @@ def rematerialize(policy: str) -> Iterator[None]:
 
 
 def remat_call(function: Callable[..., Any], *args: Any) -> Any:
-    """`function(*args)` as one unit of rematerialisation.
+    """Computes `function(*args)` as one unit of rematerialisation.
 
     Args:
-        function: pure; may read parameters from outside.
+        function: a pure function; it may use parameters from outside.
         args: trees of arrays.
     """
     policy = _policy.get()
@@ -62,7 +62,7 @@ def remat_call(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def run_layer(layer: Callable[..., Any], *args: Any, rngs: nnx.Rngs | None) -> Any:
-    """`layer(*args, rngs)` likewise, for a layer with dropout, whose stream becomes one of its own."""
+    """Computes `layer(*args, rngs)` as one unit of rematerialisation, with a dropout stream of its own."""
     # A stream counts its draws, and that count must not change inside a transformation.
     key = None if rngs is None else rngs.dropout()
     return remat_call(lambda args, key: layer(*args, None if key is None else DropoutKeys(key)), args, key)

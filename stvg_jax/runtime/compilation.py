@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
+import jaxlib.version
 
 from stvg_jax.core.errors import first_line
 from stvg_jax.core.files import whole_path
@@ -142,7 +142,7 @@ class Program:
         with jax.default_matmul_precision("highest"):
             compiled = jitted.lower(*args).compile()
         # One that cannot be written may still have been read from.
-        if _usable_cache() is not None:
+        if path is not None and _usable_cache() is not None:
             _store(path, compiled)
         return compiled
 
@@ -161,7 +161,7 @@ def _environment() -> str:
         source.update(file.read_bytes())
     device = jax.devices()[0]
     machine = (platform.machine(), platform.processor(), _cpu_features(), os.cpu_count())
-    versions = (jax.__version__, jaxlib.__version__, device.client.platform_version)
+    versions = (jax.__version__, jaxlib.version.__version__, device.client.platform_version)
     return repr(
         (source.hexdigest(), versions, device.platform, device.device_kind, machine, os.environ.get("XLA_FLAGS"))
     )

@@ -349,7 +349,7 @@ def _check_same_arrays(
         raise InputError(f"{where} has format {about['format']!r}; this version reads {_FORMAT!r}")
     found = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (dtype, shape) in about["arrays"].items()}
     found |= {name: found[source] for name, source in sources.items()}
-    check_same_parameters(found, dict(wanted), str(where))
+    check_same_parameters(found, wanted, str(where))
     types = {name: (found[name].dtype, leaf.dtype) for name, leaf in wanted.items()}
     if other := [f"{name} is {there}, not {here}" for name, (there, here) in types.items() if there != here]:
         raise InputError(f"{where} has arrays of other types: {'; '.join(other)}")

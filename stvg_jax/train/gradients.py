@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -74,7 +76,7 @@ def embed_in_parts(
             """A scalar whose gradient for the embeddings is the given one."""
             batch, gradients = rows
             products = jax.tree.map(jnp.vdot, embed(parameters, batch), gradients)
-            return sum(jax.tree.leaves(products)), None
+            return functools.reduce(operator.add, jax.tree.leaves(products)), None
 
         return accumulate_gradients(product, parameters, (batch, gradients), parts=parts)[0]
 

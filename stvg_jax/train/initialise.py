@@ -34,7 +34,7 @@ def initial_parameters(
         InputError: a checkpoint cannot be read, has parameters that the model does not have or has in another shape and
             that are not left out, or a regular expression matches nothing.
     """
-    parameters = flatten(initialize(unflatten(dict(declarations)), seed))
+    parameters = flatten(initialize(unflatten(declarations), seed))
     origin = dict.fromkeys(parameters, "drawn")
     patterns = [re.compile(pattern) for pattern in leave_out]
     unused = set(leave_out)

@@ -14,9 +14,9 @@ from jax.sharding import NamedSharding
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.remat import rematerialize
 from stvg_jax.train.sharding import bytes_per_device
-from stvg_jax.train.state import TrainState
+from stvg_jax.train.state import StateShapes, StateShardings, TrainState
 from stvg_jax.train.step import TrainStep
-from stvg_jax.train.task import Batch, Task, whole_loss
+from stvg_jax.train.task import Task, whole_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Flops:
 
 
 def parameters_by_part(
-    state: TrainState, shardings: TrainState, groups: Mapping[str, str], levels: int = 1
+    state: StateShapes, shardings: StateShardings, groups: Mapping[str, str], levels: int = 1
 ) -> list[ParameterRow]:
     """Rows named (beginning of the path, group), in the model's order.
 
@@ -65,7 +65,9 @@ def parameters_by_part(
     return _rows(state, shardings, names)
 
 
-def parameters_by_sharding(state: TrainState, shardings: TrainState, groups: Mapping[str, str]) -> list[ParameterRow]:
+def parameters_by_sharding(
+    state: StateShapes, shardings: StateShardings, groups: Mapping[str, str]
+) -> list[ParameterRow]:
     """Rows named (how it is split,): arguments as for `parameters_by_part`."""
     lying = {**shardings.trained, **shardings.frozen}
     return _rows(state, shardings, {path: (_describe(lying[path]),) for path in groups})
@@ -76,7 +78,7 @@ def _describe(sharding: NamedSharding) -> str:
     return f"axis {axes[0]} over fsdp" if axes else "on every device"
 
 
-def _rows(state: TrainState, shardings: TrainState, names: Mapping[str, tuple[str, ...]]) -> list[ParameterRow]:
+def _rows(state: StateShapes, shardings: StateShardings, names: Mapping[str, tuple[str, ...]]) -> list[ParameterRow]:
     shapes, lying = {**state.trained, **state.frozen}, {**shardings.trained, **shardings.frozen}
     members: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path, name in names.items():
@@ -124,7 +126,7 @@ def every_parameter(shapes: Mapping[str, jax.ShapeDtypeStruct], groups: Mapping[
     return [line.format(*row) for row in (("path", "group", "shape", "parameters"), *rows, total)]
 
 
-def state_bytes(state: TrainState, shardings: TrainState) -> dict[str, int]:
+def state_bytes(state: StateShapes, shardings: StateShardings) -> dict[str, int]:
     """Bytes on each device of every part of the state, and of its gradients while a step runs."""
     fields = [field.name for field in dataclasses.fields(TrainState) if field.name != "step"]
     parts = {name: bytes_per_device(getattr(state, name), getattr(shardings, name)) for name in fields}
@@ -133,7 +135,7 @@ def state_bytes(state: TrainState, shardings: TrainState) -> dict[str, int]:
     return parts | {"gradients": whole}
 
 
-def step_flops(task: Task, state: TrainState, batch: Batch, remat: str = "none") -> Flops:
+def step_flops(task: Task, state: StateShapes, batch: Mapping[str, jax.ShapeDtypeStruct], remat: str = "none") -> Flops:
     """Arithmetic of one step; the optimiser's, a few operations for each parameter, left out.
 
     Args:
@@ -150,7 +152,9 @@ def step_flops(task: Task, state: TrainState, batch: Batch, remat: str = "none")
 
     def count(function: Any, policy: str) -> float:
         with rematerialize(policy):
-            return rows * jax.jit(function).lower(state.trained, state.frozen, row).cost_analysis()["flops"]
+            analysis = jax.jit(function).lower(state.trained, state.frozen, row).cost_analysis()
+            assert analysis is not None  # as after XLA alone, of a program that is compiled
+            return rows * analysis["flops"]
 
     # A function of its own for each policy: tracing is remembered by function.
     forward, training = count(loss, "none"), count(jax.value_and_grad(loss, has_aux=True), "none")
@@ -158,7 +162,7 @@ def step_flops(task: Task, state: TrainState, batch: Batch, remat: str = "none")
     return Flops(forward=forward, training=training, computed=computed)
 
 
-def compiled_memory(step: TrainStep, state: TrainState, batch: Batch) -> dict[str, int]:
+def compiled_memory(step: TrainStep, state: StateShapes, batch: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, int]:
     """Bytes on each device by XLA's analysis of the compiled step.
 
     Args:

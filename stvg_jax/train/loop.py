@@ -47,7 +47,7 @@ def run(
     plan: Plan,
     *,
     monitor: Monitor,
-    save: Callable[[TrainState, int], None],
+    save: Callable[[TrainState, int], object],
     validate: Callable[[TrainState, int], None],
     check: Callable[[int, Mapping[str, np.ndarray], Any], None],
     stop: Callable[[], bool],

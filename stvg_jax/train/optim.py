@@ -161,27 +161,30 @@ def adam_of_used(adam: optax.GradientTransformation, uses: Mapping[str, str]) ->
         uses: path -> use.
     """
 
-    def init(parameters: dict[str, jax.Array]) -> UseState:
+    def init(params: Any) -> UseState:
         counts = {use: jnp.zeros((), jnp.int32) for use in sorted({*uses.values()})}
-        return UseState(*adam.init(parameters), use_counts=counts)
+        state: Any = adam.init(params)
+        return UseState(*state, use_counts=counts)
 
-    def update(gradients, state: UseState, parameters=None, *, used: Mapping[str, jax.Array], **others):
-        def of_use(use: str | None, count: jax.Array) -> tuple[dict[str, jax.Array], optax.ScaleByAdamState]:
-            paths = [path for path in gradients if uses.get(path) == use]
-            own, mu, nu = ({path: tree[path] for path in paths} for tree in (gradients, state.mu, state.nu))
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[dict[str, jax.Array], UseState]:
+        used = extra["used"]
+
+        def of_use(use: str | None, count: jax.Array) -> tuple[Any, Any]:
+            paths = [path for path in updates if uses.get(path) == use]
+            own, mu, nu = ({path: tree[path] for path in paths} for tree in (updates, state.mu, state.nu))
             before = optax.ScaleByAdamState(count, mu, nu)
-            updates, after = adam.update(own, before)
+            scaled, after = adam.update(own, before)
             if use is not None:
                 after = jax.tree.map(lambda new, old: jnp.where(used[use], new, old), after, before)
-            return updates, after
+            return scaled, after
 
-        updates, (count, mu, nu) = of_use(None, state.count)
+        scaled, (count, mu, nu) = of_use(None, state.count)
         counts = {}
         for use, number in state.use_counts.items():
             own, after = of_use(use, number)
-            updates, mu, nu = updates | own, mu | after.mu, nu | after.nu
+            scaled, mu, nu = scaled | own, mu | after.mu, nu | after.nu
             counts[use] = after.count
-        return updates, UseState(count, mu, nu, counts)
+        return scaled, UseState(count, mu, nu, counts)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -189,30 +192,31 @@ def adam_of_used(adam: optax.GradientTransformation, uses: Mapping[str, str]) ->
 def still_unused(uses: Mapping[str, str]) -> optax.GradientTransformationExtraArgs:
     """Sets the updates of parameters that a batch did not use to 0; `uses`: path -> use."""
 
-    def update(updates, state, parameters=None, *, used: Mapping[str, jax.Array], **others):
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[dict[str, jax.Array], Any]:
+        used = extra["used"]
         still = {path: jnp.where(used[use], updates[path], 0) for path, use in uses.items() if path in updates}
         return updates | still, state
 
-    return optax.GradientTransformationExtraArgs(lambda parameters: optax.EmptyState(), update)
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def clip_gradients(max_norm: float) -> optax.GradientTransformation:
     """Scales gradients by max_norm / (norm + 1e-6) where that is below 1; the 1e-6 is PyTorch's."""
 
-    def update(gradients, state, parameters=None):
-        scale = jnp.minimum(1.0, max_norm / (optax.tree.norm(gradients) + 1e-6))
-        return jax.tree.map(lambda gradient: gradient * scale, gradients), state
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        scale = jnp.minimum(1.0, max_norm / (optax.tree.norm(updates) + 1e-6))
+        return jax.tree.map(lambda gradient: gradient * scale, updates), state
 
-    return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
+    return optax.GradientTransformation(optax.init_empty_state, update)
 
 
 def scale_by_group(groups: Mapping[str, str], rates: Rates) -> optax.GradientTransformation:
     """Multiplies updates by minus the learning rate that is in force for their group."""
 
-    def init(parameters: Any) -> optax.ScaleByScheduleState:
+    def init(params: Any) -> optax.ScaleByScheduleState:
         return optax.ScaleByScheduleState(count=jnp.zeros((), jnp.int32))
 
-    def update(updates: dict[str, jax.Array], state: optax.ScaleByScheduleState, parameters=None):
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[dict[str, jax.Array], optax.ScaleByScheduleState]:
         now = rates(state.count)
         scaled = {path: -now[groups[path]] * value for path, value in updates.items()}
         return scaled, optax.ScaleByScheduleState(count=optax.safe_increment(state.count))

@@ -11,14 +11,12 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from stvg_jax.core.errors import InputError
-
-T = TypeVar("T")
 
 REPLICATE = -1
 
@@ -82,11 +80,11 @@ def _largest_axis(shape: tuple[int, ...], fsdp: int) -> int:
 
 
 def tree_shardings(
-    tree: T,
+    tree: Any,
     parameters: Mapping[str, jax.ShapeDtypeStruct],
     mesh: Mesh | AbstractMesh,
     rules: ShardingRules = DEFAULT_RULES,
-) -> T:
+) -> Any:
     """Shardings of a tree of arrays that belong to parameters.
 
     Args:
@@ -102,7 +100,7 @@ def tree_shardings(
     specs = parameter_specs(parameters, mesh.shape["fsdp"], rules)
 
     def lie(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-        name = getattr(path[-1], "key", None) if path else None
+        name: Any = getattr(path[-1], "key", None) if path else None
         follows = name in specs and tuple(leaf.shape) == tuple(parameters[name].shape)
         return NamedSharding(mesh, specs[name] if follows else PartitionSpec())
 

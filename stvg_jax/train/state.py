@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AbstractMesh, Mesh
+from jax.sharding import AbstractMesh, Mesh, NamedSharding
 
 from stvg_jax.train.ema import start_average
 from stvg_jax.train.optim import split_frozen
 from stvg_jax.train.sharding import DEFAULT_RULES, ShardingRules, tree_shardings
 
+L = TypeVar("L")
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class TrainState:
+class TrainState(Generic[L]):
     """Everything that decides how training goes on, besides configuration and data. Parameters are flat, path -> array.
+
+    The same tree holds what describes these arrays: their shapes (`StateShapes`), their places (`StateShardings`).
 
     Attributes:
         step: int32 scalar, updates made so far.
@@ -30,11 +34,15 @@ class TrainState:
         average: moving average of `trained`, which evaluation uses.
     """
 
-    step: jax.Array
-    trained: dict[str, jax.Array]
-    frozen: dict[str, jax.Array]
+    step: L
+    trained: dict[str, L]
+    frozen: dict[str, L]
     optimizer: optax.OptState
-    average: dict[str, jax.Array]
+    average: dict[str, L]
+
+
+StateShapes: TypeAlias = TrainState[jax.ShapeDtypeStruct]
+StateShardings: TypeAlias = TrainState[NamedSharding]
 
 
 def init_state(
@@ -61,13 +69,15 @@ def state_shapes(
     declarations: Mapping[str, jax.ShapeDtypeStruct],
     groups: Mapping[str, str],
     optimizer: optax.GradientTransformation,
-) -> TrainState:
+) -> StateShapes:
     """Shapes and dtypes of the state of a model that declares these parameters; allocates nothing."""
     plain = {path: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for path, leaf in declarations.items()}
     return jax.eval_shape(lambda parameters: init_state(parameters, groups, optimizer), plain)
 
 
-def state_shardings(shapes: TrainState, mesh: Mesh | AbstractMesh, rules: ShardingRules = DEFAULT_RULES) -> TrainState:
+def state_shardings(
+    shapes: StateShapes, mesh: Mesh | AbstractMesh, rules: ShardingRules = DEFAULT_RULES
+) -> StateShardings:
     """How a state lies on a mesh: parameters by rules, all that belongs to a parameter like it.
 
     Args:
@@ -88,7 +98,7 @@ def place_state(
     parameters: Mapping[str, np.ndarray],
     groups: Mapping[str, str],
     optimizer: optax.GradientTransformation,
-    shardings: TrainState,
+    shardings: StateShardings,
 ) -> TrainState:
     """The state before the first step on the devices, each of which gets only its part.
 

@@ -37,7 +37,7 @@ from stvg_jax.train.ema import update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import Rates
-from stvg_jax.train.state import TrainState
+from stvg_jax.train.state import StateShardings, TrainState
 from stvg_jax.train.task import AdditiveTask, Batch, ContrastiveTask, Task
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
@@ -49,7 +49,7 @@ def make_train_step(
     rates: Rates,
     config: OptimConfig,
     mesh: Mesh,
-    shardings: TrainState,
+    shardings: StateShardings,
     *,
     seed: int | None,
     parts: int = 1,
@@ -88,7 +88,7 @@ def make_train_step(
             )
         used = {use: number > 0 for use, number in uses.items()}
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trained, used=used)
-        trained = optax.apply_updates(state.trained, updates)
+        trained: Any = optax.apply_updates(state.trained, updates)
         metrics = {**terms, "loss": loss, "gradient_norm": optax.tree.norm(gradients)}
         metrics |= {f"rate/{group}": rate for group, rate in rates(state.step).items()}
         new_state = TrainState(
@@ -109,7 +109,7 @@ def make_train_step(
     )
 
 
-def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, remat: str) -> Callable:
+def _make_gradients(task: Task, mesh: Mesh, shardings: StateShardings, parts: int, remat: str) -> Callable:
     """(trained, frozen, batch, numbers of its rows, counts, key) -> gradients, loss, (terms, uses) of the whole batch.
 
     Arguments as for `make_train_step`.
@@ -126,9 +126,12 @@ def _make_gradients(task: Task, mesh: Mesh, shardings: TrainState, parts: int, r
         def nest(trained):
             return unflatten(frozen | trained)
 
-        gradients_of = contrastive_gradients if isinstance(task, ContrastiveTask) else _additive_gradients
+        rows = (batch, numbers, keys)
         with rematerialize(remat):
-            gradients, value, sums = gradients_of(task, nest, trained, (batch, numbers, keys), counts, parts)
+            if isinstance(task, ContrastiveTask):
+                gradients, value, sums = contrastive_gradients(task, nest, trained, rows, counts, parts)
+            else:
+                gradients, value, sums = _additive_gradients(task, nest, trained, rows, counts, parts)
         return _sum_gradients(gradients, trained_specs), *jax.lax.psum((value, sums), mesh.axis_names)
 
     specs = (trained_specs, frozen_specs, BATCH, BATCH, REPLICATED, REPLICATED)

@@ -1,7 +1,7 @@
 """ResNet with frozen batch norm (He et al. 2016; torchvision's v1.5 layout, stride in the 3x3 convolution).
 
-Channels last. Images may be padded at the bottom and right: `sizes` says what is real, and the real part of the
-result is what the unpadded image gives.
+Channels last. Images may be padded at the bottom and the right to a common shape: `sizes` gives their real sizes, and
+the real part of the result is that of the unpadded image.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class ResNetConfig:
     """Architecture of a bottleneck ResNet.
 
     Attributes:
-        blocks: bottleneck blocks of each stage; (3, 4, 23, 3) is ResNet-101.
-        width: channels of the stem; stage i works at width * 2**i and returns four times that.
-        images_per_step: how many images are handled at once, to bound memory and to stay in a CPU's caches. None for
-            what suits the machine (`stvg_jax.grounding.step_sizes`); in a module that is built without it, for all.
+        blocks: number of bottleneck blocks in each stage; (3, 4, 23, 3) is ResNet-101.
+        width: channels of the stem; stage i has width * 2**i channels inside and returns four times as many.
+        images_per_step: images that are processed at once, to bound memory and to use a CPU's caches. None lets a
+            family choose by the machine (`Family.fit`); a module that is built with None processes all at once.
     """
 
     blocks: tuple[int, ...] = (3, 4, 23, 3)
@@ -46,24 +46,24 @@ class ResNetConfig:
 
 
 class FrozenStatistic(nnx.Variable):
-    """An array that is part of the model and of its checkpoints but is never trained (batch-norm buffers)."""
+    """An array of the model and its checkpoints that is never trained (a batch norm's buffer)."""
 
 
-# One unit of rematerialisation. The inputs of units are kept for all images of a batch, what is between them for those
-# of one step only.
+# Blocks in a unit of rematerialisation. The inputs of units are kept for all images of a batch, intermediate results
+# inside a unit for the images of one step only.
 _BLOCKS_KEPT_TOGETHER = 4
 
 
 def strided(sizes: jax.Array | None, stride: int) -> jax.Array | None:
-    """Real extent after a convolution with this stride and 'same' padding: ceil(sizes / stride)."""
+    """Real sizes after a convolution with this stride and 'same' padding: ceil(sizes / stride)."""
     return None if sizes is None else -(-sizes // stride)
 
 
 class ConvNorm(nnx.Module):
-    """A convolution without bias and the frozen batch norm behind it, applied as one convolution.
+    """A convolution without bias and a frozen batch norm, applied as one convolution.
 
-    Batch norm's statistics and affine part never train in these systems, so scaling the kernel once per call
-    replaces two passes over the activations. Gradients still reach the kernel.
+    The statistics and the affine part of the batch norm are never trained, so scaling the kernel once per call replaces
+    two passes over the activations. The kernel still gets its gradient.
 
     Args:
         kernel_size: 1, 3 or 7.
@@ -102,7 +102,7 @@ class ConvNorm(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """1x1, 3x3, 1x1 convolutions around a shortcut."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut."""
 
     def __init__(self, features_in: int, width: int, stride: int, *, dtype):
         self.conv1 = ConvNorm(features_in, width, 1, dtype=dtype)
@@ -116,7 +116,7 @@ class Bottleneck(nnx.Module):
 
     def __call__(self, x: jax.Array, sizes: jax.Array | None) -> jax.Array:
         """x [n, h, w, c] whose real part is `sizes` (int [n, 2] or None)."""
-        # Only the 3x3 convolution looks sideways, so only its input must be zero beyond the real image.
+        # Only the 3x3 convolution reads neighbouring pixels, so only its input must be zero beyond the real image.
         hidden = zero_outside(jax.nn.relu(self.conv1(x)), sizes)
         hidden = self.conv3(jax.nn.relu(self.conv2(hidden)))
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -124,15 +124,15 @@ class Bottleneck(nnx.Module):
 
 
 def _max_pool(x: jax.Array) -> jax.Array:
-    """3x3 maximum, stride 2. The input is never negative, so zeros beyond the border are as good as -inf.
+    """3x3 maximum with stride 2, of an input that is never negative, so that it may be padded with zeros.
 
-    By columns, then by rows: the gradient of `reduce_window` takes three times as long.
+    Columns first, then rows: the gradient of `reduce_window` takes three times as long.
     """
     return _max_of_three(_max_of_three(x, axis=2), axis=1)
 
 
 def _max_of_three(x: jax.Array, axis: int) -> jax.Array:
-    """The maximum around every other place along an axis; the gradient goes to the first of equals."""
+    """Maximum of three neighbours with stride 2 along an axis; the gradient goes to the first of equals."""
     count = -(-x.shape[axis] // 2)
     border = [(0, 0)] * x.ndim
     border[axis] = (1, 2 * count - x.shape[axis])
@@ -143,7 +143,7 @@ def _max_of_three(x: jax.Array, axis: int) -> jax.Array:
 
 
 class ResNet(nnx.Module):
-    """The convolutional trunk: features of the last stage."""
+    """The network without its classifier: features of the last stage."""
 
     def __init__(self, config: ResNetConfig = ResNetConfig(), *, dtype: Any = jnp.float32):
         self.stem = ConvNorm(3, config.width, 7, 2, dtype=dtype)
@@ -164,7 +164,7 @@ class ResNet(nnx.Module):
 
         Args:
             images: float [n, h, w, 3].
-            sizes: int [n, 2], real height and width of each image, or None when nothing is padded.
+            sizes: int [n, 2], real height and width of each image; None if no image is padded.
 
         Returns:
             [n, ceil(h / stride), ceil(w / stride), out_channels]; real within ceil(sizes / stride).
@@ -191,7 +191,7 @@ class ResNet(nnx.Module):
 
 
 def _run_blocks(blocks: list[Bottleneck], x: jax.Array, sizes: jax.Array | None):
-    """Consecutive blocks: (x [n, h, w, c], sizes of its real part) -> the same of the result."""
+    """Runs consecutive blocks: (x [n, h, w, c], real sizes) -> the same of the result."""
     for block in blocks:
         x = block(x, sizes)
         sizes = strided(sizes, block.conv2.stride)

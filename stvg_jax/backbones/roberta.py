@@ -1,4 +1,4 @@
-"""RoBERTa encoder (Liu et al. 2019, arXiv:1907.11692): token ids to the last hidden state."""
+"""RoBERTa (Liu et al. 2019, arXiv:1907.11692): token ids to the last hidden state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stvg_jax.nn.remat import run_layer
 
 @dataclasses.dataclass(frozen=True)
 class RobertaConfig:
-    """Architecture; the defaults are RoBERTa-base.
+    """Architecture of a RoBERTa; the defaults are RoBERTa-base.
 
     Attributes:
         vocab_size: rows of the token table.
@@ -25,8 +25,8 @@ class RobertaConfig:
         layers: transformer blocks.
         heads: attention heads.
         hidden: channels inside the feed-forward parts.
-        positions: rows of the position table; the first two are never a token's (numbering starts at pad + 1).
-        dropout_rate: while training.
+        positions: rows of the position table; no token has the first two (positions start at padding's id + 1).
+        dropout_rate: dropout in training.
     """
 
     vocab_size: int = 50265
@@ -39,7 +39,7 @@ class RobertaConfig:
 
     @property
     def max_tokens(self) -> int:
-        """Longest text, start and end tokens included."""
+        """Tokens of the longest text, including start and end tokens."""
         return self.positions - _FIRST_POSITION
 
 
@@ -48,18 +48,18 @@ _EPSILON = 1e-5
 
 
 class Embeddings(nnx.Module):
-    """Token + position + (single) type embeddings, then a norm."""
+    """Sum of token, position and (one) type embeddings, then a norm."""
 
     def __init__(self, config: RobertaConfig, *, dtype):
         self.word_embeddings = Embed(config.vocab_size, config.width, dtype=dtype)
-        # BERT draws all tables alike and has billions of words to learn from; here words stand out from the start.
+        # BERT draws all tables alike and learns from billions of words. A small training needs words that stand out.
         self.position_embeddings = Embed(config.positions, config.width, std=0.005, dtype=dtype)
         self.token_type_embeddings = Embed(1, config.width, std=0.005, dtype=dtype)
         self.norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
         self.dropout_rate = config.dropout_rate
 
     def __call__(self, ids: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        """ids int32 [b, l] -> [b, l, width]. Padding is at the end, so positions need no mask."""
+        """ids int32 [b, l] -> [b, l, width]. Texts are padded at the end, so positions need no mask."""
         positions = jnp.arange(_FIRST_POSITION, _FIRST_POSITION + ids.shape[1])
         x = self.word_embeddings(ids) + self.position_embeddings(positions)
         x = x + self.token_type_embeddings(jnp.zeros_like(positions))
@@ -97,17 +97,17 @@ class Roberta(nnx.Module):
 
         Args:
             ids: int32 [b, l].
-            valid: bool [b, l], True for real tokens, or None when nothing is padded.
-            rngs: stream `dropout`, to train.
+            valid: bool [b, l], True for real tokens; None if no text is padded.
+            rngs: stream `dropout` in training; None in inference.
 
         Returns:
             [b, l, width].
 
         Raises:
-            ValueError: if l exceeds the position table.
+            ValueError: l exceeds the position table.
         """
         if ids.shape[1] > self.max_tokens:
-            raise ValueError(f"a text of {ids.shape[1]} tokens; the text encoder takes at most {self.max_tokens}")
+            raise ValueError(f"a text has {ids.shape[1]} tokens; the text encoder takes at most {self.max_tokens}")
         x = self.embeddings(ids, rngs)
         for layer in self.layers:
             x = run_layer(layer, x, valid, rngs=rngs)

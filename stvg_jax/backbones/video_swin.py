@@ -1,7 +1,8 @@
 """Video Swin Transformer with 1x4x4 patches, so that time is not downsampled (Liu et al. 2022, arXiv:2106.13230).
 
-Videos may be padded in time, height and width: `sizes` says what is real, and the real part of the result is what the
-unpadded video gives, including the padding to whole windows that the released model itself adds and attends to.
+Videos may be padded in time, height and width to a common shape: `sizes` gives their real sizes, and the real part of
+the result is that of the unpadded video. That includes the padding to whole windows which the released model itself
+adds and attends to.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from stvg_jax.nn.declare import Declared, LayerNorm, Linear, normal
 from stvg_jax.nn.layers import FeedForward, dropout, gelu
 from stvg_jax.nn.masking import zero_outside
 
-# What the released model adds to scores across the seam of a cyclic shift. Finite, so a seam still leaks e^-100.
+# Added by the released model to scores across the seam of a cyclic shift. It is finite: a weight of e^-100 remains.
 _SEAM_PENALTY = -100.0
 
 
@@ -33,14 +34,13 @@ class VideoSwinConfig:
         depths: blocks per stage.
         heads: attention heads per stage.
         window: tokens of a window along (time, height, width).
-        patch: pixels of a patch side; time is not downsampled.
-        patch_frames: frames that a patch shows, an odd number: its own and as many before as after. The released model
-            sees one, and finds out in its many blocks what has changed; a shallow one that is trained from scratch
-            hardly does.
-        mlp_ratio: hidden over outer channels in the feed-forward parts.
-        drop_path: stochastic depth of the last block while training, growing linearly from 0.
-        windows_per_step: how many windows' tokens are handled at once, to bound memory and to stay in a CPU's caches:
-            scores take windows * heads * 392**2 numbers. None as in ResNetConfig.
+        patch: pixels along each side of a patch; time is not downsampled.
+        patch_frames: frames in a patch, an odd number: a frame and as many before it as after it. The released model
+            has 1 and learns motion in its many blocks; a shallow model that is trained from scratch hardly does.
+        mlp_ratio: hidden channels / outer channels of the feed-forward parts.
+        drop_path: stochastic depth of the last block in training; it grows linearly from 0 at the first.
+        windows_per_step: windows that are processed at once, to bound memory and to use a CPU's caches: scores are
+            windows * heads * 392**2 numbers. None as in `ResNetConfig.images_per_step`.
     """
 
     width: int = 96
@@ -68,7 +68,7 @@ class VideoSwinConfig:
 
 
 def relative_position_index(window: tuple[int, int, int]) -> np.ndarray:
-    """int32 [n, n], row of the bias table for each pair of a window's n slots (row-major)."""
+    """Row of the bias table for each pair of a window's n slots (row-major), int32 [n, n]."""
     coords = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij"), -1).reshape(-1, 3)
     offset = coords[:, None] - coords[None] + np.array(window) - 1
     _, h, w = (2 * s - 1 for s in window)
@@ -76,7 +76,7 @@ def relative_position_index(window: tuple[int, int, int]) -> np.ndarray:
 
 
 class WindowAttention(nnx.Module):
-    """Self-attention inside each window, with a learned bias per relative position and head."""
+    """Self-attention inside each window, with a learned bias for each relative position and head."""
 
     def __init__(self, width: int, heads: int, config: VideoSwinConfig, *, dtype):
         self.qkv = Linear(width, 3 * width, dtype=dtype)
@@ -90,7 +90,7 @@ class WindowAttention(nnx.Module):
     def __call__(self, windows: Windows) -> jax.Array:
         """windows.tokens [g, n, c] -> [g, n, c]."""
         slots = windows.tokens.shape[1]
-        # A shrunk window reads the corner of the full window's table, as the released model does.
+        # A shrunk window reads the corner of the full window's table, as in the released model.
         index = relative_position_index(self.window)[:slots, :slots]
         bias = self.relative_position_bias_table[...][index].transpose(2, 0, 1)
         groups = windows.tokens.shape[0]
@@ -111,7 +111,7 @@ class WindowAttention(nnx.Module):
 
     def _attend(self, tokens, bias, regions, present):
         g, n, c = tokens.shape
-        # Heads stand before tokens, so that both products below are plain batched matrix products.
+        # Heads come before tokens, so that both products below are plain batched matrix products.
         q, k, v = self.qkv(tokens).reshape(g, n, 3, self.heads, c // self.heads).transpose(2, 0, 3, 1, 4)
         scores = jnp.einsum("ghqc,ghkc->ghqk", q * (c // self.heads) ** -0.5, k).astype(jnp.float32) + bias
         if regions is not None:
@@ -119,7 +119,7 @@ class WindowAttention(nnx.Module):
             scores = scores + jnp.where(seam, _SEAM_PENALTY, 0.0)[:, None]
         if present is not None:
             scores = jnp.where(present[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
-        # The softmax's division comes after the product, on n * c numbers instead of n * n.
+        # The division of the softmax comes after the product: n * c numbers instead of n * n.
         weights = jnp.exp(scores - scores.max(axis=-1, keepdims=True))
         mixed = jnp.einsum("ghqk,ghkc->ghqc", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
         mixed = (mixed / weights.sum(axis=-1)[..., None]).astype(tokens.dtype)
@@ -127,7 +127,7 @@ class WindowAttention(nnx.Module):
 
 
 def _drop_path(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
-    """Drops a residual branch [b, ...] for whole samples, while training."""
+    """Drops a residual branch [b, ...] for whole samples in training."""
     return x * dropout(jnp.ones((x.shape[0], *[1] * (x.ndim - 1)), x.dtype), rate, rngs)
 
 
@@ -158,7 +158,7 @@ class SwinBlock(nnx.Module):
 
 
 class PatchEmbed(nnx.Module):
-    """Non-overlapping patches to channels, then a norm."""
+    """Embedding of non-overlapping patches, then a norm."""
 
     def __init__(self, config: VideoSwinConfig, *, dtype):
         self.proj = Linear(config.patch_frames * 3 * config.patch**2, config.width, dtype=dtype)
@@ -167,9 +167,9 @@ class PatchEmbed(nnx.Module):
         self.reach = config.patch_frames // 2
 
     def __call__(self, frames: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
-        """frames [b, t, h, w, 3], real ones of each int [b] or None -> [b, t, ceil(h / patch), ceil(w / patch), width].
+        """frames [b, t, h, w, 3], real lengths int [b] or None -> [b, t, ceil(h / patch), ceil(w / patch), width].
 
-        Beyond the ends of a video its first and its last frame go on.
+        The first and the last frame of a video are repeated beyond its ends.
         """
         b, t, h, w, _ = frames.shape
         p = self.patch
@@ -185,7 +185,7 @@ class PatchEmbed(nnx.Module):
 
 
 class PatchMerging(nnx.Module):
-    """Joins 2x2 neighbours of each frame into one token of twice the channels."""
+    """Joins 2x2 neighbouring tokens of each frame into one token with twice the channels."""
 
     def __init__(self, width: int, *, dtype):
         self.norm = LayerNorm(4 * width, epsilon=1e-5, dtype=dtype)
@@ -199,7 +199,7 @@ class PatchMerging(nnx.Module):
 
 
 class VideoSwin(nnx.Module):
-    """The whole trunk: per-frame features of the last stage, before any final norm."""
+    """The network without its classifier: features of every frame from the last stage, before any final norm."""
 
     def __init__(self, config: VideoSwinConfig = VideoSwinConfig(), *, dtype: Any = jnp.float32):
         self.config = config
@@ -221,8 +221,8 @@ class VideoSwin(nnx.Module):
 
         Args:
             frames: float [b, t, h, w, 3].
-            sizes: int [b, 3], real frames, height and width in pixels of each video, or None when nothing is padded.
-            rngs: stream `dropout` for stochastic depth while training; None at inference.
+            sizes: int [b, 3], real frames, height and width in pixels of each video; None if no video is padded.
+            rngs: stream `dropout` for stochastic depth in training; None in inference.
 
         Returns:
             [b, t, ceil(h / stride), ceil(w / stride), out_channels]; real within t and ceil(sizes / stride).

@@ -1,11 +1,11 @@
-"""Cutting a video's feature grid into the 3-D windows of Video Swin, for padded and unpadded batches.
+"""3-D windows of Video Swin, cut from the feature grids of padded and unpadded batches.
 
-The released Video Swin pads a grid at its far ends to whole windows, lets every token attend to that padding, shifts
-cyclically over the padded grid, and shrinks a window to the grid where the grid is smaller. All of this depends on
-the real size of each video. Two plans give the same windows:
+The released Video Swin pads a grid at its far ends to whole windows and lets every token attend to that padding; it
+shifts cyclically over the padded grid; and it shrinks a window to the grid if the grid is smaller. All of this depends
+on the real size of each video. Two plans give the same windows:
 
-- `DensePlan`: nothing is padded; pad, roll and reshape, with static shapes. Fast.
-- `GatherPlan`: each sample has its own real size inside a common bucket; windows are gathered by index.
+- `DensePlan` pads, rolls and reshapes with static shapes, for batches without padding. It is fast.
+- `GatherPlan` gathers windows by index, for samples with their own real sizes inside a common bucket.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ Size3 = tuple[int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """Tokens cut into windows; g = windows of all samples, n = slots of a window.
+    """Tokens cut into windows: g windows of all samples, n slots in each.
 
     Attributes:
         tokens: [g, n, c].
-        regions: int32 [g or divisor of it, n]: tokens attend to each other when their region is the same. None when
-            there is no shift. Repeats with period len(regions) over g.
-        present: bool [g, n], slots that exist; a window shrunk to a small grid has fewer. None when all exist.
+        regions: int32 [g or a divisor of g, n], repeated over g. Tokens of different regions are separated by a seam.
+            None without a shift.
+        present: bool [g, n], True for slots that exist; a window that is shrunk to a small grid has fewer than n. None
+            if all exist.
     """
 
     tokens: jax.Array
@@ -37,13 +38,13 @@ class Windows:
 
 
 def _region_along(position, padded, window, shift):
-    """Which of the three bands of a shifted axis a position belongs to (reference: `compute_mask`)."""
+    """Number of the band, 0 to 2, of a position on a shifted axis (released code: `compute_mask`)."""
     banded = (position >= padded - window).astype(np.int32) + (position >= padded - shift).astype(np.int32)
     return banded * (shift > 0)
 
 
 class DensePlan:
-    """Windows of a grid in which every token is real."""
+    """Windows of grids in which every token is real."""
 
     def __init__(self, grid: Size3, window: Size3, shifted: bool):
         self.grid = grid
@@ -64,7 +65,7 @@ class DensePlan:
         return Windows(tokens, self._regions(), None)
 
     def join(self, tokens: jax.Array, batch: int) -> jax.Array:
-        """[g, n, c] -> [b, t, h, w, c], the inverse of `cut`."""
+        """tokens [g, n, c] -> [b, t, h, w, c], the inverse of `cut`."""
         (nt, nh, nw), (wt, wh, ww) = self.counts, self.window
         x = tokens.reshape(batch, nt, nh, nw, wt, wh, ww, tokens.shape[-1])
         x = x.transpose(0, 1, 4, 2, 5, 3, 6, 7).reshape(batch, *self.padded, tokens.shape[-1])
@@ -86,12 +87,12 @@ class DensePlan:
 
 
 class GatherPlan:
-    """Windows of grids that are real only up to each sample's own size.
+    """Windows of grids that are padded to a common bucket.
 
     Args:
         grid: the bucket (t, h, w).
-        window: full window size.
-        shifted: whether this block shifts.
+        window: size of a full window.
+        shifted: whether the windows are shifted.
         sizes: int [b, 3], real (t, h, w) of each sample, at least 1.
     """
 
@@ -107,7 +108,7 @@ class GatherPlan:
         self.shifted = shifted
 
     def cut(self, x: jax.Array) -> Windows:
-        """x [b, t, h, w, c] -> windows; what lies beyond `sizes` is never read."""
+        """x [b, t, h, w, c] -> windows; values beyond `sizes` are never read."""
         index, region, present = jax.vmap(self._slot_sources)(self.sizes, self.window, self.shift, self.padded)
         flat = x.reshape(x.shape[0], -1, x.shape[-1])
         tokens = jax.vmap(lambda rows, i: rows.at[i].get(mode="fill", fill_value=0))(flat, index)
@@ -119,17 +120,17 @@ class GatherPlan:
         )
 
     def join(self, tokens: jax.Array, batch: int) -> jax.Array:
-        """[g, n, c] -> [b, t, h, w, c]; zero beyond `sizes`."""
+        """tokens [g, n, c] -> [b, t, h, w, c], zero beyond `sizes`."""
         index = jax.vmap(self._token_slots)(self.sizes, self.window, self.shift, self.padded)
         flat = tokens.reshape(batch, -1, tokens.shape[-1])
         x = jax.vmap(lambda rows, i: rows.at[i].get(mode="fill", fill_value=0))(flat, index)
         return x.reshape(batch, *self.grid, tokens.shape[-1])
 
     def _slot_sources(self, size, window, shift, padded):
-        """For one sample: [windows * slots] source token (out of range: padding), region and presence of each slot."""
+        """Source token (out of range for padding), region and presence of a sample's slots, each [windows * slots]."""
         corner = np.stack(np.meshgrid(*map(np.arange, self.counts), indexing="ij"), -1).reshape(-1, 1, 3)
         slot = jnp.arange(self.slots)
-        # Slots of a shrunk window are numbered densely, because the reference reads its relative bias that way.
+        # Slots of a shrunk window are numbered densely, as the released model reads its relative bias.
         local = jnp.stack([slot // (window[1] * window[2]), slot // window[2] % window[1], slot % window[2]], -1)
         position = corner * window + local
         present = (slot < window[0] * window[1] * window[2]) & (position < padded).all(-1)
@@ -143,7 +144,7 @@ class GatherPlan:
         return index.reshape(-1), region.reshape(-1), present.reshape(-1)
 
     def _token_slots(self, size, window, shift, padded):
-        """For one sample: [t * h * w] the slot that holds each token; out of range for padding."""
+        """Slot of each token of one sample (out of range for padding), [t * h * w]."""
         token = jnp.asarray(np.stack(np.meshgrid(*map(np.arange, self.grid), indexing="ij"), -1).reshape(-1, 3))
         position = (token - shift) % padded
         corner, local = position // window, position % window

@@ -57,14 +57,16 @@ def check_part(
     seconds = _seconds("start", start), _seconds("end", end)
     frames = (None, None) if frames is None else frames
     if not isinstance(frames, (tuple, list)) or len(frames) != 2:
-        raise InputError(f"frames {_shown(frames)}: must be (start, end), end one past the last; None for an open bound")
+        raise InputError(
+            f"frames {_shown(frames)}: must be (start, end), end one past the last; None for an open bound"
+        )
     first, stop = (None if f is None else check_whole("frames", f) for f in frames)
     if (first, stop) != (None, None) and seconds != (None, None):
         raise InputError("the part to search is given in frames and in seconds; give one of them")
     for name, (low, high) in (("seconds", seconds), ("frames", (first, stop))):
         if (low or 0) < 0 or (high is not None and high <= (low or 0)):
             bounds = ":".join("" if value is None else f"{value:.12g}" for value in (low, high))
-            raise InputError(f"{name} {bounds} hold nothing; start at 0 or later and end after the start")
+            raise InputError(f"{name} {bounds} hold nothing; begin at 0 or later, and end after that")
     return seconds, (first, stop)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from stvg_jax.core.errors import quoted
 
 REPLACEMENT = "\ufffd"
-# Lone surrogates: halves of a UTF-16 pair. JSON can hold one ("\ud83d", an emoji cut in two), and Python uses others for
-# bytes of the command line that are not UTF-8. No encoding can write them.
+# Lone surrogates: halves of a UTF-16 pair. JSON can hold one ("\ud83d", an emoji cut in two), and Python uses others
+# for bytes of the command line that are not UTF-8. No encoding can write them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

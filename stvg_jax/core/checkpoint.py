@@ -186,7 +186,8 @@ def _check_description(path: Path, description: Description) -> None:
     for field, kind in kinds.items():
         if not isinstance(value := getattr(description, field), kind):
             raise InputError(
-                f"{path} is incomplete or damaged: its {field} must be of type {kind.__name__}, not {type(value).__name__}"
+                f"{path} is incomplete or damaged: its {field} must be of type {kind.__name__}, not "
+                f"{type(value).__name__}"
             )
     for name, entry in description.parameters.items():
         _check_path(path, name)
@@ -279,7 +280,10 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
             progress(path)
     if wrong:
         named = ", ".join(wrong[:_MAX_NAMED]) + (f" and {len(wrong) - _MAX_NAMED} more" if wrong[_MAX_NAMED:] else "")
-        raise InputError(f"{directory} is damaged: these parameters differ from their checksums: {named}; copy the checkpoint again or make it anew")
+        raise InputError(
+            f"{directory} is damaged: these parameters differ from their checksums: {named}; copy the checkpoint again "
+            "or make it anew"
+        )
     return len(stored)
 
 

@@ -109,11 +109,11 @@ def load_config_file(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any
 
     name, _, arg = path.name.partition(":")
     if not name:
-        raise InputError(f"configuration {str(path)!r} names no file; give a file or the name of one of the library's configurations")
+        raise InputError(f"configuration {str(path)!r} names no file; give a file, or a name such as ta_stvg_hcstvg1")
     path = _own_file(path.with_name(name))
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if path.suffix != ".py" or spec is None or spec.loader is None:
-        raise InputError(f"configuration {path} is not a Python file; configurations are Python files such as those in configs/")
+        raise InputError(f"configuration {path} is not a Python file; write one like those in configs/")
     module = importlib.util.module_from_spec(spec)
     with _failures_told(path):
         spec.loader.exec_module(module)

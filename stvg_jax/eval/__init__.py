@@ -1,4 +1,1 @@
-"""Evaluation: measures, scoring of predictions, the files that hold results, and a page about them.
-
-Nothing here but the runner needs JAX.
-"""
+"""Evaluation of any task: the loop over devices and hosts, and records that survive interruptions."""

@@ -7,14 +7,15 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
-    """How to evaluate.
+    """Settings of an evaluation.
 
     Attributes:
-        split: to evaluate, "test", "val" or "train".
-        samples_per_device: in one step; each is as many rows as the protocol has passes. Results do not depend on it.
-        dtype: of the computation, "float32" or "bfloat16".
-        pictures: how many best, median and worst cases the page shows.
-        benchmark: test set whose published figures to show, such as "hcstvg1" (`Dataset.benchmarks`), or "none".
+        split: split to evaluate, "test", "val" or "train".
+        samples_per_device: samples in one step, each with a row for every pass of the protocol. Results do not depend
+            on it.
+        dtype: dtype of the computation, "float32" or "bfloat16".
+        pictures: number of best, of median and of worst cases that the page shows.
+        benchmark: test set whose published figures are shown, such as "hcstvg1" (`Dataset.benchmarks`), or "none".
     """
 
     split: str = "test"

@@ -1,6 +1,6 @@
 """Records of an evaluation, one JSON line per sample: written while it runs, read again after an interruption.
 
-FOLDER/identity.json      what the records are of: all that decides a result
+FOLDER/identity.json      identity of the evaluation: everything that decides a result
 FOLDER/part-00000.jsonl   records, one file per process
 
 `docs/results.md` describes the lines.
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 SCHEMA = "stvg_jax.records/1"
 IDENTITY = "identity.json"
-# Differences between evaluations that a message names.
+# Number of differences between evaluations that a message names.
 _SHOWN = 12
 
 R = TypeVar("R", bound="Record")
 
 
 class RecordWriter:
-    """Appends to the records of one process; what `append` has returned from survives a kill and a power cut.
+    """Writer of the records of one process. Records survive a kill and a power cut once `append` has returned.
 
     Args:
-        folder: made if missing. Several processes share one.
-        identity: all that decides a result (checkpoint, dataset, clip settings), as JSON values by name.
+        folder: folder of the records, shared by all processes; made if missing.
+        identity: everything that decides a result (checkpoint, dataset, clip settings), as JSON values by name.
         process: number of this process.
 
     Raises:
-        InputError: the folder holds records of another identity.
+        InputError: the folder holds records of another evaluation.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], process: int = 0):
@@ -55,7 +55,7 @@ class RecordWriter:
             self._file.write(b"\n")
 
     def append(self, records: Iterable[Record]) -> None:
-        """Adds the records of a batch and waits until they are on the disk."""
+        """Appends the records of a batch and waits until they are on the disk."""
         self._file.write("".join(record.to_line() + "\n" for record in records).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -71,9 +71,9 @@ class RecordWriter:
 
 
 def _complete(content: bytes) -> int:
-    """Bytes up to the end of the last whole record; one that lacks only the end of its line is whole."""
+    """Number of bytes up to the end of the last complete record; its line end may be missing."""
     end = content.rfind(b"\n") + 1
-    # Half of an object is no JSON.
+    # Part of an object is not JSON.
     try:
         whole = isinstance(parse_json(content[end:]), dict)
     except ValueError:
@@ -82,16 +82,18 @@ def _complete(content: bytes) -> int:
 
 
 def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Writes down what the records of a folder will be of, or compares it with what they are of.
+    """Writes the identity of an evaluation into a folder without records, or compares it with the one there.
 
     Raises:
-        InputError: they are of something else, or nobody knows of what.
+        InputError: the records are of another evaluation, or their identity is missing or damaged.
     """
     path = folder / IDENTITY
     ours = json.loads(json.dumps(dict(identity)))
     if not path.exists():
         if any(folder.glob("*.jsonl")):
-            raise InputError(f"{folder} has records but no {IDENTITY} to say of what; choose another folder")
+            raise InputError(
+                f"{folder} has records but no {IDENTITY}, so they cannot be continued; choose another folder"
+            )
         with whole_file(path) as file:
             json.dump({"schema": SCHEMA, "identity": ours}, file, indent=1)
         return
@@ -120,7 +122,7 @@ def _told(value: str | None) -> str:
 
 
 def _leaves(value: Any, name: str = "") -> dict[str, str]:
-    """Dotted names and JSON texts of what nested dictionaries hold."""
+    """JSON texts of the values in nested dictionaries, by dotted name."""
     if not isinstance(value, dict) or not value:
         return {name: json.dumps(value)}
     return {k: v for key, part in value.items() for k, v in _leaves(part, f"{name}.{key}" if name else key).items()}
@@ -129,11 +131,11 @@ def _leaves(value: Any, name: str = "") -> dict[str, str]:
 def read_records(path: Path, from_line: Callable[[bytes], R]) -> list[R]:
     """Reads a file of records, or all files of a folder in the order of their names, each sample once.
 
-    A last line that a kill cut short is left out, and an answer that was written twice is taken once.
+    A last line that a kill has cut short is left out.
 
     Args:
         path: the file or the folder.
-        from_line: the inverse of `Record.to_line`, which raises ValueError for anything else.
+        from_line: the inverse of `Record.to_line`; it raises ValueError for anything else.
 
     Raises:
         InputError: a line is damaged, or a sample has two different answers.
@@ -171,6 +173,6 @@ def _read(path: Path, from_line: Callable[[bytes], R]) -> Iterator[tuple[int, R]
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Writes records as one file, whole or not at all."""
+    """Writes records as one file that appears complete or not at all."""
     with whole_file(path) as file:
         file.writelines(record.to_line() + "\n" for record in records)

@@ -1,7 +1,8 @@
-"""Evaluation of a checkpoint on a split, over all devices of all hosts, that goes on where it was interrupted.
+"""Evaluation of a model on a split, on all devices of all hosts. It can be interrupted and continued.
 
-OUT/records/   answers as they come, one file per host; what makes an evaluation resumable. What else OUT gets, the
-family's evaluator says (`stvg_jax.family.Evaluator`).
+OUT/records/   answers as they are computed, one file per host, from which an evaluation continues
+
+The family's evaluator writes the other files in OUT (`stvg_jax.family.Evaluator`).
 """
 
 from __future__ import annotations
@@ -42,23 +43,24 @@ def evaluate(
     step: EvalStep | None = None,
     examples: int = 0,
 ) -> Report | None:
-    """Evaluates, and writes what the family's evaluator writes; returns its report, None on hosts but the first.
-
-    All hosts call it, with a folder that all of them see.
+    """Evaluates a model and writes the results. All hosts call it, with a folder that all hosts share.
 
     Args:
-        model: what to evaluate.
+        model: the model to evaluate.
         inputs: the split.
-        config: see EvalConfig.
+        config: settings of the evaluation.
         out: folder for the results.
-        mesh: all devices.
-        progress: told what is going on.
-        step: of `make_step` for this module and mesh, to spare compiling it again.
-        examples: how many samples, the same ones each time, to draw in OUT/examples.
+        mesh: mesh of all devices.
+        progress: receiver of progress reports.
+        step: result of `make_step` for this module and mesh, to avoid compiling it again.
+        examples: number of samples, always the same ones, to draw in OUT/examples.
+
+    Returns:
+        The report of the family's evaluator; None on hosts other than the first.
 
     Raises:
-        InputError: the model gives nothing that could be measured, the folder holds another evaluation, the hosts do
-            not share it, or data is damaged.
+        InputError: the model has no evaluator, the folder holds another evaluation, the hosts do not share it, or
+            data is damaged.
     """
     evaluator = make_evaluator(model)
     evaluator.check(config)
@@ -68,7 +70,7 @@ def evaluate(
     check_identity(folder, identity)
     known = {record.id for record in read_records(folder, evaluator.from_line)}
     missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
-    # Nobody writes before everybody has read: all hosts must plan the same batches.
+    # No host writes before all have read, so that all plan the same batches.
     _meet("records read")
     with RecordWriter(folder, identity, jax.process_index()) as writer:
         _meet("records open")
@@ -81,20 +83,23 @@ def evaluate(
     if jax.process_index():
         return None
     with progress.stage("scoring"):
-        # The order of the annotations, whatever order they were evaluated in.
+        # In the order of the annotations, not of the evaluation.
         by_id = {record.id: record for record in read_records(folder, evaluator.from_line)}
         records = [by_id[sample.id] for sample in inputs.samples]
         return evaluator.report(records, model, inputs, config, out, examples=examples)
 
 
 def make_evaluator(model: LoadedModel) -> Evaluator:
-    """The evaluator of a model's family.
+    """Makes the evaluator of a model's family.
 
     Raises:
-        InputError: it has none.
+        InputError: the family has none.
     """
     if model.family.evaluator is None:
-        raise InputError(f"a {model.description.model} is a start for other models; it gives nothing to be measured")
+        raise InputError(
+            f"{model.description.model} only serves as a start for the training of other models and cannot be "
+            "evaluated; give a checkpoint of another model"
+        )
     return model.family.evaluator()
 
 
@@ -149,12 +154,12 @@ def _run(
         for batch, arrays in ahead(loader.batches(), move):
             output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
             writer.append(evaluator.answers(batch, output, inputs.samples))
-            # This host's rows, times the hosts: good enough for a progress bar.
+            # This host's rows times the number of hosts: exact enough for a progress bar.
             advance(int((batch["sample"] >= 0).sum()) // evaluator.rows * jax.process_count())
 
 
 def _identity(model: LoadedModel, inputs: Inputs, config: EvalConfig) -> dict[str, Any]:
-    """All that decides what the answers are."""
+    """Everything that decides the answers, as JSON values by name."""
     parameters = json.dumps(model.description.parameters, sort_keys=True).encode()
     return {
         "parameters": hashlib.sha256(parameters).hexdigest(),
@@ -166,13 +171,13 @@ def _identity(model: LoadedModel, inputs: Inputs, config: EvalConfig) -> dict[st
 
 
 def _meet(what: str) -> None:
-    """Waits until all hosts are here."""
+    """Waits until all hosts have called this function."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(what)
 
 
 def _check_shared(folder: Path) -> None:
-    """InputError unless every host sees the files of all others."""
+    """Raises InputError unless this host sees the files of all hosts."""
     seen = len(list(folder.glob("part-*.jsonl")))
     if seen < jax.process_count():
         raise InputError(

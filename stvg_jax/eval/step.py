@@ -1,4 +1,4 @@
-"""One step of evaluation: a batch through the model, split over the mesh."""
+"""One step of an evaluation: the outputs of a batch that is split over the mesh."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ EvalStep = Callable[[Any, Mapping[str, jax.Array]], dict[str, jax.Array]]
 
 
 def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:
-    """A compiled function of (parameters on every device, batch split by rows) -> `Evaluator.outputs`, split likewise.
+    """Makes a compiled function: (parameters on every device, batch split by rows) -> `Evaluator.outputs` by rows.
 
-    Each device runs its own rows and talks to no other.
+    Each device computes its own rows without communication.
 
     Args:
         module: the model.
-        evaluator: of its family.
-        mesh: all devices.
+        evaluator: the evaluator of its family.
+        mesh: mesh of all devices.
     """
 
     def rows(parameters: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -1,4 +1,4 @@
-"""A checkpoint directory as a model that is ready to run."""
+"""Loading of checkpoints as models that are ready to run."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 @dataclasses.dataclass(frozen=True)
 class LoadedModel:
-    """What a checkpoint directory holds.
+    """A model from a checkpoint, or from a running training.
 
     Attributes:
-        description: its `checkpoint.json`.
-        module: the model.
-        read_parameters: gives the parameters, path -> array; they are being read in the background.
-        tokenizer: of the checkpoint.
-        family: of the model.
-        config: of the model (`Family.config`), with the step sizes of this machine.
-        clip: how the model wants its clips (`Family.clip`).
-        identity: all that distinguishes this model's programs from those of another, parameters apart; JSON.
+        description: content of `checkpoint.json`.
+        module: the model as a pure function.
+        read_parameters: returns the parameters, path -> array, when they have been read in the background.
+        tokenizer: the model's tokenizer.
+        family: the model's family.
+        config: configuration of the model (`Family.config`), with the step sizes of this machine.
+        clip: settings of the model's clips (`Family.clip`).
+        identity: JSON text of everything apart from parameters that decides the model's programs.
     """
 
     description: checkpoint.Description
@@ -64,30 +64,31 @@ def load_model(
     model: Mapping[str, Any] | None = None,
     clip: Mapping[str, Any] | None = None,
 ) -> LoadedModel:
-    """Loads a checkpoint directory, made by `stvg-jax convert` for example.
+    """Loads a checkpoint, such as one made by `stvg-jax convert`.
 
-    Returns at once; damage found while the parameters are read is raised by `read_parameters`.
+    Returns before the parameters are read; `read_parameters` raises InputError if they turn out to be damaged.
 
     Args:
         directory: the checkpoint.
-        dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
-        model, clip: settings to change in these sections of its configuration, as nested mappings.
+        dtype: dtype of the computation, "float32" or "bfloat16". Parameters stay float32.
+        model, clip: settings to change in these sections of the configuration, as nested mappings.
 
     Raises:
-        InputError: if the directory is not a checkpoint of a grounding model, or its parameters do not fit.
+        InputError: the folder is not a checkpoint of a model, or its parameters do not fit the model.
     """
     if check_str("dtype", dtype) not in DTYPES:
         raise InputError(f"dtype {quoted(dtype)} is unknown; choose one of {', '.join(DTYPES)}")
     description = checkpoint.describe(directory)
     if description.kind != "model":
         raise InputError(
-            f"{directory} holds a part of a model to start training from ({quoted(description.note)}); it cannot ground"
+            f"{directory} holds parameters to start a training from ({quoted(description.note)}), not a model; give "
+            "another checkpoint"
         )
     if missing := {"model", "clip"} - set(description.config):
-        raise InputError(f"{directory}: its configuration lacks {' and '.join(sorted(missing))}")
+        raise InputError(f"{directory} is damaged: its configuration has no {' and no '.join(sorted(missing))}")
     for name in ("model", "clip"):
         if not isinstance(description.config[name], Mapping):
-            raise InputError(f"{directory}: {name} of its configuration must be an object")
+            raise InputError(f"{directory} is damaged: {name} of its configuration must be an object")
     parameters = in_background(lambda: checkpoint.read(directory, description))
     family = get_family(description.model)
     clip_config = build(family.clip, _updated(description.config["clip"], clip or {}), "config.clip")
@@ -108,16 +109,16 @@ def load_model(
 
 
 def load(checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "float32") -> nnx.Module:
-    """The model of a checkpoint with its parameters on the device, to be called:
+    """Loads the model of a checkpoint with its parameters on the device, ready to call:
 
         model = stvg_jax.load("checkpoints/ta")
         output = jax.jit(lambda model, batch: model(batch))(model, GroundingBatch(frames, text_ids))
 
-    `stvg_jax.Grounder` is the way from a video and a sentence to a tube.
+    `stvg_jax.Grounder` takes a video and a sentence instead of arrays and returns a tube.
 
     Args:
-        checkpoint: the folder; None or "builtin" for the one that comes with the library.
-        dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
+        checkpoint: folder of the checkpoint; None or "builtin" for the one that comes with the library.
+        dtype: dtype of the computation, "float32" or "bfloat16". Parameters stay float32.
 
     Raises:
         InputError: as `load_model`, or the parameters are damaged.
@@ -127,7 +128,7 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "floa
 
 
 def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested mappings with some values replaced."""
+    """Copy of nested mappings with some values replaced."""
     result = copy.deepcopy(dict(config))
     for key, value in changes.items():
         nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -136,7 +137,7 @@ def _updated(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Starts `work` on a thread; the function returned waits for its result or raises its exception."""
+    """Starts `work` on a thread. The returned function waits for its result, or raises its exception."""
     pool = ThreadPoolExecutor(1)
     future = pool.submit(work)
     pool.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""Checkpoints by name: folders, and the one that comes with the library."""
+"""Names of checkpoints: folders, and the one that comes with the library."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from stvg_jax.core.arguments import check_path
 
 BUILTIN = "builtin"
 PURPOSE = (
-    "the built-in checkpoint, which knows generated videos of moving shapes only (docs/shapes.md); for videos of "
-    "people and things convert a released checkpoint: see `stvg-jax convert --help`"
+    "the built-in checkpoint, which knows only generated videos of moving shapes (docs/shapes.md); for videos of "
+    "people and things, convert a released checkpoint: see `stvg-jax convert --help`"
 )
 
 
 def default_checkpoint() -> Path:
-    """A small TA-STVG trained on generated videos of moving shapes; `README.md` beside it is its card.
+    """Folder of a small TA-STVG that was trained on generated videos of moving shapes; its `README.md` describes it.
 
-    It reads lower-case sentences of about a hundred words, such as "the small red square that goes left".
+    It knows about a hundred lower-case words, as in "the small red square that goes left".
     """
     return Path(__file__).parent / "default_checkpoint"
 
 
 def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
-    """The folder of a checkpoint: that of the built-in one for None and "builtin" ("./builtin" is a folder).
+    """Folder of a checkpoint; None and "builtin" stand for the built-in one ("./builtin" is a folder).
 
     Raises:
-        InputError: what is no path.
+        InputError: the value is not a path.
     """
     if checkpoint is None or (isinstance(checkpoint, str) and checkpoint == BUILTIN):
         return default_checkpoint()

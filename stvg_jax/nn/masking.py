@@ -25,7 +25,7 @@ def masked_mean(x: jax.Array, valid: jax.Array | None, axis: int | tuple[int, ..
 
 
 def within(sizes: jax.Array, height: int, width: int) -> jax.Array:
-    """bool [n, height, width], True in the top left part of each grid whose height and width are `sizes`, int [n, 2]."""
+    """bool [n, height, width], True within the top left `sizes` (height and width, int [n, 2]) of each grid."""
     rows = jnp.arange(height) < sizes[:, 0, None]
     columns = jnp.arange(width) < sizes[:, 1, None]
     return rows[:, :, None] & columns[:, None, :]

@@ -1,4 +1,4 @@
-"""Batches from this host's memory onto the mesh, and results back."""
+"""Transfer of batches from this host's memory to the mesh, and of results back."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ T = TypeVar("T")
 
 
 def to_mesh(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This host's rows of a batch [rows of this host, ...] as global arrays [rows of all hosts, ...], split by rows.
+    """Makes global arrays [rows of all hosts, ...], split by rows, from this host's rows of a batch.
 
-    Every host calls it with equal shapes.
+    All hosts call it with equal shapes.
     """
     sharding = batch_sharding(mesh)
     hosts = jax.process_count()
     return {
-        # Without the global shape, hosts whose arrays differ in shape would silently disagree.
+        # Without the global shape, a difference between the shapes of hosts would go unnoticed.
         name: jax.make_array_from_process_local_data(sharding, value, (hosts * len(value), *value.shape[1:]))
         for name, value in batch.items()
     }
 
 
 def local_rows(array: jax.Array) -> np.ndarray:
-    """This host's rows of a global array that is split by rows (`batch_sharding`), in their order."""
+    """This host's rows, in their order, of a global array that is split by rows (`batch_sharding`)."""
     shards = {shard.index[0].start or 0: shard.data for shard in array.addressable_shards}
     return np.concatenate([np.asarray(shards[start]) for start in sorted(shards)])
 
 
 def ahead(items: Iterable[S], work: Callable[[S], T], depth: int = 2) -> Iterator[T]:
-    """Applies `work` to items on a thread, up to `depth` results ahead of the consumer; exceptions arrive in place."""
-    # Results in lists of one; an empty list comes after the last.
+    """Applies `work` to items on a thread, up to `depth` results ahead; exceptions are raised in place of results."""
+    # Each result is a list of one; an empty list marks the end.
     results: collections.deque[Future[list[T]]] = collections.deque()
     source = iter(items)
 

@@ -1,4 +1,4 @@
-"""Joining several hosts into one run."""
+"""Several hosts in one run."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import argparse
 from stvg_jax.core.errors import InputError, first_line
 
 EPILOG = """\
-several hosts: start the same command on every host, with a folder that all of them see.
-  On TPU pods, SLURM and Open MPI the hosts find each other:    --distributed
-  Elsewhere, on each host with its own number from 0 on:       --coordinator HOST0:PORT --hosts N --host I"""
+several hosts: start the same command on every host, with a folder that all hosts share.
+  On TPU pods, with SLURM and with Open MPI, the hosts find each other:  --distributed
+  Elsewhere, number the hosts from 0 on:                                 --coordinator HOST0:PORT --hosts N --host I"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that `join` reads."""
     group = parser.add_argument_group("several hosts")
-    group.add_argument("--distributed", action="store_true", help="join the other hosts of this TPU pod or SLURM job")
+    group.add_argument("--distributed", action="store_true", help="join the other hosts of this TPU pod or cluster job")
     group.add_argument("--coordinator", metavar="HOST:PORT", help="address of host 0, to join hosts by hand")
-    group.add_argument("--hosts", type=int, metavar="N", help="how many hosts, with --coordinator")
-    group.add_argument("--host", type=int, metavar="I", help="which one this is, 0 to N-1, with --coordinator")
+    group.add_argument("--hosts", type=int, metavar="N", help="number of hosts, with --coordinator")
+    group.add_argument("--host", type=int, metavar="I", help="number of this host, 0 to N-1, with --coordinator")
 
 
 def join(args: argparse.Namespace) -> None:
-    """Connects this process to the others, if the command line asks for it. Must come before any JAX computation.
+    """Connects this process to the others if the command line asks for it; to be called before any JAX computation.
 
     Raises:
-        InputError: for options that contradict each other, or hosts that do not come together.
+        InputError: options contradict each other, or the hosts cannot be connected.
     """
     by_hand = (args.coordinator, args.hosts, args.host)
     if any(value is not None for value in by_hand):
         if None in by_hand or args.distributed:
-            raise InputError("join hosts by --distributed alone, or by --coordinator, --hosts and --host together")
+            raise InputError(
+                "options contradict: give --distributed alone, or --coordinator, --hosts and --host together"
+            )
         if not 0 <= args.host < args.hosts:
-            raise InputError(f"--host {args.host} is not a number from 0 to {args.hosts - 1} (--hosts {args.hosts})")
+            raise InputError(f"--host {args.host} must be from 0 to {args.hosts - 1}, as --hosts is {args.hosts}")
         options = {"coordinator_address": args.coordinator, "num_processes": args.hosts, "process_id": args.host}
     elif args.distributed:
         options = {}
@@ -43,4 +45,6 @@ def join(args: argparse.Namespace) -> None:
     try:
         jax.distributed.initialize(**options)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"the hosts could not be joined: {first_line(error)}") from error
+        raise InputError(
+            f"the hosts could not be connected: {first_line(error)}; check the options, and that the hosts reach host 0"
+        ) from error

@@ -1,7 +1,7 @@
-"""Programs that are compiled once per machine: compiled code is kept on disk and loaded by the next process.
+"""Programs that are compiled once per machine: the executable is kept on disk and loaded by later processes.
 
 JAX's own persistent cache saves the compilation but not the tracing before it, which for these models takes as long as
-reading the parameters. Here the whole executable is stored, under a name that holds everything it depends on.
+reading the parameters. Here the executable is stored under a hash of everything that it depends on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from stvg_jax.core.files import whole_path
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.runtime.memory import exhaustion_told
 
-# On CPU, matrix products run about a fifth faster through this code path, with the same results. A later jaxlib may
-# not know it any more; programs then go without.
+# On a CPU, matrix products are about a fifth faster with this option, with the same results. A later jaxlib may not
+# know it; programs are then compiled without.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 _ADVICE = "take a lower resolution, or search a shorter part"
@@ -35,15 +35,15 @@ _log = logging.getLogger(__name__)
 
 
 def cache_directory() -> Path | None:
-    """Where compiled programs are kept: $STVG_JAX_CACHE, else stvg_jax in the user's cache folder; None for nowhere.
+    """Folder for compiled programs: $STVG_JAX_CACHE, or stvg_jax in the user's cache folder; None if there is none.
 
-    By the rule of XDG, $XDG_CACHE_HOME counts only where it is an absolute path. So it is with $STVG_JAX_CACHE, that
-    no program is taken from a folder that happens to be the working one.
+    By the rule of XDG, $XDG_CACHE_HOME counts only if it is an absolute path. The same holds for $STVG_JAX_CACHE, so
+    that no program is loaded from a folder below the working directory.
     """
     for name, inner in (("STVG_JAX_CACHE", ""), ("XDG_CACHE_HOME", "stvg_jax")):
         if (chosen := Path(os.environ.get(name, ""))).is_absolute():
             return chosen / inner
-    # Of an empty one Python makes the root of all folders.
+    # Python takes an empty HOME for the root folder.
     if os.environ.get("HOME") == "":
         return None
     try:
@@ -55,7 +55,7 @@ def cache_directory() -> Path | None:
 
 @functools.cache
 def compiler_options() -> dict[str, Any]:
-    """Options for this process's backend, tried out on a trivial program."""
+    """Compiler options for this process's backend, tested on a trivial program."""
     if jax.default_backend() != "cpu":
         return {}
     try:
@@ -66,9 +66,9 @@ def compiler_options() -> dict[str, Any]:
 
 
 def keep_compiled() -> None:
-    """Has every program that this process compiles from now on kept on disk, by JAX's own cache.
+    """Turns on JAX's persistent cache for all programs that this process compiles later.
 
-    For programs over several devices or hosts, which `Program` is not made for.
+    It serves programs on several devices or hosts, for which `Program` is not made.
     """
     folder = _usable_cache()
     if folder is None:
@@ -83,7 +83,7 @@ def keep_compiled() -> None:
 
 
 def _usable_cache() -> Path | None:
-    """The cache's folder, made; None where it cannot be written, which is told once."""
+    """The cache's folder, made if missing; None with one warning if it cannot be written."""
     return _made(cache_directory())
 
 
@@ -103,15 +103,15 @@ def _made(folder: Path | None) -> Path | None:
 
 
 class Program:
-    """A function compiled once per combination of input shapes, that reports what it is doing.
+    """A function that is compiled once for each combination of input shapes and reports its progress.
 
-    Matrix products take full float32 precision wherever the model computes in float32; the default of GPUs and TPUs
-    is coarser.
+    Matrix products have full float32 precision where the model computes in float32; the default of GPUs and TPUs is
+    coarser.
 
     Args:
-        title: what people are told.
-        function: traceable.
-        identity: whatever, besides the library's own code, decides what the function computes: configuration, dtype.
+        title: name of the program in progress reports.
+        function: traceable function.
+        identity: everything apart from the library's code that decides the results, such as configuration and dtype.
     """
 
     def __init__(self, title: str, function: Callable, identity: str):
@@ -121,7 +121,7 @@ class Program:
         self._compiled: dict[Any, jax.stages.Compiled] = {}
 
     def prepare(self, *args: Any, progress: Progress | None = None) -> jax.stages.Compiled:
-        """The executable for these arguments, which may be arrays or anything with a shape and a dtype."""
+        """Loads or compiles the executable for these arguments: arrays, or anything with a shape and a dtype."""
         leaves, structure = jax.tree.flatten(args)
         shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
         if (structure, shapes) not in self._compiled:
@@ -132,7 +132,7 @@ class Program:
         return self._compiled[structure, shapes]
 
     def __call__(self, *args: Any, progress: Progress | None = None) -> Any:
-        """Runs on arrays and pytrees of arrays, and waits for the result."""
+        """Runs the program on arrays and pytrees of arrays, and waits for the result."""
         compiled = self.prepare(*args, progress=progress)
         with (progress or Silent()).stage(f"running the {self._title}"), exhaustion_told(_ADVICE):
             return jax.block_until_ready(compiled(*args))
@@ -141,7 +141,7 @@ class Program:
         jitted = jax.jit(self._function, compiler_options=compiler_options())
         with jax.default_matmul_precision("highest"):
             compiled = jitted.lower(*args).compile()
-        # One that cannot be written may still have been read from.
+        # A cache that cannot be written may still be readable.
         if path is not None and _usable_cache() is not None:
             _store(path, compiled)
         return compiled
@@ -155,7 +155,7 @@ class Program:
 
 @functools.cache
 def _environment() -> str:
-    """All that decides what code comes out for a given program: this library's source, JAX, and the machine."""
+    """Everything that the executable of a program depends on: this library's source, JAX and the machine."""
     source = hashlib.sha256()
     for file in sorted(Path(__file__).parent.parent.rglob("*.py")):
         source.update(file.read_bytes())
@@ -168,52 +168,54 @@ def _environment() -> str:
 
 
 def _cpu_features() -> str:
-    """What instructions this CPU has, where the system tells; a shared home folder may see several machines."""
+    """Instruction sets of this CPU if the system lists them; a home folder may be shared by several machines."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
 def _make_private(folder: Path) -> None:
-    """Makes a folder of the cache, and the cache itself, for this user alone.
+    """Makes the cache and a folder in it that only this user can read.
 
     Raises:
-        OSError: it cannot be made, or is there and others can write into it.
+        OSError: they cannot be made, or exist and others can write into them.
     """
     folder.parent.parent.mkdir(parents=True, exist_ok=True)
     for level in (folder.parent, folder):
         level.mkdir(mode=0o700, exist_ok=True)
         if not _is_private(level.stat()):
-            raise PermissionError(f"others can write into {level}; delete it, or take their permission (chmod go-w)")
+            raise PermissionError(
+                f"other users can write into {level}; delete it, or remove their permission (chmod go-w)"
+            )
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Whether this user alone could have written a file, or what lies in a folder."""
+    """True if no other user can have written a file, or into a folder."""
     return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 def _load(path: Path) -> jax.stages.Compiled | None:
-    """A stored executable, or None if there is none that can be used."""
+    """Loads a stored executable; None if there is none that can be used."""
     from jax.experimental import serialize_executable
 
     try:
         with path.open("rb") as file:
-            # A program is code: take only what this user alone could have written. In a folder of others, a link to any
-            # file of this user could lead to code of theirs.
+            # A program is code, so no other user may have written it. In a folder of another user, a link to a file of
+            # this user could lead to foreign code.
             for place in (path, path.parent, path.parent.parent):
                 if not _is_private(os.fstat(file.fileno()) if place == path else place.stat()):
-                    _log.warning("compiling again: another user could have written %s", place)
+                    _log.warning("the program is compiled again: another user could have written %s", place)
                     return None
             return serialize_executable.deserialize_and_load(*pickle.load(file))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
-    except Exception as error:  # whatever is wrong with a cached file, compiling again is right
-        _log.warning("compiling again: %s cannot be loaded (%s)", path, error)
+    except Exception as error:  # any fault of a cached file is mended by compiling again
+        _log.warning("the program is compiled again: %s cannot be loaded (%s)", path, error)
         return None
 
 
 def _store(path: Path, compiled: jax.stages.Compiled) -> None:
-    """Keeps an executable; failure costs the next process time and nothing else."""
+    """Stores an executable; a failure only costs the next process time."""
     from jax.experimental import serialize_executable
 
     try:

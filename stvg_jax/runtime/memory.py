@@ -1,7 +1,7 @@
-"""Sizes that no device could hold, refused before anything is compiled: XLA ends the process for some of them.
+"""Memory of devices. Sizes that cannot fit are refused before compilation, as XLA ends the process for some of them.
 
-Counted is what is there at the same time whatever XLA does: the pixels of the rows, and the largest array that a model
-makes of a single picture. Real needs are several times that, so what passes may still be too much; what is refused is.
+The lower bound counts only what XLA must hold at the same time: the pixels of the rows and the largest array that a
+model makes of a single frame. Real needs are several times that, so sizes that pass may still be too large.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """What one device works on at once.
+    """Sizes of the rows that one device computes at once.
 
     Attributes:
-        rows: clips.
-        frames: of each clip.
-        height, width: of a frame.
-        pixel_bytes: of one channel.
-        number_bytes: of a number of the computation.
+        rows: number of rows, each a clip.
+        frames: frames of each clip.
+        height, width: pixels of a frame.
+        pixel_bytes: bytes of one channel of a pixel.
+        number_bytes: bytes of a number in the computation.
     """
 
     rows: int
@@ -41,18 +41,18 @@ class Rows:
 
     @property
     def pixels_bytes(self) -> int:
-        """What the pixels take."""
+        """Bytes of all pixels."""
         return self.rows * self.frames * self.height * self.width * _CHANNELS * self.pixel_bytes
 
 
 def check_memory(needed: int, sizes: Rows, what: str, memory: int | None = None) -> None:
-    """Raises InputError where a device cannot hold what it would have to.
+    """Raises InputError if the memory of a device is too small.
 
     Args:
-        needed: bytes at least (`Family.least_bytes`).
-        sizes: of one device's rows, for the message.
-        what: names the settings that decide the sizes, for the message.
-        memory: bytes of a device; that of this process's when not given.
+        needed: lower bound of the bytes needed (`Family.least_bytes`).
+        sizes: sizes of one device's rows, for the message.
+        what: the settings that decide the sizes, for the message.
+        memory: bytes of a device; by default those of this process's first device.
     """
     memory = device_memory() if memory is None else memory
     if memory is not None and needed > memory:
@@ -63,7 +63,7 @@ def check_memory(needed: int, sizes: Rows, what: str, memory: int | None = None)
 
 
 def device_memory() -> int | None:
-    """Bytes of one of this process's devices; None where it does not tell."""
+    """Memory of one of this process's devices in bytes; None if it is unknown."""
     devices = jax.local_devices()
     if devices[0].platform != "cpu":
         return (devices[0].memory_stats() or {}).get("bytes_limit")
@@ -71,16 +71,16 @@ def device_memory() -> int | None:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for path in map(Path, _CGROUP_LIMITS):
-        # "max" where there is no limit.
+        # The text is "max" if there is no limit.
         if path.is_file() and (text := path.read_text().strip()).isdecimal():
             limits.append(int(text))
-    # The devices of a CPU share its memory.
+    # The devices of a CPU share the memory of the machine.
     return min(limits) // len(devices) if limits else None
 
 
 @contextlib.contextmanager
 def exhaustion_told(advice: str) -> Iterator[None]:
-    """Turns the end of a device's memory, and of the host's, into an InputError with this advice."""
+    """Turns errors about exhausted memory, of a device or of the host, into an InputError with this advice."""
     try:
         yield
     except MemoryError as error:

@@ -1,4 +1,4 @@
-"""Text to token ids, with the tokenizer that came with a checkpoint."""
+"""Tokenizers, which turn text into token ids."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stvg_jax.core.json_files import read_text
 class Tokenizer:
     """A byte-level BPE tokenizer read from `tokenizer.json`.
 
-    The `tokenizers` library, which transformers' own tokenizers run on, reads it: importing transformers would double
-    the start-up time of every command.
+    The file is read by `tokenizers`, the library below transformers: importing transformers would double the start-up
+    time of every command.
 
     Args:
-        directory: with tokenizer.json.
-        max_tokens: the longest text the model takes, start and end tokens included.
+        directory: folder with tokenizer.json.
+        max_tokens: tokens of the longest text that the model takes, including start and end tokens.
 
     Raises:
-        InputError: if the file is missing or is not a tokenizer.
+        InputError: the file is missing or is not a tokenizer.
     """
 
     def __init__(self, directory: Path, max_tokens: int):
@@ -39,10 +39,10 @@ class Tokenizer:
         self.max_tokens = max_tokens
 
     def __call__(self, text: str) -> np.ndarray:
-        """int32 [l], start and end tokens included.
+        """Token ids of a text, int32 [l], including start and end tokens.
 
         Raises:
-            InputError: for a text longer than the model takes. Nothing is cut silently.
+            InputError: the text is longer than the model takes; it is never cut.
         """
         ids = self._tokenizer.encode(text).ids
         if len(ids) > self.max_tokens:
@@ -51,5 +51,7 @@ class Tokenizer:
                 f"{self.max_tokens}. Shorten it: {text[:60]!r}..."
             )
         if max(ids, default=0) > np.iinfo(np.int32).max:
-            raise InputError(f"the tokenizer gives the token id {max(ids)}, which no model has")
+            raise InputError(
+                f"the tokenizer gives the token id {max(ids)}, which no model has; use the model's tokenizer"
+            )
         return np.array(ids, np.int32)

@@ -1,1 +1,1 @@
-"""Training of any task: learning rates, optimiser, gradients, moving average. Knows no model family."""
+"""Training of any task: learning rates, optimiser, gradients, moving average, checkpoints."""

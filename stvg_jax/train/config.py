@@ -1,4 +1,4 @@
-"""How to train, learning rates and losses apart."""
+"""Settings of a training, other than learning rates and losses."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ class TrainConfig:
     """Section `train` of an experiment.
 
     Attributes:
-        split: to train on.
-        batch_size: samples in a step, over all devices and hosts; the papers use 32.
-        parts: in which each device computes its rows one after another; more take less memory and give the same.
+        split: split to train on.
+        batch_size: samples in a step, on all devices of all hosts; the papers use 32.
+        parts: number of parts in which each device computes its rows, one after another. More parts need less memory
+            and give the same result.
         fsdp: devices that share one copy of the parameters, the optimiser's state and the moving average.
-        dtype: of the computation, "float32" or "bfloat16"; parameters stay float32.
-        remat: what is computed again instead of kept for the backward pass (`stvg_jax.nn.remat.POLICIES`).
-        seed: of parameters that are drawn, of the order of samples, augmentation and dropout.
-        initialise: checkpoints to start from, made by `stvg-jax convert` or by training; later ones win where two have
-            the same parameter. Parameters that none of them has are drawn.
+        dtype: dtype of the computation, "float32" or "bfloat16"; parameters stay float32.
+        remat: policy for results that are computed again in the backward pass (`stvg_jax.nn.remat.POLICIES`).
+        seed: seed of new parameters, order of samples, augmentation and dropout.
+        initialise: checkpoints to start from, made by `stvg-jax convert` or by a training; the last that has a
+            parameter decides. Parameters that none of them has are drawn.
         leave_out: regular expressions over paths of parameters that are not taken from those checkpoints, such as
             "target_queries/.*words.*" for other attribute vocabularies.
-        tokenizer: a folder with tokenizer.json; "words" for one token for each word of the training sentences; a JSON
-            file for one token for each entry of its list `words`, where a later training will need more words than
-            the sentences of this one have; "" for that of the first checkpoint in `initialise` that has one.
+        tokenizer: a folder with tokenizer.json; "words" for one token per word of the training sentences; a JSON file
+            for one token per entry of its list `words`, if a later training will need more words than this one; ""
+            for the tokenizer of the first checkpoint in `initialise` that has one.
         log_every: steps between two lines of metrics.
         save_every: steps between two checkpoints.
-        keep: how many of the latest checkpoints are kept, beside the best.
-        validate_every: steps between two validations; 0 for one at the end only.
-        validate_split: to validate on; "" for no validation at all.
-        examples: how many samples of it, the same ones at every validation, are drawn with their tubes.
-        max_steps: end after so many steps, with schedules as if this were the whole training; 0 for
-            `config.schedule.epochs` passes over the data.
+        keep: number of latest checkpoints that are kept, besides the best one.
+        validate_every: steps between two validations; 0 for a single one at the end.
+        validate_split: split to validate on; "" for no validation.
+        examples: number of validation samples, always the same ones, that are drawn with their tubes.
+        max_steps: length of the training in steps, for the schedules too; 0 for `config.schedule.epochs` epochs.
     """
 
     split: str = "train"
@@ -60,4 +60,4 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {number}")
         for name in ("seed", "validate_every", "examples", "max_steps"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")

@@ -1,18 +1,18 @@
-"""Gradients of a loss that compares each row with all rows of all devices, in memory for a part of them.
+"""Gradients of a loss that compares each row with the whole batch, in memory for a part of the rows.
 
 Gradients are cached at the embeddings (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory
-Limited Setup"), in four stages on each device:
+Limited Setup"). Each device works in four stages:
 
-1. Its rows are embedded, one part after the other. Only embeddings are kept.
-2. The embeddings of all devices are gathered.
-3. Its rows are compared with all of them, one part after the other. That gives the loss of its rows, and gradients of
-   that loss for the parameters and for all embeddings. The latter are summed over devices by a reduce-scatter, which
-   leaves each device with those of its own rows.
-4. Its rows are embedded again, one part after the other and with the same dropout, to take these gradients on to the
+1. It embeds its rows, one part after another, and keeps only the embeddings.
+2. It gathers the embeddings of all devices.
+3. It compares its rows with all embeddings, one part after another. The results are the loss of its rows and the
+   gradients of that loss for the parameters and for all embeddings. The latter are summed over devices by a
+   reduce-scatter, which leaves each device the gradients of its own embeddings.
+4. It embeds its rows again, one part after another and with the same dropout, to propagate these gradients to the
    parameters.
 
-With a single part nothing is embedded twice. What all stages hold at once is the embeddings of the whole batch and
-their gradients, and that of the parameters.
+With a single part no row is embedded twice. All stages keep the embeddings of the whole batch, their gradients and the
+gradient of the parameters.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def contrastive_gradients(
     counts: Any,
     parts: int,
 ) -> tuple[dict[str, jax.Array], jax.Array, Any]:
-    """Gradient, value and (terms, uses) of the loss of this device's rows; runs under `jax.shard_map`.
+    """Gradient, value and (terms, uses) of the loss of this device's rows; called under `jax.shard_map`.
 
     Args:
-        task: what is trained.
-        nest: trained parameters -> all parameters, nested.
-        trained: path -> array, whole.
-        rows: (batch, numbers of its rows in the batch of all devices, keys or None), of this device.
-        counts: of the batch of all devices.
-        parts: in which the rows are computed one after another.
+        task: the task.
+        nest: function from trained parameters to all parameters, nested.
+        trained: path -> whole array.
+        rows: this device's rows: (batch, their numbers in the whole batch, their keys or None).
+        counts: `task.count` of the whole batch.
+        parts: number of parts in which the rows are computed.
 
     Raises:
-        InputError: if the rows cannot be divided into parts.
+        InputError: the rows cannot be divided into parts of equal size.
     """
     batch, numbers, keys = rows
     embed_keys, contrast_keys = stage_keys(keys)
@@ -75,10 +75,10 @@ def contrastive_gradients(
 
 
 def _gather_rows(array: jax.Array) -> jax.Array:
-    """[b, ...] of each device -> [W, ...] of all."""
+    """Rows of each device [b, ...] -> rows of all devices [W, ...]."""
     return jax.lax.all_gather(array, _AXES, tiled=True)
 
 
 def _sum_of_own_rows(array: jax.Array) -> jax.Array:
-    """[W, ...] of each device -> [b, ...], this device's rows of the sum over all."""
+    """Array of each device [W, ...] -> this device's rows [b, ...] of the sum over devices."""
     return jax.lax.psum_scatter(array, _AXES, tiled=True)

@@ -1,7 +1,4 @@
-"""Exponential moving average of parameters, which evaluation uses (reference: `update_ema` in `engine/optimizer.py`).
-
-Only trained parameters need one: the average of what never changes is itself.
-"""
+"""Exponential moving average of trained parameters (released code: `update_ema` in `engine/optimizer.py`)."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ T = TypeVar("T")
 
 
 def start_average(parameters: T) -> T:
-    """The average before the first update: a copy, because a training step gives its arguments' memory away."""
+    """The average before the first update: a copy, because a training step reuses the memory of its arguments."""
     return jax.tree.map(jnp.copy, parameters)
 
 

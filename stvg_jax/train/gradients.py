@@ -1,4 +1,4 @@
-"""Gradients of a batch that does not fit into memory at once."""
+"""Gradients of batches that do not fit into memory at once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ Loss = Callable[[Any, Any], tuple[jax.Array, Any]]
 
 
 def accumulate_gradients(loss: Loss, parameters: P, batch: Any, *, parts: int = 1) -> tuple[P, jax.Array, Any]:
-    """Gradient, value and metrics of a loss, computed over one part of the batch after the other.
+    """Gradient, value and metrics of a loss, computed for one part of the batch after another.
 
     Args:
-        loss: (parameters, rows) -> (scalar, metrics). It must be additive: its values for the parts of a batch
-            add up to that for the whole, so a mean divides by counts of the whole batch. So must the metrics, any
-            tree of arrays.
-        parameters: any tree.
+        loss: (parameters, rows) -> (scalar, metrics, a tree of arrays). Both must be additive: their values for the
+            parts of a batch add up to those of the whole batch, so a mean divides by counts of the whole batch.
+        parameters: tree of arrays.
         batch: tree of arrays [b, ...].
-        parts: how many; memory for activations shrinks by this factor.
+        parts: number of parts; the memory for activations shrinks by this factor.
 
     Returns:
         (gradient, value, metrics) of the whole batch.
 
     Raises:
-        InputError: if the rows cannot be divided so.
+        InputError: the rows cannot be divided into parts of equal size.
     """
     gradient = jax.value_and_grad(loss, has_aux=True)
 
@@ -52,20 +51,20 @@ def accumulate_gradients(loss: Loss, parameters: P, batch: Any, *, parts: int = 
 def embed_in_parts(
     embed: Callable[[P, Any], E], parameters: P, batch: Any, *, parts: int = 1
 ) -> tuple[E, Callable[[E], P]]:
-    """Embeddings of rows, computed for one part of the batch after the other, and the way back.
+    """Embeddings of rows, computed for one part of the batch after another, and their backward pass.
 
     Args:
-        embed: (parameters, rows) -> embeddings, tree of floating-point arrays [b, ...]. A row's must not depend on the
-            rows beside it, nor differ when they are computed again.
-        parameters: any tree.
+        embed: (parameters, rows) -> embeddings, a tree of floating-point arrays [b, ...]. A row's embedding must not
+            depend on other rows, and must be the same when it is computed again.
+        parameters: tree of arrays.
         batch: tree of arrays [b, ...].
-        parts: how many. In more than one, only embeddings are kept, and the way back computes them again, part by part.
+        parts: number of parts. With more than one, only embeddings are kept, and the backward pass computes them again.
 
     Returns:
-        (embeddings, function: gradient of the embeddings -> gradient of the parameters).
+        (embeddings, function from their gradient to the gradient of the parameters).
 
     Raises:
-        InputError: if the rows cannot be divided so.
+        InputError: the rows cannot be divided into parts of equal size.
     """
     if parts == 1:
         embeddings, take_back = jax.vjp(lambda parameters: embed(parameters, batch), parameters)
@@ -73,7 +72,7 @@ def embed_in_parts(
 
     def take_back_in_parts(gradients: E) -> P:
         def product(parameters: P, rows: Any) -> tuple[jax.Array, None]:
-            """A scalar whose gradient for the embeddings is the given one."""
+            """Scalar whose gradient for the embeddings is the given one."""
             batch, gradients = rows
             products = jax.tree.map(jnp.vdot, embed(parameters, batch), gradients)
             return functools.reduce(operator.add, jax.tree.leaves(products)), None
@@ -90,11 +89,13 @@ def _split(batch: Any, parts: int) -> Any:
 
 
 def _split_rows(array: jax.Array, parts: int) -> jax.Array:
-    """[b, ...] -> [parts, b / parts, ...]. Part i takes every parts-th row from i on, so that rows which are spread
-    over devices in consecutive runs stay where they are."""
+    """[b, ...] -> [parts, b / parts, ...]. Part i has rows i, i + parts, i + 2 * parts and so on: rows that are split over
+    devices in consecutive runs then stay on their devices."""
     rows = len(array)
     if rows % parts:
-        raise InputError(f"a batch of {rows} rows cannot be divided into {parts} parts of equal size")
+        raise InputError(
+            f"{rows} rows on a device cannot be divided into {parts} parts of equal size; change their number"
+        )
     return array.reshape(rows // parts, parts, *array.shape[1:]).swapaxes(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""The parameters that training starts from: drawn, and taken from checkpoints."""
+"""Initial parameters of a training: drawn, or taken from checkpoints."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from stvg_jax.nn.declare import initialize
 def initial_parameters(
     declarations: Mapping[str, Any], sources: Sequence[str], leave_out: Sequence[str], seed: int
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Draws all parameters, then puts those of checkpoints in their place.
+    """Draws all parameters, then replaces those that checkpoints have.
 
     Args:
-        declarations: of the model, path -> declared parameter (`PureModule.declarations`).
-        sources: checkpoint directories; later ones win.
-        leave_out: regular expressions over whole paths; what they match stays as drawn.
-        seed: of the drawing.
+        declarations: declared parameters of the model (`PureModule.declarations`).
+        sources: checkpoints; the last that has a parameter decides.
+        leave_out: regular expressions over whole paths; parameters that they match stay as drawn.
+        seed: seed of the drawing.
 
     Returns:
-        Path -> array, all of the model's; and lines that tell what came from where.
+        (path -> array for all parameters of the model, lines about their sources).
 
     Raises:
-        InputError: a checkpoint cannot be read, has parameters that the model does not have or has in another shape and
-            that are not left out, or a regular expression matches nothing.
+        InputError: a checkpoint cannot be read; it has a parameter that is not left out and that the model lacks or has
+            in another shape; or a regular expression matches nothing.
     """
     parameters = flatten(initialize(unflatten(declarations), seed))
     origin = dict.fromkeys(parameters, "drawn")
@@ -60,12 +60,14 @@ def initial_parameters(
                 "--config.train.leave_out, or change the model:\n" + "\n".join(problems)
             )
     if unused:
-        raise InputError(f"config.train.leave_out: {', '.join(sorted(unused))} match no parameter of {list(sources)}")
+        raise InputError(
+            f"config.train.leave_out: {', '.join(sorted(unused))} match no parameter of {list(sources)}; remove or correct them"
+        )
     return parameters, _describe(origin)
 
 
 def _describe(origin: Mapping[str, str]) -> list[str]:
-    """Which parts of the model came from where, one line for each source."""
+    """Parts of the model by source, one line for each source."""
     parts: dict[str, collections.Counter] = {}
     for path, source in origin.items():
         parts.setdefault(source, collections.Counter())[path.split("/")[0]] += 1

@@ -1,4 +1,4 @@
-"""What a training run will take - parameters, memory, arithmetic - told from shapes alone; nothing is allocated."""
+"""Needs of a training - parameters, memory, arithmetic - computed from shapes, without allocating anything."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from stvg_jax.train.task import Task, whole_loss
 
 @dataclasses.dataclass(frozen=True)
 class ParameterRow:
-    """Parameters that have something in common.
+    """A group of parameters.
 
     Attributes:
-        name: what it is.
-        arrays, elements: how many.
-        bytes_per_device: of the parameters themselves.
+        name: name of the group, in one or two parts.
+        arrays, elements: number of arrays and of their elements.
+        bytes_per_device: bytes of the parameters on each device.
     """
 
     name: tuple[str, ...]
@@ -37,12 +37,12 @@ class ParameterRow:
 
 @dataclasses.dataclass(frozen=True)
 class Flops:
-    """Floating-point operations for a whole batch on all devices, by XLA's analysis of the program before optimisation.
+    """Floating-point operations of a step on all devices, by XLA's analysis of the program before optimisation.
 
     Attributes:
-        forward: the loss alone.
-        training: the loss and its gradients, nothing computed twice: what the share of the peak is counted by.
-        computed: the same with what rematerialisation computes again.
+        forward: operations of the loss.
+        training: operations of the loss and its gradients, each counted once; used for the share of a device's peak.
+        computed: the same with everything that rematerialisation computes again.
     """
 
     forward: float
@@ -56,10 +56,10 @@ def parameters_by_part(
     """Rows named (beginning of the path, group), in the model's order.
 
     Args:
-        state: shapes (`stvg_jax.train.state.state_shapes`).
-        shardings: of the state.
+        state: shapes of the state (`stvg_jax.train.state.state_shapes`).
+        shardings: shardings of the state.
         groups: path -> group, in the model's order.
-        levels: parts of a path that are told apart.
+        levels: number of parts of a path that make its beginning.
     """
     names = {path: ("/".join(path.split("/")[:levels]), group) for path, group in groups.items()}
     return _rows(state, shardings, names)
@@ -68,7 +68,7 @@ def parameters_by_part(
 def parameters_by_sharding(
     state: StateShapes, shardings: StateShardings, groups: Mapping[str, str]
 ) -> list[ParameterRow]:
-    """Rows named (how it is split,): arguments as for `parameters_by_part`."""
+    """Rows named by the sharding; arguments as for `parameters_by_part`."""
     lying = {**shardings.trained, **shardings.frozen}
     return _rows(state, shardings, {path: (_describe(lying[path]),) for path in groups})
 
@@ -95,7 +95,7 @@ def _rows(state: StateShapes, shardings: StateShardings, names: Mapping[str, tup
 
 
 def parameter_lines(titles: tuple[str, str], rows: Sequence[ParameterRow]) -> list[str]:
-    """Rows named by one or two texts as a table for people, with the sum of all."""
+    """Table of the rows for people, with their sum."""
     names = [(*row.name, "")[:2] for row in rows]
     width = max(24, *(len(name) for name, _ in names))
     line = f"{{:<{width}}} {{:<16}} {{:>8}} {{:>14}} {{:>14}}"
@@ -108,7 +108,7 @@ def parameter_lines(titles: tuple[str, str], rows: Sequence[ParameterRow]) -> li
 
 
 def every_parameter(shapes: Mapping[str, jax.ShapeDtypeStruct], groups: Mapping[str, str]) -> list[str]:
-    """A table of all parameters for people: path, group, shape and number, then the sum of each group and of all.
+    """Table of all parameters for people: path, group, shape and number, then the sum of each group and of all.
 
     Args:
         shapes: path -> shape.
@@ -127,21 +127,21 @@ def every_parameter(shapes: Mapping[str, jax.ShapeDtypeStruct], groups: Mapping[
 
 
 def state_bytes(state: StateShapes, shardings: StateShardings) -> dict[str, int]:
-    """Bytes on each device of every part of the state, and of its gradients while a step runs."""
+    """Bytes on each device: of every part of the state, and of the gradients during a step."""
     fields = [field.name for field in dataclasses.fields(TrainState) if field.name != "step"]
     parts = {name: bytes_per_device(getattr(state, name), getattr(shardings, name)) for name in fields}
-    # Every device makes the gradient of whole parameters, and keeps its part of the sum.
+    # Every device computes the gradient of whole parameters before it keeps its part of the sum.
     whole = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in state.trained.values())
     return parts | {"gradients": whole}
 
 
 def step_flops(task: Task, state: StateShapes, batch: Mapping[str, jax.ShapeDtypeStruct], remat: str = "none") -> Flops:
-    """Arithmetic of one step; the optimiser's, a few operations for each parameter, left out.
+    """Operations of one step without the optimiser, which takes a few operations for each parameter.
 
     Args:
-        task: whose model handles everything at once: the analysis counts the body of a loop once.
-        state: shapes.
-        batch: shapes, of the rows of all devices. One row is analysed.
+        task: a task whose model has no loops over steps, because the analysis counts the body of a loop once.
+        state: shapes of the state.
+        batch: shapes of the rows of all devices. One row is analysed.
         remat: a key of `stvg_jax.nn.remat.POLICIES`.
     """
     rows = next(iter(batch.values())).shape[0]
@@ -153,10 +153,10 @@ def step_flops(task: Task, state: StateShapes, batch: Mapping[str, jax.ShapeDtyp
     def count(function: Any, policy: str) -> float:
         with rematerialize(policy):
             analysis = jax.jit(function).lower(state.trained, state.frozen, row).cost_analysis()
-            assert analysis is not None  # as after XLA alone, of a program that is compiled
+            assert analysis is not None  # XLA has one for every program that is not compiled yet
             return rows * analysis["flops"]
 
-    # A function of its own for each policy: tracing is remembered by function.
+    # JAX caches traces by function, so each policy needs a function of its own.
     forward, training = count(loss, "none"), count(jax.value_and_grad(loss, has_aux=True), "none")
     computed = training if remat == "none" else count(jax.value_and_grad(lambda *a: loss(*a), has_aux=True), remat)
     return Flops(forward=forward, training=training, computed=computed)
@@ -166,8 +166,8 @@ def compiled_memory(step: TrainStep, state: StateShapes, batch: Mapping[str, jax
     """Bytes on each device by XLA's analysis of the compiled step.
 
     Args:
-        step: of `make_train_step`.
-        state, batch: shapes, of all devices together.
+        step: result of `make_train_step`.
+        state, batch: shapes of the state and of the batch of all devices.
 
     Returns:
         "state and batch", "temporary" (activations, gradients, whole parameters) and "total".

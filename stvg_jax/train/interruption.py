@@ -1,4 +1,4 @@
-"""Stopping a run when the machine or a person asks for it, after a whole step and at the same one on all hosts."""
+"""Requests to stop a run, which takes effect after a whole step, the same on all hosts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While entered, the first SIGTERM or SIGINT only raises a flag, and the second ends the process at once.
+    """Handler of SIGTERM and SIGINT: in its context the first signal only sets a flag, the second ends the process.
 
-    The training loop asks `should_stop` after every step, and if so saves, and ends the process with `exit_code`.
-    Ending at once loses the steps since the last checkpoint and nothing more. To be entered in the main thread, after
-    `jax.distributed` has been initialised, whose own handler of SIGTERM it replaces: that service knows SIGTERM alone.
+    The training loop calls `should_stop` after every step; if it is True, the run saves and ends with `exit_code`. The
+    second signal loses the steps since the last checkpoint. The context is entered in the main thread, after
+    `jax.distributed` is initialised: it replaces that service's handler, which knows only SIGTERM.
 
     Attributes:
-        signal: that was received by this host, or None.
+        signal: number of the signal that this host has received, or None.
     """
 
     def __init__(self) -> None:
@@ -39,23 +39,24 @@ class Interruption:
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
-            # None stands for a handler that was not set from Python, and cannot be set again from here.
+            # None stands for a handler that was not set from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         for other in _SIGNALS:
-            # The system's own action, unlike a handler in Python, does not wait for a compilation to end.
+            # The default action ends the process at once; a handler in Python would wait for the end of a compilation.
             signal.signal(other, signal.SIG_DFL)
-        # print() must not be called while the interrupted code may be in the middle of one.
-        os.write(2, f"\n{signal.Signals(number).name}: stopping after this step; again to stop at once\n".encode())
+        # print() is not reentrant, and the interrupted code may be inside it.
+        os.write(
+            2, f"\n{signal.Signals(number).name}: stopping after this step; a second signal stops at once\n".encode()
+        )
 
     def should_stop(self) -> bool:
-        """Whether to stop after the step that was just dispatched; the same answer on all hosts.
+        """True if the run should stop after the step that was just dispatched; the same on all hosts.
 
-        One host answers for itself. Several, who all call this once per step, know of each other's flags one call
-        later: the answer travels behind the step on the devices and is read when the next step is already on its
-        way, so that asking costs no waiting.
+        All hosts call it once per step. Several hosts know each other's flags one call later: the flags are combined
+        on the devices after the step and read when the next step is running, so no host waits.
         """
         if jax.process_count() == 1:
             return self.signal is not None
@@ -64,15 +65,15 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as shells report it, or 143 where only another host received one.
+        """128 + the signal's number, as in shells; 143 if only another host has received a signal.
 
-        Not 0: a scheduler must not take the run for finished.
+        It is never 0, so that no scheduler takes the run for finished.
         """
         return 128 + (self.signal or signal.SIGTERM)
 
 
 def _any_host(flag: bool) -> jax.Array:
-    """Whether the flag is up on any host: int32 scalar, on all devices. Does not wait for it."""
+    """Maximum of the flags of all hosts, int32 scalar on all devices; does not wait for it."""
     mesh, largest = _largest()
     mine = np.full(len(mesh.local_devices), flag, np.int32)
     split = NamedSharding(mesh, PartitionSpec("devices"))

@@ -1,4 +1,4 @@
-"""The loop over steps: feeding, logging, saving, validating, stopping. Knows no model and no data."""
+"""The loop over training steps: feeding, logging, saving, validating and stopping, for any model and data."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stvg_jax.train.step import TrainStep
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """When what happens, in steps.
+    """Times of events in a training, in steps.
 
     Attributes:
-        total_steps: of the whole training.
-        log_every, save_every: between two lines of metrics, two checkpoints.
-        validate_every: between two validations; 0 for one at the end only.
+        total_steps: steps of the whole training.
+        log_every, save_every: steps between two lines of metrics, and between two checkpoints.
+        validate_every: steps between two validations; 0 for a single one at the end.
     """
 
     total_steps: int
@@ -52,30 +52,30 @@ def run(
     check: Callable[[int, Mapping[str, np.ndarray], Any], None],
     stop: Callable[[], bool],
 ) -> tuple[TrainState, int]:
-    """Trains from where `state` is to the end of the plan, or until asked to stop.
+    """Trains from `state` to the end of the plan, or until it should stop.
 
-    The numbers of a step are looked at while the next one runs, so that a device never waits for the host.
+    The metrics of a step are read while the next one runs, so that a device never waits for the host.
 
     Args:
-        state: given away.
-        train_step: see `stvg_jax.train.step`.
-        feed: first step -> (anything that names the batch, the batch on the mesh), from that step on.
-        plan: see Plan.
-        monitor: told about metrics.
-        save: called with the state and the steps made, when these have passed the check.
-        validate: likewise.
-        check: called with the number of every step, from 0, its metrics and the name of its batch; raises if they are
-            not sound.
-        stop: whether to end after the step that was just begun; the same on all hosts.
+        state: the first state; its memory is reused.
+        train_step: result of `stvg_jax.train.step.make_train_step`.
+        feed: function from a step to (name of the batch, batch on the mesh) for that step and all later ones.
+        plan: times of events.
+        monitor: receiver of metrics.
+        save: called with the state and the number of steps made, after all of them have passed `check`.
+        validate: called like `save`, after it.
+        check: called with the number of every step from 0, its metrics and the name of its batch; raises an exception
+            if the metrics are not finite, for example.
+        stop: True to end after the step that was just dispatched; the same on all hosts.
 
     Returns:
-        The last state and the steps made, saved.
+        The last state, which is saved, and the number of steps made.
     """
     step = int(state.step)
     running: tuple[int, dict[str, jax.Array], Any] | None = None
 
     def look() -> None:
-        """Waits for the numbers of the last step that was begun."""
+        """Waits for the metrics of the last step that was dispatched."""
         nonlocal running
         if running is None:
             return

@@ -1,4 +1,4 @@
-"""What a person sees of a training: lines on the terminal, TensorBoard, and metrics as JSON lines."""
+"""Metrics of a training: lines on the terminal, TensorBoard, and JSON lines."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRICS = "metrics.jsonl"
 
 
 class Monitor:
-    """Writes metrics. On hosts but the first it does nothing.
+    """Writer of metrics. It does nothing on hosts other than the first.
 
     Args:
-        folder: for metrics.jsonl and TensorBoard's files.
-        total_steps: of the whole training.
-        first_step: where this run begins; what an earlier run has written of later steps is dropped.
+        folder: folder for metrics.jsonl and TensorBoard's files.
+        total_steps: steps of the whole training.
+        first_step: steps made before this start; metrics that an earlier start has written for later steps are dropped.
         batch_size: samples in a step.
-        active: whether this is the first host.
+        active: True on the first host.
     """
 
     def __init__(self, folder: Path, *, total_steps: int, first_step: int, batch_size: int, active: bool):
@@ -36,15 +36,15 @@ class Monitor:
             self._writer = _tensorboard(folder)
 
     def waited(self, seconds: float) -> None:
-        """Notes time in which a step could not begin because its batch was not there."""
+        """Adds time in which a step could not begin because its batch was not ready."""
         self._waited += seconds
 
     def log(self, step: int, metrics: Mapping[str, np.ndarray]) -> None:
-        """Writes the metrics of the step that led to `step`, and a line for people.
+        """Writes metrics, and a line on the terminal.
 
         Args:
-            step: updates made so far.
-            metrics: name -> scalar, or [k], one for each decoder layer.
+            step: number of updates made, the last of which the metrics belong to.
+            metrics: name -> scalar, or [k] for a value of each decoder layer, of which the last is written.
         """
         if self._writer is None:
             return
@@ -67,19 +67,19 @@ class Monitor:
         self._window_start, self._window_step, self._waited = now, step, 0.0
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Writes scalars without a line for people."""
+        """Writes scalars without a line on the terminal."""
         if self._writer is not None:
             self._writer.write_scalars(step, scalars)
             self._lines.write(sealed_line({"step": step, **scalars}))
             self._lines.flush()
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Shows pictures, uint8 [h, w, 3] by name, in TensorBoard."""
+        """Writes pictures, uint8 [h, w, 3] by name, to TensorBoard."""
         if self._writer is not None:
             self._writer.write_images(step, {name: image[None] for name, image in images.items()})
 
     def pause(self) -> None:
-        """Begins a new window: what happened since the last one, such as a validation, is not training."""
+        """Restarts the measurement of speed after work that is not training, such as a validation."""
         self._window_start, self._waited = time.monotonic(), 0.0
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ def _tensorboard(folder: Path):
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """All that is in a run's metrics.jsonl; a last line that a kill cut short is passed over.
+    """Lines of a run's metrics.jsonl; a last line that a kill has cut short is left out.
 
     Raises:
         InputError: another line is damaged.
@@ -104,7 +104,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def _drop_later(folder: Path, step: int) -> None:
-    """Keeps the metrics up to `step`; a run that died may have gone further than its checkpoint."""
+    """Drops metrics of later steps: a run that was killed may have gone further than its last checkpoint."""
     kept = [line for line in read_metrics(folder) if line["step"] <= step]
     with whole_file(folder / METRICS) as file:
         file.writelines(map(sealed_line, kept))

@@ -136,7 +136,7 @@ def test_what_is_no_tube(tmp_path, change, message):
 
 def test_files_that_are_no_tube(tmp_path):
     for content, message in ((b"[]", "holds list"), (b"{", "is not JSON"), (b"\xff\xfe", "is not JSON"),
-                             (b"[" * 100_000, "nests too deep"), (b"", "is not JSON")):  # fmt: skip
+                             (b"[" * 100_000, "nested too deeply"), (b"", "is not JSON")):  # fmt: skip
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(InputError, match=message):
             Tube.from_json(tmp_path / "a.json")

@@ -89,13 +89,11 @@ def _split(batch: Any, parts: int) -> Any:
 
 
 def _split_rows(array: jax.Array, parts: int) -> jax.Array:
-    """[b, ...] -> [parts, b / parts, ...]. Part i has rows i, i + parts, i + 2 * parts and so on: rows that are split over
-    devices in consecutive runs then stay on their devices."""
+    """[b, ...] -> [parts, b / parts, ...]. Part i has rows i, i + parts, i + 2 * parts and so on: rows that are split
+    over devices in consecutive runs stay on their devices."""
     rows = len(array)
     if rows % parts:
-        raise InputError(
-            f"{rows} rows on a device cannot be divided into {parts} parts of equal size; change their number"
-        )
+        raise InputError(f"{rows} rows cannot be divided into {parts} parts of equal size; change one of them")
     return array.reshape(rows // parts, parts, *array.shape[1:]).swapaxes(0, 1)
 
 

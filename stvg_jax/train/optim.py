@@ -1,12 +1,12 @@
-"""AdamW with a learning rate per group of parameters, groups told by rules over parameter paths.
+"""AdamW with a learning rate for each group of parameters; rules over parameter paths define the groups.
 
-Parameters are flat here, path -> array (`stvg_jax.core.tree`). Those of the group `FROZEN` have no gradient, no
-optimiser state and no moving average.
+Parameters are flat, path -> array (`stvg_jax.core.tree`). Those of the group `FROZEN` have no gradient, no optimiser
+state and no moving average.
 
 A model may have parameters that some batches do not use, such as attention to a context that no video has. PyTorch
-gives them no gradient then, and its AdamW leaves them as they are: they do not move or decay, and their moments and
-their own number of updates stay. A gradient of zero is another thing: momentum and decay would go on. Such parameters
-belong to a *use*, a name under which a step says whether any row of its whole batch used them.
+gives them no gradient for such a batch, and its AdamW skips them: they neither move nor decay, and their moments and
+their own number of updates stay. With a gradient of zero, momentum and decay would go on. Such parameters belong to a
+*use*, a name for which each step reports whether any row of the whole batch used them.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ T = TypeVar("T")
 
 FROZEN = "frozen"
 
-# What arrays of the optimiser's state start with that checkpoints of earlier versions do not have: those made the
-# updates of all parameters together (`stvg_jax.train.checkpoints.Checkpoints.restore`).
+# Arrays of the optimiser's state that checkpoints of earlier versions lack, and the arrays that they start from: those
+# versions counted the updates of all parameters together (`stvg_jax.train.checkpoints.Checkpoints.restore`).
 INHERITED = ((r"(optimizer/\d+)/use_counts/.*", r"\1/count"),)
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """How parameters move, learning rates apart; the defaults are those of every released model.
+    """Settings of the optimiser other than learning rates; the defaults are those of all released models.
 
     Attributes:
-        weight_decay: decoupled from the gradient (Loshchilov and Hutter 2019), times the learning rate, on every
-            trained parameter, biases and norms included.
-        max_gradient_norm: gradients longer than this, over all trained parameters together, are scaled down to it.
-        ema_decay: of the moving average of parameters, per update.
+        weight_decay: decay that is decoupled from the gradient (Loshchilov and Hutter 2019) and multiplied by the
+            learning rate, for every trained parameter including biases and norms.
+        max_gradient_norm: limit of the norm of the gradient of all trained parameters; a longer one is scaled down.
+        ema_decay: decay of the moving average of parameters at every update.
     """
 
     weight_decay: float = 1e-4
@@ -55,17 +55,17 @@ class OptimConfig:
 
 
 def assign_groups(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The group of every parameter.
+    """Group of every parameter.
 
     Args:
-        paths: of all parameters.
+        paths: paths of all parameters.
         rules: (regular expression over a whole path, group) in order; the first that matches decides.
 
     Returns:
         Path -> group, in the order of `paths`.
 
     Raises:
-        InputError: with every parameter that no rule matches and every rule that decides for no parameter.
+        InputError: a parameter matches no rule, or a rule decides for no parameter; the message lists them all.
     """
     compiled = [(re.compile(pattern), group) for pattern, group in rules]
     groups: dict[str, str] = {}
@@ -85,14 +85,14 @@ def assign_groups(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dic
 
 
 def assign_uses(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The use of every parameter that has one.
+    """Use of every parameter that has one.
 
     Args:
-        paths: of all parameters.
+        paths: paths of all parameters.
         rules: (regular expression over a whole path, use) in order; the first that matches decides.
 
     Returns:
-        Path -> use, in the order of `paths`; parameters that every batch uses are left out.
+        Path -> use, in the order of `paths`, without the parameters that every batch uses.
     """
     compiled = [(re.compile(pattern), use) for pattern, use in rules]
     found = {path: next((use for pattern, use in compiled if pattern.fullmatch(path)), None) for path in paths}
@@ -100,7 +100,7 @@ def assign_uses(paths: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[
 
 
 def split_frozen(parameters: Mapping[str, T], groups: Mapping[str, str]) -> tuple[dict[str, T], dict[str, T]]:
-    """(trained, frozen) parameters; together they are all of them."""
+    """Splits parameters into (trained, frozen)."""
     trained = {path: value for path, value in parameters.items() if groups[path] != FROZEN}
     return trained, {path: value for path, value in parameters.items() if groups[path] == FROZEN}
 
@@ -108,24 +108,26 @@ def split_frozen(parameters: Mapping[str, T], groups: Mapping[str, str]) -> tupl
 def make_optimizer(
     config: OptimConfig, groups: Mapping[str, str], rates: Rates, uses: Mapping[str, str] | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """The optimiser of the trained parameters of `split_frozen`.
+    """Makes the optimiser of the trained parameters of `split_frozen`.
 
     Its arithmetic is that of PyTorch's `clip_grad_norm_` and `AdamW` with their default constants.
 
     Args:
-        config: see OptimConfig.
-        groups: path -> group, of all parameters or of the trained ones.
+        config: settings of the optimiser.
+        groups: path -> group, at least for all trained parameters.
         rates: step -> group -> learning rate (`stvg_jax.train.schedules`).
-        uses: path -> use (`assign_uses`); None or empty where every batch uses all parameters.
+        uses: path -> use (`assign_uses`); None or empty if every batch uses all parameters.
 
     Returns:
-        A transformation. With uses its `update` takes `used`, use -> bool scalar, whether the batch used them.
+        A transformation. With uses, its `update` takes `used`: use -> bool scalar, True if the batch used it.
 
     Raises:
-        InputError: for a group without a learning rate.
+        InputError: a group has no learning rate.
     """
     if missing := sorted({*groups.values()} - {FROZEN, *rates(0)}):
-        raise InputError(f"no learning rate for group {', '.join(missing)}; there are rates for {', '.join(rates(0))}")
+        raise InputError(
+            f"there is no learning rate for group {', '.join(missing)}; the groups are {', '.join(rates(0))}"
+        )
     adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
     return optax.with_extra_args_support(
         optax.chain(
@@ -139,12 +141,12 @@ def make_optimizer(
 
 
 class UseState(NamedTuple):
-    """State of `adam_of_used`. Its first fields are those of optax.ScaleByAdamState.
+    """State of `adam_of_used`; its first fields are those of `optax.ScaleByAdamState`.
 
     Attributes:
-        count: int32 scalar, updates of the parameters that every batch uses.
+        count: number of updates of the parameters that every batch uses, int32 scalar.
         mu, nu: path -> moments.
-        use_counts: use -> int32 scalar, updates of its parameters.
+        use_counts: use -> number of updates of its parameters, int32 scalar.
     """
 
     count: jax.Array
@@ -154,10 +156,10 @@ class UseState(NamedTuple):
 
 
 def adam_of_used(adam: optax.GradientTransformation, uses: Mapping[str, str]) -> optax.GradientTransformationExtraArgs:
-    """Adam (`optax.scale_by_adam`) that keeps moments and count of the parameters that a batch did not use.
+    """Adam that leaves the moments and the count of parameters unchanged if the batch did not use them.
 
     Args:
-        adam: that of all parameters.
+        adam: `optax.scale_by_adam` for parameters that every batch uses.
         uses: path -> use.
     """
 
@@ -190,7 +192,7 @@ def adam_of_used(adam: optax.GradientTransformation, uses: Mapping[str, str]) ->
 
 
 def still_unused(uses: Mapping[str, str]) -> optax.GradientTransformationExtraArgs:
-    """Sets the updates of parameters that a batch did not use to 0; `uses`: path -> use."""
+    """Sets the updates of parameters that the batch did not use to 0; `uses` is path -> use."""
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[dict[str, jax.Array], Any]:
         used = extra["used"]
@@ -211,7 +213,7 @@ def clip_gradients(max_norm: float) -> optax.GradientTransformation:
 
 
 def scale_by_group(groups: Mapping[str, str], rates: Rates) -> optax.GradientTransformation:
-    """Multiplies updates by minus the learning rate that is in force for their group."""
+    """Multiplies updates by minus the current learning rate of their group."""
 
     def init(params: Any) -> optax.ScaleByScheduleState:
         return optax.ScaleByScheduleState(count=jnp.zeros((), jnp.int32))

@@ -1,7 +1,7 @@
-"""A run whose loss is no longer a number stops, and leaves behind what it takes to repeat the step.
+"""End of a run whose loss is no longer finite, with a file to repeat the step.
 
-A batch is a function of (seed, step) and a step one of (state, batch, seed), so a checkpoint before it and its number
-are enough. The samples' ids are for people.
+A batch is a function of (seed, step) and a new state one of (state, batch, seed), so the number of the step and an
+earlier checkpoint are enough. The ids of the samples are for people.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class TrainingDiverged(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What it takes to repeat a step.
+    """Everything needed to repeat a step.
 
     Attributes:
-        step: number of the step, from 0: the state before it has `step == step`.
-        seed: of the run.
+        step: number of the step, from 0; equal to `step` of the state before it.
+        seed: seed of the run.
         config: path of the run's configuration.
-        checkpoint: step of the newest checkpoint before it, in the folder `checkpoints` beside `config`; None: the run
-            began anew.
-        metrics: of the step; floats or lists of floats.
-        samples: ids in this host's rows of the batch, without padding.
-        host, hosts: which one wrote this, of how many.
+        checkpoint: step of the newest checkpoint before the step, in the folder `checkpoints` beside `config`; None if
+            there is none.
+        metrics: metrics of the step, floats or lists of floats by name.
+        samples: ids of the samples in this host's rows of the batch.
+        host, hosts: number of the host that wrote this, and the number of hosts.
     """
 
     step: int
@@ -62,19 +62,19 @@ def check_finite(
     checkpoint: int | None,
     watched: Sequence[str] = ("loss", "gradient_norm"),
 ) -> None:
-    """Raises TrainingDiverged if a watched metric of a step is not finite, with a file in `folder` about the step.
+    """Raises TrainingDiverged if a watched metric of a step is not finite, after writing a file about the step.
 
-    To be called for every step before a state after it is saved. Metrics are equal on all hosts, so all raise; each
-    writes its own file, with its own samples.
+    It is called for every step before a later state is saved. Metrics are equal on all hosts, so all raise; each writes
+    a file with its own samples.
 
     Args:
         metrics: name -> float32 scalar or array, on the host.
-        folder: made when there is something to write.
+        folder: folder for the file; made when needed.
         step, seed, samples, config, checkpoint: as in `Replay`.
-        watched: names of metrics.
+        watched: names of the metrics to check.
 
     Raises:
-        TrainingDiverged: naming the values and the file.
+        TrainingDiverged: a metric is not finite; the message gives the values and the file.
     """
     wrong = {name: metrics[name] for name in watched if name in metrics and not np.all(np.isfinite(metrics[name]))}
     if not wrong:
@@ -92,7 +92,7 @@ def check_finite(
     path = folder / f"step-{step:08d}.host-{replay.host:05d}.json"
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
-        # NaN and Infinity, which strict JSON lacks, are what this file is about; Python reads them.
+        # The file is about NaN and Infinity, which strict JSON lacks and Python reads.
         json.dump({"schema": SCHEMA, **dataclasses.asdict(replay)}, file, indent=1)
     values = ", ".join(f"{name} is {np.asarray(value)}" for name, value in wrong.items())
     kept = "there is no checkpoint" if checkpoint is None else f"the newest checkpoint is of step {checkpoint}"
@@ -106,7 +106,7 @@ def read_replay(path: Path) -> Replay:
     """Reads what `check_finite` wrote.
 
     Raises:
-        InputError: it cannot be read, or is something else.
+        InputError: the file cannot be read, or is not such a file.
     """
     try:
         record = parse_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of the step, one per group of parameters (reference: `engine/lr_scheduler.py`)."""
+"""Learning rates of parameter groups as pure functions of the step (released code: `engine/lr_scheduler.py`)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Rates = Callable[[int | jax.Array], dict[str, jax.Array]]
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
-    """How learning rates change; the defaults are the released HC-STVG schedule without its linear groups.
+    """Changes of the learning rates; the defaults are the released HC-STVG schedule without its linear groups.
 
     Attributes:
         epochs: passes over the training data.
-        drop_epochs: epochs, counted from 0 and ascending, at whose beginning rates are multiplied by `drop_factor`.
-        drop_factor: see above.
-        warmup: share of all steps over which the rates that warm up grow linearly from 0.
+        drop_epochs: epochs, from 0 and ascending, at the beginning of which rates are multiplied by `drop_factor`.
+        drop_factor: factor of a drop.
+        warmup: share of all steps in which rates that warm up grow linearly from 0.
         linear_groups: groups that warm up and then fall linearly to 0 at the last step, instead of dropping.
         warm_up_all: whether the other groups warm up too.
     """
@@ -39,26 +39,26 @@ class ScheduleConfig:
         if list(self.drop_epochs) != sorted(self.drop_epochs):
             raise ValueError(f"drop_epochs is {self.drop_epochs}; epochs must ascend")
         if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup is {self.warmup}; it is a share of all steps, from 0 to below 1")
+            raise ValueError(f"warmup is {self.warmup}; it must be a share of all steps, from 0 to below 1")
 
 
 def make_rates(full: Mapping[str, float], config: ScheduleConfig, total_steps: int) -> Rates:
-    """The learning rate of every group in force at a step.
+    """Makes the function that gives the learning rates of a step.
 
     Args:
         full: group -> rate before the schedule.
-        config: see ScheduleConfig.
+        config: settings of the schedule.
         total_steps: updates of the whole training.
 
     Returns:
-        A traceable function of the number of updates made so far, int -> group -> float32 scalar. As in the released
-        system the schedule is applied after an update, so the first one is made at the full rates.
+        A traceable function: number of updates made so far -> group -> float32 scalar. As in the released code, the
+        schedule is applied after an update, so the first update has the full rates.
 
     Raises:
-        InputError: for a linear group that there is not, or a training without steps.
+        InputError: a linear group is unknown, or the training has no steps.
     """
     if total_steps < 1:
-        raise InputError(f"training is {total_steps} steps long; it must have at least 1")
+        raise InputError(f"the training has {total_steps} steps; it must have at least 1")
     if unknown := sorted(set(config.linear_groups) - set(full)):
         raise InputError(f"linear_groups names {', '.join(unknown)}; the groups are {', '.join(full)}")
     warmup_steps = round(config.warmup * total_steps)

@@ -1,8 +1,8 @@
-"""Which axis of a parameter is split over the devices of the mesh axis `fsdp`.
+"""Split of parameters over the devices along the mesh axis `fsdp`.
 
-Rules name parameters by path; those that no rule names are split along their largest axis that can be divided evenly,
-unless they are too small to be worth it. Whatever belongs to a parameter - moments of the optimiser, moving average -
-is recognised by the parameter's path at the end of its own, and lies like it. `data` never splits a parameter.
+Rules choose the axis by the path of a parameter. Parameters without a rule are split along their largest axis that can
+be divided evenly, unless they are too small. Arrays that belong to a parameter - moments of the optimiser, moving
+average - are recognised by its path at the end of their own and are split like it. No parameter is split over `data`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ REPLICATE = -1
 
 @dataclasses.dataclass(frozen=True)
 class ShardingRules:
-    """How parameters are split.
+    """Rules for the split of parameters.
 
     Attributes:
-        rules: (regular expression over a parameter's whole path, axis to split or REPLICATE), the first that matches
-            decides.
-        smallest: parameters with fewer elements that no rule names are replicated; gathering them would cost more time
-            than they cost memory.
+        rules: (regular expression over a whole path, axis to split or REPLICATE); the first that matches decides.
+        smallest: number of elements below which parameters without a rule are replicated, because the time to gather
+            them would outweigh the memory.
     """
 
     rules: tuple[tuple[str, int], ...] = ()
@@ -42,15 +41,15 @@ DEFAULT_RULES = ShardingRules()
 def parameter_specs(
     shapes: Mapping[str, jax.ShapeDtypeStruct], fsdp: int, rules: ShardingRules = DEFAULT_RULES
 ) -> dict[str, PartitionSpec]:
-    """The partition of every parameter over `fsdp` devices.
+    """Partition of every parameter over `fsdp` devices.
 
     Args:
         shapes: path -> anything with a `.shape`.
-        fsdp: devices that share one copy of the parameters.
-        rules: see ShardingRules.
+        fsdp: number of devices that share one copy of the parameters.
+        rules: rules for the split.
 
     Raises:
-        InputError: with every rule that names no parameter or an axis that cannot be split.
+        InputError: a rule matches no parameter, or its axis cannot be split; the message lists all of them.
     """
     compiled = [(re.compile(pattern), axis) for pattern, axis in rules.rules]
     specs, used, problems = {}, set(), []
@@ -66,7 +65,7 @@ def parameter_specs(
         whole = axis == REPLICATE or fsdp == 1
         specs[path] = PartitionSpec() if whole else PartitionSpec(*[None] * axis, "fsdp")
     problems += [
-        f"- rule {pattern!r} names no parameter" for i, (pattern, _) in enumerate(rules.rules) if i not in used
+        f"- rule {pattern!r} matches no parameter" for i, (pattern, _) in enumerate(rules.rules) if i not in used
     ]
     if problems:
         raise InputError(f"the sharding rules do not fit the model, {len(problems)} problems:\n" + "\n".join(problems))
@@ -74,7 +73,7 @@ def parameter_specs(
 
 
 def _largest_axis(shape: tuple[int, ...], fsdp: int) -> int:
-    """The first of the largest axes that `fsdp` divides, or REPLICATE."""
+    """First of the largest axes that `fsdp` divides, or REPLICATE."""
     axes = [axis for axis, length in enumerate(shape) if length % fsdp == 0]
     return max(axes, key=lambda axis: shape[axis], default=REPLICATE)
 
@@ -88,11 +87,14 @@ def tree_shardings(
     """Shardings of a tree of arrays that belong to parameters.
 
     Args:
-        tree: of anything with a `.shape`. A leaf under a dictionary key that is the path of a parameter of the same
-            shape lies like the parameter; others are replicated.
-        parameters: path -> shape, all of the model's.
-        mesh: with an axis `fsdp`.
-        rules: see ShardingRules.
+        tree: tree of anything with a `.shape`. A leaf whose dictionary key is the path of a parameter of the same shape
+            is split like the parameter; others are replicated.
+        parameters: path -> shape, for all parameters of the model.
+        mesh: a mesh with an axis `fsdp`.
+        rules: rules for the split.
+
+    Returns:
+        The same tree with a NamedSharding for each leaf.
 
     Raises:
         InputError: as `parameter_specs`.

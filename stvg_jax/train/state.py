@@ -1,4 +1,4 @@
-"""What training changes, as one tree that can be sharded, donated and saved."""
+"""State of a training as one tree that can be sharded, donated and saved."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ L = TypeVar("L")
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState(Generic[L]):
-    """Everything that decides how training goes on, besides configuration and data. Parameters are flat, path -> array.
+    """Everything besides configuration and data that the next step depends on. Parameters are flat, path -> array.
 
-    The same tree holds what describes these arrays: their shapes (`StateShapes`), their places (`StateShardings`).
+    The same tree holds the shapes (`StateShapes`) and the shardings (`StateShardings`) of these arrays.
 
     Attributes:
-        step: int32 scalar, updates made so far.
-        trained: float32 parameters that have gradients.
-        frozen: those that have none.
+        step: number of updates made so far, int32 scalar.
+        trained: parameters with gradients, float32.
+        frozen: parameters without gradients, float32.
         optimizer: state of the optimiser of `trained`.
-        average: moving average of `trained`, which evaluation uses.
+        average: moving average of `trained`, used in evaluation.
     """
 
     step: L
@@ -48,12 +48,12 @@ StateShardings: TypeAlias = TrainState[NamedSharding]
 def init_state(
     parameters: Mapping[str, Any], groups: Mapping[str, str], optimizer: optax.GradientTransformation
 ) -> TrainState:
-    """The state before the first step; traceable.
+    """Makes the state before the first step; traceable.
 
     Args:
-        parameters: path -> array, all of the model's.
+        parameters: path -> array, for all parameters of the model.
         groups: path -> group (`stvg_jax.train.optim.assign_groups`).
-        optimizer: of `make_optimizer`.
+        optimizer: result of `make_optimizer`.
     """
     trained, frozen = split_frozen(parameters, groups)
     return TrainState(
@@ -70,7 +70,7 @@ def state_shapes(
     groups: Mapping[str, str],
     optimizer: optax.GradientTransformation,
 ) -> StateShapes:
-    """Shapes and dtypes of the state of a model that declares these parameters; allocates nothing."""
+    """Shapes and dtypes of the state of a model with these declared parameters; allocates nothing."""
     plain = {path: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for path, leaf in declarations.items()}
     return jax.eval_shape(lambda parameters: init_state(parameters, groups, optimizer), plain)
 
@@ -78,18 +78,15 @@ def state_shapes(
 def state_shardings(
     shapes: StateShapes, mesh: Mesh | AbstractMesh, rules: ShardingRules = DEFAULT_RULES
 ) -> StateShardings:
-    """How a state lies on a mesh: parameters by rules, all that belongs to a parameter like it.
+    """Shardings of a state on a mesh: parameters by rules, arrays that belong to a parameter like it.
 
     Args:
-        shapes: of the state (`state_shapes`).
-        mesh: with an axis `fsdp`; may be abstract.
-        rules: see ShardingRules.
-
-    Returns:
-        The state's tree with a NamedSharding for each array.
+        shapes: shapes of the state (`state_shapes`).
+        mesh: a mesh with an axis `fsdp`; may be abstract.
+        rules: rules for the split.
 
     Raises:
-        InputError: rules that do not fit the parameters.
+        InputError: the rules do not fit the parameters.
     """
     return tree_shardings(shapes, {**shapes.trained, **shapes.frozen}, mesh, rules)
 
@@ -100,14 +97,14 @@ def place_state(
     optimizer: optax.GradientTransformation,
     shardings: StateShardings,
 ) -> TrainState:
-    """The state before the first step on the devices, each of which gets only its part.
+    """Makes the state before the first step on the devices, each of which gets only its part.
 
     All hosts call it with the same parameters.
 
     Args:
-        parameters: path -> host array, all of the model's.
+        parameters: path -> host array, for all parameters of the model.
         groups, optimizer: as for `init_state`.
-        shardings: of `state_shardings`.
+        shardings: result of `state_shardings`.
     """
     lying = {**shardings.trained, **shardings.frozen}
     placed = {

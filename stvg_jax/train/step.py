@@ -1,21 +1,21 @@
 """One step of training, compiled for all devices of the mesh.
 
-The loss and its gradients run under `jax.shard_map`, not under the partitioner of `jax.jit`. The models fold videos
-and frames into one axis and go over it in steps (`images_per_step` and its like), to bound memory. A partitioner that
-has to split a loop over an axis that is itself split over devices gathers it first, so that every device computes every
-video. Here each device runs its own rows and nothing else, and what it exchanges is written down:
+The loss and its gradients run under `jax.shard_map`, not under the partitioner of `jax.jit`. To bound memory, the
+models fold videos and frames into one axis and loop over it (`images_per_step`). If that axis is split over devices,
+the partitioner gathers it before the loop, and every device computes every video. Here each device computes its own
+rows only, and all communication is explicit:
 
-- parameters that are split over `fsdp` are gathered where the loss begins;
-- gradients are summed over `data`, and over `fsdp` by a reduce-scatter, so that each device is left with its part;
+- parameters that are split over `fsdp` are gathered before the loss;
+- gradients are summed over `data`, and over `fsdp` by a reduce-scatter, which leaves each device its part;
 - losses are sums, divided by counts of the whole batch that are made before it is split;
-- where rows are compared with each other, their embeddings are gathered (`stvg_jax.train.contrastive`).
+- if rows are compared with each other, their embeddings are gathered (`stvg_jax.train.contrastive`).
 
-The optimiser and the moving average are elementwise but for the norm of the gradient; those the partitioner splits as
-the state is split. Parameters that no row of the whole batch used are left as they are, moving average apart: rows that
-used them are counted beside the loss.
+The optimiser and the moving average are elementwise apart from the norm of the gradient; the partitioner splits them
+like the state. Parameters that no row of the whole batch used are not updated, though their moving average is: the loss
+counts the rows that used them.
 
-A row's dropout depends on the seed, the step and its number in the batch, for each row has a key of its own: neither
-the number of devices and hosts nor that of parts changes what a step computes, rounding apart.
+Each row has a dropout key of its own, from the seed, the step and its number in the batch. So the numbers of devices,
+hosts and parts do not change the result of a step, apart from rounding.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ def make_train_step(
     parts: int = 1,
     remat: str = "none",
 ) -> TrainStep:
-    """A compiled function (state, batch) -> (state, metrics), to which the old state is lost.
+    """Makes a compiled function (state, batch) -> (state, metrics), which reuses the memory of the old state.
 
     Args:
-        task: what is trained. Its kind decides how gradients are computed (`stvg_jax.train.task`), and nothing else.
-        optimizer: of `make_optimizer`.
-        rates: that the optimiser uses, to report them.
-        config: see OptimConfig.
-        mesh: of `make_mesh`.
-        shardings: of the state (`stvg_jax.train.state.state_shardings`).
-        seed: of dropout; None to train without.
-        parts: in which a device's rows are computed one after another.
+        task: the task; its kind decides how gradients are computed (`stvg_jax.train.task`).
+        optimizer: result of `make_optimizer`.
+        rates: learning rates of the optimiser, to report them.
+        config: settings of the optimiser.
+        mesh: result of `make_mesh`.
+        shardings: shardings of the state (`stvg_jax.train.state.state_shardings`).
+        seed: seed of dropout; None to train without dropout.
+        parts: number of parts in which a device's rows are computed, one after another.
         remat: a key of `stvg_jax.nn.remat.POLICIES`.
 
     Returns:
@@ -74,7 +74,7 @@ def make_train_step(
         and "rate/<group>", the learning rates of this step.
 
     Raises:
-        InputError: for an unknown policy; and when the step is traced, if a device's rows cannot be divided into parts.
+        InputError: the policy is unknown; or, when the step is traced, a device's rows cannot be divided into parts.
     """
     check_policy(remat)
     all_gradients = _make_gradients(task, mesh, shardings, parts, remat)
@@ -110,16 +110,16 @@ def make_train_step(
 
 
 def _make_gradients(task: Task, mesh: Mesh, shardings: StateShardings, parts: int, remat: str) -> Callable:
-    """(trained, frozen, batch, numbers of its rows, counts, key) -> gradients, loss, (terms, uses) of the whole batch.
+    """Makes a function (trained, frozen, batch, numbers of its rows, counts, key) -> (gradients, loss, (terms, uses)).
 
-    Arguments as for `make_train_step`.
+    Its results are those of the whole batch. Arguments as for `make_train_step`.
     """
     trained_specs, frozen_specs = (
         {path: sharding.spec for path, sharding in part.items()} for part in (shardings.trained, shardings.frozen)
     )
 
     def device_gradients(trained, frozen, batch, numbers, counts, key):
-        """The same from this device's rows and parts of parameters."""
+        """The same function of this device's rows and parts of parameters."""
         trained, frozen = _gather(trained, trained_specs), _gather(frozen, frozen_specs)
         keys = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
@@ -148,7 +148,7 @@ def _additive_gradients(
     counts: Any,
     parts: int,
 ) -> tuple[dict[str, jax.Array], jax.Array, Any]:
-    """As `contrastive_gradients`, of a loss that adds up over rows."""
+    """Like `contrastive_gradients`, for a loss that is a sum over rows."""
     batch, _, keys = rows
 
     def loss(trained, rows):
@@ -159,12 +159,12 @@ def _additive_gradients(
 
 
 def _split_axis(spec: PartitionSpec) -> int | None:
-    """The axis that is split over `fsdp`."""
+    """Axis that is split over `fsdp`, or None."""
     return next((axis for axis, name in enumerate(spec) if name == "fsdp"), None)
 
 
 def _gather(parameters: dict[str, jax.Array], specs: Mapping[str, PartitionSpec]) -> dict[str, jax.Array]:
-    """Whole parameters from this device's parts."""
+    """Whole parameters, gathered from the parts of all devices."""
 
     def whole(value: jax.Array, axis: int | None) -> jax.Array:
         return value if axis is None else jax.lax.all_gather(value, "fsdp", axis=axis, tiled=True)
@@ -173,7 +173,7 @@ def _gather(parameters: dict[str, jax.Array], specs: Mapping[str, PartitionSpec]
 
 
 def _sum_gradients(gradients: dict[str, jax.Array], specs: Mapping[str, PartitionSpec]) -> dict[str, jax.Array]:
-    """This device's part of the sum over all devices."""
+    """This device's part of the gradients, summed over all devices."""
 
     def summed(value: jax.Array, axis: int | None) -> jax.Array:
         if axis is None:

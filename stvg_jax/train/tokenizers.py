@@ -13,21 +13,20 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:
-    """Writes a tokenizer.json with one token for each word of `texts`, in RoBERTa's form; it knows no other words, and
-    no case.
+    """Writes a tokenizer.json with one token for each word of `texts`, in lower case, for training from scratch.
 
-    The same words give the same file, whatever their order.
+    Start, end and padding are RoBERTa's. The same words give the same file, in any order.
 
     Args:
-        directory: made if missing.
-        texts: that the model will read.
+        directory: folder of the file; made if missing.
+        texts: texts that the model will read.
         most: rows of the model's token table.
 
     Returns:
         The number of tokens.
 
     Raises:
-        InputError: there are more words than the model has room for.
+        InputError: there are more words than rows.
     """
     import tokenizers
 

@@ -1,8 +1,8 @@
-"""The folder of a training run: what it was started with, kept from being mixed up with another run.
+"""The folder of a training run, protected from other runs and from other configurations.
 
 WORKDIR/config.json    the resolved configuration of the last start
 WORKDIR/starts.jsonl   every start: time, command, hosts, devices, package versions, changed settings, notes
-WORKDIR/lock           held while a process trains here, which lock.holder names
+WORKDIR/lock           lock of the process that trains here; lock.holder names it
 WORKDIR/checkpoints/   `stvg_jax.train.checkpoints`
 WORKDIR/replay/        `stvg_jax.train.replay`
 """
@@ -35,41 +35,41 @@ _CONFIG = "config.json"
 _STARTS = "starts.jsonl"
 _LOCK = "lock"
 _KINDS = {"time": str, "command": list, "hosts": int, "devices": dict, "versions": dict, "changed": dict}
-# What a start may leave that ends before its first step, and what a run does.
+# Files of a start that ends before its first step, and files of a run.
 _OF_A_START = {_LOCK, f"{_LOCK}.holder", f"{_LOCK}.soft", _STARTS, "checkpoints", "tokenizer", "parameters.txt"}
 _RESULTS = {"best", "last"}
 _OF_A_RUN = {*_OF_A_START, *_RESULTS, _CONFIG, "metrics.jsonl", "tensorboard", "validation", "replay"}
 _PACKAGES = ("stvg-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow")
-# Of a value in a message.
+# Characters of a value in a message.
 _TEXT_LENGTH = 200
 
 T = TypeVar("T")
 
 
 class Workdir:
-    """The folder of a run, made or continued; its lock is held until `close`, or the end of the process.
+    """The folder of a new or continued run. Its lock is held until `close` or the end of the process.
 
-    A run takes the folder with its first step: until `begin` nothing in it changes that another start would mind, and
-    until there is a checkpoint any configuration may start anew there.
+    A run takes the folder with its first step: before `begin` no file of an earlier run changes, and as long as there is
+    no checkpoint, a run with any configuration may begin.
 
     All hosts make one with the same arguments, from their main threads; host 0 reads and writes.
 
     Args:
-        path: made if missing; on several hosts, a folder that all of them see.
-        config: resolved, as JSON values in nested mappings.
-        command: what the run was started with.
-        may_change: dotted names of settings, or of sections, that may differ from the last start's because they do not
-            decide what is trained ("eval", "checkpoints.keep").
+        path: the folder; made if missing. All hosts share it.
+        config: resolved configuration, as JSON values in nested mappings.
+        command: command of this start.
+        may_change: dotted names of settings or sections that may differ from the last start because they do not decide
+            what is trained ("eval", "checkpoints.keep").
 
     Attributes:
-        path: absolute.
+        path: absolute path of the folder.
         config: path of config.json.
-        checkpoints, replay: folders for them.
-        previous: configuration of the last start of the run that goes on; None for a run that begins anew.
+        checkpoints, replay: folders for checkpoints and for replay files.
+        previous: configuration of the last start of a continued run; None for a new run.
 
     Raises:
-        InputError: the folder cannot be written, is something else, belongs to a run with another configuration (all
-            differences are named), is in use, is damaged, or is not shared by all hosts.
+        InputError: the folder cannot be written, is not a workdir, belongs to a run with another configuration, is in
+            use, is damaged, or is not shared by all hosts.
     """
 
     def __init__(
@@ -84,14 +84,16 @@ class Workdir:
         self.previous, holder = from_first_host(lambda: self._open(may_change))
         if not np.all(multihost_utils.process_allgather(np.array(holder_of(self.path / _LOCK) == holder))):
             self.close()
-            raise InputError(f"not all {jax.process_count()} hosts see the files in {self.path}; give a shared folder")
+            raise InputError(
+                f"not all {jax.process_count()} hosts see the files in {self.path}; give a folder that all hosts share"
+            )
 
     def begin(self, **notes: str) -> None:
-        """Writes down the configuration and this start, with notes by name. All hosts call it before the first step."""
+        """Writes the configuration and this start with its notes. All hosts call it before the first step."""
         from_first_host(lambda: self._begin(notes))
 
     def close(self) -> None:
-        """Lets another process in."""
+        """Releases the lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -103,26 +105,26 @@ class Workdir:
         self.close()
 
     def steps(self) -> list[int]:
-        """Of the run's checkpoints, ascending."""
+        """Steps of the run's checkpoints, ascending."""
         return sorted(int(entry.name) for entry in self.checkpoints.glob("*") if entry.name.isdecimal())
 
     def describe(self) -> str:
-        """One line for people: how often it was started, and the newest checkpoint."""
+        """One line for people: number of starts and newest checkpoint."""
         starts, steps = self.starts(), self.steps()
         newest = f"the newest checkpoint is of step {steps[-1]:,}" if steps else "there are no checkpoints yet"
         first = f", the first at {starts[0]['time']}" if starts else ""
         return f"{self.path}: start {len(starts)}{first}; {newest}"
 
     def starts(self) -> list[dict[str, Any]]:
-        """Every start of the run, this one last once it has begun.
+        """Starts of the run, including this one after `begin`.
 
         Raises:
-            InputError: the file that lists them is damaged.
+            InputError: the file of starts is damaged.
         """
         return read_json_lines(self.path / _STARTS, _KINDS)
 
     def _open(self, may_change: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
-        """What host 0 does. Returns `previous`, and who holds the lock."""
+        """Takes the lock and checks the folder, on host 0. Returns `previous` and the holder of the lock."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.path / _LOCK)
@@ -130,7 +132,7 @@ class Workdir:
             if previous is not None:
                 self._refuse_other(previous, may_change)
                 if not self.starts():
-                    raise InputError(f"{self.path / _STARTS} has lost its lines; restore it from a copy")
+                    raise InputError(f"{self.path / _STARTS} is empty; restore it from a copy")
             return previous, holder_of(self.path / _LOCK)
         except HeldElsewhere as holder:
             raise InputError(
@@ -144,7 +146,7 @@ class Workdir:
             raise
 
     def _previous(self) -> dict[str, Any] | None:
-        """The configuration of the run here; None where there is none, or it has come to nothing."""
+        """Configuration of the run in the folder; None if there is no run, or it ended before its first checkpoint."""
         names = {file.name for file in self.path.iterdir() if not file.name.endswith(".partial")}
         absent = [name for name in (_CONFIG, _STARTS) if name not in names]
         others = sorted(names - (_OF_A_START if absent else _OF_A_RUN))
@@ -165,7 +167,7 @@ class Workdir:
             ) from error
 
     def _refuse_other(self, previous: dict[str, Any], may_change: Sequence[str]) -> None:
-        """Raises InputError where settings differ from the last start's that may not."""
+        """Raises InputError if settings that may not change differ from the last start."""
         refused = {
             name: values
             for name, values in _differences(previous, self._new).items()
@@ -184,7 +186,7 @@ class Workdir:
     def _begin(self, notes: Mapping[str, str]) -> None:
         starts = [] if self.previous is None else self.starts()
         if self.previous is None:
-            # Of a run that came to nothing; its answers and metrics would be taken for those of this one.
+            # Answers and metrics of a run that ended before its first checkpoint would be taken for this run's.
             shutil.rmtree(self.path / "validation", ignore_errors=True)
             (self.path / "metrics.jsonl").unlink(missing_ok=True)
         now = versions()
@@ -202,8 +204,8 @@ class Workdir:
             "changed": {} if self.previous is None else _differences(self.previous, self._new),
             **notes,
         }
-        # With the earlier ones anew: a kill during an append would leave half a line. And before the configuration,
-        # whose name alone could be anybody's.
+        # All starts are written anew, because a kill during an append would leave half a line; and before the
+        # configuration, because a config.json alone does not mark a workdir.
         with whole_file(self.path / _STARTS) as file:
             file.writelines(map(sealed_line, [*starts, record]))
         with whole_file(self.config) as file:
@@ -211,14 +213,14 @@ class Workdir:
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list]:
-    """Dotted names of settings that differ -> [before, now]."""
+    """Settings that differ: dotted name -> [before, now]."""
     before, now = _leaves(before), _leaves(now)
     names = sorted(before.keys() | now.keys())
     return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
 
 
 def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    """Dotted names and values of what nested dictionaries hold."""
+    """Values in nested dictionaries, by dotted name."""
     if not isinstance(value, dict) or not value:
         return {name: value}
     return {k: v for key, part in value.items() for k, v in _leaves(part, f"{name}.{key}" if name else key).items()}
@@ -234,7 +236,7 @@ def _text(value: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of the packages that numbers depend on, and of this one's source where it is a git checkout."""
+    """Versions of Python and of the packages that numbers depend on, and this library's commit in a git checkout."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -252,7 +254,7 @@ def _commit(folder: Path) -> str | None:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
 
     try:
-        # An installed package may lie in a checkout of something else, which does not track it.
+        # An installed package may lie in the checkout of another project, which does not track it.
         git("ls-files", "--error-unmatch", "__init__.py")
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
@@ -260,7 +262,7 @@ def _commit(folder: Path) -> str | None:
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:
-    """InputError unless `needed` bytes are free on the disk of `folder`, which exists; `what` says what for."""
+    """Raises InputError unless `needed` bytes are free on the disk of an existing folder; `what` begins the message."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
@@ -270,11 +272,11 @@ def require_space(folder: Path, needed: int, what: str) -> None:
 
 
 def from_first_host(work: Callable[[], T]) -> T:
-    """Does `work` on host 0 and returns its result, a JSON value, on all hosts; all hosts call it at the same place.
+    """Calls `work` on host 0 and returns its result, a JSON value, on all hosts. All hosts call it at the same place.
 
     Raises:
-        InputError: on all hosts, where `work` raised it. Another exception of `work` is raised on host 0 as it is, and
-            as an InputError on the others, so that nobody waits for a host that is gone.
+        InputError: `work` raised it; it is raised on all hosts. Another exception of `work` is raised unchanged on host
+            0 and as an InputError on the others, so that no host waits for one that has ended.
     """
     if jax.process_count() == 1:
         return work()
@@ -288,7 +290,7 @@ def from_first_host(work: Callable[[], T]) -> T:
             outcome = {"error": str(error) if isinstance(error, InputError) else f"host 0 failed: {first_line(error)}"}
     text = json.dumps(outcome).encode()
     length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
-    # Only host 0's bytes count; the others' must have the same number.
+    # Only the bytes of host 0 count; the other hosts need the same number of bytes.
     mine = np.frombuffer(text.ljust(length)[:length], np.uint8)
     outcome = json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine))))
     if failure is not None:

@@ -1,10 +1,10 @@
-"""Spatio-temporal video grounding in JAX: a video and a sentence in, a tube of boxes out.
+"""Spatio-temporal video grounding in JAX: from a video and a sentence to a tube of boxes.
 
     from stvg_jax import Grounder
 
     tube = Grounder.load("checkpoints/ta").ground("video.mp4", "the man in blue who stands up", start=10, end=30)
 
-Importing this package imports neither JAX nor a decoder; its names are imported when they are first used.
+Importing this package does not import JAX or a video decoder; its names are imported when they are first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The `stvg-jax` command: the one place where all parts meet."""
+"""The `stvg-jax` command."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from stvg_jax.devices import silence_libraries
 
 _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",
-    "train": "train the system of a configuration",
-    "inspect": "show what a configuration would train: parameters, memory, work",
-    "eval": "evaluate a checkpoint on a dataset, with the published metrics",
+    "train": "train the model of a configuration",
+    "inspect": "show what a training needs: parameters, memory, operations",
+    "eval": "evaluate a checkpoint on a dataset with the published measures",
     "score": "score any system's predictions, without a model",
-    "prepare": "make a dataset ready: frames out of its videos, attribute labels out of its sentences",
+    "prepare": "prepare a dataset: frames from its videos, attribute labels from its sentences",
     "convert": "turn a released PyTorch checkpoint into one of this library",
     "demo": "ground sentences in a small generated video, to see that everything works",
 }
 
 _DESCRIPTION = """\
-Spatio-temporal video grounding: a video and a sentence in, a tube out - when the described person or
-object is meant, and a box for it in every frame of that time."""
+Spatio-temporal video grounding: from a video and a sentence to a tube, which is the time that the sentence
+describes and a box of the described person or object in every frame of that time."""
 
 _EPILOG = """\
 a first session:
@@ -38,19 +38,19 @@ a first session:
 
 `stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
 
-# Of a line of a message: paths and other values may have any length.
+# Characters of a line of a message; paths and other values may have any length.
 _LINE_LENGTH = 2_000
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong command line in one line, as all other bad input."""
+    """Reports a wrong command line in one line, like other bad input."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {one_line(message, _LINE_LENGTH)} (see `{self.prog} --help`)\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The whole command line. Each command's module adds its own options."""
+    """Makes the whole command line. The module of each command adds its own options."""
     parser = _Parser(
         prog="stvg-jax",
         description=_DESCRIPTION,
@@ -68,17 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     silence_libraries()
     parser = make_parser()
     args, rest = parser.parse_known_args(argv)
-    # What follows --config belongs to the configuration file, which the command reads.
+    # --config.KEY=VALUE belongs to the configuration file, which the command reads.
     args.overrides = [
         argument for argument in rest if argument.startswith("--config.") and getattr(args, "config", None)
     ]
     if unknown := [argument for argument in rest if argument not in args.overrides]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        # Paths may hold bytes that are no UTF-8, as the system allows; what is read as text may not.
+        # Paths may hold bytes that are not UTF-8, as the system allows; other text may not.
         if unreadable := next((text for text in _texts(args) if has_surrogate(text) and not _is_path(text)), None):
             raise InputError(
-                f"the argument {quoted(unreadable)} is not text in UTF-8, and no file has this name; write it anew"
+                f"the argument {quoted(unreadable)} is not UTF-8, and no file has this name; type it again"
             )
         args.run(args)
     except InputError as error:
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"stvg-jax {args.command}: {message}", file=sys.stderr)
         return 2
     except OSError as error:
-        # Full disks and lost permissions can strike any write; the message of the system is the clearest there is.
+        # Any write can meet a full disk or a lost permission; the message of the system is clear enough.
         where = f"{one_line(os.fsdecode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
         what = one_line(str(error.strerror or error), _LINE_LENGTH)
         print(f"stvg-jax {args.command}: {where}{what}", file=sys.stderr)
@@ -98,19 +98,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _texts(args: argparse.Namespace) -> Iterator[str]:
-    """The arguments that are text, alone or in lists."""
+    """Arguments that are text, alone or in lists."""
     for value in vars(args).values():
         yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
 
 
 def _is_path(text: str) -> bool:
-    """Whether an argument that may be a path, such as `--checkpoint`, or the value of `--config.x=value` is one."""
+    """True if an argument such as `--checkpoint`, or the value of `--config.x=value`, is an existing path."""
     return os.path.exists(text) or (text.startswith("--config.") and os.path.exists(text.partition("=")[2]))
 
 
 def entry() -> NoReturn:
-    """The `stvg-jax` program. After a failure it leaves at once: a compilation that still runs on a thread, begun while
-    the video was being read, would keep the shell waiting for nothing."""
+    """The `stvg-jax` program. After a failure it exits at once, without waiting for a compilation that was begun on a
+    thread while the video was read."""
     open_streams()
     try:
         code = main()

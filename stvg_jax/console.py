@@ -1,4 +1,4 @@
-"""The standard streams of the command, whatever they are connected to: pipes, full disks, terminals of any encoding."""
+"""Standard streams that are safe to write to, on pipes, full disks and terminals of any encoding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sys
 def open_streams() -> None:
     """Makes the standard streams safe to write to, before anything is written.
 
-    - A stream that was closed (`>&-`) leads to the null device. Otherwise the next file that is opened would take its
-      number, and get what a library writes to the standard error.
+    - A stream that was closed (`>&-`) is opened on the null device. Otherwise the next file that is opened would get
+      its number, and with it the messages of libraries.
     - A character that the encoding of a stream lacks is escaped.
-    - When the reader of a pipe has left (`| head -1`), what is written after that goes nowhere, and the work goes on.
-      So does a command whose standard error cannot be written for any other reason: only progress is lost.
+    - If the reader of a pipe has ended (`| head -1`), later output is dropped and the command goes on. The same holds
+      if the standard error cannot be written for any reason: only progress reports are lost.
     """
     for number, mode in enumerate(("r", "w", "w")):
         _open_closed(number, mode)
@@ -23,13 +23,13 @@ def open_streams() -> None:
 
 
 def leave(code: int) -> int:
-    """Writes out what the streams still hold.
+    """Flushes the streams.
 
     Args:
-        code: with which the command ends.
+        code: exit code of the command.
 
     Returns:
-        `code`, or 2 where that was 0 and the standard output cannot be written.
+        `code`; 2 if it was 0 and the standard output cannot be written.
     """
     try:
         sys.stdout.flush()
@@ -57,12 +57,12 @@ def _open_closed(number: int, mode: str) -> None:
 
 
 class _Tolerant(io.FileIO):
-    """A file that takes whatever is written to it after a failure of a kind that is to be overlooked.
+    """A file that drops everything that is written to it after an error of the kind to ignore.
 
     Args:
-        number: the open file; it stays open.
-        name: of the stream, for messages.
-        overlooked: the kind.
+        number: descriptor of the open file, which stays open.
+        name: name of the stream, for messages.
+        overlooked: kind of error to ignore.
     """
 
     def __init__(self, number: int, name: str, overlooked: type[OSError]):
@@ -73,7 +73,7 @@ class _Tolerant(io.FileIO):
         try:
             return super().write(data)
         except self._overlooked:
-            # The library that decodes videos writes there too.
+            # FFmpeg writes to the descriptor itself.
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
@@ -83,7 +83,7 @@ class _Tolerant(io.FileIO):
 
 
 def _tolerant(stream, overlooked: type[OSError]):
-    """`stream` with another file below it; as it is where it is none of Python's own."""
+    """`stream` on a `_Tolerant` file; unchanged if it is not one of Python's own streams."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""The machine as commands find it: quiet libraries, and one line that says which device is used."""
+"""Devices of a command: quiet libraries, and a line about the devices in use."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Protocol
 
 from stvg_jax.core.errors import InputError, first_line, how_to_install
 
-# What TensorFlow, XLA, Abseil and gRPC tell of themselves on standard error; their errors arrive as exceptions too.
+# Silences TensorFlow, XLA, Abseil and gRPC on standard error; their errors are raised as exceptions too.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ABSL_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
 _CHOOSING = ("JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES")
-# Made by NVIDIA's driver.
+# Files of NVIDIA's driver.
 _NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidia0")
 
 
 class Device(Protocol):
-    """The part of a `jax.Device` that is told; type checkers know nothing of that class."""
+    """The part of `jax.Device` that is shown. JAX has no type information for that class."""
 
     platform: str
     device_kind: str
 
 
 def silence_libraries(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Keeps libraries' C++ code from writing to standard error, and bars out of log files.
+    """Keeps the C++ code of libraries from writing to standard error, and progress bars out of log files.
 
-    Variables that the user has set stay as they are. To be called before they are imported.
+    Variables that the user has set stay unchanged. It must be called before the libraries are imported.
     """
     for name, value in _QUIET.items():
         environment.setdefault(name, value)
@@ -37,17 +37,17 @@ def silence_libraries(environment: MutableMapping[str, str] = os.environ) -> Non
 
 
 def find_devices() -> list[Device]:
-    """The devices of all hosts.
+    """Devices of all hosts.
 
     Raises:
-        InputError: there are none, or JAX cannot use those that it was told to use.
+        InputError: there is none, or JAX cannot use the devices that it was told to use.
     """
     import jax
 
     try:
         devices = jax.devices()
     except (RuntimeError, ValueError, AssertionError) as error:
-        # JAX asserts that it has found a device of the kinds in JAX_PLATFORMS.
+        # JAX asserts that it has found a device of a kind in JAX_PLATFORMS.
         why = "none of the kind asked for" if isinstance(error, AssertionError) else first_line(error)
         asked = ", ".join(f"{name}={os.environ[name]!r}" for name in _CHOOSING if name in os.environ)
         mend = f"change {asked}" if asked else "check the installation of JAX"
@@ -58,7 +58,7 @@ def find_devices() -> list[Device]:
 
 
 def tell_device() -> None:
-    """Says on standard error which devices are used, and how to use a GPU that is left alone; the first host does.
+    """Writes to standard error, on the first host, which devices are used and how to use a GPU that is not.
 
     Raises:
         InputError: as `find_devices`.
@@ -72,13 +72,13 @@ def tell_device() -> None:
 
 
 def describe_devices(devices: Sequence[Device], hosts: int, *, nvidia: bool, cores: int | None = None) -> list[str]:
-    """Lines for people.
+    """Lines about devices for people.
 
     Args:
-        devices: of all hosts.
-        hosts: how many there are.
-        nvidia: whether this machine has a GPU of NVIDIA's.
-        cores: of this machine's CPU; asked of the system when not given.
+        devices: devices of all hosts.
+        hosts: number of hosts.
+        nvidia: whether this machine has an NVIDIA GPU.
+        cores: cores of this machine's CPU; by default the number that the system gives.
     """
     kinds = collections.Counter(device.device_kind for device in devices)
     if devices[0].platform == "cpu":
@@ -94,12 +94,12 @@ def describe_devices(devices: Sequence[Device], hosts: int, *, nvidia: bool, cor
 
 
 def _advice(environment: MutableMapping[str, str]) -> str:
-    """How to come to use the GPU of NVIDIA's that is here."""
+    """Advice for using the NVIDIA GPU of this machine."""
     for name, off in (("JAX_PLATFORMS", None), ("CUDA_VISIBLE_DEVICES", ("", "-1"))):
         value = environment.get(name)
         if value is not None and (value in off if off else value == "cpu"):
-            return f"an NVIDIA GPU is here and not used, because {name}={value!r} is set"
-    return f"an NVIDIA GPU is here and this JAX does not use it; for one that does: {how_to_install('cuda')}"
+            return f"this machine has an NVIDIA GPU, which is not used because {name}={value!r} is set"
+    return f"this machine has an NVIDIA GPU, which this JAX cannot use; for one that can: {how_to_install('cuda')}"
 
 
 def _cores() -> int:

@@ -1,8 +1,8 @@
-"""The contract between a kind of model and everything that trains, evaluates, converts and describes models.
+"""The contract between a family of models and the code that trains, evaluates, converts and describes models.
 
-A family is one module that exports `FAMILY` and one line in `stvg_jax.core.registry`. The rest of the library asks
-the record and knows no family by name. Functions that need more than the model itself (data, evaluation) import what
-they use when they are called, so that loading a model stays quick.
+A family is a module that exports `FAMILY`, and a line in `stvg_jax.core.registry`. The rest of the library uses this
+record and knows no family by name. Functions of a family that need more than the model (data, evaluation) import it
+when they are called, so that loading a model stays quick.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Batch = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class TextSize:
-    """The tokenizer that a model can work with.
+    """Sizes of a model's text input.
 
     Attributes:
         vocab_size: rows of the token table.
-        max_tokens: the longest text, start and end tokens included.
+        max_tokens: tokens of the longest text, including start and end tokens.
     """
 
     vocab_size: int
@@ -42,11 +42,11 @@ class TextSize:
 
 
 class Loader(Protocol):
-    """Batches of one split as a function of (seed, step), the same ones for any number of hosts.
+    """Batches of one split: a function of seed and step, the same for any number of hosts.
 
     Attributes:
-        steps_per_epoch: batches in an epoch, or in the whole evaluation.
-        sent: names of the arrays of a batch that go to the devices.
+        steps_per_epoch: batches in an epoch, or in an evaluation.
+        sent: names of the arrays of a batch that are sent to the devices.
     """
 
     steps_per_epoch: int
@@ -54,12 +54,12 @@ class Loader(Protocol):
 
     @property
     def largest_clip(self) -> tuple[int, int, int]:
-        """(frames, rows, columns) that no row of a batch exceeds."""
+        """Upper bounds of the sizes of a row of a batch: (frames, height, width)."""
         ...
 
     def batches(self, first_step: int = 0, last_step: int | None = None) -> Iterator[Batch]:
-        """This host's rows of the batches of these steps. Every batch has `sample`, int32 [b]: the index of a row's
-        sample, negative for a row that fills up the batch."""
+        """This host's rows of the batches from `first_step` to before `last_step`. Every batch has `sample`, int32 [b]:
+        the index of a row's sample, negative for a row that fills up the batch."""
         ...
 
 
@@ -67,9 +67,9 @@ class Inputs(Protocol):
     """One split of a dataset.
 
     Attributes:
-        samples: with an `id` each.
-        sentences: of people, to warn of those in other languages than English.
-        identity: JSON values that tell this data from any other, for evaluations that are continued.
+        samples: the samples, each with an `id`.
+        sentences: sentences by people, for a warning about languages other than English.
+        identity: JSON values that identify this data when an evaluation is continued.
     """
 
     @property
@@ -96,21 +96,21 @@ class Inputs(Protocol):
         Args:
             config, clip: sections `model` and `clip` of the experiment (`Family.config`, `Family.clip`).
             tokenizer: text to int32 token ids (`stvg_jax.runtime.tokenizer.Tokenizer`).
-            training: whether to shuffle, augment and give targets.
-            batch_size: samples in a batch over all hosts.
-            hosts: (index of this host, their number).
-            seed: that all draws depend on.
-            only: indices of samples to evaluate; None for all.
+            training: whether to shuffle and augment samples and to add targets.
+            batch_size: samples in a batch of all hosts.
+            hosts: (index of this host, number of hosts).
+            seed: seed of all draws.
+            only: indices of the samples to evaluate; None for all.
         """
         ...
 
     def texts(self, config: Any, clip: Any) -> list[str]:
-        """All texts that a model reads in training, to make a tokenizer of their words."""
+        """Texts that a model reads in training, from which a tokenizer is made."""
         ...
 
 
 class Record(Protocol):
-    """The answer to one sample, kept as a line of JSON."""
+    """Answer to one sample, stored as a line of JSON."""
 
     @property
     def id(self) -> str: ...
@@ -120,12 +120,12 @@ class Record(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The end of an evaluation.
+    """Result of an evaluation.
 
     Attributes:
-        measures: name -> value, such as "validation/declarative/m_vIoU" without its first part.
-        overall: the measure by which the best checkpoint is chosen; higher is better.
-        text: tables for a terminal.
+        measures: name -> value, such as "declarative/m_vIoU".
+        overall: measure that decides the best checkpoint; higher is better.
+        text: tables for the terminal.
     """
 
     measures: Mapping[str, float]
@@ -134,30 +134,30 @@ class Report:
 
 
 class Evaluator(Protocol):
-    """Answers of a model, one record per sample, and their measures (`stvg_jax.eval.runner` has the loop).
+    """Answers of a model, one record per sample, and their measures. The loop is in `stvg_jax.eval.runner`.
 
     Attributes:
-        unit: of the progress bar, such as "sample".
-        rows: of a batch for each sample.
+        unit: unit of the progress bar, such as "sample".
+        rows: number of rows of a batch for each sample.
     """
 
     unit: str
     rows: int
 
     def check(self, config: EvalConfig) -> None:
-        """Raises InputError for settings that this evaluation does not know."""
+        """Raises InputError for settings that the evaluator cannot use."""
         ...
 
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Traced on each device: its rows of a batch -> arrays [b, ...]."""
+        """Outputs [b, ...] of a device's rows of a batch; traced on each device."""
         ...
 
     def answers(self, batch: Batch, outputs: Mapping[str, np.ndarray], samples: Sequence[Any]) -> list[Record]:
-        """Records of the samples in a host's rows; filling rows give none."""
+        """Records of the samples in a host's rows; rows that fill up the batch have none."""
         ...
 
     def from_line(self, line: bytes) -> Record:
-        """The inverse of `Record.to_line`; ValueError for anything else."""
+        """The inverse of `Record.to_line`; raises ValueError for anything else."""
         ...
 
     def report(
@@ -166,32 +166,38 @@ class Evaluator(Protocol):
         """Writes the results into `out`, with pictures of `examples` samples in `out/examples`.
 
         Args:
-            records: of all samples, in the order of `inputs.samples`.
+            records: records of all samples, in the order of `inputs.samples`.
+            model: the evaluated model.
+            inputs: the evaluated split.
+            config: settings of the evaluation.
+            out: folder for the results.
+            examples: number of samples to draw.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A kind of model.
+    """A family of models with one architecture.
 
     Attributes:
         config: dataclass of section `model`.
-        clip: dataclass of section `clip`, the videos as the model wants them.
-        model: (config, dtype=...) -> module whose parameters are declared.
+        clip: dataclass of section `clip`, the settings of the model's clips.
+        model: (config, dtype=...) -> module with declared parameters.
         losses: dataclass of section `loss`.
         learning_rates: dataclass of section `learning_rates`, a float for each group.
-        groups: config -> rules that put parameters into groups of learning rates; "frozen" is not trained.
+        groups: config -> rules that assign parameters to groups of learning rates; the group "frozen" is not trained.
         uses: config -> rules for parameters that some batches do not use (`stvg_jax.train.optim`).
-        task: (pure module, losses) -> what is trained (`stvg_jax.train.task.Task`).
-        text: config -> the tokenizer that the model can work with; None reads no text.
-        fit: (config, clip, training=...) -> config with the step sizes that suit this machine, where none are set.
-        least_bytes: (config, rows) -> memory that a device needs at least.
-        batch: (experiment's configuration, config, clip, rows=..., frames=..., width=..., tokens=...) -> a training
-            batch in shapes; None for frames or width takes the usual one.
+        task: (pure module, losses) -> task of the training (`stvg_jax.train.task.Task`).
+        text: config -> sizes of the text input.
+        fit: (config, clip, training=...) -> config with step sizes for this machine, where none are set.
+        least_bytes: (config, rows) -> lower bound of the memory of a device.
+        batch: (experiment's configuration, config, clip, rows=..., frames=..., width=..., tokens=...) -> shapes of a
+            training batch; None for frames or width stands for the usual number.
         inputs: (experiment's configuration, split) -> data.
-        evaluator: makes what evaluates; None for a model that is only a start for others.
-        protocol: how a question about a clip becomes rows of a batch, and their answers one; of the family's own kind.
+        evaluator: makes the evaluator; None for a model that only serves as a start for others.
+        protocol: split of a question about a clip into rows of a batch, and merge of their answers; used only by the
+            family itself.
         formats: modules that export the `FORMAT` of a released checkpoint (`stvg_jax.convert.rules.Format`).
     """
 
@@ -213,5 +219,5 @@ class Family:
     formats: tuple[str, ...] = ()
 
     def declarations(self, config: Any) -> dict[str, Any]:
-        """Path -> declaration (`stvg_jax.nn.declare.Declared`) of every parameter of such a model."""
+        """Declarations of a model's parameters, path -> `stvg_jax.nn.declare.Declared`."""
         return PureModule(self.model(config, dtype=np.float32)).declarations

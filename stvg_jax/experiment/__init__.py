@@ -1,1 +1,1 @@
-"""Where configurations, models, data, training and evaluation meet."""
+"""Experiments: a configuration with its model, data, training and evaluation."""

@@ -1,4 +1,4 @@
-"""An experiment's configuration as the objects that training needs: where a model family meets the trainer."""
+"""Experiments: configurations as the objects that a training needs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class Experiment:
     """A configuration, checked and built. Nothing is allocated yet.
 
     Attributes:
-        config: as nested dictionaries.
-        family: of the model.
-        model: section of the configuration, with the step sizes of this machine.
-        module: the model as a pure function, its parameters declared only.
-        task: losses on it.
+        config: the configuration as nested dictionaries.
+        family: family of the model.
+        model: configuration of the model, with the step sizes of this machine.
+        module: the model as a pure function with declared parameters.
+        task: task of the training.
         groups: parameter path -> group of learning rates.
-        uses: parameter path -> use, of parameters that some batches do not use.
-        clip, losses, learning_rates, schedule, optim, train, eval: sections of the configuration (`loss` is losses).
+        uses: parameter path -> use, for parameters that some batches do not use.
+        losses: section `loss` of the configuration.
+        clip, learning_rates, schedule, optim, train, eval: the sections with these names.
     """
 
     config: Mapping[str, Any]
@@ -55,7 +56,7 @@ class Experiment:
         """Builds an experiment.
 
         Raises:
-            InputError: for a configuration that is not one of an experiment.
+            InputError: a section or a setting is missing, unknown or not allowed.
         """
 
         def section(kind: type, name: str) -> Any:
@@ -63,8 +64,10 @@ class Experiment:
 
         for name, kind in (("name", str), ("model", Mapping)):
             if not isinstance(config.get(name), kind):
-                found = f"is a {type(config[name]).__name__}" if name in config else "is missing"
-                raise InputError(f"config.{name} {found}; an experiment names its model and has its settings")
+                found = f"is of type {type(config[name]).__name__}" if name in config else "is missing"
+                raise InputError(
+                    f"config.{name} {found}; config.name must be the model's name and config.model its settings"
+                )
         family = get_family(config["name"])
         train, evaluation = section(TrainConfig, "train"), section(EvalConfig, "eval")
         clip = section(family.clip, "clip")
@@ -72,8 +75,8 @@ class Experiment:
             family.evaluator().check(evaluation)
         elif train.validate_split:
             raise InputError(
-                f"config.train.validate_split={train.validate_split}: a {config['name']} is a start for other models, "
-                "and gives nothing that could be measured; set it to ''"
+                f"config.train.validate_split is {train.validate_split!r}, but {config['name']} only serves as a start for "
+                "the training of other models and cannot be evaluated; set it to ''"
             )
         if train.dtype not in DTYPES:
             raise InputError(f"config.train.dtype is {quoted(train.dtype)}; choose one of {', '.join(DTYPES)}")
@@ -99,9 +102,9 @@ class Experiment:
         )
 
     def rates(self, total_steps: int) -> Rates:
-        """Learning rates of a training of so many steps (`stvg_jax.train.schedules`)."""
+        """Learning rates of a training with so many steps (`stvg_jax.train.schedules`)."""
         return make_rates(dataclasses.asdict(self.learning_rates), self.schedule, total_steps)
 
     def total_steps(self, steps_per_epoch: int) -> int:
-        """Updates of the whole training."""
+        """Number of updates of the whole training."""
         return self.train.max_steps or self.schedule.epochs * steps_per_epoch

@@ -1,4 +1,4 @@
-"""The moving average of a training as checkpoints that ground, each with a card of what anybody would ask."""
+"""Export of a training's moving average as checkpoints, each with a file about its training."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ CARD = "training.json"
 
 
 class Exporter:
-    """Writes checkpoints of a run. All hosts make one and call its methods; the first of them writes.
+    """Writer of a run's checkpoints. All hosts make one and call its methods; the first host writes.
 
     Args:
-        experiment: that is trained.
-        workdir: of the run, with a tokenizer.
-        mesh: all devices.
-        samples: of the training split.
+        experiment: the experiment.
+        workdir: folder of the run, with a tokenizer.
+        mesh: mesh of all devices.
+        samples: number of training samples.
     """
 
     def __init__(self, experiment: Experiment, workdir: Workdir, mesh: Mesh, *, samples: int):
@@ -41,11 +41,11 @@ class Exporter:
         self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
 
     def averaged(self, state: TrainState) -> dict[str, jax.Array]:
-        """Path -> the parameters that evaluation uses, whole on every device."""
+        """Parameters for evaluation, path -> whole array on every device."""
         return self._gather(state.average, state.frozen)
 
     def model(self, parameters: Mapping[str, jax.Array], tokenizer: Tokenizer, note: str) -> LoadedModel:
-        """The model with these parameters, for evaluation; `note` says which ones."""
+        """The model with these parameters for evaluation; `note` describes them."""
         experiment = self._experiment
         name = experiment.config["name"]
         return LoadedModel(
@@ -60,13 +60,13 @@ class Exporter:
         )
 
     def export(self, state: TrainState, name: str, note: str, measures: Mapping[str, float] | None = None) -> None:
-        """Writes WORKDIR/name, a checkpoint of the moving average with its card.
+        """Writes WORKDIR/name, a checkpoint of the moving average with its training.json.
 
         Args:
-            state: of the training.
-            name: of the folder.
-            note: for the description of the checkpoint.
-            measures: of these parameters in validation, where they were validated.
+            state: state of the training.
+            name: name of the folder.
+            note: one line about the checkpoint.
+            measures: measures of its validation, if there was one.
         """
         average = self.averaged(state)
         if jax.process_index():
@@ -85,7 +85,7 @@ class Exporter:
         return {"model": experiment.config["model"], "clip": dataclasses.asdict(experiment.clip)}
 
     def _write_card(self, directory: Path, steps: int, measures: Mapping[str, float] | None) -> None:
-        """Writes training.json into a checkpoint directory that has its one file of parameters."""
+        """Writes training.json into a checkpoint whose parameters are written."""
         train = self._experiment.train
         card = {
             "steps": steps,
@@ -101,6 +101,6 @@ class Exporter:
 
 
 def sha256(file: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Whether a run can go on to another number of steps than it was started for."""
+"""Changes of a run's length: a check that it may continue to another number of steps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from stvg_jax.train.workdir import Workdir
 
 
 def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int) -> None:
-    """Compares the rates of the steps that a run has made with those of a training of the new length.
+    """Compares the learning rates of the steps that a run has made with those of a training of the new length.
 
-    A training that goes on must come to the numbers of one that had this length from the beginning. So it does where
-    rates are constant or drop at epochs; rates that fall or rise over all steps would have been others.
+    A continued training must give the same numbers as one that had the new length from the beginning. It does if rates
+    are constant or drop at epochs, but not if they rise or fall over all steps. A new run passes.
 
     Args:
-        experiment: of this start.
-        workdir: of a run that goes on, `Workdir.previous` is its configuration.
-        steps_per_epoch: of this start's data.
+        experiment: experiment of this start.
+        workdir: folder of the run.
+        steps_per_epoch: steps in an epoch of this start's data.
 
     Raises:
-        InputError: the steps made would have had other rates, or are more than the new length.
+        InputError: the steps made would have had other rates, or the run has made more steps than the new length.
     """
     if workdir.previous is None:
         return
@@ -44,7 +44,7 @@ def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int)
     changed = ", ".join(f"config.{name}={old} -> {new}" for name, (old, new) in settings.items() if old != new)
     if now < made:
         raise InputError(
-            f"{workdir.path} has made {made:,} steps, more than the {now:,} asked for ({changed}); ask for at least "
+            f"{workdir.path} has made {made:,} steps, more than the new length {now:,} ({changed}); give at least "
             f"{made:,}, or choose another workdir"
         )
     steps = jnp.arange(made)
@@ -62,14 +62,14 @@ def check_length(experiment: Experiment, workdir: Workdir, steps_per_epoch: int)
 
 
 def _earlier(experiment: Experiment, config: Mapping[str, Any]) -> Experiment:
-    """The experiment with the length of the run's last start, in which alone the two may differ."""
+    """The experiment with the length of the run's last start."""
     schedule = dataclasses.replace(experiment.schedule, epochs=_number(config, "schedule", ScheduleConfig(), "epochs"))
     train = dataclasses.replace(experiment.train, max_steps=_number(config, "train", TrainConfig(), "max_steps"))
     return dataclasses.replace(experiment, schedule=schedule, train=train)
 
 
 def _number(config: Mapping[str, Any], section: str, defaults: Any, name: str) -> int:
-    """A setting of a configuration that a run has kept."""
+    """A whole number in the configuration of an earlier start."""
     value = config.get(section, {}).get(name, getattr(defaults, name))
     if type(value) is not int:
         raise InputError(f"the run's config.json has no number config.{section}.{name}; restore it from a copy")

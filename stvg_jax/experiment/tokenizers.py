@@ -1,4 +1,4 @@
-"""Where the tokenizer of a training comes from (`TrainConfig.tokenizer`)."""
+"""The tokenizer of a training, from the source that `TrainConfig.tokenizer` names."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from stvg_jax.train.workdir import Workdir, from_first_host
 
 
 def prepare_tokenizer(workdir: Workdir, experiment: Experiment, inputs: Inputs) -> Tokenizer:
-    """The tokenizer of a run, written by the first host where the run has none yet. All hosts call it.
+    """Loads the tokenizer of a run; the first host writes it for a new run. All hosts call it.
 
     Raises:
-        InputError: as `write_tokenizer`, or the run's is not the one that it began with.
+        InputError: as `write_tokenizer`, or the file has changed since the run began.
     """
     folder = workdir.path / checkpoint.TOKENIZER
 
     def write() -> None:
         if workdir.previous is None:
-            # Of a start that came to nothing, perhaps with another setting.
+            # An earlier start that ended before its first checkpoint may have had another tokenizer.
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             write_tokenizer(folder, experiment, inputs)
-        # Other numbers for the same words would train on without a sign. Early versions noted no checksum.
+        # Other ids for the same words would go unnoticed. Early versions did not note the checksum.
         noted = workdir.starts()[-1].get("tokenizer") if workdir.previous is not None else None
         if noted is not None and noted != sha256(folder / "tokenizer.json"):
             raise InputError(
@@ -45,12 +45,12 @@ def write_tokenizer(folder: Path, experiment: Experiment, inputs: Inputs) -> Non
     """Makes a folder with the experiment's tokenizer.json.
 
     Args:
-        folder: that is not there yet.
-        experiment: whose `train.tokenizer` and `train.initialise` say where it comes from.
+        folder: the folder, which does not exist yet.
+        experiment: the experiment; `train.tokenizer` and `train.initialise` name the source.
         inputs: the training split.
 
     Raises:
-        InputError: there is none, or the model has too small a table for it.
+        InputError: no source has a tokenizer, or it has more tokens than the model's token table.
     """
     source = experiment.train.tokenizer
     if source == "words" or source.endswith(".json"):
@@ -70,10 +70,10 @@ def write_tokenizer(folder: Path, experiment: Experiment, inputs: Inputs) -> Non
 
 
 def read_words(path: Path) -> list[str]:
-    """The list `words` of a JSON file, such as shapes' vocabulary.json.
+    """Reads the list `words` of a JSON file, such as vocabulary.json of the dataset "shapes".
 
     Raises:
-        InputError: it is missing, or has no list of words.
+        InputError: the file is missing, or has no list of words.
     """
     from stvg_jax.core.json_files import read_json
 
@@ -83,5 +83,5 @@ def read_words(path: Path) -> list[str]:
         raise InputError(f"config.train.tokenizer: {error}") from error
     words = content.get("words") if isinstance(content, dict) else None
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise InputError(f"config.train.tokenizer: {path} has no list `words` of words")
+        raise InputError(f'config.train.tokenizer: {path} has no list `words` of text; write {{"words": [...]}}')
     return words

@@ -1,11 +1,13 @@
-"""Training an experiment in a workdir, from its configuration to checkpoints that ground.
+"""Training of an experiment in a workdir, from its configuration to checkpoints of the model.
 
-WORKDIR/checkpoints/   to continue from (`stvg_jax.train.checkpoints`); `stvg_jax.train.workdir` has the other files
-WORKDIR/tokenizer/     tokenizer.json
-WORKDIR/metrics.jsonl, WORKDIR/tensorboard/
-WORKDIR/parameters.txt     every parameter: group, shape, number
-WORKDIR/validation/STEP/   what `stvg-jax eval` writes, after that many steps, and examples/ in pictures
+WORKDIR/checkpoints/           checkpoints to continue from (`stvg_jax.train.checkpoints`)
+WORKDIR/tokenizer/             tokenizer.json
+WORKDIR/metrics.jsonl          metrics; WORKDIR/tensorboard/ has the same
+WORKDIR/parameters.txt         every parameter: group, shape, number
+WORKDIR/validation/STEP/       results of `stvg-jax eval` after STEP steps, and pictures in examples/
 WORKDIR/best/, WORKDIR/last/   the moving average as checkpoints for `ground` and `eval`
+
+`stvg_jax.train.workdir` describes the other files.
 """
 
 from __future__ import annotations
@@ -53,11 +55,11 @@ from stvg_jax.train.state import (
 from stvg_jax.train.step import TrainStep, make_train_step
 from stvg_jax.train.workdir import Workdir, from_first_host
 
-# What the extra "train" adds to a plain installation, as they are imported.
+# Packages of the extra "train", by the names of their imports.
 _PACKAGES = ("array_record", "clu", "tensorboard", "tensorflow")
-# Settings that decide how often something is written, or where things lie, and not what is trained.
+# Settings for output, memory and devices, which do not decide what is trained.
 _HOW = ("parts", "fsdp", "remat", "log_every", "save_every", "keep", "validate_every", "examples")
-# Settings that decide when a training ends; whether they may change, its schedule says.
+# Settings of the length, which `check_length` compares.
 _LENGTH = ("train.max_steps", "schedule.epochs")
 _MAY_CHANGE = (
     *("eval", "data.frames", "data.annotations", "data.trajectories", "loader.threads", "loader.prefetch"),
@@ -70,14 +72,13 @@ class Training:
     """One start of a training. All hosts make one with the same arguments.
 
     Args:
-        config: of the experiment, as nested dictionaries.
-        workdir: folder of the run; made, or continued.
-        command: what the run was started with.
-        progress: told about work that takes a while.
+        config: configuration of the experiment, as nested dictionaries.
+        workdir: folder of a new or continued run.
+        command: command of this start.
+        progress: receiver of progress reports.
 
     Raises:
-        InputError: whatever is wrong with the installation, the configuration, the data, the workdir or the
-            checkpoints, before any long work.
+        InputError: the installation, the configuration, the data or the workdir does not allow this training.
     """
 
     def __init__(self, config: Mapping[str, Any], workdir: Path, command: Sequence[str], progress: Progress):
@@ -89,12 +90,12 @@ class Training:
         self._mesh = make_mesh(settings.fsdp)
         if settings.batch_size % (self._mesh.size * settings.parts):
             raise InputError(
-                f"config.train.batch_size={settings.batch_size} cannot be divided over {self._mesh.size} devices in "
-                f"parts={settings.parts}"
+                f"config.train.batch_size={settings.batch_size} must be a multiple of {self._mesh.size} devices times "
+                f"config.train.parts={settings.parts}; change one of them"
             )
         if settings.validate_every and not settings.validate_split and jax.process_index() == 0:
             print(
-                f"nothing is validated, and no checkpoint becomes the best: config.train.validate_split is '', so that "
+                f"nothing is validated and no checkpoint is the best, because config.train.validate_split is ''; "
                 f"config.train.validate_every={settings.validate_every} has no effect",
                 file=sys.stderr,
                 flush=True,
@@ -107,10 +108,10 @@ class Training:
             raise
 
     def _prepare(self, config: Mapping[str, Any]) -> None:
-        """Reads what the training needs, and checks it."""
+        """Reads and checks everything that the training needs."""
         progress, settings, family = self._progress, self.experiment.train, self.experiment.family
         if self._workdir.previous is not None:
-            # Damage is told now, and not after an hour of reading.
+            # Damage is reported now rather than after an hour of reading.
             from_first_host(lambda: len(read_metrics(self._workdir.path)))
         with progress.stage("reading annotations"):
             self._inputs = family.inputs(config, settings.split)
@@ -151,7 +152,7 @@ class Training:
             The exit code: 0, or that of the signal.
 
         Raises:
-            InputError: the loss is not finite any more, data or a checkpoint is damaged, the disk is full.
+            InputError: the loss is no longer finite, data or a checkpoint is damaged, or the disk is full.
         """
         experiment, settings = self.experiment, self.experiment.train
         rates = experiment.rates(self._total_steps)
@@ -187,7 +188,7 @@ class Training:
     def _run(self, state: TrainState, step: TrainStep, checkpoints: Checkpoints) -> int:
         from stvg_jax.data_pipeline.loading.pictures import import_tensorflow
 
-        # The writer of TensorBoard's files loads TensorFlow too; whoever comes first decides what it says and takes.
+        # The writer of TensorBoard's files imports TensorFlow too; the first import decides its messages and devices.
         import_tensorflow()
         settings = self.experiment.train
         plan = Plan(self._total_steps, settings.log_every, settings.save_every, settings.validate_every)
@@ -216,7 +217,7 @@ class Training:
 
         begun = int(state.step)
         if begun and plan.validates(begun) and begun not in checkpoints.scores():
-            # The last start ended between the save and the end of the validation.
+            # The last start ended after this save and before the end of the validation.
             validate(state, begun)
         advice = "raise config.train.parts, or lower config.train.batch_size or config.clip.resolution"
         with Interruption() as interruption, exhaustion_told(advice):
@@ -239,7 +240,7 @@ class Training:
         return 0
 
     def _feed(self, first_step: int) -> Iterator[tuple[list[str], dict[str, jax.Array]]]:
-        """(ids of this host's samples, batch on the mesh) from a step on."""
+        """(ids of this host's samples, batch on the mesh) for this step and all later ones."""
         samples = self._inputs.samples
 
         def move(batch: Mapping[str, np.ndarray]) -> tuple[list[str], dict[str, jax.Array]]:
@@ -282,7 +283,7 @@ class Training:
             self._exporter.export(state, "best", f"trained, step {step:,}, the best in validation", measures)
 
     def _show_parameters(self, shapes: StateShapes, shardings: StateShardings) -> None:
-        """A table of the model's parts for the terminal, and one of all parameters in a file."""
+        """Prints a table of the model's parts and writes one of all parameters."""
         if jax.process_index():
             return
         groups = self.experiment.groups
@@ -293,7 +294,7 @@ class Training:
                 print(line.rstrip(), file=file)
 
     def _overview(self, step: int) -> list[str]:
-        """Lines about what will be trained."""
+        """Lines about the run, its parameters, data and devices."""
         sizes: dict[str, int] = {}
         for path, group in self.experiment.groups.items():
             sizes[group] = sizes.get(group, 0) + int(np.prod(self.experiment.module.declarations[path].shape))

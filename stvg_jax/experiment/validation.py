@@ -1,4 +1,4 @@
-"""Validation in the course of a training: evaluated as `stvg-jax eval` does, and shown where training is watched."""
+"""Validation during a training: the evaluation of `stvg-jax eval`, reported with the metrics of the training."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def run_validation(
     monitor: Monitor,
     step: int,
 ) -> Report | None:
-    """Evaluates into `out`, prints the table, and gives measures and pictures of examples to the monitor.
+    """Evaluates into `out`, prints the table, and writes measures and pictures of examples to the monitor.
 
     All hosts call it.
 
     Args:
         model, inputs, config, out, mesh, progress: as for `stvg_jax.eval.runner.evaluate`.
-        examples: how many samples to draw.
-        eval_step: its step.
-        monitor: of the training.
-        step: of the training.
+        examples: number of samples to draw.
+        eval_step: compiled step of the evaluation.
+        monitor: monitor of the training.
+        step: number of steps of the training.
 
     Returns:
-        The report; None on hosts but the first.
+        The report; None on hosts other than the first.
 
     Raises:
         InputError: as `evaluate`.
@@ -57,7 +57,7 @@ def run_validation(
 
 
 def scalars(report: Report) -> dict[str, float]:
-    """The measures by the names that they have in a training's metrics."""
+    """Measures by their names in the metrics of a training."""
     return {f"validation/{name}": value for name, value in report.measures.items()}
 
 

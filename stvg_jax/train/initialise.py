@@ -60,9 +60,8 @@ def initial_parameters(
                 "--config.train.leave_out, or change the model:\n" + "\n".join(problems)
             )
     if unused:
-        raise InputError(
-            f"config.train.leave_out: {', '.join(sorted(unused))} match no parameter of {list(sources)}; remove or correct them"
-        )
+        unmatched = ", ".join(sorted(unused))
+        raise InputError(f"config.train.leave_out: {unmatched} match no parameter of {list(sources)}; remove them")
     return parameters, _describe(origin)
 
 

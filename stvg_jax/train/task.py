@@ -88,8 +88,8 @@ class ContrastiveTask(Protocol):
         ...
 
     def prepare(self, batch: Batch) -> tuple[Any, Any]:
-        """(inputs, targets) of some rows of a batch. Inputs, such as pixels, stay on their device. Targets are gathered:
-        everything besides embeddings that the losses of other rows need, such as tokens."""
+        """(inputs, targets) of some rows of a batch. Inputs, such as pixels, stay on their device. Targets are
+        gathered: everything besides embeddings that the losses of other rows need, such as tokens."""
         ...
 
     def embed(self, parameters: dict, inputs: Any, key: jax.Array | None) -> Any:

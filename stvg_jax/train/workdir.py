@@ -49,8 +49,8 @@ T = TypeVar("T")
 class Workdir:
     """The folder of a new or continued run. Its lock is held until `close` or the end of the process.
 
-    A run takes the folder with its first step: before `begin` no file of an earlier run changes, and as long as there is
-    no checkpoint, a run with any configuration may begin.
+    A run takes the folder with its first step: before `begin` no file of an earlier run changes, and until there is a
+    checkpoint, a run with any configuration may begin.
 
     All hosts make one with the same arguments, from their main threads; host 0 reads and writes.
 

@@ -1,6 +1,6 @@
-"""The commands of `stvg-jax`: each module has DESCRIPTION, EPILOG, `add_arguments(parser)` and `run(args)`.
+"""Commands of `stvg-jax`. The module of a command has DESCRIPTION, EPILOG, `add_arguments(parser)` and `run(args)`.
 
-They are imported to build the command line, so they import what they need inside `run`.
+All modules are imported to build the command line, so heavy imports stand inside `run`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 
 def add_commands(subparsers: argparse._SubParsersAction, summaries: Mapping[str, str], prefix: str, run: str) -> None:
-    """Adds a parser for each command, from the module that has it.
+    """Adds a parser for each command.
 
     Args:
-        subparsers: of `ArgumentParser.add_subparsers`.
+        subparsers: result of `ArgumentParser.add_subparsers`.
         summaries: name -> one line for the list of commands.
-        prefix: of the module's name in this package, before the command's.
-        run: name under which the module's `run` is put into the parsed arguments.
+        prefix: beginning of the names of the commands' modules in this package.
+        run: name of the module's `run` in the parsed arguments.
     """
     for name, summary in summaries.items():
         module = importlib.import_module(f"{__name__}.{prefix}{name}")

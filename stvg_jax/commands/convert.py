@@ -6,18 +6,17 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Turn a released PyTorch checkpoint into a checkpoint directory of this library. PyTorch is not needed,
-and nothing in the file is ever executed."""
+Convert a released PyTorch checkpoint to a checkpoint of this library. PyTorch is not needed, and no code in
+the file is executed."""
 
 EPILOG = """\
 formats (recognised by the names of their tensors):
-  ta_stvg      a released or self-trained TA-STVG checkpoint; the moving average is taken where there is one
-  cg_stvg      a released or self-trained CG-STVG checkpoint, likewise; nothing in the file tells its dataset, so give
-               --config cg_stvg_vidstg for a model of VidSTG
-  mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start training from
-  video_swin   Kinetics Video Swin-T, likewise
-  roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), likewise; where
-               --format says it, SOURCE may be a name there
+  ta_stvg      a checkpoint of TA-STVG, released or trained with the released code; the moving average if it has one
+  cg_stvg      the same of CG-STVG; the file does not tell its dataset, so give --config cg_stvg_vidstg for VidSTG
+  mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from
+  video_swin   Video Swin-T trained on Kinetics, to start a training from
+  roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), to start a training
+               from; with --format roberta, SOURCE may be a name on the hub
 
 examples:
   stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta_hcstvg1 --verify
@@ -27,9 +26,9 @@ examples:
   stvg-jax convert FacebookAI/roberta-base checkpoints/roberta --format roberta
   stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student
 
-Conversion is strict: every tensor of the weights is used or known to be useless, and every parameter of the
-model is filled with finite values, or nothing is written and all differences are listed. What training tools put
-into names (module., _orig_mod., a prefix such as model.) is taken off and reported. See docs/checkpoints.md."""
+Conversion is strict: every tensor must be used or known to be unused, and every parameter of the model must get
+finite values. Otherwise nothing is written and all differences are listed. Prefixes that training tools add to names
+(module., _orig_mod., model.) are removed and reported. See docs/checkpoints.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,21 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="SOURCE",
-        help=".pth, .pt, .bin or .safetensors file; of one in several files, the index or the folder",
+        help=".pth, .pt, .bin or .safetensors file; the index or the folder of a checkpoint in several files",
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint directory to make")
-    parser.add_argument("--format", default="auto", help="format of SOURCE (default: recognised)")
+    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint to make, a folder")
+    parser.add_argument("--format", default="auto", help="format of SOURCE (default: recognised by its tensors)")
     parser.add_argument(
         "--weights",
         choices=("auto", "ema", "model"),
         default="auto",
-        help="which weights of a training checkpoint (default: the moving average if there is one)",
+        help="weights of a training checkpoint to convert (default: the moving average if there is one)",
     )
     parser.add_argument(
         "--node",
         metavar="NAME",
-        help="where the weights are in SOURCE, such as state_dict or state_dict.student; '.' is the top level "
-        "(default: found by the names of the tensors)",
+        help="place of the weights in SOURCE, such as state_dict or state_dict.student; '.' is the top level (default: "
+        "found by the names of the tensors)",
     )
     parser.add_argument(
         "--tokenizer",
@@ -64,14 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="configuration of the model (default: that of the release, told by what is in SOURCE)",
+        help="configuration of the model (default: that of the release, chosen by the tensors in SOURCE)",
     )
     parser.add_argument(
         "--allow-nonfinite",
         action="store_true",
-        help="convert values that are NaN or infinite, too, as a diverged training leaves them",
+        help="convert values that are NaN or infinite too, such as those of a diverged training",
     )
-    parser.add_argument("--verify", action="store_true", help="read the result again and compare every tensor")
+    parser.add_argument("--verify", action="store_true", help="read the result and compare every tensor")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 

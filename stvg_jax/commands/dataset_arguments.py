@@ -1,4 +1,4 @@
-"""Arguments that say which dataset is read and how; the command line is built without importing the datasets."""
+"""Arguments for the annotations of a dataset. The command line is built without importing the datasets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-# Options that some datasets are read with (`Dataset.options`): metavar and help.
+# Options of some datasets (`Dataset.options`): metavar and help.
 _OPTIONS = {
     "trajectories": ("DIR", "VidSTG: folder of VidOR's annotations, for sentence files (default: found beside them)"),
-    "replacements": ("FILE", "VidSTG: JSON object of words to replace in the sentences; the same wherever it is read"),
+    "replacements": (
+        "FILE",
+        "VidSTG: JSON object of words to replace in sentences; give the same file to all commands",
+    ),
 }
 
 
@@ -21,12 +24,12 @@ def add_dataset(parser: argparse._ActionsContainer, *, required: bool, help: str
 
 
 def add_options(parser: argparse._ActionsContainer, *names: str) -> None:
-    """Adds the options with these names, all if there are none."""
+    """Adds the options with these names, or all options."""
     for name in names or _OPTIONS:
         metavar, help = _OPTIONS[name]
         parser.add_argument(f"--{name}", type=Path, metavar=metavar, help=help)
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The options among parsed arguments, None where they are not given."""
+    """Options in the parsed arguments by name; None for those that are not given."""
     return {name: getattr(args, name) for name in _OPTIONS if hasattr(args, name)}

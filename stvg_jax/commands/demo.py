@@ -9,9 +9,9 @@ from pathlib import Path
 from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
-Generate a video of moving shapes that the built-in model has never seen, ground two sentences in it, and
-compare the answers with the truth. Nothing is downloaded. The folder gets the video and, for each sentence,
-tube.json, tube.mp4 and tube.png, with the truth drawn dashed in green."""
+Generate a video of moving shapes that the built-in model has not seen, ground two sentences in it, and
+compare the answers with the true tubes. Nothing is downloaded. The folder gets the video and, for each
+sentence, tube.json, tube.mp4 and tube.png, with the true tube in dashed green."""
 
 EPILOG = """\
 examples:
@@ -19,19 +19,21 @@ examples:
   stvg-jax demo --out another --seed 9                 # another video"""
 
 
-# The model was trained on pictures of 96 rows, which are hard to look at.
+# The model was trained on frames of 96 rows, which are too small to look at.
 _ENLARGEMENT = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to fill (%(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="of the video (%(default)s)")
-    parser.add_argument("--checkpoint", default="builtin", metavar="DIR", help="another one for shapes (%(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the video (%(default)s)")
+    parser.add_argument(
+        "--checkpoint", default="builtin", metavar="DIR", help="another checkpoint for shapes (%(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     if args.seed < 0:
-        raise InputError(f"--seed {args.seed} must be zero or more")
+        raise InputError(f"--seed is {args.seed}; it must be 0 or more")
 
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.shapes.example import make_example
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)
     with progress.stage("generating a video"):
-        # Of a split of its own: no scene of the training data is in it.
+        # The split "demo" shares no scene with the training data.
         example = make_example(args.seed, split="demo", sentences=2)
         write_enlarged(video, example.frames(), example.fps, _ENLARGEMENT)
     truths = [dataclasses.replace(g, boxes_xyxy=g.boxes_xyxy * _ENLARGEMENT) for g in example.groundings]
@@ -69,8 +71,8 @@ def run(args: argparse.Namespace) -> None:
         measures = measure(Prediction(interval, tube.box_frames, tube.boxes_xyxy), truth)
         print(
             f"  truth: frames {truth.start_frame} to {truth.end_frame - 1} (both included), drawn dashed in green\n"
-            f"  tIoU {measures.tiou:.2f}, vIoU {measures.viou:.2f}, as published: the truth's last frame is left out"
+            f"  tIoU {measures.tiou:.2f}, vIoU {measures.viou:.2f}, as published, without the last frame"
         )
         print(f"  written to {folder}")
-    print("\nThe built-in model knows shapes only. For your own videos convert a released checkpoint:")
+    print("\nThe built-in model knows only shapes. For your own videos, convert a released checkpoint:")
     print("  stvg-jax convert SOURCE.pth CHECKPOINT && stvg-jax ground VIDEO SENTENCE --checkpoint CHECKPOINT")

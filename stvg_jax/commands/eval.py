@@ -9,27 +9,27 @@ from pathlib import Path
 from stvg_jax.parallel import hosts
 
 DESCRIPTION = """\
-Evaluate a checkpoint on a dataset with the published protocol and measures: two interleaved passes over
-each clip, united and interpolated; m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5, apart for declarative and
-interrogative sentences."""
+Evaluate a checkpoint on a dataset with the published protocol (two interleaved passes over each clip, merged
+and interpolated) and measures (m_tIoU, m_vIoU, vIoU@0.3 and vIoU@0.5, for declarative and interrogative
+sentences)."""
 
 EPILOG = f"""\
 OUT gets
-  table.md           the measures beside the published ones; printed too
+  table.md           the measures beside the published ones; also printed
   index.html         the best, median and worst cases in pictures
   metrics.json       the measures
-  records.jsonl      every answer, a line each
-  predictions.json   the same in the released systems' format, for `stvg-jax score` and other evaluators
+  records.jsonl      every answer, one line each
+  predictions.json   the answers in the released systems' format, for `stvg-jax score` and other evaluators
 
-An interrupted evaluation goes on where it was when the same command is given again.
+The same command continues an interrupted evaluation.
 
 examples (the frames come from `stvg-jax prepare frames`):
   stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint checkpoints/ta_hcstvg1 --out eval/hcstvg1
   stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
       --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
 
-Every setting of the configuration can be changed by --config.SECTION.KEY=VALUE. The model and its clips are those of
-the checkpoint; changes to --config.model and --config.clip on the command line apply to it.
+--config.SECTION.KEY=VALUE changes a setting of the configuration. The sections `model` and `clip` are those of the
+checkpoint; changes to them on the command line apply to it.
 
 {hosts.EPILOG}"""
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from stvg_jax.core.errors import InputError, quoted
 
 DESCRIPTION = """\
-Find when and where a video shows what a sentence describes. Writes into --out:
-  tube.json   the interval, a box per frame, the scores (schema in the README)
-  tube.mp4    the part of the video that was searched, with the box drawn
-  tube.png    frames with boxes over a timeline of the scores"""
+Find when and where a video shows what a sentence describes. The folder --out gets
+  tube.json   the interval, a box for each of its frames, and scores (schema in the README)
+  tube.mp4    the searched part of the video with the boxes
+  tube.png    frames with boxes above a timeline of the scores"""
 
 EPILOG = """\
 examples:
@@ -24,15 +24,15 @@ examples:
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
 
 The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
-Without --checkpoint the built-in one answers, as with `--checkpoint builtin`. It was trained on generated videos of
-moving shapes (`stvg-jax demo`, docs/shapes.md) and knows nothing else.
+The default checkpoint, `builtin`, was trained on generated videos of moving shapes (`stvg-jax demo`, docs/shapes.md)
+and knows nothing else.
 
-With several sentences the video is decoded, and the model compiled, once; each answer gets a folder."""
+For several sentences the video is decoded and the model compiled once; each answer gets a folder of its own."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode")
-    parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what to look for, in English")
+    parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="description of the target, in English")
     parser.add_argument(
         "--checkpoint",
         default="builtin",
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--subject",
         action="append",
         metavar="WORDS",
-        help="the words that name the target, once per sentence (default: found in the sentence)",
+        help="words that name the target, once per sentence (default: found in the sentence)",
     )
     model.add_argument("--resolution", type=int, metavar="PIXELS", help="frame height (default: the checkpoint's)")
     model.add_argument(
@@ -82,10 +82,10 @@ def run(args: argparse.Namespace) -> None:
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):
         raise InputError(
-            f"--subject was given {len(subjects)} times; give it once for each of the {len(args.sentences)} sentences, "
-            "or leave all subjects to be found"
+            f"--subject is given {len(subjects)} times for {len(args.sentences)} sentences; give it once for each sentence, "
+            "or not at all"
         )
-    # Checked again where it is used; here before anything slow is imported.
+    # It is checked again later; this is before slow imports.
     check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
 
@@ -123,6 +123,6 @@ def run(args: argparse.Namespace) -> None:
         outputs.write(folder, tubes[-1])
         print(describe(tubes[-1]))
         print(f"  written to {folder}")
-    # Last, as drawing takes longest and decodes the video again: no answer waits for it or is lost with it.
+    # Drawing takes longest and decodes the video again, so all answers are written before.
     for tube, folder in zip(tubes, outputs.folders, strict=True):
         outputs.draw(folder, tube, clip.seconds, video=not args.no_video, progress=progress, **reading)

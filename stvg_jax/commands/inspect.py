@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from stvg_jax.train.inspection import Flops
 
 DESCRIPTION = """\
-Show what training a configuration takes, before anything runs: parameters by part and group, how they are
-split over devices, the shapes of a batch, FLOPs of a step, bytes on each device. Nothing is allocated, and no
-data is needed."""
+Show what a training needs before it runs: parameters by part and group, their split over devices, the shapes
+of a batch, the operations of a step, and bytes on each device. Nothing is allocated, and no data is needed."""
 
 EPILOG = """\
 examples:
@@ -24,27 +23,31 @@ examples:
   stvg-jax inspect ta_stvg_vidstg --devices 32 --fsdp 8 --batch-size 64 --config.train.remat=layers
   JAX_NUM_CPU_DEVICES=8 stvg-jax inspect ta_stvg_hcstvg1 --devices 8 --batch-size 8 --compile
 
---compile compiles the whole step for this machine's devices, which takes minutes, and adds the memory that XLA plans
-for it. XLA plans by backend: a CPU's plan keeps bfloat16 arrays as float32, so an accelerator's is smaller.
+--compile compiles the whole step for this machine's devices, which takes minutes, and shows the memory that XLA plans
+for it. On a CPU, bfloat16 arrays are kept as float32; the plan of an accelerator is smaller.
 
-Every setting of the configuration can be changed by --config.SECTION.KEY=VALUE."""
+--config.SECTION.KEY=VALUE changes a setting of the configuration."""
 
 
-# More than any device has: what is planned for it may be planned for one that this machine lacks.
+# More than any device has: the planned device may be one that this machine lacks.
 _MOST_BYTES = 2**40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="experiment, see configs/")
     mesh = parser.add_argument_group("devices")
-    mesh.add_argument("--devices", type=int, default=1, metavar="N", help="of all hosts (%(default)s)")
-    mesh.add_argument("--fsdp", type=int, metavar="N", help="that share a copy of the state (config.train.fsdp)")
-    mesh.add_argument("--compile", action="store_true", help="add XLA's plan of memory; see below")
+    mesh.add_argument("--devices", type=int, default=1, metavar="N", help="devices of all hosts (%(default)s)")
+    mesh.add_argument(
+        "--fsdp", type=int, metavar="N", help="devices that share a copy of the state (config.train.fsdp)"
+    )
+    mesh.add_argument("--compile", action="store_true", help="show XLA's plan of memory too; see below")
     batch = parser.add_argument_group("a batch")
-    batch.add_argument("--batch-size", type=int, metavar="B", help="on all devices (config.train.batch_size)")
-    batch.add_argument("--frames", type=int, metavar="T", help="of a video (of one pass, or config.loader.window)")
-    batch.add_argument("--width", type=int, metavar="W", help="columns of a frame (those of a wide video)")
-    batch.add_argument("--tokens", type=int, default=32, metavar="L", help="of a text (%(default)s)")
+    batch.add_argument("--batch-size", type=int, metavar="B", help="samples on all devices (config.train.batch_size)")
+    batch.add_argument(
+        "--frames", type=int, metavar="T", help="frames of a row (default: those of one pass, or config.loader.window)"
+    )
+    batch.add_argument("--width", type=int, metavar="W", help="width of a frame (default: that of a wide video)")
+    batch.add_argument("--tokens", type=int, default=32, metavar="L", help="tokens of a text (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     _check_counts(args, fsdp, videos, train.parts)
     most = family.text(experiment.model).max_tokens
     if args.tokens > most:
-        raise InputError(f"--tokens {args.tokens} is more than the {most} that the text encoder takes")
+        raise InputError(f"--tokens is {args.tokens}; the text encoder takes at most {most}")
     sizes = {"frames": args.frames, "width": args.width, "tokens": args.tokens}
     batch = family.batch(config, experiment.model, experiment.clip, rows=videos, **sizes)
     if "frames" in batch:
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
             f"--compile needs {args.devices} devices here, there are {len(jax.devices())}; "
             f"on a CPU set JAX_NUM_CPU_DEVICES={args.devices}"
         )
-    # Which step of which training does not matter here.
+    # The number of steps does not matter here.
     rates = experiment.rates(total_steps=1)
     optimizer = make_optimizer(experiment.optim, groups, rates, experiment.uses)
     shapes = state_shapes(experiment.module.declarations, groups, optimizer)
@@ -98,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
     print(*inspection.parameter_lines(("how they lie", ""), by_sharding), "", sep="\n")
     _print_batch(batch, args.devices)
     _print_bytes("of each device, by shapes", inspection.state_bytes(shapes, shardings))
-    # Without loops, whose bodies are counted once.
+    # A model without loops, because the bodies of loops are counted once.
     whole = family.model(build_config(config["name"], without_steps(config["model"])), dtype=DTYPES[train.dtype])
     task = family.task(PureModule(whole), experiment.losses)
     flops = inspection.step_flops(task, shapes, batch, train.remat)
@@ -120,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def without_steps(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's configuration by which everything is handled at once (`images_per_step` and its like)."""
+    """A model's configuration without step sizes such as `images_per_step`, so that it has no loops."""
     whole = copy.deepcopy(dict(config))
     for part in filter(lambda value: isinstance(value, dict), whole.values()):
         part |= {key: None for key in part if key.endswith("_per_step")}
@@ -132,11 +135,13 @@ def _check_counts(args: argparse.Namespace, fsdp: int, videos: int, parts: int) 
 
     for name in ("devices", "frames", "width", "tokens"):
         if (value := getattr(args, name)) is not None and value < 1:
-            raise InputError(f"--{name} {getattr(args, name)} must be at least 1")
+            raise InputError(f"--{name} is {value}; it must be at least 1")
     if fsdp < 1 or args.devices % fsdp:
-        raise InputError(f"--devices {args.devices} cannot be divided into groups of fsdp={fsdp}")
+        raise InputError(f"--devices is {args.devices}; it must be a multiple of fsdp={fsdp}")
     if videos < 1 or videos % (args.devices * parts):
-        raise InputError(f"a batch of {videos} cannot be divided over {args.devices} devices in parts={parts}")
+        raise InputError(
+            f"the batch size is {videos}; it must be a multiple of {args.devices} devices times parts={parts}"
+        )
 
 
 def _print_batch(batch: Mapping[str, jax.ShapeDtypeStruct], devices: int) -> None:

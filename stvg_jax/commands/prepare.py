@@ -1,4 +1,4 @@
-"""`stvg-jax prepare`: what a dataset needs before training and evaluation."""
+"""`stvg-jax prepare`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import argparse
 from stvg_jax.commands import add_commands
 
 DESCRIPTION = """\
-Make a dataset ready for training and evaluation, once: its frames are decoded into shards, and attribute
-labels are made where its annotations have none. Or generate a dataset that needs no download."""
+Prepare a dataset for training and evaluation, once: decode its frames into shards, and make attribute labels
+if its annotations have none. Or generate a dataset that needs no download."""
 
 EPILOG = """\
-`stvg-jax prepare PART --help` explains each."""
+`stvg-jax prepare PART --help` explains each part."""
 
 _PARTS = {
     "frames": "decode every video once and store its frames in shards",

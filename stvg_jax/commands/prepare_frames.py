@@ -14,30 +14,29 @@ Decode every video once and store its frames as JPEG, for training and evaluatio
   manifest.json   what is stored, with checksums
   failed.json     videos that could not be stored, with the reasons
 
-It can be stopped at any moment; the same command continues. Other splits can be added later."""
+It can be stopped at any time; the same command continues. Other splits can be added later."""
 
 EPILOG = """\
 examples:
   stvg-jax prepare frames --dataset hcstvg --annotations data/hc-stvg --split train test \\
       --videos data/hc-stvg/v1_video --out frames/hcstvg1
-  stvg-jax prepare frames --videos my_videos --out frames/mine       # every frame of every video below a folder
-  stvg-jax prepare frames --check --out frames/hcstvg1               # has a bit flipped?
+  stvg-jax prepare frames --videos my_videos --out frames/mine       # all frames of all videos below a folder
+  stvg-jax prepare frames --check --out frames/hcstvg1               # compare checksums
 
-Which frames (--frames): "sampled", what evaluation looks at, which for HC-STVG is all that training needs too;
-"clips", every frame of the annotated clips, which training on VidSTG needs; "all". "auto" is "sampled" for HC-STVG
-and "clips" otherwise.
+--frames selects the frames: "sampled", those that evaluation uses and, for HC-STVG, training too; "clips", every frame
+of the annotated clips, which training on VidSTG needs; or "all". "auto" is "sampled" for HC-STVG and "clips" otherwise.
 
 On the disk, at the default size and quality (65 kB per frame of 420x588):
   HC-STVG v1   5,660 videos  0.73 million frames   47 GB   (all frames: 3.2 million, 210 GB)
   HC-STVG v2  16,544 videos  2.13 million frames  139 GB   (without the unpublished test set: 13,613, 114 GB)
   VidSTG       6,924 videos   7.0 million frames  420 GB   (test split alone: 45 GB, of sampled frames 15 GB)
---plan-only estimates it, and the time, from your own videos; nothing starts that would not fit."""
+--plan-only estimates space and time from your own videos; preparing does not start if the space is too small."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stored frames")
     parser.add_argument(
-        "--videos", type=Path, metavar="DIR", help="folder of the videos (default: that beside the annotations)"
+        "--videos", type=Path, metavar="DIR", help="folder of the videos (default: the one beside the annotations)"
     )
     data = parser.add_argument_group("annotations", "Without them all videos below --videos are stored.")
     add_dataset(data, required=False)
@@ -53,14 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=420,
         metavar="PIXELS",
-        help="of stored frames; lower videos keep their size, 0 keeps all sizes (%(default)s)",
+        help="height of stored frames; lower videos keep their size, 0 keeps all sizes (%(default)s)",
     )
-    frames.add_argument("--quality", type=int, default=95, metavar="N", help="of the JPEG, 1 to 100 (%(default)s)")
+    frames.add_argument(
+        "--quality", type=int, default=95, metavar="N", help="quality of the JPEG, 1 to 100 (%(default)s)"
+    )
     frames.add_argument(
         "--subsampling",
         choices=("4:4:4", "4:2:0"),
         default="4:4:4",
-        help="of the JPEG's colours; 4:2:0 is a fifth smaller, its largest errors double (%(default)s)",
+        help="colours of the JPEG; 4:2:0 is a fifth smaller and has twice the largest errors (%(default)s)",
     )
     work = parser.add_argument_group("work")
     work.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the videos that may fail, 0 to 1 (%(default)s)",
     )
     work.add_argument("--decoder", choices=("pyav", "decord"), default="pyav", help="video decoder (%(default)s)")
-    work.add_argument("--allow-partial", action="store_true", help="use damaged videos up to their damage")
+    work.add_argument("--allow-partial", action="store_true", help="use damaged videos up to the damage")
     work.add_argument("--plan-only", action="store_true", help="estimate disk and time, and write nothing")
     check = parser.add_argument_group("checking what is stored")
     check.add_argument("--check", action="store_true", help="read all shards and compare checksums")
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
-    """The folder of videos, and which frames of which to store."""
+    """Folder of the videos, and the frames to store by video."""
     from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 
     if args.dataset is None and args.annotations is None:
@@ -123,7 +124,7 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
     videos = args.videos or find_video_folder(args.dataset, args.annotations)
     samples = []
     for split in args.split:
-        # Entries with problems stop those who train or evaluate on them; their frames are stored all the same.
+        # Entries with problems stop a training or an evaluation; their frames are stored nevertheless.
         annotations = read_annotations(
             args.dataset,
             args.annotations,
@@ -147,13 +148,13 @@ def _check(args: argparse.Namespace) -> None:
         print(f"{video}: {what}")
     if damaged:
         raise InputError(
-            f"{args.out}: {len(damaged):,} of the videos are damaged; "
-            "run the command that prepared these frames again, it stores only them"
+            f"{args.out}: {len(damaged):,} of the videos are damaged; run the command that prepared these frames "
+            "again, which stores only them"
         )
     print(f"frames: {args.out} is whole")
     entries = FrameStore(args.out).videos.values()
     if plain := sum(entry.identity is None for entry in entries):
         print(
-            f"{plain:,} of {len(entries):,} videos were stored by an earlier version, whose frames do not say of which "
-            "video they are: readers do not notice shards that change places, --check without --fast does"
+            f"{plain:,} of {len(entries):,} videos were stored by an earlier version, without the name of the video in "
+            "the frames: swapped shards are found only by --check without --fast"
         )

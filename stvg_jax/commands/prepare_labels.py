@@ -10,31 +10,34 @@ from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\
 Make the attribute labels that TA-STVG trains with, for annotations that have none: the most frequent
-appearance and motion words of the training sentences, and for every sentence which of them it has."""
+appearance and motion words of the training sentences, and the ones that each sentence has."""
 
 EPILOG = """\
 examples:
   stvg-jax prepare labels --dataset json --annotations data/mine --out data/mine/labels.json
   stvg-jax prepare labels --dataset vidstg --annotations data/vidstg --out labels.json --splits train val test
 
-The released annotations of TA-STVG have labels (sub, adj_index_list, verb_index_list) and need none of this.
-The words are printed: look at them. OUT is a JSON file that can be read and edited."""
+The released annotations of TA-STVG have labels (sub, adj_index_list, verb_index_list). The words are printed: check
+them. FILE is JSON and can be edited."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_dataset(parser, required=True, help="format of the annotations; json: one's own, docs/annotations.md")
+    add_dataset(parser, required=True, help="format of the annotations; json for your own, see docs/annotations.md")
     parser.add_argument(
         "--annotations", type=Path, required=True, metavar="DIR", help="dataset folder, or the training file itself"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="labels file to make")
     parser.add_argument(
-        "--splits", nargs="+", metavar="SPLIT", help="splits to label, train among them (default: all in the folder)"
+        "--splits", nargs="+", metavar="SPLIT", help="splits to label, including train (default: all in the folder)"
     )
     parser.add_argument(
-        "--appearance", type=int, metavar="N", help="appearance words (default: 15, for vidstg 20, as released)"
+        "--appearance",
+        type=int,
+        metavar="N",
+        help="number of appearance words (default: as released, 15, and 20 for vidstg)",
     )
     parser.add_argument(
-        "--motion", type=int, metavar="N", help="motion words (default: 60, for vidstg 34, as released)"
+        "--motion", type=int, metavar="N", help="number of motion words (default: as released, 60, and 34 for vidstg)"
     )
     add_options(parser, "replacements")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out.exists() and not args.force:
         raise InputError(f"{args.out} exists; use --force to replace it")
     if not args.out.parent.is_dir():
-        raise InputError(f"there is no folder {args.out.parent} to write {args.out.name} to")
+        raise InputError(f"{args.out} cannot be written: there is no folder {args.out.parent}; make it first")
     labels = prepare_labels(
         args.dataset,
         args.annotations,

@@ -6,38 +6,40 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Generate the "shapes" dataset: small videos of coloured shapes that move, change, appear and vanish, each with
-a sentence that only one shape at one time fits. Nothing is downloaded. Writes into OUT, as HC-STVG has it:
+Generate the dataset "shapes": small videos of coloured shapes that move, change, appear and vanish, each with
+a sentence that fits only one shape at one time. Nothing is downloaded. Writes into OUT, in the layout of HC-STVG:
   v1_video/           one H.264 file per sentence
   annos/              train.json, val.json, test.json and vocabulary.json
   shapes.json         version, settings and checksums
 
-It can be stopped at any moment; the same command continues. docs/shapes.md describes the dataset."""
+It can be stopped at any time; the same command continues. docs/shapes.md describes the dataset."""
 
 EPILOG = """\
 examples:
-  stvg-jax prepare shapes data/shapes                                # the dataset that results refer to
+  stvg-jax prepare shapes data/shapes                                # the dataset of the published results
   stvg-jax prepare shapes data/shapes_tiny --train 40 --val 4 --test 8
   stvg-jax prepare shapes data/shapes_big --train 20000              # the same test set, more to learn from
 
 then:
   stvg-jax prepare frames --dataset hcstvg --annotations data/shapes --split train val test --out frames/shapes
 
-The same options give the same scenes, sentences, boxes and pictures on every machine. Video number i of a split
-is the same however many there are, so that a larger training set contains the smaller one."""
+The same options give the same scenes, sentences, boxes and pictures on every machine. Video number i of a split is
+the same for any number of videos, so a larger training set contains a smaller one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to fill: new, empty, or begun with these options")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder that is new, empty, or begun with these options")
     counts = parser.add_argument_group("how many videos")
-    counts.add_argument("--train", type=int, default=4000, metavar="N", help="to learn from (%(default)s)")
-    counts.add_argument("--val", type=int, default=200, metavar="N", help="to choose settings by (%(default)s)")
-    counts.add_argument("--test", type=int, default=400, metavar="N", help="to measure with (%(default)s)")
+    counts.add_argument("--train", type=int, default=4000, metavar="N", help="training videos (%(default)s)")
+    counts.add_argument("--val", type=int, default=200, metavar="N", help="videos for validation (%(default)s)")
+    counts.add_argument("--test", type=int, default=400, metavar="N", help="test videos (%(default)s)")
     look = parser.add_argument_group("of every video")
-    look.add_argument("--height", type=int, default=96, metavar="PIXELS", help="even, 48 or more (%(default)s)")
-    look.add_argument("--frames", type=int, default=64, metavar="N", help="32 or more (%(default)s)")
+    look.add_argument(
+        "--height", type=int, default=96, metavar="PIXELS", help="height of a frame, even, 48 or more (%(default)s)"
+    )
+    look.add_argument("--frames", type=int, default=64, metavar="N", help="frames of a video, 32 or more (%(default)s)")
     look.add_argument("--fps", type=int, default=16, metavar="N", help="frames per second (%(default)s)")
-    look.add_argument("--kind", metavar="KIND", help='of all scenes, such as "motion" (default: a mixture)')
+    look.add_argument("--kind", metavar="KIND", help='kind of all scenes, such as "motion" (default: a mixture)')
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another dataset (%(default)s)")
     parser.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
 
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.data_pipeline.shapes.example import Settings
 
     if args.processes is not None and args.processes < 1:
-        raise InputError(f"--processes {args.processes}: must be 1 or more")
+        raise InputError(f"--processes is {args.processes}; it must be 1 or more")
     plan = Plan(
         train=args.train,
         val=args.val,

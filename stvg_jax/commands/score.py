@@ -9,7 +9,7 @@ from stvg_jax.commands.dataset_arguments import add_dataset, add_options, option
 
 DESCRIPTION = """\
 Score any system's predictions with the published measures, without a model: m_tIoU, m_vIoU, vIoU@0.3,
-vIoU@0.5, and the boxes alone within the true interval (gt_vIoU)."""
+vIoU@0.5, and gt_vIoU, which scores only the boxes within the true interval."""
 
 EPILOG = """\
 PREDICTIONS is one of
@@ -22,8 +22,8 @@ examples:
   stvg-jax score test_results.json --dataset hcstvg --annotations annos/test.json
   stvg-jax score eval/records.jsonl --dataset vidstg --annotations vidstg --out scores
 
-Frames without a predicted box count as 0; boxes are interpolated only for records.jsonl, which has sampled
-frames. Everything that is wrong with a file is reported at once."""
+Frames without a predicted box count as 0. Boxes are interpolated only for records.jsonl, which has sampled frames.
+All faults of a file are reported at once."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,21 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-problem",
         choices=("raise", "exclude", "keep"),
         default="raise",
-        help="annotations with something wrong: report them (default), leave them out, or keep those that can be used, "
-        "as the released systems do",
+        help="annotations with problems: report them (default), leave them out, or keep those that can be used, as the "
+        "released systems do",
     )
     parser.add_argument(
         "--missing",
         choices=("error", "zero", "skip"),
         default="error",
-        help="samples without a prediction: report them (default), count 0, or leave them out as the released "
+        help="samples without a prediction: report them (default), count them as 0, or leave them out, as the released "
         "evaluators do",
     )
     parser.add_argument(
         "--benchmark",
         metavar="NAME",
-        help="test set whose published figures to show, such as hcstvg1, or none (default: told by the dataset and its "
-        "size)",
+        help="test set whose published figures are shown, such as hcstvg1, or none (default: chosen by the dataset and "
+        "its size)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write metrics.json and table.md there")
 

@@ -9,24 +9,24 @@ from pathlib import Path
 from stvg_jax.parallel import hosts
 
 DESCRIPTION = """\
-Train the system of a configuration in a workdir. The same command, given again after any end - a kill, a
-signal, a power cut - continues where the newest checkpoint is, to the same numbers."""
+Train the model of a configuration in a workdir. After any end - a kill, a signal, a power cut - the same
+command continues from the newest checkpoint and gives the same numbers."""
 
 EPILOG = f"""\
 WORKDIR gets
-  checkpoints/        to continue from, the latest and the best
+  checkpoints/        checkpoints to continue from, the latest and the best
   best/, last/        checkpoints for `stvg-jax ground` and `stvg-jax eval`
-  validation/STEP/    what `stvg-jax eval` writes: table, answers, pictures
-  metrics.jsonl       every term of the loss, learning rates, speed; tensorboard/ has the same
-  config.json, starts.jsonl   what was run, with which versions
+  validation/STEP/    results of `stvg-jax eval`: table, answers, pictures
+  metrics.jsonl       terms of the loss, learning rates, speed; tensorboard/ has the same
+  config.json, starts.jsonl   configuration, commands and versions
 
 examples:
   stvg-jax train --config configs/shapes.py --workdir runs/shapes
   stvg-jax train --config ta_stvg_hcstvg1 --workdir runs/hcstvg1 --config.train.parts=4 \\
       --config.train.initialise="('checkpoints/mdetr', 'checkpoints/video_swin')"
 
-SIGTERM and Ctrl-C save and stop after the step; a second one stops at once. Exit codes: 0 done, 2 bad input,
-128 + the signal's number when stopped.
+SIGTERM and Ctrl-C save and stop after the current step; a second one stops at once. Exit codes: 0 done, 2 bad input,
+128 + the signal's number if stopped.
 
 {hosts.EPILOG}"""
 

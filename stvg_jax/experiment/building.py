@@ -75,8 +75,8 @@ class Experiment:
             family.evaluator().check(evaluation)
         elif train.validate_split:
             raise InputError(
-                f"config.train.validate_split is {train.validate_split!r}, but {config['name']} only serves as a start for "
-                "the training of other models and cannot be evaluated; set it to ''"
+                f"config.train.validate_split is {train.validate_split!r}, but {config['name']} only serves as a start "
+                "for the training of other models and cannot be evaluated; set it to ''"
             )
         if train.dtype not in DTYPES:
             raise InputError(f"config.train.dtype is {quoted(train.dtype)}; choose one of {', '.join(DTYPES)}")

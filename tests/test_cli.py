@@ -150,7 +150,7 @@ def test_without_a_checkpoint_the_built_in_one_answers(tmp_path, capsys):
     write_shapes(tmp_path / "shapes.mp4", example.frames(), example.fps)
     sentence = example.groundings[0].sentence
     assert run("ground", tmp_path / "shapes.mp4", sentence, "--no-video", "--out", tmp_path / "out") == 0
-    assert "built-in checkpoint, which knows generated videos of moving shapes only" in capsys.readouterr().err
+    assert "built-in checkpoint, which knows only generated videos of moving shapes" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "tube.json").read_text())["sentence"] == sentence
 
 
@@ -396,7 +396,7 @@ def test_checkpoints_that_are_none(refused, video, tmp_path):
     (tmp_path / "text" / "checkpoint.json").write_text("{")
     for name, message in {
         "absent": "does not exist",
-        "weights.pth": "turn a .pth file into a checkpoint directory with `stvg-jax convert`",
+        "weights.pth": "`stvg-jax convert` turns a .pth file into one",
         "folder": "is not a checkpoint: it has no checkpoint.json",
         "text": "cannot be read",
     }.items():

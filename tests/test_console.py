@@ -120,7 +120,7 @@ def test_a_command_without_streams_does_its_work(tmp_path, score):
 def test_arguments_that_are_no_text(arguments, capsys):
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"stvg-jax {arguments[0]}: the argument '") and "is not text in UTF-8" in line
+    assert line.startswith(f"stvg-jax {arguments[0]}: the argument '") and "is not UTF-8" in line
 
 
 def test_arguments_that_may_be_paths_of_any_bytes(tmp_path, capsys):

@@ -14,7 +14,7 @@ from stvg_jax.core.errors import InputError, how_to_install
 from stvg_jax.devices import describe_devices, silence_libraries
 from tests.hosts import ROOT, environment
 
-ADVICE = f"an NVIDIA GPU is here and this JAX does not use it; for one that does: {how_to_install('cuda')}"
+ADVICE = f"this machine has an NVIDIA GPU, which this JAX cannot use; for one that can: {how_to_install('cuda')}"
 
 
 def made(platform, kind, count=1):
@@ -46,7 +46,7 @@ def test_a_gpu_that_is_hidden_by_a_variable_needs_no_installation(monkeypatch, n
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
     lines = describe_devices(made("cpu", "cpu"), 1, nvidia=True, cores=1)
-    assert lines == ["device: CPU, 1 core", f"an NVIDIA GPU is here and not used, because {name}={value!r} is set"]
+    assert lines == ["device: CPU, 1 core", f"this machine has an NVIDIA GPU, which is not used because {name}={value!r} is set"]
 
 
 def test_a_gpu_is_seen_by_the_files_of_its_driver(tmp_path, monkeypatch, capsys):
@@ -57,7 +57,7 @@ def test_a_gpu_is_seen_by_the_files_of_its_driver(tmp_path, monkeypatch, capsys)
     (tmp_path / "nvidia0").touch()
     devices.tell_device()
     assert "device: CPU" in (told := capsys.readouterr().err)
-    assert "an NVIDIA GPU is here" in told
+    assert "this machine has an NVIDIA GPU" in told
 
 
 @pytest.mark.parametrize(

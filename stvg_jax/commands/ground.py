@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> None:
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):
         raise InputError(
-            f"--subject is given {len(subjects)} times for {len(args.sentences)} sentences; give it once for each sentence, "
-            "or not at all"
+            f"--subject is given {len(subjects)} times for {len(args.sentences)} sentences; give it once for each, or "
+            "not at all"
         )
     # It is checked again later; this is before slow imports.
     check_part(args.start, args.end, args.frames)

@@ -62,7 +62,7 @@ def check_part(
         )
     first, stop = (None if f is None else check_whole("frames", f) for f in frames)
     if (first, stop) != (None, None) and seconds != (None, None):
-        raise InputError("the part to search is given in frames and in seconds; give one of them")
+        raise InputError("give the part to search in frames or in seconds, not both")
     for name, (low, high) in (("seconds", seconds), ("frames", (first, stop))):
         if (low or 0) < 0 or (high is not None and high <= (low or 0)):
             bounds = ":".join("" if value is None else f"{value:.12g}" for value in (low, high))

@@ -204,13 +204,13 @@ def _load(path: Path) -> jax.stages.Compiled | None:
             # this user could lead to foreign code.
             for place in (path, path.parent, path.parent.parent):
                 if not _is_private(os.fstat(file.fileno()) if place == path else place.stat()):
-                    _log.warning("the program is compiled again: another user could have written %s", place)
+                    _log.warning("compiling again: another user could have written %s", place)
                     return None
             return serialize_executable.deserialize_and_load(*pickle.load(file))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except Exception as error:  # any fault of a cached file is mended by compiling again
-        _log.warning("the program is compiled again: %s cannot be loaded (%s)", path, error)
+        _log.warning("compiling again: %s cannot be loaded (%s)", path, error)
         return None
 
 

@@ -302,7 +302,7 @@ def test_verify_compares_what_was_written(released, convert, monkeypatch, tmp_pa
         flip_a_byte(directory)
 
     monkeypatch.setattr(checkpoint, "write", write_and_damage)
-    with pytest.raises(InputError, match="is damaged; these parameters differ from their checksums: "):
+    with pytest.raises(InputError, match="is damaged: these parameters differ from their checksums: "):
         convert(released, verify=True)
     assert not any(tmp_path.iterdir())
 
@@ -317,7 +317,7 @@ def flip_a_byte(directory):
 def test_an_existing_folder_that_is_no_checkpoint_is_never_replaced(released, command, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("x")
-    rule = "is not a checkpoint, and will not be replaced; choose another folder"
+    rule = "is not a checkpoint and is not replaced; choose another folder"
     assert command(released, "--force") == (2, f"{tmp_path / 'out'} {rule}")
 
 
@@ -441,7 +441,7 @@ def test_configurations(ema, released, config, convert, command, tmp_path):
         convert(released, config={key: config[key] for key in ("name", "clip")})
     code, message = command(released, "--config", str(tmp_path / "none.py"))
     assert code == 2
-    assert message.startswith(f"configuration {tmp_path / 'none.py'} does not exist; the project's are in configs/: ")
+    assert message.startswith(f"configuration {tmp_path / 'none.py'} does not exist; the library has ")
     # Without --config it is the release's, which a tiny checkpoint does not fit.
     with pytest.raises(InputError, match="! 'input_proj.weight' gives appearance_projection/kernel the shape"):
         convert(released, config=None)

@@ -94,7 +94,7 @@ def test_places_without_a_checkpoint(tmp_path):
     refused(lambda: checkpoint.describe(tmp_path / "none"), "checkpoint .*none does not exist; expected a directory")
     refused(lambda: checkpoint.describe(tmp_path), "is not a checkpoint: it has no checkpoint.json")
     (tmp_path / "model.pth").write_bytes(b"PK")
-    refused(lambda: checkpoint.describe(tmp_path / "model.pth"), "is a file; .*with `stvg-jax convert`")
+    refused(lambda: checkpoint.describe(tmp_path / "model.pth"), "is a file; .*`stvg-jax convert` turns")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_every_file_is_missed(copy):
         data = file.read_bytes()
         name = file.relative_to(copy)
         file.write_bytes(data[:-1])
-        refused(lambda: checkpoint.read(copy, description), f"is damaged: {name} has .* bytes, not .*convert it again")
+        refused(lambda: checkpoint.read(copy, description), f"is damaged: {name} has .* bytes, not .*make it anew")
         file.unlink()
         refused(lambda: checkpoint.read(copy, description), f"is damaged: {name} is missing")
         file.write_bytes(data)
@@ -256,7 +256,7 @@ def test_only_checkpoints_are_replaced_and_only_by_force(tmp_path):
 
     refused(lambda: make(old), "exists already; choose another folder or pass --force")
     for other in ("file", "mine"):
-        refused(lambda other=other: make(tmp_path / other, force=True), "is not a checkpoint, and will not be replaced")
+        refused(lambda other=other: make(tmp_path / other, force=True), "is not a checkpoint and is not replaced")
     make(old, force=True)
     assert (old / "checkpoint.json").read_text() == "new"
     (tmp_path / "empty").mkdir()

@@ -134,10 +134,10 @@ def write(path, text):
 
 def test_files_that_will_not_do(tmp_path):
     cases = {
-        tmp_path / "none.py": "does not exist; the project's are in configs/",
+        tmp_path / "none.py": "does not exist; the library has",
         tmp_path: "is a folder",
         write(tmp_path / "settings.yaml", "model: ta_stvg"): "is not a Python file",
-        tmp_path / "configs" / "none.py": "does not exist; the project's are in configs/",
+        tmp_path / "configs" / "none.py": "does not exist; the library has",
         write(tmp_path / "config.json", "{}"): "is not a Python file",
         write(tmp_path / "empty.py", ""): "has no function get_config",
         write(tmp_path / "list.py", "def get_config(arg):\n    return [arg]\n"): "must return a ConfigDict, not a list",

@@ -30,8 +30,7 @@ from stvg_jax.grounding.step_sizes import fit_backend
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.runtime.compilation import compiler_options
 
 

@@ -30,10 +30,8 @@ from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
-from stvg_jax.parallel.feed import ahead, to_mesh
-from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.nn.declare import PureModule, initialize
+from stvg_jax.parallel.mesh import ahead, make_mesh, to_mesh
 from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train.inspection import step_flops
 from stvg_jax.train.optim import make_optimizer

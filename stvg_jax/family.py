@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 
 if TYPE_CHECKING:
     from stvg_jax.eval.config import EvalConfig

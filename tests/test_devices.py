@@ -46,7 +46,10 @@ def test_a_gpu_that_is_hidden_by_a_variable_needs_no_installation(monkeypatch, n
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
     lines = describe_devices(made("cpu", "cpu"), 1, nvidia=True, cores=1)
-    assert lines == ["device: CPU, 1 core", f"this machine has an NVIDIA GPU, which is not used because {name}={value!r} is set"]
+    assert lines == [
+        "device: CPU, 1 core",
+        f"this machine has an NVIDIA GPU, which is not used because {name}={value!r} is set",
+    ]
 
 
 def test_a_gpu_is_seen_by_the_files_of_its_driver(tmp_path, monkeypatch, capsys):

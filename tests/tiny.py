@@ -12,8 +12,7 @@ import numpy as np
 from stvg_jax.core import checkpoint
 from stvg_jax.core.registry import default_config, make_model
 from stvg_jax.core.tree import flatten, unflatten
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 
 
 def tiny_config(vocab_size: int) -> dict[str, Any]:

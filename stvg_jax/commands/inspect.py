@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.devices import find_devices
     from stvg_jax.experiment.building import Experiment
     from stvg_jax.models.loading import DTYPES
-    from stvg_jax.nn.functional import PureModule
+    from stvg_jax.nn.declare import PureModule
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.runtime.memory import Rows, check_memory
     from stvg_jax.train import inspection

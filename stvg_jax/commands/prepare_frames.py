@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stvg_jax.commands.dataset_arguments import add_dataset, add_options, options_of
+from stvg_jax.commands import add_dataset, add_options, options_of
 from stvg_jax.core.errors import InputError
 
 DESCRIPTION = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stvg_jax.commands.dataset_arguments import add_dataset, add_options, options_of
+from stvg_jax.commands import add_dataset, add_options, options_of
 
 DESCRIPTION = """\
 Score any system's predictions with the published measures, without a model: m_tIoU, m_vIoU, vIoU@0.3,

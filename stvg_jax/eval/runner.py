@@ -10,13 +10,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from stvg_jax.core.errors import InputError
@@ -24,12 +23,15 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.core.tree import unflatten
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import RecordWriter, check_identity, read_records
-from stvg_jax.eval.step import EvalStep, make_step
 from stvg_jax.family import Evaluator, Inputs, Loader, Report
 from stvg_jax.models.loading import LoadedModel
-from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
-from stvg_jax.parallel.mesh import replicate
+from stvg_jax.nn.declare import PureModule
+from stvg_jax.parallel.hosts import meet
+from stvg_jax.parallel.mesh import BATCH, REPLICATED, ahead, local_rows, replicate, to_mesh
+from stvg_jax.runtime.compilation import compiler_options
 from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
+
+EvalStep = Callable[[Any, Mapping[str, jax.Array]], dict[str, jax.Array]]
 
 
 def evaluate(
@@ -71,15 +73,15 @@ def evaluate(
     known = {record.id for record in read_records(folder, evaluator.from_line)}
     missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
     # No host writes before all have read, so that all plan the same batches.
-    _meet("records read")
+    meet("records read")
     with RecordWriter(folder, identity, jax.process_index()) as writer:
-        _meet("records open")
+        meet("records open")
         _check_shared(folder)
         if missing:
             loader = _make_loader(model, evaluator, inputs, config, mesh, missing, progress)
             step = step or make_step(model.module, evaluator, mesh)
             _run(model, evaluator, inputs, loader, step, mesh, writer, progress, len(missing))
-    _meet("evaluated")
+    meet("evaluated")
     if jax.process_index():
         return None
     with progress.stage("scoring"):
@@ -101,6 +103,30 @@ def make_evaluator(model: LoadedModel) -> Evaluator:
             "evaluated; give a checkpoint of another model"
         )
     return model.family.evaluator()
+
+
+def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:
+    """Makes a compiled function: (parameters on every device, batch split by rows) -> `Evaluator.outputs` by rows.
+
+    Each device computes its own rows without communication.
+
+    Args:
+        module: the model.
+        evaluator: the evaluator of its family.
+        mesh: mesh of all devices.
+    """
+
+    def rows(parameters: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return module.apply(parameters, lambda model: evaluator.outputs(model, batch))
+
+    split = jax.shard_map(rows, mesh=mesh, in_specs=(REPLICATED, BATCH), out_specs=BATCH, check_vma=False)
+    compiled = jax.jit(split, compiler_options=compiler_options())
+
+    def step(parameters: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        with jax.default_matmul_precision("highest"):
+            return compiled(parameters, batch)
+
+    return step
 
 
 def _make_loader(
@@ -168,12 +194,6 @@ def _identity(model: LoadedModel, inputs: Inputs, config: EvalConfig) -> dict[st
         "split": config.split,
         **inputs.identity,
     }
-
-
-def _meet(what: str) -> None:
-    """Waits until all hosts have called this function."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)
 
 
 def _check_shared(folder: Path) -> None:

@@ -12,7 +12,7 @@ from stvg_jax.core.registry import build_config, get_family
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.family import Family
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.remat import check_policy
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig, assign_groups, assign_uses

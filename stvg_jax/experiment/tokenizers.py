@@ -10,9 +10,9 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.exporting import sha256
 from stvg_jax.family import Inputs
-from stvg_jax.runtime.tokenizer import Tokenizer
-from stvg_jax.train.tokenizers import write_word_tokenizer
-from stvg_jax.train.workdir import Workdir, from_first_host
+from stvg_jax.parallel.hosts import from_first_host
+from stvg_jax.runtime.tokenizer import Tokenizer, write_word_tokenizer
+from stvg_jax.train.workdir import Workdir
 
 
 def prepare_tokenizer(workdir: Workdir, experiment: Experiment, inputs: Inputs) -> Tokenizer:

@@ -26,15 +26,15 @@ from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError, missing_extra
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.progress import Progress
-from stvg_jax.eval.step import make_step
+from stvg_jax.eval.runner import make_step
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.exporting import Exporter, sha256
 from stvg_jax.experiment.length import check_length
 from stvg_jax.experiment.tokenizers import prepare_tokenizer
 from stvg_jax.experiment.validation import run_validation, scalars
 from stvg_jax.models.loading import DTYPES
-from stvg_jax.parallel.feed import ahead, to_mesh
-from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.parallel.hosts import from_first_host
+from stvg_jax.parallel.mesh import ahead, make_mesh, to_mesh
 from stvg_jax.runtime.memory import Rows, check_memory, exhaustion_told
 from stvg_jax.train import inspection
 from stvg_jax.train.checkpoints import Checkpoints
@@ -53,7 +53,7 @@ from stvg_jax.train.state import (
     state_shardings,
 )
 from stvg_jax.train.step import TrainStep, make_train_step
-from stvg_jax.train.workdir import Workdir, from_first_host
+from stvg_jax.train.workdir import Workdir
 
 # Packages of the extra "train", by the names of their imports.
 _PACKAGES = ("array_record", "clu", "tensorboard", "tensorflow")

@@ -10,8 +10,7 @@ from PIL import Image
 
 from stvg_jax.core.progress import Progress
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.eval.runner import evaluate
-from stvg_jax.eval.step import EvalStep
+from stvg_jax.eval.runner import EvalStep, evaluate
 from stvg_jax.family import Inputs, Report
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.train.monitor import Monitor

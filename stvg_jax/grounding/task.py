@@ -13,7 +13,7 @@ from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.losses import LossConfig, sum_over_videos, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.keys import DropoutKeys
 
 

@@ -24,7 +24,7 @@ from stvg_jax.core.registry import build_config, get_family
 from stvg_jax.core.tree import unflatten
 from stvg_jax.family import Family
 from stvg_jax.models.names import find_checkpoint
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.runtime.tokenizer import Tokenizer
 
 T = TypeVar("T")

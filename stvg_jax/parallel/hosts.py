@@ -1,10 +1,15 @@
-"""Several hosts in one run."""
+"""Several hosts in one run. Importing this module does not import JAX, as the command line needs it early."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from stvg_jax.core.errors import InputError, first_line
+
+T = TypeVar("T")
 
 EPILOG = """\
 several hosts: start the same command on every host, with a folder that all hosts share.
@@ -48,3 +53,45 @@ def join(args: argparse.Namespace) -> None:
         raise InputError(
             f"the hosts could not be connected: {first_line(error)}; check the options, and that the hosts reach host 0"
         ) from error
+
+
+def meet(what: str) -> None:
+    """Waits until all hosts have called this function with the same text."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def from_first_host(work: Callable[[], T]) -> T:
+    """Calls `work` on host 0 and returns its result, a JSON value, on all hosts. All hosts call it at the same place.
+
+    Raises:
+        InputError: `work` raised it; it is raised on all hosts. Another exception of `work` is raised unchanged on host
+            0 and as an InputError on the others, so that no host waits for one that has ended.
+    """
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+        return work()
+    outcome: dict[str, Any] = {}
+    failure: Exception | None = None
+    if jax.process_index() == 0:
+        try:
+            outcome = {"result": work()}
+        except Exception as error:
+            failure = error
+            outcome = {"error": str(error) if isinstance(error, InputError) else f"host 0 failed: {first_line(error)}"}
+    text = json.dumps(outcome).encode()
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+    # Only the bytes of host 0 count; the other hosts need the same number of bytes.
+    mine = np.frombuffer(text.ljust(length)[:length], np.uint8)
+    outcome = json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine))))
+    if failure is not None:
+        raise failure
+    if "error" in outcome:
+        raise InputError(outcome["error"])
+    return outcome["result"]

@@ -93,7 +93,7 @@ def _split_rows(array: jax.Array, parts: int) -> jax.Array:
     over devices in consecutive runs stay on their devices."""
     rows = len(array)
     if rows % parts:
-        raise InputError(f"{rows} rows cannot be divided into {parts} parts of equal size; change one of them")
+        raise InputError(f"a batch of {rows} rows cannot be divided into {parts} equal parts; change one of them")
     return array.reshape(rows // parts, parts, *array.shape[1:]).swapaxes(0, 1)
 
 

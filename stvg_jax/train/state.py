@@ -12,11 +12,11 @@ import numpy as np
 import optax
 from jax.sharding import AbstractMesh, Mesh, NamedSharding
 
-from stvg_jax.train.ema import start_average
 from stvg_jax.train.optim import split_frozen
 from stvg_jax.train.sharding import DEFAULT_RULES, ShardingRules, tree_shardings
 
 L = TypeVar("L")
+T = TypeVar("T")
 
 
 @jax.tree_util.register_dataclass
@@ -113,3 +113,13 @@ def place_state(
     }
     make = jax.jit(lambda p: init_state(p, groups, optimizer), out_shardings=shardings, donate_argnums=0)
     return make(placed)
+
+
+def start_average(parameters: T) -> T:
+    """The average before the first update: a copy, because a training step reuses the memory of its arguments."""
+    return jax.tree.map(jnp.copy, parameters)
+
+
+def update_average(average: T, parameters: T, decay: float) -> T:
+    """decay * average + (1 - decay) * parameters, for trees of equal structure (released code: `update_ema`)."""
+    return jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, average, parameters)

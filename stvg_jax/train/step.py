@@ -33,11 +33,10 @@ from stvg_jax.nn.remat import check_policy, rematerialize
 from stvg_jax.parallel.mesh import BATCH, REPLICATED, batch_sharding
 from stvg_jax.runtime.compilation import compiler_options
 from stvg_jax.train.contrastive import contrastive_gradients
-from stvg_jax.train.ema import update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import Rates
-from stvg_jax.train.state import StateShardings, TrainState
+from stvg_jax.train.state import StateShardings, TrainState, update_average
 from stvg_jax.train.task import AdditiveTask, Batch, ContrastiveTask, Task
 
 TrainStep: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
@@ -69,7 +68,7 @@ def make_train_step(
         remat: a key of `stvg_jax.nn.remat.POLICIES`.
 
     Returns:
-        A jitted function. A batch is a dictionary of arrays that are split by rows (`stvg_jax.parallel.feed.to_mesh`).
+        A jitted function. A batch is a dictionary of arrays that are split by rows (`stvg_jax.parallel.mesh.to_mesh`).
         Metrics are float32 and the same on all devices: each term of the loss, "loss", "gradient_norm" before clipping,
         and "rate/<group>", the learning rates of this step.
 

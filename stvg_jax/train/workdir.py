@@ -16,9 +16,9 @@ import logging
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,6 +29,7 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import check_kinds, read_json_lines, sealed_line, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere, holder_of
+from stvg_jax.parallel.hosts import from_first_host
 
 _log = logging.getLogger(__name__)
 _CONFIG = "config.json"
@@ -42,8 +43,6 @@ _OF_A_RUN = {*_OF_A_START, *_RESULTS, _CONFIG, "metrics.jsonl", "tensorboard", "
 _PACKAGES = ("stvg-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow")
 # Characters of a value in a message.
 _TEXT_LENGTH = 200
-
-T = TypeVar("T")
 
 
 class Workdir:
@@ -269,32 +268,3 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             f"{what} {needed / 1e9:,.2f} GB in {folder}, where {free / 1e9:,.2f} GB are free; free space there, or "
             "choose another workdir"
         )
-
-
-def from_first_host(work: Callable[[], T]) -> T:
-    """Calls `work` on host 0 and returns its result, a JSON value, on all hosts. All hosts call it at the same place.
-
-    Raises:
-        InputError: `work` raised it; it is raised on all hosts. Another exception of `work` is raised unchanged on host
-            0 and as an InputError on the others, so that no host waits for one that has ended.
-    """
-    if jax.process_count() == 1:
-        return work()
-    outcome: dict[str, Any] = {}
-    failure: Exception | None = None
-    if jax.process_index() == 0:
-        try:
-            outcome = {"result": work()}
-        except Exception as error:
-            failure = error
-            outcome = {"error": str(error) if isinstance(error, InputError) else f"host 0 failed: {first_line(error)}"}
-    text = json.dumps(outcome).encode()
-    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
-    # Only the bytes of host 0 count; the other hosts need the same number of bytes.
-    mine = np.frombuffer(text.ljust(length)[:length], np.uint8)
-    outcome = json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine))))
-    if failure is not None:
-        raise failure
-    if "error" in outcome:
-        raise InputError(outcome["error"])
-    return outcome["result"]

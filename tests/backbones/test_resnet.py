@@ -6,8 +6,7 @@ import numpy as np
 
 from stvg_jax.backbones.resnet import ConvNorm, ResNet, ResNetConfig
 from stvg_jax.core.tree import unflatten
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 
 
 def test_padded_images_equal_themselves_alone():

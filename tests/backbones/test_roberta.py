@@ -5,8 +5,7 @@ import pytest
 
 from stvg_jax.backbones.roberta import Roberta, RobertaConfig
 from stvg_jax.core.tree import unflatten
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 
 CONFIG = RobertaConfig(vocab_size=50, width=16, layers=2, heads=2, hidden=32, positions=20)
 

@@ -11,8 +11,7 @@ import pytest
 from stvg_jax.backbones.video_swin import PatchEmbed, VideoSwin, VideoSwinConfig, relative_position_index
 from stvg_jax.backbones.windows import DensePlan, GatherPlan
 from stvg_jax.core.tree import unflatten
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 
 CONFIG = VideoSwinConfig(width=8, depths=(2, 2), heads=(1, 2))
 WINDOW = (8, 7, 7)

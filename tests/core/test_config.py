@@ -15,7 +15,7 @@ from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import FAMILIES, default_config, get_family, make_model
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(path for path in CONFIGS.glob("*.py") if "def get_config" in path.read_text())

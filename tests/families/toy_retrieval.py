@@ -17,8 +17,7 @@ from stvg_jax.convert.rules import Format, array, embedding, linear
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.family import Family, Report, TextSize
-from stvg_jax.nn.declare import Declared, Embed, Linear, ones
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import Declared, Embed, Linear, PureModule, ones
 from stvg_jax.nn.layers import dropout
 from stvg_jax.train.task import WholeBatch
 

@@ -12,7 +12,7 @@ import numpy as np
 from stvg_jax.core.registry import default_config, make_model
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from tests.released import GOLDENS
 
 

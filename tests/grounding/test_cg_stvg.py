@@ -18,8 +18,7 @@ from stvg_jax.grounding.cg_stvg import CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.train.optim import assign_uses
 from tests.grounding import cases
 from tests.grounding.rows import learn

@@ -8,8 +8,7 @@ import pytest
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.encoder import CrossModalEncoder, EncodedVideo, TransformerConfig, join_masks
 from stvg_jax.grounding.types import VideoFeatures
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.nn.positions import image_positions
 from tests.tiny import apply
 

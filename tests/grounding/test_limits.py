@@ -13,8 +13,7 @@ from stvg_jax.core.registry import get_family, make_model
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.grounding.target_queries import _stretch
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.nn.declare import initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.nn.positions import time_positions
 from tests.grounding.rows import make_rows
 from tests.tiny import tiny_model_config

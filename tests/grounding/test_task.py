@@ -13,7 +13,7 @@ from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
 from stvg_jax.grounding.types import GroundingOutput
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.train.optim import assign_groups
 from tests.tiny import tiny

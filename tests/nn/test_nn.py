@@ -7,8 +7,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.tree import check_same_parameters, flatten, unflatten
-from stvg_jax.nn.declare import Linear, initialize
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import Linear, PureModule, initialize
 from stvg_jax.nn.layers import MLP, dropout
 from stvg_jax.nn.masking import masked_mean, within
 from stvg_jax.nn.positions import anchor_positions, image_positions, time_positions

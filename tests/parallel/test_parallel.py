@@ -11,8 +11,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.parallel import hosts
-from stvg_jax.parallel.feed import ahead, local_rows, to_mesh
-from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.parallel.mesh import ahead, local_rows, make_mesh, to_mesh
 from tests.hosts import run_hosts
 
 
@@ -38,7 +37,7 @@ _PROGRAM = """if True:
     hosts.add_arguments(parser)
     hosts.join(parser.parse_args())
     import jax
-    from stvg_jax.parallel.feed import local_rows, to_mesh
+    from stvg_jax.parallel.mesh import local_rows, to_mesh
     from stvg_jax.parallel.mesh import make_mesh
     for fsdp in (1, 2):
         mesh = make_mesh(fsdp)

@@ -16,9 +16,9 @@ from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
-from stvg_jax.train.ema import start_average, update_average
 from stvg_jax.train.gradients import accumulate_gradients
 from stvg_jax.train.optim import OptimConfig, split_frozen
+from stvg_jax.train.state import start_average, update_average
 from tests.released import GOLDENS
 
 

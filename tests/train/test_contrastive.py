@@ -17,8 +17,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import dropout
-from stvg_jax.parallel.feed import to_mesh
-from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.parallel.mesh import make_mesh, to_mesh
 from stvg_jax.train import inspection
 from stvg_jax.train import step as steps
 from stvg_jax.train.optim import OptimConfig, make_optimizer
@@ -304,5 +303,5 @@ def test_a_lone_row_has_no_negative_to_match():
 
 def test_rows_that_cannot_be_divided_into_parts():
     mesh = make_mesh()
-    with pytest.raises(InputError, match="a batch of 32 rows cannot be divided into 3 parts"):
+    with pytest.raises(InputError, match="a batch of 32 rows cannot be divided into 3 equal parts"):
         make_step(mesh, 3, seed=None)(start(mesh), to_mesh(retrieval_batch(), mesh))

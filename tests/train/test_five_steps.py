@@ -9,7 +9,7 @@ import pytest
 
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, make_optimizer
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
 from tests.train import golden

@@ -15,7 +15,7 @@ from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig, CGSTVGLearningRates, CGSTVGLossConfig
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, assign_uses, make_optimizer
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
 from tests.released import state_dict

@@ -39,7 +39,7 @@ def test_parts_add_up(parts):
 
 
 def test_parts_must_be_equal():
-    with pytest.raises(InputError, match="a batch of 8 rows cannot be divided into 3 parts"):
+    with pytest.raises(InputError, match="a batch of 8 rows cannot be divided into 3 equal parts"):
         accumulate_gradients(rows_loss, jnp.zeros(3), rows(8), parts=3)
 
 

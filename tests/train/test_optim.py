@@ -11,7 +11,6 @@ import optax
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.train.ema import start_average, update_average
 from stvg_jax.train.optim import (
     FROZEN,
     INHERITED,
@@ -21,6 +20,7 @@ from stvg_jax.train.optim import (
     make_optimizer,
     split_frozen,
 )
+from stvg_jax.train.state import start_average, update_average
 
 RULES = ((r"a/frozen/.*", FROZEN), (r"a/.*", "slow"), (r".*", "base"))
 PATHS = ("a/frozen/kernel", "a/kernel", "b/kernel", "b/bias")

@@ -14,8 +14,7 @@ from jax.sharding import Mesh
 from stvg_jax.core.errors import InputError
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import dropout
-from stvg_jax.parallel.feed import to_mesh
-from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.parallel.mesh import make_mesh, to_mesh
 from stvg_jax.train.optim import OptimConfig, make_optimizer
 from stvg_jax.train.sharding import ShardingRules
 from stvg_jax.train.state import TrainState, place_state, state_shapes, state_shardings
@@ -226,7 +225,7 @@ _MODEL_PROGRAM = """if True:
     from jax.experimental.multihost_utils import process_allgather
     from stvg_jax.grounding.ta_stvg import TASTVGConfig
     from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
-    from stvg_jax.parallel.feed import to_mesh
+    from stvg_jax.parallel.mesh import to_mesh
     from stvg_jax.parallel.mesh import make_mesh
     from stvg_jax.train import step as steps
     from stvg_jax.train.optim import OptimConfig, assign_groups, make_optimizer

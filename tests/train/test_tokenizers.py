@@ -5,8 +5,7 @@ import json
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.runtime.tokenizer import Tokenizer
-from stvg_jax.train.tokenizers import write_word_tokenizer
+from stvg_jax.runtime.tokenizer import Tokenizer, write_word_tokenizer
 
 
 def test_words_are_tokens(tmp_path):

@@ -11,7 +11,8 @@ import sys
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.train.workdir import Workdir, from_first_host, require_space, versions
+from stvg_jax.parallel.hosts import from_first_host
+from stvg_jax.train.workdir import Workdir, require_space, versions
 from tests.damage import cut_texts, damaged_objects
 from tests.hosts import ROOT, environment, run_hosts
 
@@ -194,7 +195,8 @@ def test_all_hosts_are_told_what_the_first_one_found(tmp_path):
         hosts.join(parser.parse_args())
         import jax
         from stvg_jax.core.errors import InputError
-        from stvg_jax.train.workdir import Workdir, from_first_host
+        from stvg_jax.parallel.hosts import from_first_host
+from stvg_jax.train.workdir import Workdir
 
         host = jax.process_index()
         print("number", from_first_host(lambda: 10 + host))

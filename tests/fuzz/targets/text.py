@@ -193,7 +193,7 @@ def _score(path: Path, place: Place) -> object:
 def _tokenizers(folder: Path) -> list[bytes]:
     import tokenizers
 
-    from stvg_jax.train.tokenizers import write_word_tokenizer
+    from stvg_jax.runtime.tokenizer import write_word_tokenizer
 
     write_word_tokenizer(folder / "words", ["the red square goes left"], 100)
     letters = {

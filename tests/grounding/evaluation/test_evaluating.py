@@ -195,6 +195,6 @@ def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):
 
 def test_hosts_that_do_not_share_a_folder_are_told(model, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    monkeypatch.setattr(runner, "_meet", lambda what: None)
+    monkeypatch.setattr(runner, "meet", lambda what: None)
     with pytest.raises(InputError, match="host 0 sees the records of 1 of 2 hosts in .*records; give --out a folder"):
         evaluate(model, inputs, tmp_path, Step())

@@ -13,7 +13,7 @@ _PROGRAM = """if True:
     from stvg_jax.eval import step as steps
     from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
     from stvg_jax.grounding.protocol import TWO_PASSES
-    from stvg_jax.parallel.feed import local_rows, to_mesh
+    from stvg_jax.parallel.mesh import local_rows, to_mesh
     from stvg_jax.parallel.mesh import make_mesh, replicate
     from tests.tiny import tiny
     import sys

@@ -232,7 +232,7 @@ def test_wrong_arguments(arguments, message, capsys):
         (["--end", "-1"], "end -1: must be"),
         (["--end", "inf"], "end inf: must be"),
         (["--resolution", "16"], "resolution 16: the model's grid needs at least 32 pixels"),
-        (["--subject", "a", "--subject", "b"], "--subject was given 2 times"),
+        (["--subject", "a", "--subject", "b"], "--subject is given 2 times"),
         (["--subject", ""], "the subject is empty"),
     ],
 )
@@ -376,10 +376,10 @@ def setter(**values):
     [
         (setter(model="cg_stvg_2"), "model 'cg_stvg_2' is unknown; this version has ta_stvg"),
         (setter(model="clip", config={"model": {}, "clip": {}}), "model 'clip' is unknown; this version has ta_stvg"),
-        (setter(kind="initialisation", note="from mdetr"), "a part of a model to start training from ('from mdetr')"),
+        (setter(kind="initialisation", note="from mdetr"), "parameters to start a training from ('from mdetr')"),
         (setter(format="stvg_jax.checkpoint/9"), "has format 'stvg_jax.checkpoint/9'; this version reads"),
         (setter(colour="blue"), "unknown keys"),
-        (setter(config={"clip": {}}), "its configuration lacks model"),
+        (setter(config={"clip": {}}), "its configuration has no model"),
         (setter(config={"model": {}, "clip": 3}), "clip of its configuration must be an object"),
         (lambda record: record["config"]["model"].update(depth=3), "config.model.depth is unknown"),
         (lambda record: record["config"]["clip"].update(resolution="low"), "config.clip.resolution is 'low'"),

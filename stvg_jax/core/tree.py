@@ -1,4 +1,4 @@
-"""Parameter trees as flat dictionaries whose keys are paths: "encoder/layers/0/ffn/up/kernel"."""
+"""Trees as flat dictionaries: of parameters by path, "encoder/layers/0/ffn/up/kernel", of settings by dotted name."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def unflatten(flat: Mapping[str, Any]) -> dict[Any, Any]:
             node = node.setdefault(part, {})
         node[last] = value
     return tree
+
+
+def settings_by_name(value: Any, name: str = "") -> dict[str, Any]:
+    """Values in nested dictionaries of settings, by dotted name; an empty dictionary is a value."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    parts = [settings_by_name(part, f"{name}.{key}" if name else key) for key, part in value.items()]
+    return {key: leaf for part in parts for key, leaf in part.items()}
 
 
 def check_same_parameters(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:

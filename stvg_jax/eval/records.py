@@ -19,6 +19,7 @@ from stvg_jax.core.characters import one_line, shown
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import parse_json
+from stvg_jax.core.tree import settings_by_name
 
 if TYPE_CHECKING:
     from stvg_jax.family import Record
@@ -100,7 +101,7 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     try:
         header = parse_json(path.read_bytes())
         schema, theirs = header["schema"], header["identity"]
-        there, here = _leaves(theirs), _leaves(ours)
+        there, here = settings_by_name(theirs), settings_by_name(ours)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}); choose another folder") from error
     if schema != SCHEMA:
@@ -117,15 +118,8 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _told(value: str | None) -> str:
-    return "None" if value is None else one_line(value)
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, str]:
-    """JSON texts of the values in nested dictionaries, by dotted name."""
-    if not isinstance(value, dict) or not value:
-        return {name: json.dumps(value)}
-    return {k: v for key, part in value.items() for k, v in _leaves(part, f"{name}.{key}" if name else key).items()}
+def _told(value: Any) -> str:
+    return "None" if value is None else one_line(json.dumps(value))
 
 
 def read_records(path: Path, from_line: Callable[[bytes], R]) -> list[R]:

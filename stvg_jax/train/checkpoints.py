@@ -267,7 +267,7 @@ class Checkpoints:
         return scores
 
     def _seal(self) -> None:
-        """Writes the checksums; Orbax calls it on host 0 when all files of a save are written, before it renames them."""
+        """Writes the checksums; Orbax calls it on host 0 when all files are written, before it renames the folder."""
         (folder,) = self._directory.glob(f"{self._saving}.orbax-checkpoint-tmp*")
         write_checksums(folder)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stvg_jax.core.files import read_json_lines, sealed_line, whole_file
+from stvg_jax.core.progress import duration_text
 
 METRICS = "metrics.jsonl"
 
@@ -61,7 +62,7 @@ class Monitor:
         told = f"loss {scalars['loss']:.3f}, gradient {scalars['gradient_norm']:.3g}"
         print(
             f"step {step:,} of {self._total:,}: {told}, {scalars['videos_per_second']:.2f} videos/s, "
-            f"waiting for input {scalars['input_wait_share']:.0%}, {_duration(left)} left",
+            f"waiting for input {scalars['input_wait_share']:.0%}, {duration_text(left)} left",
             flush=True,
         )
         self._window_start, self._window_step, self._waited = now, step, 0.0
@@ -108,9 +109,3 @@ def _drop_later(folder: Path, step: int) -> None:
     kept = [line for line in read_metrics(folder) if line["step"] <= step]
     with whole_file(folder / METRICS) as file:
         file.writelines(map(sealed_line, kept))
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"

@@ -29,6 +29,7 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import check_kinds, read_json_lines, sealed_line, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere, holder_of
+from stvg_jax.core.tree import settings_by_name
 from stvg_jax.parallel.hosts import from_first_host
 
 _log = logging.getLogger(__name__)
@@ -213,16 +214,9 @@ class Workdir:
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list]:
     """Settings that differ: dotted name -> [before, now]."""
-    before, now = _leaves(before), _leaves(now)
+    before, now = settings_by_name(before), settings_by_name(now)
     names = sorted(before.keys() | now.keys())
     return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    """Values in nested dictionaries, by dotted name."""
-    if not isinstance(value, dict) or not value:
-        return {name: value}
-    return {k: v for key, part in value.items() for k, v in _leaves(part, f"{name}.{key}" if name else key).items()}
 
 
 def _printable(name: str) -> str:

@@ -156,7 +156,7 @@ def test_files_that_are_no_names(index, wrong):
         ('{"weight_map": {}}', "lists 0 files"),
         ('{"weight_map": {"a": "x", "a": "y"}}', "the key 'a' occurs twice"),
         ('{"weight_map": {"a": "x"}, "weight_map": {}}', "twice"),
-        ("[" * 100_000, "nests too deep"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"a": ' + "1" * 10_000 + "}", "is no sound index"),
         ('{"weight_map": {"a": "\\ud800"}}', "is not beside it"),
         ("\udcff", "is no sound index"),

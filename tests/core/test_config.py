@@ -55,18 +55,18 @@ def test_fields_are_built_and_the_rest_keeps_its_default():
         ({"nmae": "x"}, "config.nmae is unknown; config has inner, name, count, limit, flag"),
         ({"inner": {"rat": 1.0}}, "config.inner.rat is unknown; config.inner has rate, sizes, window"),
         ({"inner": 3}, "config.inner is 3; it must be a mapping"),
-        ({"count": "3"}, "config.count is '3'; it must be a int"),
-        ({"count": 3.0}, "config.count is 3.0; it must be a int"),
-        ({"count": True}, "config.count is True; it must be a int"),
-        ({"count": None}, "config.count is None; it must be a int"),
+        ({"count": "3"}, "config.count is '3'; it must be a whole number"),
+        ({"count": 3.0}, "config.count is 3.0; it must be a whole number"),
+        ({"count": True}, "config.count is True; it must be a whole number"),
+        ({"count": None}, "config.count is None; it must be a whole number"),
         ({"count": 0}, "config: count is 0; it must be positive"),
-        ({"flag": 1}, "config.flag is 1; it must be a bool"),
-        ({"limit": 1.5}, "config.limit is 1.5; it must be a int"),
-        ({"inner": {"rate": True}}, "config.inner.rate is True; it must be a float"),
-        ({"inner": {"rate": "fast"}}, "config.inner.rate is 'fast'; it must be a float"),
+        ({"flag": 1}, "config.flag is 1; it must be True or False"),
+        ({"limit": 1.5}, "config.limit is 1.5; it must be a whole number"),
+        ({"inner": {"rate": True}}, "config.inner.rate is True; it must be a number"),
+        ({"inner": {"rate": "fast"}}, "config.inner.rate is 'fast'; it must be a number"),
         ({"inner": {"sizes": 3}}, "config.inner.sizes is 3; it must be a list"),
         ({"inner": {"sizes": "12"}}, "config.inner.sizes is '12'; it must be a list"),
-        ({"inner": {"sizes": [1, 2.5]}}, "config.inner.sizes[1] is 2.5; it must be a int"),
+        ({"inner": {"sizes": [1, 2.5]}}, "config.inner.sizes[1] is 2.5; it must be a whole number"),
         ({"inner": {"window": [8, 7, 7]}}, "config.inner.window is [8, 7, 7]; it must have 2 values"),
         ([("name", "x")], "config is [('name', 'x')]; it must be a mapping"),
     ],
@@ -140,7 +140,7 @@ def test_files_that_will_not_do(tmp_path):
         tmp_path / "configs" / "none.py": "does not exist; the library has",
         write(tmp_path / "config.json", "{}"): "is not a Python file",
         write(tmp_path / "empty.py", ""): "has no function get_config",
-        write(tmp_path / "list.py", "def get_config(arg):\n    return [arg]\n"): "must return a ConfigDict, not a list",
+        write(tmp_path / "list.py", "def get_config(arg):\n    return [arg]\n"): "must return a ConfigDict, not list",
     }
     for path, message in cases.items():
         with pytest.raises(InputError, match=message) as caught:
@@ -167,7 +167,7 @@ FAILURES = {
     "class Odd(BaseException):\n    def __str__(self):\n        raise self\nraise Odd\n": "line 4: Odd: without a",
     "raise ValueError('a' * 10**6)\n": f"line 1: ValueError: '{'a' * 200}'...",
     "import ml_collections\ndef get_config(arg):\n    return ml_collections.ConfigDict({'a': {'b': object()}})\n": (
-        "config.a.b is a object; it must be a number, a text, a list or a section"
+        "config.a.b is of type object; it must be a number, text, a list or a section"
     ),
 }
 
@@ -260,7 +260,7 @@ def test_the_argument_is_passed_on(tmp_path):
 
 def test_bare_names_are_files_of_the_project():
     assert load_config_file(Path("ta_stvg_vidstg")) == load_config_file(CONFIGS / "ta_stvg_vidstg.py")
-    with pytest.raises(InputError, match="the project's are in configs/: cg_stvg_hcstvg1, "):
+    with pytest.raises(InputError, match="the library has cg_stvg_hcstvg1, "):
         load_config_file(Path("vidstg"))
 
 
@@ -278,7 +278,7 @@ def test_overrides_are_parsed_by_the_type_of_what_they_replace():
         ("--config.model.threshold=1", "config.model.threshold is unknown; config.model has actioness_threshold, "),
         ("--config.name.first=1", "config.name.first is unknown; config.name is a single value"),
         ("--config.clip.resolution=high", "config.clip.resolution=high: .*; give a value of the type it replaces"),
-        ("--config.clip.resolution", "'--config.clip.resolution' sets nothing; write --config.SECTION.KEY=VALUE"),
+        ("--config.clip.resolution", "'--config.clip.resolution' changes no setting; write --config.SECTION.KEY=VALUE"),
     ],
 )
 def test_overrides_that_will_not_do(override, message):

@@ -56,7 +56,7 @@ def test_a_run_goes_on_where_its_rates_would_have_been_the_same(experiment, befo
     ("before", "now", "made", "schedule", "message"),
     [
         ((4, 90), (8, 90), 4, FALLS, "rate of 'text' was 3.75e-05 in step 1 and would have been 4.37e-05; start anew"),
-        ((4, 90), (2, 90), 4, CONSTANT, "has made 4 steps, more than the 2 asked for .config.train.max_steps=4 -> 2"),
+        ((4, 90), (2, 90), 4, CONSTANT, "has made 4 steps, more than the new length 2 .config.train.max_steps=4 -> 2"),
         # Epochs are a share of max_steps, and the drop comes at one.
         ((6, 3), (12, 3), 6, DROPS, "cannot go on from 6 to 12 steps .*in step 4"),
         ((0, 4), (0, 8), 8, CONSTANT | {"warm_up_all": True, "warmup": 0.5}, "cannot go on from 8 to 16 steps"),

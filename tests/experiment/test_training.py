@@ -289,14 +289,14 @@ def test_a_part_of_a_model_is_a_start_and_cannot_ground(data, steps, tmp_path, c
 @pytest.mark.parametrize("name", ["region_recognition", "pointing"])
 def test_a_part_of_a_model_is_not_validated(data, steps, tmp_path, capsys, name):
     assert train(data, tmp_path, "--config.train.validate_split=test", config=f"{CONFIG}:{name}") == 2
-    assert f"validate_split=test: a {name} is a start for other models, and gives nothing" in capsys.readouterr().err
+    assert f"validate_split is 'test', but {name} only serves as a start" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--config.train.batch_size=3", "--config.train.parts=2"], "batch_size=3 cannot be divided over 1 devices"),
-        (["--config.train.examples=-1"], "config.train: examples is -1; it must not be negative"),
+        (["--config.train.batch_size=3", "--config.train.parts=2"], "batch_size=3 must be a multiple of 1 devices times"),
+        (["--config.train.examples=-1"], "config.train: examples is -1; it must be at least 0"),
         (["--config.train.tokenizer="], "there is no tokenizer"),
     ],
 )

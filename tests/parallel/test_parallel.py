@@ -25,7 +25,7 @@ def test_one_device_is_a_mesh():
 
 
 def test_devices_that_cannot_be_divided():
-    with pytest.raises(InputError, match="1 devices cannot be divided into groups of fsdp=2"):
+    with pytest.raises(InputError, match="fsdp=2 must divide the number of devices, 1"):
         make_mesh(fsdp=2)
 
 
@@ -70,7 +70,7 @@ def parse(*arguments):
     [
         (["--coordinator", "a:1"], "--coordinator, --hosts and --host together"),
         (["--distributed", "--coordinator", "a:1", "--hosts", "2", "--host", "0"], "--distributed alone"),
-        (["--coordinator", "a:1", "--hosts", "2", "--host", "2"], "--host 2 is not a number from 0 to 1"),
+        (["--coordinator", "a:1", "--hosts", "2", "--host", "2"], "--host 2 must be from 0 to 1"),
     ],
 )
 def test_hosts_that_contradict_each_other(arguments, message):

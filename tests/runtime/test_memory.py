@@ -47,9 +47,9 @@ def test_exhaustion_is_told_with_advice_and_other_errors_are_not_hidden():
         (["--frames", "1000000000"], "16 x 1,000,000,000 frames of"),
         (["--width", "1000000000"], "frames of 1,000,000,000x64 take at least"),
         (["--batch-size", "100000000000"], "a batch of 100,000,000,000 videos on 1 devices"),
-        (["--tokens", "1000000000"], "--tokens 1000000000 is more than the"),
-        (["--devices", "0"], "--devices 0 must be at least 1"),
-        (["--config.train.parts=3"], "cannot be divided over 1 devices in parts=3"),
+        (["--tokens", "1000000000"], "--tokens is 1000000000; the text encoder takes at most"),
+        (["--devices", "0"], "--devices is 0; it must be at least 1"),
+        (["--config.train.parts=3"], "must be a multiple of 1 devices times parts=3"),
         (["--config.clip.resolution=100000"], "at least 32 pixels, and takes at most 4096"),
     ],
 )

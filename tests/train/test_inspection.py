@@ -163,9 +163,9 @@ def test_the_command_prints_every_table(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--devices", "6", "--fsdp", "4"], "--devices 6 cannot be divided into groups of fsdp=4"),
-        (["--devices", "8", "--batch-size", "12"], "a batch of 12 cannot be divided over 8 devices in parts=1"),
-        (["--frames", "0"], "--frames 0 must be at least 1"),
+        (["--devices", "6", "--fsdp", "4"], "--devices is 6; it must be a multiple of fsdp=4"),
+        (["--devices", "8", "--batch-size", "12"], "the batch size is 12; it must be a multiple of 8 devices"),
+        (["--frames", "0"], "--frames is 0; it must be at least 1"),
         (["--devices", "32", "--compile"], "--compile needs 32 devices here, there are 1"),
     ],
 )

@@ -153,7 +153,7 @@ def test_the_state_is_another_only_where_a_parameter_may_be_unused():
 
 
 def test_every_group_needs_a_rate():
-    with pytest.raises(InputError, match="group slow; there are rates for base"):
+    with pytest.raises(InputError, match="group slow; the groups are base"):
         make_optimizer(OptimConfig(), assign_groups(PATHS, RULES), lambda step: {"base": 1.0})
 
 

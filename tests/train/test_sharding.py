@@ -47,7 +47,7 @@ def test_rules_that_do_not_fit_are_all_named():
         parameter_specs(SHAPES, 2, rules)
     message = str(caught.value)
     assert "3 problems" in message
-    assert "rule 'c/.*' names no parameter" in message
+    assert "rule 'c/.*' matches no parameter" in message
     assert "axis 2 of b/kernel (3, 3, 129, 128) cannot be split over 2 devices" in message
     assert "axis 1 of a/bias (512,)" in message
 

@@ -116,7 +116,7 @@ def test_damage_is_told_with_the_line(tmp_path):
     with pytest.raises(InputError, match="^line 1 of"):
         Workdir(tmp_path, _CONFIG, [])
     starts.write_text("")
-    with pytest.raises(InputError, match="starts.jsonl has lost its lines"):
+    with pytest.raises(InputError, match="starts.jsonl is empty"):
         Workdir(tmp_path, _CONFIG, [])
     starts.write_text(whole)
     config = tmp_path / "config.json"

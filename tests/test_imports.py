@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,28 @@ def test_core_imports_nothing_of_ours():
         return not within(module, "stvg_jax.core") or not within(name, "stvg_jax") or within(name, "stvg_jax.core")
 
     assert offences(("stvg_jax",), allowed, everywhere=True) == []
+
+
+def test_core_imports_no_jax_at_the_top():
+    def allowed(module, name):
+        return not within(module, "stvg_jax.core") or not within(name, "jax", "jaxlib", "flax", "optax", "orbax", "clu")
+
+    assert offences(("stvg_jax",), allowed, everywhere=False) == []
+
+
+def test_configurations_are_imported_by_name_only():
+    assert offences(("stvg_jax",), lambda module, name: not within(name, "stvg_jax.configs"), everywhere=True) == []
+
+
+def test_no_circle_at_the_top():
+    paths = {module_name(path): path for package in PACKAGES for path in sources(package)}
+    known = {
+        module: {name if name in paths else name.rpartition(".")[0] for name in imports(path, everywhere=False)}
+        for module, path in paths.items()
+    }
+    # The package itself, whose names are imported when they are used.
+    graph = {module: names & paths.keys() - {"stvg_jax"} for module, names in known.items() if module != "stvg_jax"}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
 
 
 def test_data_pipeline_stands_on_core_and_never_imports_jax():

@@ -57,9 +57,7 @@ def check_part(
     seconds = _seconds("start", start), _seconds("end", end)
     frames = (None, None) if frames is None else frames
     if not isinstance(frames, (tuple, list)) or len(frames) != 2:
-        raise InputError(
-            f"frames {_shown(frames)}: must be (start, end), end one past the last; None for an open bound"
-        )
+        raise InputError(f"frames {_shown(frames)}: must be two, (first, one past the last); None for an open end")
     first, stop = (None if f is None else check_whole("frames", f) for f in frames)
     if (first, stop) != (None, None) and seconds != (None, None):
         raise InputError("give the part to search in frames or in seconds, not both")

@@ -91,7 +91,9 @@ def test_checksums_do_not_depend_on_the_layout_in_memory():
 
 
 def test_places_without_a_checkpoint(tmp_path):
-    refused(lambda: checkpoint.describe(tmp_path / "none"), "checkpoint .*none does not exist; a checkpoint is a folder")
+    refused(
+        lambda: checkpoint.describe(tmp_path / "none"), "checkpoint .*none does not exist; a checkpoint is a folder"
+    )
     refused(lambda: checkpoint.describe(tmp_path), "is not a checkpoint: it has no checkpoint.json")
     (tmp_path / "model.pth").write_bytes(b"PK")
     refused(lambda: checkpoint.describe(tmp_path / "model.pth"), "is a file; .*`stvg-jax convert` turns")

@@ -214,7 +214,7 @@ def test_a_rhythm_of_validation_without_a_split_is_told(data, tmp_path, capsys):
     options = ["--config.train.validate_split=", "--config.train.tokenizer="]
     assert train(data, tmp_path, *options, "--config.train.validate_every=1") == 2
     told = capsys.readouterr().err
-    assert "config.train.validate_split is '', so that config.train.validate_every=1 has no effect" in told
+    assert "config.train.validate_split is ''; config.train.validate_every=1 has no effect" in told
     assert train(data, tmp_path, *options) == 2
     assert "validate" not in capsys.readouterr().err
 
@@ -270,7 +270,7 @@ def test_a_part_of_a_model_is_a_start_and_cannot_ground(data, steps, tmp_path, c
 
     grounding = ["ground", str(data / "data"), "the man", "--checkpoint", str(part / "last")]
     assert main(grounding) == 2
-    assert "holds a part of a model to start training from ('trained, 2 steps')" in capsys.readouterr().err
+    assert "holds parameters to start a training from ('trained, 2 steps')" in capsys.readouterr().err
 
     start = ["--config.train.validate_split=", f"--config.train.initialise=('{part / 'last'}',)"]
     assert train(data, tmp_path / "strict", *options, *start) == 2
@@ -295,7 +295,10 @@ def test_a_part_of_a_model_is_not_validated(data, steps, tmp_path, capsys, name)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--config.train.batch_size=3", "--config.train.parts=2"], "batch_size=3 must be a multiple of 1 devices times"),
+        (
+            ["--config.train.batch_size=3", "--config.train.parts=2"],
+            "batch_size=3 must be a multiple of 1 devices times",
+        ),
         (["--config.train.examples=-1"], "config.train: examples is -1; it must be at least 0"),
         (["--config.train.tokenizer="], "there is no tokenizer"),
     ],

@@ -147,7 +147,7 @@ def test_all_damaged_is_an_error_and_not_a_new_start(folder):
     for step in ("1", "2"):
         flip(next((folder / step).glob("state/d/*")))
     for _ in range(2):
-        with Checkpoints(folder) as checkpoints, pytest.raises(InputError, match="2: .*; 1: .*Restore the files"):
+        with Checkpoints(folder) as checkpoints, pytest.raises(InputError, match="2: .*; 1: .*restore the files"):
             checkpoints.restore(abstract(make_state(1)))
 
 

@@ -74,7 +74,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     phase = _PHASES[arg]
     start = _PHASES[phase.start] if phase.start else None
     family = get_family(phase.name)
-    rates = dict(zip(_GROUPS, phase.rates, strict=True))
+    rates: dict[str, float] = dict(zip(_GROUPS, phase.rates, strict=True))
     groups = [field.name for field in dataclasses.fields(family.learning_rates)]
     return ml_collections.ConfigDict(
         {

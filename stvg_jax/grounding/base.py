@@ -1,4 +1,4 @@
-"""What the grounding models share: two visual backbones, a text encoder, a cross-modal encoder, prediction heads.
+"""Parts that all grounding models share: visual backbones, text encoder, cross-modal encoder, prediction heads.
 
 The forward pass sees arrays only and handles many padded videos at once; padding never changes a result.
 """
@@ -6,7 +6,7 @@ The forward pass sees arrays only and handles many padded videos at once; paddin
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +27,12 @@ class GroundingConfig:
     """Hyper-parameters that every model has.
 
     Attributes:
-        resnet, swin, roberta, transformer: the parts.
-        frozen_backbones: whether the motion backbone, the first part of the image backbone and its batch norms stay as
-            pre-trained, as the papers have it; False to train from scratch.
+        resnet: image backbone, for appearance.
+        swin: video backbone, for motion.
+        roberta: text encoder.
+        transformer: encoder and decoders.
+        frozen_backbones: True to keep the video backbone, the first part of the image backbone and its batch norms as
+            pre-trained, as in the papers; False to train all of them from scratch.
     """
 
     resnet: ResNetConfig = ResNetConfig()
@@ -41,8 +44,8 @@ class GroundingConfig:
     def __post_init__(self):
         if self.resnet.stride != self.swin.stride:
             raise ValueError(
-                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; blocks, "
-                "patch and depths must give the same"
+                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; choose "
+                "blocks, patch and depths that give the same distance"
             )
 
     @property
@@ -52,23 +55,23 @@ class GroundingConfig:
 
     @property
     def reads_subject(self) -> bool:
-        """Whether the text that the model reads begins with the words that name the target."""
+        """True if the model reads the subject, the words that name the target, before the sentence."""
         return True
 
     @property
     def own_groups(self) -> tuple[tuple[str, str], ...]:
-        """Rules for the learning rates of parts that other models lack (`stvg_jax.grounding.task`)."""
+        """Rules for the learning rates of parts that only this model has (`stvg_jax.grounding.task`)."""
         return ()
 
     @property
     def uses(self) -> tuple[tuple[str, str], ...]:
-        """Rules (regular expression over a parameter's path, use) for parameters that some batches do not use, which
-        the optimiser then leaves alone (`stvg_jax.train.optim`)."""
+        """Rules (regular expression for a parameter's path, name) for parameters that some batches do not use. The
+        optimiser leaves them unchanged after such a batch (`stvg_jax.train.optim`)."""
         return ()
 
 
 class TextProjection(nnx.Module):
-    """Linear, norm, dropout (reference: `FeatureResizer`)."""
+    """Linear layer, norm, dropout (released: `FeatureResizer`)."""
 
     def __init__(self, features_in: int, width: int, *, dropout_rate: float, dtype):
         self.fc = Linear(features_in, width, dtype=dtype)
@@ -130,7 +133,7 @@ class VideoEncoder(nnx.Module):
         """Projected features of the video backbone [b, t, h, w, d]; arguments as in GroundingBatch."""
         features = self.swin(frames, _sizes_3d(frames.shape, frames_valid, sizes), rngs=rngs)
         if self.config.frozen_backbones:
-            # Reference: `torch.no_grad()` around it.
+            # Released: `torch.no_grad()` around it.
             features = jax.lax.stop_gradient(features)
         return self.motion_projection(features)
 
@@ -140,8 +143,8 @@ class VideoEncoder(nnx.Module):
 
 
 class CrossModalModel(VideoEncoder):
-    """What any model that relates a video to a sentence begins with: both backbones, the text encoder, and the encoder
-    in which they meet.
+    """The first half of a model that relates a video to a sentence: visual backbones, text encoder, and the encoder
+    that combines them.
 
     Args:
         config, dtype: as for VideoEncoder.
@@ -165,8 +168,9 @@ class CrossModalModel(VideoEncoder):
 
 
 class GroundingModel(CrossModalModel):
-    """A model without its decoders. `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for
-    callers who ask several sentences of one video.
+    """Base class of the grounding models: everything but the decoders.
+
+    `__call__` grounds a batch; `encode_video` and `ground` are its two halves, to ask several sentences about one video.
 
     Args:
         config, dtype: as for VideoEncoder.
@@ -184,12 +188,20 @@ class GroundingModel(CrossModalModel):
         self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
 
     def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None, **options: Any) -> GroundingOutput:
-        """Grounds each sentence in its video.
+        """Grounds each sentence in its video. With the parameters of a checkpoint:
+
+            model = stvg_jax.load("checkpoints/ta")
+            output = model(GroundingBatch(frames, text_ids))  # frames [b, t, h, w, 3], text_ids [b, l]
+            boxes = output.boxes_cxcywh[-1]  # [b, t, 4]
+
+        With new parameters, drawn at random:
+
+            model = stvg_jax.nn.functional.initialized(TASTVG(config))
 
         Args:
-            batch: see GroundingBatch.
+            batch: videos and sentences, padded or not.
             rngs: stream `dropout`, to train; None at inference.
-            options: of the model's `ground`.
+            options: further arguments of the model's `ground`.
         """
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
@@ -202,22 +214,22 @@ class GroundingModel(CrossModalModel):
         *,
         rngs: nnx.Rngs | None = None,
     ) -> GroundingOutput:
-        """Grounds sentences in videos whose features are known; arguments as in `__call__`."""
+        """Grounds sentences in videos whose features are known; arguments as in GroundingBatch."""
         raise NotImplementedError
 
-    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
-        """What the losses are computed of.
+    def predict_to_train(self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
+        """Predictions for the losses.
 
         Args:
-            batch: see GroundingBatch.
-            truth: of the same videos, for a model that needs it on its way.
+            batch: videos and sentences.
+            true_tube: of the same videos, for models whose forward pass needs it in training.
             rngs: stream `dropout`; None to train without.
         """
         raise NotImplementedError
 
-    def _predict_times(self, states: jax.Array, rngs: nnx.Rngs | None) -> dict[str, jax.Array]:
-        """States of the temporal decoder [k, b, t, d] -> those outputs that are made of them."""
-        rows = states.swapaxes(0, 1)  # that dropout may have a key for each
+    def _predict_times(self, states: jax.Array, rngs: nnx.Rngs | None) -> _TimeLogits:
+        """States of the temporal decoder [k, b, t, d] -> outputs that are computed from them."""
+        rows = states.swapaxes(0, 1)  # dropout has a key for each row
         start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
         actioness = self._actioness(rows, rngs).swapaxes(0, 1)
         return {"start_end_logits": start_end, "actioness_logits": actioness}
@@ -227,8 +239,15 @@ class GroundingModel(CrossModalModel):
         return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
 
 
-def _sizes_3d(shape, frames_valid: jax.Array | None, sizes: jax.Array | None) -> jax.Array | None:
-    """int [b, 3], real (t, h, w) of each video, or None when nothing is padded."""
+class _TimeLogits(TypedDict):
+    """Fields of GroundingOutput that come from the temporal decoder."""
+
+    start_end_logits: jax.Array
+    actioness_logits: jax.Array
+
+
+def _sizes_3d(shape: tuple[int, ...], frames_valid: jax.Array | None, sizes: jax.Array | None) -> jax.Array | None:
+    """Real (t, h, w) of each video, int [b, 3]; None when nothing is padded."""
     if frames_valid is None and sizes is None:
         return None
     b, t, h, w, _ = shape

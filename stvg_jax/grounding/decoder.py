@@ -1,4 +1,4 @@
-"""What both query decoders share: what they read, and how a context guides them."""
+"""Parts that both query decoders share: their inputs, and attention to a context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stvg_jax.nn.positions import time_positions
 
 @dataclasses.dataclass(frozen=True)
 class Reads:
-    """What a decoder looks at.
+    """The tokens that a decoder attends to.
 
     Attributes:
         streams: of "appearance", "text" and "motion", those whose tokens it reads.
@@ -35,30 +35,45 @@ class Context:
 
     Attributes:
         tokens: [b, c, d].
-        valid: bool [b, c]; a video without any gets no guidance.
+        valid: bool [b, c]; a video without a valid token gets no guidance.
     """
 
     tokens: jax.Array
     valid: jax.Array
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class DecoderInputs:
+    """Inputs of every layer of a decoder, besides its queries.
+
+    Attributes:
+        time: [t, d], positions of the frames.
+        tokens: [b, t, n, d], tokens of each frame.
+        positions: [b or 1, n, d], positions of the tokens.
+        tokens_valid: bool [b, n] or None.
+        frames_valid: bool [b, t] or None.
+    """
+
+    time: jax.Array
+    tokens: jax.Array
+    positions: jax.Array
+    tokens_valid: jax.Array | None
+    frames_valid: jax.Array | None
+
+
 def attend_to_context(
     attention: CrossAttentionBlock, queries: jax.Array, context: Context | None, rngs: nnx.Rngs | None
 ) -> jax.Array:
-    """queries [b, t, d] -> [b, t, d]; those of a video without context stay as they are (CG-STVG's `ca2`)."""
+    """Queries [b, t, d] -> [b, t, d], unchanged for a video without context (released: CG-STVG's `ca2`)."""
     if context is None:
         return queries
     guided, _ = attention(queries, context.tokens, key_valid=context.valid, rngs=rngs)
     return jnp.where(context.valid.any(1)[:, None, None], guided, queries)
 
 
-def decoder_inputs(encoded: EncodedVideo, reads: Reads) -> tuple:
-    """What every layer of a decoder takes besides its queries.
-
-    Returns:
-        positions of the frames [t, d]; tokens [b, t, n, d]; their positions [b or 1, n, d]; which tokens are real,
-        bool [b, n] or None; which frames are, bool [b, t] or None.
-    """
+def decoder_inputs(encoded: EncodedVideo, reads: Reads) -> DecoderInputs:
+    """The tokens of the streams that a decoder reads, joined, with their positions and masks."""
     parts = [getattr(encoded, stream) for stream in reads.streams]
     places, (*_, t, _, d) = len(encoded.positions), parts[0].shape
     positions = [
@@ -66,6 +81,12 @@ def decoder_inputs(encoded: EncodedVideo, reads: Reads) -> tuple:
         for stream, part in zip(reads.streams, parts, strict=True)
     ]
     masks = [encoded.text_valid if stream == "text" else encoded.grid_valid for stream in reads.streams]
-    valid = join_masks(len(parts[0]), *((mask, part.shape[2]) for mask, part in zip(masks, parts, strict=True)))
-    time = jnp.asarray(time_positions(t, d), parts[0].dtype)
-    return time, jnp.concatenate(parts, axis=2), jnp.concatenate(positions, axis=1), valid, encoded.frames_valid
+    return DecoderInputs(
+        time=jnp.asarray(time_positions(t, d), parts[0].dtype),
+        tokens=jnp.concatenate(parts, axis=2),
+        positions=jnp.concatenate(positions, axis=1),
+        tokens_valid=join_masks(
+            len(parts[0]), *((mask, part.shape[2]) for mask, part in zip(masks, parts, strict=True))
+        ),
+        frames_valid=encoded.frames_valid,
+    )

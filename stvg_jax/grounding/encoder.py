@@ -1,4 +1,4 @@
-"""The cross-modal encoder: within each frame, appearance, text and motion tokens attend to one another."""
+"""The cross-modal encoder: self-attention over the appearance, text and motion tokens of each frame."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ class TransformerConfig:
         width: channels of a token; a multiple of `heads` and of 4.
         heads: attention heads.
         hidden: channels inside the feed-forward parts.
-        encoder_layers, decoder_layers: blocks; each of the two decoders has `decoder_layers`.
+        encoder_layers: layers of the encoder.
+        decoder_layers: layers of each of the two decoders.
         dropout_rate: while training.
-        head_dropout_rate: in the start/end and actioness heads, while training.
-        placed_tokens: whether the tokens of both grids are normed and carry their positions, which else enter queries
-            and keys alone. The released models do without: their backbones have learned elsewhere where things are, and
-            how loud to be beside words. A model that is trained from scratch would take long to find out.
-        frames_per_step: how many frames one step of the encoder handles, to bound memory; None as in ResNetConfig.
+        head_dropout_rate: in the start/end, actioness and confidence heads, while training.
+        placed_tokens: whether to normalise the tokens of both grids and add their positions to them before the first
+            layer; otherwise positions enter queries and keys only. False in the released models, whose backbones are
+            pre-trained; True helps a model that is trained from scratch, whose features do not yet tell positions and
+            are not scaled to match those of words.
+        frames_per_step: frames that one step of the encoder processes, to bound memory; None as in ResNetConfig.
     """
 
     width: int = 256
@@ -48,13 +50,13 @@ class TransformerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EncodedVideo:
-    """What the encoder hands to the decoders.
+    """Output of the encoder.
 
     Attributes:
         appearance, motion: [b, t, n, d], tokens of the feature grid in row-major order.
-        text: [b, t, l, d].
+        text: [b, t, l, d], tokens of the text, encoded with each frame.
         frame_means: [b, t, d], mean over all real tokens of a frame.
-        positions: float32 [b or 1, n, d], of appearance and motion tokens.
+        positions: [b or 1, n, d], positions of the appearance and the motion tokens.
         grid_valid: bool [b, n] or None.
         text_valid: bool [b, l] or None.
         frames_valid: bool [b, t] or None.
@@ -71,7 +73,7 @@ class EncodedVideo:
 
 
 class EncoderLayer(nnx.Module):
-    """A post-norm transformer block; positions enter queries and keys only."""
+    """A post-norm transformer layer; positions enter queries and keys only."""
 
     def __init__(self, config: TransformerConfig, *, dtype):
         width, rate = config.width, config.dropout_rate
@@ -81,8 +83,10 @@ class EncoderLayer(nnx.Module):
         self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
         self.dropout_rate = rate
 
-    def __call__(self, x: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None):
-        """x [..., n, d], positions broadcastable to it, valid bool [..., n] or None."""
+    def __call__(
+        self, x: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None
+    ) -> jax.Array:
+        """Tokens [..., n, d], positions of a shape that broadcasts to it, valid bool [..., n] or None -> [..., n, d]."""
         placed = x + positions
         attended, _ = self.self_attn(placed, placed, x, key_valid=valid, rngs=rngs)
         x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
@@ -90,7 +94,8 @@ class EncoderLayer(nnx.Module):
 
 
 class CrossModalEncoder(nnx.Module):
-    """TA-STVG section 3.1, reference `models/grounding_model/modal_encoder.py` without its unused temporal half."""
+    """Encoder of TA-STVG, section 3.1 (released: `models/grounding_model/modal_encoder.py`, whose temporal half is
+    unused)."""
 
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
@@ -104,7 +109,7 @@ class CrossModalEncoder(nnx.Module):
     def __call__(
         self, video: VideoFeatures, text: jax.Array, text_valid: jax.Array | None, *, rngs: nnx.Rngs | None = None
     ) -> EncodedVideo:
-        """Mixes the three streams, frame by frame.
+        """Encodes each frame with the text.
 
         Args:
             video: features [b, t, h, w, d].
@@ -142,8 +147,10 @@ class CrossModalEncoder(nnx.Module):
             frames_valid=video.frames_valid,
         )
 
-    def _encode(self, tokens, positions, valid, rngs):
-        """tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
+    def _encode(
+        self, tokens: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None
+    ) -> jax.Array:
+        """Tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
         b, t, n, d = tokens.shape
 
         def run(frame):
@@ -157,7 +164,7 @@ class CrossModalEncoder(nnx.Module):
             tokens.reshape(b * t, n, d),
             jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
             None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n),
-            # A key for each frame, so that dropout does not depend on how many are handled at once.
+            # A key for each frame, so that dropout does not depend on the size of a step.
             None if rngs is None else split_keys(rngs.dropout(), b * t),
         )
         if self.frames_per_step is None or b * t <= self.frames_per_step:
@@ -168,7 +175,7 @@ class CrossModalEncoder(nnx.Module):
 
 
 def join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:
-    """Concatenates masks [b, length] given as (mask or None for all real, length); None when all are."""
+    """Joins masks bool [b, length], given as (mask or None, length) -> bool [b, sum of lengths]; None if all are None."""
     if all(mask is None for mask, _ in parts):
         return None
     filled = [jnp.ones((batch, length), bool) if mask is None else mask for mask, length in parts]

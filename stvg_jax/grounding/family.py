@@ -1,4 +1,4 @@
-"""What all families of grounding models have in common (`stvg_jax.family.Family`)."""
+"""Parts of the record of a family (`stvg_jax.family.Family`) that all grounding models share."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def grounding_family(
 
     Args:
         config, model, losses, learning_rates, groups, formats: as in `Family`.
-        protocol: how the model is asked about a clip; None for a model that gives no tubes, and is only a start for
-            those that do.
+        protocol: evaluation protocol; None for a model that predicts no tubes and is only a start for others.
     """
 
     def inputs(config: Mapping[str, Any], split: str) -> Inputs:

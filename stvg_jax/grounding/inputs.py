@@ -1,4 +1,4 @@
-"""From an experiment's configuration to its samples and the batches that hold them."""
+"""Data of an experiment: from sections `data` and `loader` of its configuration to samples and batches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import numpy as np
 from stvg_jax.core.config import build
 from stvg_jax.core.constants import TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.protocol import TWO_PASSES
+from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.annotations import Annotations, Sample
@@ -28,16 +27,16 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Section `data` of an experiment. Paths are relative to the folder that the command is started in.
+    """Section `data` of an experiment. Relative paths start from the working directory.
 
     Attributes:
         dataset: name of a dataset, such as "hcstvg", "vidstg" or "json" (docs/annotations.md).
         annotations: the dataset folder, or an annotation file.
-        frames: what `stvg-jax prepare frames` made of its videos.
+        frames: output folder of `stvg-jax prepare frames`.
         trajectories: folder of VidOR's trajectories, for VidSTG's sentence files; "" to look beside them.
         replacements: JSON file of words to replace in VidSTG's sentences; "" for none.
-        labels: what `stvg-jax prepare labels` made; "" for the labels in the annotations.
-        on_problem: what becomes of wrong annotations: "raise", "exclude" or "keep"
+        labels: output file of `stvg-jax prepare labels`; "" for the labels in the annotations.
+        on_problem: treatment of wrong annotations: "raise", "exclude" or "keep"
             (`data_pipeline.datasets.reading.read_annotations`).
     """
 
@@ -52,8 +51,10 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LoaderSettings:
-    """Section `loader` of an experiment: augmentation and the shapes of batches (`data_pipeline.loading.LoaderConfig`,
-    which documents the fields; the clip and the vocabularies come from the model)."""
+    """Section `loader` of an experiment: augmentation and the shapes of batches.
+
+    `data_pipeline.loading.LoaderConfig` documents the fields. Its other fields come from the model.
+    """
 
     width_multiple: int = 28
     text_lengths: tuple[int, ...] = TEXT_LENGTHS
@@ -73,24 +74,24 @@ class GroundingInputs:
     Args:
         config: the experiment's configuration, with sections `data` and `loader`.
         split: "train", "val" or "test".
-        passes: how an evaluation asks about a clip.
+        protocol: of evaluation.
 
     Attributes:
         data: section `data`.
         annotations: of the split.
         store: the frames of the dataset's videos.
-        unusable: how many samples were left out because their video is missing or is another.
+        unusable: number of samples left out because their video is missing or is a different one.
 
     Raises:
-        InputError: annotations or frames cannot be read or do not belong together.
+        InputError: annotations or frames that cannot be read or do not belong together.
     """
 
-    def __init__(self, config: Mapping[str, Any], split: str, passes: InterleavedPasses = TWO_PASSES) -> None:
+    def __init__(self, config: Mapping[str, Any], split: str, protocol: Protocol = TWO_PASSES) -> None:
         from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
         from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
         from stvg_jax.data_pipeline.shards import FrameStore
 
-        self._passes = passes
+        self._protocol = protocol
         self.data = build(DataConfig, config.get("data", {}), "config.data")
         self._settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
         for name in ("annotations", "frames"):
@@ -124,11 +125,12 @@ class GroundingInputs:
 
     @property
     def sentences(self) -> list[str]:
+        """The sentence of each sample."""
         return [sample.sentence for sample in self.samples]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All of the data that decides what answers are and how good they are."""
+        """JSON values that identify everything in the data that answers and measures depend on."""
         digest = hashlib.sha256()
         for sample in self.samples:
             asked = [sample.id, sample.video, sample.subject, sample.sentence, sample.clip, sample.tube]
@@ -150,9 +152,7 @@ class GroundingInputs:
         """Batches of the split's samples.
 
         Args:
-            config: of the model.
-            clip: how it wants its clips.
-            tokenizer: of the model.
+            config, clip, tokenizer: of the model.
             training, batch_size, hosts, seed, only: as for `data_pipeline.loading.Loader`.
 
         Raises:
@@ -174,11 +174,11 @@ class GroundingInputs:
             batch_size=batch_size,
             hosts=hosts,
             only=only,
-            passes=self._passes,
+            passes=self._protocol,
         )
 
     def texts(self, config: GroundingConfig, clip: ClipConfig) -> list[str]:
-        """What the model reads in training, as it is and mirrored."""
+        """Texts that the model reads in training, and the same with left and right exchanged."""
         from stvg_jax.data_pipeline.language.directions import swap_directions
         from stvg_jax.data_pipeline.language.text import model_text
 
@@ -203,13 +203,13 @@ def batch_shapes(
     width: int | None,
     tokens: int,
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """A training batch of `data_pipeline.loading`, in shapes.
+    """Shapes of a training batch of `data_pipeline.loading`.
 
     Args:
-        experiment: the whole configuration, whose section `loader` tells the usual sizes.
+        experiment: the whole configuration; the usual sizes follow from its section `loader`.
         config, clip: of the model.
-        rows: videos.
-        frames: of each; None for those of one pass over a clip, or of the window that is trained on.
+        rows: number of videos.
+        frames: of each video; None for one pass over a clip, or for the window of training.
         width: columns of a frame; None for those of a wide video.
         tokens: of each text.
     """
@@ -229,7 +229,7 @@ def batch_shapes(
 
 
 def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
-    """(frames, columns) of most rows of a training batch: one pass over a clip of a wide video."""
+    """(frames, columns) of most rows of a training batch: those of one pass over a clip of a wide video."""
     from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
     from stvg_jax.data_pipeline.frames import model_size
     from stvg_jax.data_pipeline.loading import LoaderConfig

@@ -1,7 +1,7 @@
-"""Instance context: what the predicted boxes hold, and which frames of it can be trusted (CG-STVG section 3.3).
+"""Instance context: features inside the predicted boxes of trusted frames (CG-STVG section 3.3).
 
-Generation pools the appearance and the motion map inside each frame's box; refinement keeps the frames in which the
-event goes on and whose box is good. Shapes are fixed: pooling is a weighted mean over the grid (`grounding.regions`),
+Generation pools the appearance and the motion map inside each frame's box. Refinement keeps the frames that are within
+the interval and whose box is good. Shapes are fixed: pooling is a weighted mean over the grid (`grounding.regions`),
 selection is a mask.
 """
 
@@ -25,23 +25,23 @@ REFINEMENTS = ("none", "temporal", "spatial", "both", "sum", "product")
 
 @dataclasses.dataclass(frozen=True)
 class ContextConfig:
-    """How instance context is made and used; the defaults are the released HC-STVG v1 model.
+    """Instance context and its use; the defaults are the released HC-STVG v1 model.
 
     Attributes:
-        generate: False for the paper's baseline, without any context.
-        refine: which frames give context. "none": all; "temporal": those whose actioness logit exceeds
-            `temporal_threshold`; "spatial": those whose confidence exceeds `spatial_threshold`; "both": those that pass
-            both, the paper's two levels; "sum" and "product": one level, those in which the mean or the product of the
-            actioness and half the confidence, both from 0 to 1, exceeds `joint_threshold`.
-        temporal_threshold: theta_t, of a logit; -0.5 for VidSTG.
-        spatial_threshold: theta_s, of the sum of the appearance and the motion confidence, from 0 to 2; 0.5 for VidSTG.
-        joint_threshold: see `refine`.
-        truth_threshold: in training, frames of the tube whose box has a higher GIoU with the truth are taken instead,
-            by every refinement that judges boxes; 0.7 for HC-STVG v2, 0.5 for VidSTG.
+        generate: whether there is a context; False for the baseline of the paper.
+        refine: rule that chooses the frames of the context. "none": all frames; "temporal": actioness logit above
+            `temporal_threshold`; "spatial": confidence above `spatial_threshold`; "both": both of these, the two levels
+            of the paper; "sum" or "product": one level, the mean or the product of the actioness and half the
+            confidence, both from 0 to 1, above `joint_threshold`.
+        temporal_threshold: theta_t, a logit; -0.5 for VidSTG.
+        spatial_threshold: theta_s, of the sum of appearance and motion confidence, from 0 to 2; 0.5 for VidSTG.
+        joint_threshold: for "sum" and "product", from 0 to 1.
+        truth_threshold: GIoU with the true box. In training, every refinement that judges boxes chooses the frames of
+            the true tube whose box exceeds it; 0.7 for HC-STVG v2, 0.5 for VidSTG.
         pooling: "cells", the mean over the cells that a rounded box covers, at least one, as released; "roi_align",
-            the mean of bilinear samples inside the exact box, as the paper has it.
-        guide_temporal: whether context guides the temporal decoder too. Both decoders then advance together, and
-            frames are judged by the actioness of the layer that their boxes are of, not by that of the last.
+            the mean of bilinear samples inside the exact box, as in the paper.
+        guide_temporal: whether context guides the temporal decoder too. The layers of both decoders then alternate,
+            and each stage judges frames by the actioness of its own layer instead of the last one.
     """
 
     generate: bool = True
@@ -62,16 +62,16 @@ class ContextConfig:
 
     @property
     def judges_boxes(self) -> bool:
-        """Whether the model has confidences."""
+        """True if the model predicts confidences."""
         return self.generate and self.refine not in ("none", "temporal")
 
 
 class InstanceContext(nnx.Module):
-    """Makes the context of the next decoding stage from the boxes of this one.
+    """Context of the next decoding stage, from the boxes of this one.
 
     Args:
-        config: see ContextConfig.
-        transformer: of the decoders.
+        config: settings of the context.
+        transformer: settings of the decoders.
         dtype: of the computation.
     """
 
@@ -85,7 +85,7 @@ class InstanceContext(nnx.Module):
             self.motion_confidence = MLP((width, width, 1), dropout_rate=rate, dtype=dtype)
 
     def confidence(self, appearance: jax.Array, motion: jax.Array, *, rngs: nnx.Rngs | None) -> jax.Array:
-        """Pooled features [b, t, d] of both streams -> the sum of both probabilities, float32 [b, t]."""
+        """Pooled features [b, t, d] of both streams -> sum of both probabilities, float32 [b, t] in [0, 2]."""
 
         def probability(head: MLP, pooled: jax.Array) -> jax.Array:
             return jax.nn.sigmoid(head(pooled, rngs=rngs)[..., 0].astype(jnp.float32))
@@ -93,7 +93,7 @@ class InstanceContext(nnx.Module):
         return probability(self.appearance_confidence, appearance) + probability(self.motion_confidence, motion)
 
     def __call__(self, appearance: jax.Array, motion: jax.Array, chosen: jax.Array) -> Context:
-        """Pooled features [b, t, d] of both streams and chosen frames, bool [b, t] -> 2 t tokens."""
+        """Pooled features [b, t, d] of both streams, chosen frames bool [b, t] -> 2 t tokens."""
         tokens = jnp.concatenate([self.appearance_mlp(appearance), self.motion_mlp(motion)], axis=1)
         return Context(tokens, jnp.concatenate([chosen, chosen], axis=1))
 
@@ -104,22 +104,27 @@ def choose_context_frames(
     confidence: jax.Array | None,
     frames_valid: jax.Array | None,
 ) -> jax.Array:
-    """Frames that give context at inference.
+    """Frames of the context at inference.
 
     Args:
-        config: see ContextConfig.
+        config: settings of the context.
         actioness_logits: float32 [b, t].
         confidence: float32 [b, t] in [0, 2]; None for a model that does not judge its boxes.
         frames_valid: bool [b, t] or None.
 
     Returns:
-        bool [b, t]; possibly none of a video.
+        bool [b, t]; a video may have none.
+
+    Raises:
+        ValueError: `config.refine` needs a confidence and there is none.
     """
     in_event = actioness_logits > config.temporal_threshold
     if config.refine == "none":
         chosen = jnp.ones(actioness_logits.shape, bool)
     elif config.refine == "temporal":
         chosen = in_event
+    elif confidence is None:
+        raise ValueError(f"refine={config.refine!r} needs the confidence of the boxes")
     elif config.refine in ("spatial", "both"):
         chosen = confidence > config.spatial_threshold
         chosen = chosen & in_event if config.refine == "both" else chosen
@@ -131,15 +136,15 @@ def choose_context_frames(
 
 
 def choose_true_frames(
-    config: ContextConfig, boxes_cxcywh: jax.Array, truth: TrueTube, frames_valid: jax.Array | None
+    config: ContextConfig, boxes_cxcywh: jax.Array, true_tube: TrueTube, frames_valid: jax.Array | None
 ) -> jax.Array:
-    """Frames that give context in training: boxes [b, t, 4] and the truth -> bool [b, t].
+    """Frames of the context in training: boxes [b, t, 4], true tubes -> bool [b, t].
 
-    Reference: `get_context_index_by_gt`.
+    Released: `get_context_index_by_gt`.
     """
     if config.refine == "none":
-        return jnp.ones(truth.in_tube.shape, bool) if frames_valid is None else frames_valid
+        return jnp.ones(true_tube.in_tube.shape, bool) if frames_valid is None else frames_valid
     if config.refine == "temporal":
-        return truth.in_tube
-    overlap = giou(cxcywh_to_xyxy(boxes_cxcywh), cxcywh_to_xyxy(truth.boxes_cxcywh))
-    return truth.in_tube & (overlap > config.truth_threshold)
+        return true_tube.in_tube
+    overlap = giou(cxcywh_to_xyxy(boxes_cxcywh), cxcywh_to_xyxy(true_tube.boxes_cxcywh))
+    return true_tube.in_tube & (overlap > config.truth_threshold)

@@ -1,27 +1,29 @@
-"""What a grounding model is trained to make small (TA-STVG section 3.5; references: `models/criterion.py`).
+"""Losses of grounding models (TA-STVG section 3.5; released: `models/criterion.py`).
 
-The terms, by the names that `grounding_losses` gives them. Layered terms hold one value per decoder layer, [k], the
-answer's last; the paper's auxiliary losses are the layers before it, weighted alike.
+Terms by name. Layered terms hold one value for each decoder layer, [k], with the answer last; the other layers are the
+auxiliary losses of the paper, which have the same weight.
 
     box_l1                 layered   absolute error of centre and size, in [0, 1] of the frame
     box_giou               layered   1 - generalised IoU
     start_end              layered   divergence of the predicted first and last frame from Gaussians at the true ones
-    actioness              layered   cross-entropy of "the event goes on in this frame"
-    motion_sampling        scalar    the same for the relevance of frames to the text, judged by motion (TTS)
-    appearance_sampling    scalar    likewise, judged by appearance
-    motion_attributes      scalar    multi-label cross-entropy of action words (ASA)
-    appearance_attributes  scalar    likewise, of appearance words
-    confidence             layered   cross-entropy of the confidence in a box against its IoU with the truth (CG-STVG)
+    actioness              layered   cross-entropy of each frame being within the interval
+    motion_sampling        scalar    cross-entropy of the relevance of frames to the text, judged by motion (TTS)
+    appearance_sampling    scalar    the same, judged by appearance
+    motion_attributes      scalar    multi-label cross-entropy of verbs (ASA)
+    appearance_attributes  scalar    multi-label cross-entropy of appearance words (ASA)
+    confidence             layered   cross-entropy of the confidence in a box against its IoU with the true one (CG-STVG)
 
-A batch gives what the released system gives on as many devices with one video each: the mean over videos of each
-video's mean over its frames or words; box terms, summed over the frames of all tubes, are divided by the mean number of
-boxes per device and by the devices. So every term is a sum over videos divided by a count of the whole batch, and the
-terms of a batch's parts, divided by the counts of the whole, add up to those of the whole.
+A batch has the loss that the released code has on as many devices with one video each. Most terms are the mean over
+videos of each video's mean over frames or words. Box terms are summed over the frames of all tubes and divided by their
+number. So every term is a sum over videos divided by a count of the whole batch: computed in parts, with the counts of
+the whole, the terms add up to those of the whole.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from typing import Any
 
 import jax
@@ -32,17 +34,18 @@ from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.nn.masking import masked_mean
 
-# Keeps logarithms finite (reference: `eps` of `loss_sted`).
+# Keeps logarithms finite (released: `eps` of `loss_sted`).
 _EPSILON = 1e-6
+_BOX_TERMS = ("box_l1", "box_giou")
 
 
 @dataclasses.dataclass(frozen=True)
 class CommonLossConfig:
-    """Weights of the terms in the total that every model has, and what shapes them.
+    """Weights of the terms that every model has, and settings of these terms.
 
     Attributes:
         box_l1, box_giou, start_end, actioness: weight of the term of this name.
-        outside_weight: weight of a frame outside the tube in `actioness`; inside it is 1 (reference: `EOS_COEF`).
+        outside_weight: weight of a frame outside the tube in `actioness`; inside it is 1 (released: `EOS_COEF`).
         sigma: standard deviation of the Gaussians of `start_end`, in sampled frames.
     """
 
@@ -66,7 +69,7 @@ class CommonLossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig(CommonLossConfig):
-    """Those of a model with target-aware queries; the defaults are the released HC-STVG v1.
+    """Weights of the terms of a model with target-aware queries; the defaults are the released HC-STVG v1.
 
     Attributes:
         motion_sampling, appearance_sampling, motion_attributes, appearance_attributes: weight of the term of this name.
@@ -84,16 +87,16 @@ def grounding_losses(
     config: CommonLossConfig = LossConfig(),
     counts: TargetCounts | None = None,
 ) -> dict[str, jax.Array]:
-    """Every term apart and unweighted, float32; see the top of this module.
+    """Every term, unweighted; the text of this module explains them.
 
     Args:
         output: of the model's `predict_to_train`.
-        targets: of the same batch.
-        config: of the model's kind.
-        counts: of the whole batch that this one is a part of; None when it is the whole.
+        targets: of the same rows.
+        config: settings of the terms.
+        counts: of the whole batch; None when these rows are the whole.
 
     Returns:
-        Term -> [k] or scalar. Terms of predictions that the model does not make are left out.
+        Term -> float32 [k] or scalar, without terms of predictions that the model does not make.
     """
     counts = TargetCounts.of(targets) if counts is None else counts
     sums = {
@@ -115,23 +118,24 @@ def grounding_losses(
         if logits is not None:
             sums[name] = sum_over_videos(cross_entropy(logits, labels).mean(-1), targets)
     if output.confidences is not None:
-        sums["confidence"] = sum_over_videos(_confidence(output, targets), targets)
-    divisors = dict.fromkeys(("box_l1", "box_giou"), jnp.maximum(counts.boxes, counts.videos))
-    return {name: value / divisors.get(name, counts.videos) for name, value in sums.items()}
+        confidence = _confidence(output.confidences, output.boxes_cxcywh, targets)
+        sums["confidence"] = sum_over_videos(confidence, targets)
+    boxes = jnp.maximum(counts.boxes, counts.videos)
+    return {name: value / (boxes if name in _BOX_TERMS else counts.videos) for name, value in sums.items()}
 
 
 def total_loss(terms: dict[str, jax.Array], weights: Any) -> jax.Array:
-    """The weighted sum of all terms and all their layers, a scalar; `weights` has an attribute for each term."""
-    return sum(getattr(weights, name) * value.sum() for name, value in terms.items())
+    """The weighted sum of all terms over all their layers, a scalar; `weights` has an attribute for each term."""
+    return functools.reduce(operator.add, (getattr(weights, name) * value.sum() for name, value in terms.items()))
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Binary cross-entropy of sigmoid(logits), elementwise; labels are bool or in [0, 1]."""
+    """Binary cross-entropy of sigmoid(logits) for each element; labels are bool or in [0, 1]."""
     return jax.nn.softplus(logits) - logits * labels
 
 
 def absolute(x: jax.Array) -> jax.Array:
-    """|x|, with the gradient 0 at 0 as in PyTorch; that of `jnp.abs` is 1."""
+    """|x| with gradient 0 at 0, as in PyTorch; the gradient of `jnp.abs` is 1 there."""
     return x * jnp.sign(x)
 
 
@@ -143,11 +147,11 @@ def sum_over_videos(per_video: jax.Array, targets: GroundingTargets) -> jax.Arra
 
 
 def _box_sums(boxes: jax.Array, targets: GroundingTargets) -> dict[str, jax.Array]:
-    """boxes [k, b, t, 4] -> L1 and GIoU losses summed over tubes, [k] each."""
+    """Boxes [k, b, t, 4] -> L1 and GIoU losses summed over all tubes, [k] each."""
     counted = targets.in_tube
     if targets.rows_valid is not None:
         counted = counted & targets.rows_valid[:, None]
-    # Elsewhere prediction and target are made equal, so that both losses and their gradients are exactly 0 there.
+    # Outside the tubes prediction and target are set equal, so that both losses and their gradients are exactly 0.
     whole_frame = jnp.array([0.5, 0.5, 1.0, 1.0])
     predicted = jnp.where(counted[..., None], boxes, whole_frame)
     true = jnp.where(counted[..., None], targets.boxes_cxcywh, whole_frame)
@@ -156,7 +160,7 @@ def _box_sums(boxes: jax.Array, targets: GroundingTargets) -> dict[str, jax.Arra
 
 
 def _start_end(logits: jax.Array, targets: GroundingTargets, sigma: float) -> jax.Array:
-    """logits [k, b, t, 2] -> sum over both ends of p log((p + eps) / q), mean over frames, [k, b]."""
+    """Logits [k, b, t, 2] -> sum over both ends of p log((p + eps) / q), mean over frames, [k, b]."""
     t = targets.in_tube.shape[1]
     ends = jnp.stack([targets.in_tube.argmax(1), t - 1 - targets.in_tube[:, ::-1].argmax(1)], axis=-1)
     valid = None if targets.frames_valid is None else targets.frames_valid[..., None]
@@ -166,7 +170,7 @@ def _start_end(logits: jax.Array, targets: GroundingTargets, sigma: float) -> ja
         gaussian = jnp.where(valid, gaussian, _EPSILON)
         logits = jnp.where(valid, logits, jnp.finfo(jnp.float32).min)
     normaliser = gaussian.sum(1, keepdims=True, where=valid)
-    # A row of nothing but padding has no normaliser.
+    # The sum over a row that is all padding is 0.
     expected = gaussian / jnp.where(normaliser > 0, normaliser, 1)
     probability = jax.nn.softmax(logits, axis=2)
     divergence = probability * jnp.log((probability + _EPSILON) / expected)
@@ -174,19 +178,19 @@ def _start_end(logits: jax.Array, targets: GroundingTargets, sigma: float) -> ja
 
 
 def _actioness(logits: jax.Array, targets: GroundingTargets, outside_weight: float) -> jax.Array:
-    """logits [k, b, t] -> weighted cross-entropy, mean over frames, [k, b]."""
+    """Logits [k, b, t] -> weighted cross-entropy, mean over frames, [k, b]."""
     weight = jnp.where(targets.in_tube, 1.0, outside_weight)
     return masked_mean(weight * cross_entropy(logits, targets.in_tube), targets.frames_valid, axis=-1)
 
 
-def _confidence(output: GroundingOutput, targets: GroundingTargets) -> jax.Array:
-    """[k, b], mean over the frames of each tube.
+def _confidence(confidences: jax.Array, boxes: jax.Array, targets: GroundingTargets) -> jax.Array:
+    """Confidences [k, b, t], boxes [k, b, t, 4] -> cross-entropy, mean over the frames of each tube, [k, b].
 
-    As released, the confidence, a sum of two probabilities, is taken for a logit, and the IoU that it should tell has a
-    gradient too, by which boxes grow better where the confidence is high.
+    As released, the confidence, a sum of two probabilities, is used as a logit, and its target, the IoU, has a gradient
+    too, which improves boxes where the confidence is high.
     """
     whole_frame = jnp.array([0.5, 0.5, 1.0, 1.0])
     inside = targets.in_tube[..., None]
-    predicted, true = (jnp.where(inside, b, whole_frame) for b in (output.boxes_cxcywh, targets.boxes_cxcywh))
+    predicted, true = (jnp.where(inside, b, whole_frame) for b in (boxes, targets.boxes_cxcywh))
     overlap = iou(cxcywh_to_xyxy(predicted), cxcywh_to_xyxy(true))
-    return masked_mean(cross_entropy(output.confidences, overlap), targets.in_tube, axis=-1)
+    return masked_mean(cross_entropy(confidences, overlap), targets.in_tube, axis=-1)

@@ -1,4 +1,4 @@
-"""The passes of a model over the sampled frames of a clip: how frames become rows of a batch, and answers one tube."""
+"""Evaluation protocols: how the sampled frames of a clip become rows of a batch, and their answers one tube."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ class Protocol(Interface):
         passes: rows of a batch for each question about a clip.
     """
 
-    passes: int
+    @property
+    def passes(self) -> int: ...
 
     def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The sampled frames int64 [n] of a clip, n >= 1 -> those of each pass, none empty."""
+        """Divides the sampled frames of a clip, int64 [n], n >= 1, among the passes; none is empty, none longer than
+        the first."""
         ...
 
     def merge(
         self, predictions: Sequence[PassPrediction], height: int, width: int
     ) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
-        """The passes' predictions as one, for a video of this size in pixels.
+        """Merges the predictions of all passes over a video of this size in pixels.
 
         Returns:
-            (first frame, one past the last frame); int64 [m], consecutive frames from the first to the last sampled
-            one; float32 [m, 4], boxes (x1, y1, x2, y2) in pixels.
+            (start, end) frames; consecutive frames from the first to the last sampled one, int64 [m]; their boxes
+            (x1, y1, x2, y2) in pixels, float32 [m, 4].
         """
         ...
 
 
 class InterleavedPasses(passes.InterleavedPasses):
-    """Passes that take turns over the sampled frames, and whose union is the answer (reference: `engine/evaluate.py`).
-
-    The interval runs from the earliest start to the latest end.
-    """
+    """Passes that take turns over the sampled frames (released: `engine/evaluate.py`). The answer runs from the earliest
+    start to the latest end of all passes."""
 
     def merge(
         self, predictions: Sequence[PassPrediction], height: int, width: int
@@ -48,5 +48,5 @@ class InterleavedPasses(passes.InterleavedPasses):
         return merge_passes(list(predictions), height, width)
 
 
-# TA-STVG's and CG-STVG's.
+# Of TA-STVG and CG-STVG.
 TWO_PASSES = InterleavedPasses(passes.TWO)

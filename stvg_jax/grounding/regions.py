@@ -1,8 +1,9 @@
-"""Features of regions: means of feature maps inside boxes. Pooling is a weighted mean over the grid, of fixed shape."""
+"""Means of feature maps inside boxes, computed as weighted means over the whole grid, so that shapes are fixed."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ def pool_regions(
         maps: [b, t, n, d] each, with n = rows * columns.
 
     Returns:
-        [b, t, d] of each map; 0 where a row is nothing but padding.
+        [b, t, d] of each map; 0 where a row is all padding.
     """
     weights = region_weights(pooling, boxes_cxcywh, grid, sizes)
     count = jnp.maximum(weights.sum(-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
@@ -38,7 +39,7 @@ def pool_regions(
 
 
 def region_weights(pooling: str, boxes_cxcywh: jax.Array, grid: tuple[int, int], sizes: jax.Array | None) -> jax.Array:
-    """How much each cell of a grid counts in the mean inside a box, up to a factor.
+    """Weight of each cell of a grid in the mean inside a box, up to a factor.
 
     Args:
         pooling: one of POOLINGS.
@@ -54,7 +55,7 @@ def region_weights(pooling: str, boxes_cxcywh: jax.Array, grid: tuple[int, int],
         down, across = (functools.partial(_cell_weights, round_high=r) for r in (jnp.round, jnp.ceil))
     else:
         down = across = _sample_weights
-    # Of the box within the frame, at most: what is beyond has no features.
+    # The part of the box outside the frame has no features.
     corners = jnp.clip(cxcywh_to_xyxy(boxes_cxcywh), 0, 1)
     real = jnp.array(grid)[None] if sizes is None else sizes
     rows = down(corners[..., 1], corners[..., 3], real[:, 0, None], grid[0])
@@ -62,14 +63,16 @@ def region_weights(pooling: str, boxes_cxcywh: jax.Array, grid: tuple[int, int],
     return (rows[..., :, None] * columns[..., None, :]).reshape(*rows.shape[:2], -1)
 
 
-def _cell_weights(low: jax.Array, high: jax.Array, size: jax.Array, length: int, *, round_high) -> jax.Array:
-    """1 for each cell along one axis between two rounded borders, at least one cell (`generate_roi_feature`).
+def _cell_weights(
+    low: jax.Array, high: jax.Array, size: jax.Array, length: int, *, round_high: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """1 for each cell along one axis between two rounded borders, at least one (released: `generate_roi_feature`).
 
     Args:
         low, high: [b, t] in [0, 1].
         size: [b, 1], real cells.
         length: cells, padding included.
-        round_high: how `high` becomes a whole number of cells.
+        round_high: function that rounds `high` to whole cells.
 
     Returns:
         float32 [b, t, length].
@@ -81,9 +84,9 @@ def _cell_weights(low: jax.Array, high: jax.Array, size: jax.Array, length: int,
 
 
 def _sample_weights(low: jax.Array, high: jax.Array, size: jax.Array, length: int) -> jax.Array:
-    """How much each cell along one axis counts in linear samples at even steps between two borders (He et al. 2017).
+    """Weight of each cell along one axis in linear samples at even steps between two borders (He et al. 2017).
 
-    A cell's value is that at its centre; arguments and result as for `_cell_weights`.
+    The value of a cell is at its centre. Arguments and result as for `_cell_weights`.
     """
     steps = (jnp.arange(_ROI_SAMPLES) + 0.5) / _ROI_SAMPLES
     at = (low[..., None] + steps * (high - low)[..., None]) * size[..., None] - 0.5

@@ -1,7 +1,7 @@
-"""How much of a video the models handle at once on this machine. Results do not depend on it.
+"""Step sizes: the numbers of images, windows and frames that a model processes at once. Results do not depend on them.
 
-The parts of a model go over images, windows and frames in steps. The number in a step follows from a budget of bytes
-and from what one of them takes, so that a small model on small pictures, for which a loop is all overhead, needs none.
+A step is as large as a budget of memory allows, by the size of the largest array of one image, window or frame. So a
+small model on small pictures, for which a loop would only cost time, takes everything in one step.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=GroundingConfig)
 
 _MIB = 2**20
-# On a CPU, what stays in its caches (measured on the full-size model: `benchmarks/forward.py`; 4 images, 8 windows and
-# 4 frames of 420 rows). On an accelerator, what bounds memory to a few GB; for training less, as the backward pass
-# keeps or makes again all that is inside of a step.
+# On a CPU, sizes that stay in its caches (measured on the full-size model with `benchmarks/forward.py`: 4 images, 8
+# windows and 4 frames of 420 rows). On an accelerator, sizes that bound memory to a few GB; smaller ones for training,
+# whose backward pass keeps or recomputes everything inside a step.
 _BUDGETS = {
     "cpu": {"images": 64 * _MIB, "windows": 15 * _MIB, "frames": 52 * _MIB},
     "inference": {"images": 1024 * _MIB, "windows": 1024 * _MIB, "frames": 1024 * _MIB},
@@ -35,23 +35,23 @@ _PARTS = ("resnet", "swin", "roberta", "transformer")
 
 
 def fit_backend(config: C, clip: ClipConfig, *, training: bool = False) -> C:
-    """A model's configuration with the step sizes that suit this process's backend.
+    """A model's configuration with step sizes for the backend of this process.
 
     Args:
-        config: of a grounding model. Of `images_per_step`, `windows_per_step` and `frames_per_step`, those that are
-            None are chosen, and those that are set stay.
-        clip: whose resolution gives the rows of a frame.
-        training: whether gradients are taken.
+        config: of a grounding model. `images_per_step`, `windows_per_step` and `frames_per_step` are chosen where they
+            are None, and kept where they are set.
+        clip: its resolution is the number of rows of a frame.
+        training: whether gradients are computed.
 
     Raises:
-        InputError: for sizes of which no model can be made.
+        InputError: sizes that no model can have.
     """
     _check_sizes(config)
     budget = _BUDGETS["cpu" if jax.default_backend() == "cpu" else "training" if training else "inference"]
     resnet, swin, transformer = config.resnet, config.swin, config.transformer
     pixels = MAX_ASPECT * clip.resolution**2
-    # The stem's output at half the size, a window's scores in the first stage, and the hidden channels and scores of a
-    # frame's tokens, which are those of two grids and about 32 of text.
+    # The stem's output at half the size, the attention scores of a window in the first stage, and the hidden channels
+    # and attention scores of a frame's tokens.
     image = 4 * pixels / 4 * resnet.width
     window = 4 * swin.heads[0] * math.prod(swin.window) ** 2
     tokens = _frame_tokens(config, pixels)
@@ -71,21 +71,21 @@ def fit_backend(config: C, clip: ClipConfig, *, training: bool = False) -> C:
 
 
 def least_bytes(config: GroundingConfig, rows: Rows) -> int:
-    """Bytes that a device needs at least for these rows: their pixels, and the largest array made of one picture."""
+    """Lower bound of the memory that these rows need: their pixels, and the largest array of one frame."""
     pixels = rows.height * rows.width
-    # The stem's output at half the size, and the scores of a frame's tokens among themselves.
+    # The stem's output at half the size, and the attention scores of a frame's tokens.
     stem = pixels // 4 * config.resnet.width * rows.number_bytes
     scores = config.transformer.heads * _frame_tokens(config, pixels) ** 2 * rows.number_bytes
     return int(rows.pixels_bytes + max(stem, scores))
 
 
 def _frame_tokens(config: GroundingConfig, pixels: float) -> float:
-    """Tokens of a frame of so many pixels, which look at each other: of two grids, and about 32 of text."""
+    """Tokens of a frame of this many pixels: those of two grids, and about 32 of text."""
     return 2 * pixels / 4 ** (len(config.resnet.blocks) + 1) + 32
 
 
 def _check_sizes(config: GroundingConfig) -> None:
-    """Raises InputError for sizes of parts that are not positive, and channels that their heads cannot share."""
+    """Raises InputError for sizes that are not positive, and for channels that heads cannot share equally."""
     for part in _PARTS:
         for name, value in vars(getattr(config, part)).items():
             for number in value if isinstance(value, tuple) else [value]:

@@ -1,4 +1,4 @@
-"""TA-STVG (Gu et al., ICLR 2025): a grounding model whose decoders start from queries made for the target."""
+"""TA-STVG (Gu et al., ICLR 2025): a grounding model whose decoders start from target-aware queries."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.target_queries import (
+    Activation,
     SpatialActivation,
     TemporalSampling,
     choose_frames,
@@ -35,14 +36,14 @@ class TASTVGConfig(GroundingConfig):
     """Every hyper-parameter of the model; the defaults are the released HC-STVG model.
 
     Attributes:
-        queries: how object queries start (table 4 of the paper): "zero"; the mean of the frames that text-guided
-            temporal "sampling" keeps; the mean over all frames weighted by attribute-aware spatial "activation"; or
-            "both".
+        queries: initial object queries (table 4 of the paper): "zero"; "sampling", the mean of the frames that
+            text-guided temporal sampling keeps; "activation", the mean over all frames weighted by attribute-aware
+            spatial activation; or "both".
         appearance_words, motion_words: sizes of the attribute vocabularies that train the activation.
         sampling_threshold: theta; frames with a higher score are kept. 0.45 for VidSTG.
-        second_pass: at inference, decode again with queries from the frames whose first actioness exceeds
-            `actioness_threshold`.
-        actioness_threshold: see above.
+        second_pass: whether to decode twice at inference, the second time with queries of the frames whose actioness
+            exceeded `actioness_threshold` in the first.
+        actioness_threshold: a probability.
     """
 
     queries: str = "both"
@@ -57,7 +58,7 @@ class TASTVGConfig(GroundingConfig):
         if self.queries not in QUERY_KINDS:
             raise ValueError(f"queries is {self.queries!r}; it must be one of {', '.join(QUERY_KINDS)}")
         if self.queries == "zero" and self.second_pass:
-            raise ValueError('queries="zero" leaves a second pass nothing to renew; set second_pass=False')
+            raise ValueError('with queries="zero" a second pass would repeat the first; set second_pass=False')
 
     @property
     def samples(self) -> bool:
@@ -78,8 +79,31 @@ class TASTVGConfig(GroundingConfig):
         return ((r"target_queries/.*", "target_queries"),) if self.samples or self.activates else ()
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Relevance:
+    """Relevance of each frame to the text, as logits float32 [b, t], judged by each stream."""
+
+    motion_logits: jax.Array
+    appearance_logits: jax.Array
+
+    @property
+    def score(self) -> jax.Array:
+        """Mean of the two probabilities, float32 [b, t]."""
+        return (jax.nn.sigmoid(self.motion_logits) + jax.nn.sigmoid(self.appearance_logits)) / 2
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Activations:
+    """Activation of each stream."""
+
+    appearance: Activation
+    motion: Activation
+
+
 class TargetQueries(nnx.Module):
-    """The classifiers behind target-aware queries, one per stream."""
+    """Classifiers that target-aware queries need, one for each stream."""
 
     def __init__(self, config: TASTVGConfig, *, dtype):
         width, heads = config.transformer.width, config.transformer.heads
@@ -92,25 +116,27 @@ class TargetQueries(nnx.Module):
             self.appearance_activation = SpatialActivation(width, heads, config.appearance_words, **common)
             self.motion_activation = SpatialActivation(width, heads, config.motion_words, **common)
 
-    def sample(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> tuple[jax.Array, jax.Array]:
-        """Relevance logits of every frame from the motion and the appearance stream, float32 [b, t] each."""
+    def sample(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> Relevance:
+        """Judges the relevance of every frame to the text."""
         text = jax.lax.stop_gradient(_mean_text(encoded))
         places = None if encoded.grid_valid is None else encoded.grid_valid[:, None, :, None]
 
-        def logits(classifier, tokens):
+        def logits(classifier: TemporalSampling, tokens: jax.Array) -> jax.Array:
             pooled = masked_mean(jax.lax.stop_gradient(tokens), places, axis=2)
             return classifier(pooled, text, encoded.text_valid, rngs=rngs)
 
-        return logits(self.motion_sampling, encoded.motion), logits(self.appearance_sampling, encoded.appearance)
+        motion = logits(self.motion_sampling, encoded.motion)
+        return Relevance(motion, logits(self.appearance_sampling, encoded.appearance))
 
-    def activate(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None):
-        """((activation [b, t, n], attribute logits per frame [b, t, words]) for appearance, the same for motion)."""
+    def activate(self, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> Activations:
+        """Finds the subject in every frame."""
         subject = jax.lax.stop_gradient(_mean_text(encoded)[:, 0])
 
-        def look(classifier, tokens):
+        def look(classifier: SpatialActivation, tokens: jax.Array) -> Activation:
             return classifier(jax.lax.stop_gradient(tokens), subject, encoded.grid_valid, rngs=rngs)
 
-        return look(self.appearance_activation, encoded.appearance), look(self.motion_activation, encoded.motion)
+        appearance = look(self.appearance_activation, encoded.appearance)
+        return Activations(appearance, look(self.motion_activation, encoded.motion))
 
 
 def _mean_text(encoded: EncodedVideo) -> jax.Array:
@@ -123,19 +149,22 @@ class TASTVG(GroundingModel):
     """The whole model.
 
     Args:
-        config: see TASTVGConfig.
+        config: hyper-parameters.
         dtype: of the computation, for example bfloat16; parameters are float32 always.
     """
+
+    config: TASTVGConfig
 
     def __init__(self, config: TASTVGConfig = TASTVGConfig(), *, dtype: Any = jnp.float32):
         super().__init__(config, dtype=dtype)
         self.target_queries = TargetQueries(config, dtype=dtype)
-        reads = Reads(("text", "motion"), placed="motion"), Reads(("appearance", "text"), placed="appearance")
-        self.temporal_decoder = TemporalDecoder(config.transformer, reads[0], dtype=dtype)
-        self.spatial_decoder = SpatialDecoder(config.transformer, reads[1], dtype=dtype)
+        temporal = Reads(("text", "motion"), placed="motion")
+        spatial = Reads(("appearance", "text"), placed="appearance")
+        self.temporal_decoder = TemporalDecoder(config.transformer, temporal, dtype=dtype)
+        self.spatial_decoder = SpatialDecoder(config.transformer, spatial, dtype=dtype)
 
-    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
-        """See GroundingModel; the truth is not needed."""
+    def predict_to_train(self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
+        """Predictions for the losses, after one decoding pass; the true tube is not used."""
         return self(batch, second_pass=False, rngs=rngs)
 
     def ground(
@@ -150,57 +179,67 @@ class TASTVG(GroundingModel):
         """Grounds sentences in videos whose features are known.
 
         Args:
-            video: of `encode_video`.
+            video: output of `encode_video`.
             text_ids, text_valid: as in GroundingBatch.
-            second_pass: overrides the config's switch; training uses False.
+            second_pass: overrides the setting of the configuration; training uses False.
             rngs: stream `dropout`, to train; None at inference.
         """
         config = self.config
-        second_pass = config.second_pass if second_pass is None else second_pass
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
         encoded = self.encoder(video, text, text_valid, rngs=rngs)
         anchors = self.anchor_head(encoded.frame_means, rngs=rngs)
-        parts: dict[str, jax.Array | None] = {}
-        score = jnp.ones(encoded.frame_means.shape[:2], jnp.float32)
-        if config.samples:
-            motion_logits, appearance_logits = self.target_queries.sample(encoded, rngs=rngs)
-            score = (jax.nn.sigmoid(motion_logits) + jax.nn.sigmoid(appearance_logits)) / 2
-            parts |= {
-                "motion_sampling_logits": motion_logits,
-                "appearance_sampling_logits": appearance_logits,
-                "sampling_score": score,
-            }
-        threshold = config.sampling_threshold if config.samples else 0.0
-        activated = self.target_queries.activate(encoded, rngs=rngs) if config.activates else None
+        relevance = self.target_queries.sample(encoded, rngs=rngs) if config.samples else None
+        activations = self.target_queries.activate(encoded, rngs=rngs) if config.activates else None
+        if relevance is None:
+            score, threshold = jnp.ones(encoded.frame_means.shape[:2], jnp.float32), 0.0
+        else:
+            score, threshold = relevance.score, config.sampling_threshold
         chosen = choose_frames(score, threshold, encoded.frames_valid)
-        states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
-        if second_pass:
+        states, boxes = self._decode(encoded, anchors, activations, chosen, rngs=rngs)
+        if config.second_pass if second_pass is None else second_pass:
             actioness = jax.nn.sigmoid(self._actioness(states[-1]))
             chosen = choose_frames(actioness, config.actioness_threshold, encoded.frames_valid)
-            states, boxes = self._decode(encoded, anchors, activated, chosen, rngs)
-        if activated is not None:
-            (_, appearance_words), (_, motion_words) = activated
-            parts["appearance_attribute_logits"] = mean_over_chosen(appearance_words, chosen)
-            parts["motion_attribute_logits"] = mean_over_chosen(motion_words, chosen)
-        return GroundingOutput(
-            boxes_cxcywh=boxes,
-            **self._predict_times(states, rngs),
-            **parts,
-        )
+            states, boxes = self._decode(encoded, anchors, activations, chosen, rngs=rngs)
+        output = GroundingOutput(boxes_cxcywh=boxes, **self._predict_times(states, rngs))
+        if relevance is not None:
+            output = dataclasses.replace(
+                output,
+                motion_sampling_logits=relevance.motion_logits,
+                appearance_sampling_logits=relevance.appearance_logits,
+                sampling_score=score,
+            )
+        if activations is not None:
+            output = dataclasses.replace(
+                output,
+                appearance_attribute_logits=mean_over_chosen(activations.appearance.word_logits, chosen),
+                motion_attribute_logits=mean_over_chosen(activations.motion.word_logits, chosen),
+            )
+        return output
 
-    def _decode(self, encoded: EncodedVideo, anchors, activated, chosen, rngs) -> tuple[jax.Array, jax.Array]:
+    def _decode(
+        self,
+        encoded: EncodedVideo,
+        anchors: jax.Array,
+        activations: Activations | None,
+        chosen: jax.Array,
+        *,
+        rngs: nnx.Rngs | None,
+    ) -> tuple[jax.Array, jax.Array]:
         """States of the temporal decoder [k, b, t, d] and boxes [k, b, t, 4], from queries of the chosen frames."""
-        spatial, temporal = self._queries(encoded, activated, chosen)
+        spatial, temporal = self._queries(encoded, activations, chosen)
         states = self.temporal_decoder(temporal, encoded, rngs=rngs)
         boxes = self.spatial_decoder(spatial, anchors, encoded, self.box_head, rngs=rngs)
         return states, boxes
 
-    def _queries(self, encoded: EncodedVideo, activated, chosen) -> tuple[jax.Array, jax.Array]:
+    def _queries(
+        self, encoded: EncodedVideo, activations: Activations | None, chosen: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         """The spatial and the temporal query, repeated for every frame: [b, t, d] each."""
         if self.config.queries == "zero":
             zeros = jnp.zeros_like(encoded.frame_means)
             return zeros, zeros
-        appearance, motion = (None, None) if activated is None else (activated[0][0], activated[1][0])
+        appearance = None if activations is None else activations.appearance.weights
+        motion = None if activations is None else activations.motion.weights
         spatial = pool_query(encoded.appearance, appearance, chosen, encoded.grid_valid)
         temporal = pool_query(encoded.motion, motion, chosen, encoded.grid_valid)
         shape = encoded.frame_means.shape

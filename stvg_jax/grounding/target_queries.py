@@ -1,6 +1,8 @@
-"""Target-aware queries: which frames, which places, and the queries made from them (TA-STVG sections 3.2 to 3.4)."""
+"""Target-aware queries: relevant frames, places of the target in them, and their mean (TA-STVG 3.2 to 3.4)."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +16,22 @@ from stvg_jax.nn.masking import masked_mean
 _LAYERS = 2
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Activation:
+    """Output of SpatialActivation.
+
+    Attributes:
+        weights: float32 [b, t, n] in [0, 1], activation of each token; 0 at padding.
+        word_logits: float32 [b, t, words], attribute words, judged by each frame.
+    """
+
+    weights: jax.Array
+    word_logits: jax.Array
+
+
 class ClassifierHead(nnx.Module):
-    """Dense, GELU, norm, dense (reference: `BertLMPredictionHead`)."""
+    """Linear layer, GELU, norm, linear layer (released: `BertLMPredictionHead`)."""
 
     def __init__(self, width: int, classes: int, *, dtype):
         self.transform = Linear(width, width, dtype=dtype)
@@ -28,7 +44,7 @@ class ClassifierHead(nnx.Module):
 
 
 class TemporalSampling(nnx.Module):
-    """Text-guided temporal sampling (TTS) for one stream: how relevant is each frame to the sentence."""
+    """Text-guided temporal sampling (TTS) for one stream: the relevance of each frame to the sentence."""
 
     def __init__(self, width: int, heads: int, *, dropout_rate: float, dtype):
         self.layers = nnx.List(
@@ -36,7 +52,14 @@ class TemporalSampling(nnx.Module):
         )
         self.head = ClassifierHead(width, 1, dtype=dtype)
 
-    def __call__(self, pooled: jax.Array, text: jax.Array, text_valid=None, *, rngs=None) -> jax.Array:
+    def __call__(
+        self,
+        pooled: jax.Array,
+        text: jax.Array,
+        text_valid: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
         """Frame features pooled over space [b, t, d], text tokens [b, l, d] -> logits float32 [b, t]."""
         for layer in self.layers:
             pooled, _ = layer(pooled, text, key_valid=text_valid, rngs=rngs)
@@ -44,7 +67,7 @@ class TemporalSampling(nnx.Module):
 
 
 class SpatialActivation(nnx.Module):
-    """Attribute-aware spatial activation (ASA) for one stream: where in each frame the named target is."""
+    """Attribute-aware spatial activation (ASA) for one stream: the places of the target in each frame."""
 
     def __init__(self, width: int, heads: int, words: int, *, dropout_rate: float, dtype):
         self.layers = nnx.List(
@@ -53,45 +76,45 @@ class SpatialActivation(nnx.Module):
         self.head = ClassifierHead(width, words, dtype=dtype)
 
     def __call__(
-        self, tokens: jax.Array, query: jax.Array, grid_valid=None, *, rngs=None
-    ) -> tuple[jax.Array, jax.Array]:
-        """Looks for the subject in every frame.
+        self,
+        tokens: jax.Array,
+        query: jax.Array,
+        grid_valid: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Activation:
+        """Finds the subject in every frame.
 
         Args:
             tokens: [b, t, n, d].
             query: the first text token [b, d].
             grid_valid: bool [b, n] or None.
             rngs: stream `dropout`, to train.
-
-        Returns:
-            Activation in [0, 1], float32 [b, t, n] (0 at padding), and attribute logits per frame,
-            float32 [b, t, words].
         """
         b, t, _, d = tokens.shape
         x = jnp.broadcast_to(query[:, None, None], (b, t, 1, d))
         valid = None if grid_valid is None else grid_valid[:, None]
         for layer in self.layers:
             x, weights = layer(x, tokens, key_valid=valid, rngs=rngs)
-        activation = _stretch(jax.nn.sigmoid(weights.sum(-3)[..., 0, :]), valid)
-        return activation, self.head(x[:, :, 0])
+        return Activation(_stretch(jax.nn.sigmoid(weights.sum(-3)[..., 0, :]), valid), self.head(x[:, :, 0]))
 
 
 def _stretch(x: jax.Array, valid: jax.Array | None) -> jax.Array:
-    """Scales the last axis linearly onto [0, 1], per row and over real entries; 0 at padding and in constant rows."""
+    """Scales the real entries of each row linearly to [0, 1]; 0 at padding and in constant rows."""
     low = jnp.min(x, axis=-1, keepdims=True, where=valid, initial=jnp.inf)
     high = jnp.max(x, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)
-    # Not a division by something tiny, whose gradient is not finite.
+    # A division by a tiny number would have a gradient that is not finite.
     flat = high <= low
     stretched = jnp.where(flat, 0, x - low) / jnp.where(flat, 1, high - low)
     return stretched if valid is None else jnp.where(valid, stretched, 0)
 
 
 def choose_frames(score: jax.Array, threshold: float, frames_valid: jax.Array | None) -> jax.Array:
-    """Frames whose score exceeds the threshold, or every real frame of a video in which none does.
+    """Frames whose score exceeds the threshold; every real frame of a video without such a frame.
 
     Args:
         score: float [b, t].
-        threshold: see above.
+        threshold: of the score.
         frames_valid: bool [b, t] or None.
 
     Returns:
@@ -105,16 +128,16 @@ def choose_frames(score: jax.Array, threshold: float, frames_valid: jax.Array | 
 def pool_query(
     tokens: jax.Array, activation: jax.Array | None, chosen: jax.Array, grid_valid: jax.Array | None
 ) -> jax.Array:
-    """Mean over chosen frames and real places of the tokens times their activation.
+    """Mean of tokens times their activation, over chosen frames and real tokens.
 
     Args:
         tokens: [b, t, n, d].
-        activation: float32 [b, t, n], or None for one everywhere.
+        activation: float32 [b, t, n], or None for 1 everywhere.
         chosen: bool [b, t].
         grid_valid: bool [b, n] or None.
 
     Returns:
-        [b, d], the object query of each video; 0 for a row of nothing but padding.
+        [b, d], the object query of each video; 0 for a row that is all padding.
     """
     weights = jnp.ones(tokens.shape[:3], jnp.float32) if activation is None else activation
     places = jnp.ones(tokens.shape[:3], bool) if grid_valid is None else grid_valid[:, None]
@@ -126,5 +149,5 @@ def pool_query(
 
 
 def mean_over_chosen(values: jax.Array, chosen: jax.Array) -> jax.Array:
-    """values [b, t, c], chosen bool [b, t] -> [b, c]."""
+    """Mean over the chosen frames: values [b, t, c], chosen bool [b, t] -> [b, c]."""
     return masked_mean(values, chosen[..., None], axis=1)

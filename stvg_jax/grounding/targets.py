@@ -1,4 +1,4 @@
-"""What a grounding model should have predicted, as arrays."""
+"""Targets of a grounding batch, as arrays."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from stvg_jax.grounding.types import TrueTube
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class GroundingTargets:
-    """The truth about a batch of videos; axes as in `grounding.types`. A mask that is None says that nothing
-    is padded.
+    """Annotations of a batch of videos; axes as in `grounding.types`. None for a mask means that nothing is padded.
 
     Attributes:
-        in_tube: bool [b, t], frames in which the described event goes on: one run of frames, at least one.
+        in_tube: bool [b, t], frames within the true tube: one run of at least one frame.
         boxes_cxcywh: float32 [b, t, 4], the target's box in [0, 1]; ignored outside the tube.
         appearance_labels: float32 [b, words], 1 for each appearance word of the sentence.
-        motion_labels: float32 [b, words], 1 for each action word.
+        motion_labels: float32 [b, words], 1 for each verb of the sentence.
         frames_valid: bool [b, t] or None.
-        rows_valid: bool [b] or None; a row that is False fills up the batch and counts nowhere.
+        rows_valid: bool [b] or None; False for rows that only fill up the batch and do not count.
     """
 
     in_tube: jax.Array
@@ -35,20 +34,20 @@ class GroundingTargets:
 
     @classmethod
     def from_batch(cls, batch: Mapping[str, jax.Array]) -> GroundingTargets:
-        """The targets in a training batch of `data_pipeline.loading`, whose filling rows have a negative `sample`."""
+        """The targets in a training batch of `data_pipeline.loading`, where `sample` is negative in filling rows."""
         names = [field.name for field in dataclasses.fields(cls) if field.name != "rows_valid"]
         return cls(**{name: batch[name] for name in names}, rows_valid=batch["sample"] >= 0)
 
     @property
-    def tube(self) -> TrueTube:
-        """What a model may see of it while it is trained."""
+    def true_tube(self) -> TrueTube:
+        """The part that models may use in training."""
         return TrueTube(self.in_tube, self.boxes_cxcywh)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TargetCounts:
-    """What the losses of a whole batch are divided by, however many parts it is computed in.
+    """Divisors of the losses of a whole batch, whatever the number of parts that it is computed in.
 
     Attributes:
         videos: float32 scalar, real rows.
@@ -60,7 +59,7 @@ class TargetCounts:
 
     @classmethod
     def of(cls, targets: GroundingTargets) -> TargetCounts:
-        """Counts a batch. Of an empty one, with no real row, the losses are 0."""
+        """Counts a batch. The losses of a batch without a real row are 0."""
         real = _rows_valid(targets)
         videos = jnp.maximum(real.sum(dtype=jnp.float32), 1)
         return cls(videos=videos, boxes=(targets.in_tube & real[:, None]).sum(dtype=jnp.float32))

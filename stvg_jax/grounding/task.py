@@ -1,4 +1,4 @@
-"""What the trainer needs to know of the grounding models: their batches, their loss, their groups of learning rates."""
+"""Training of grounding models: batches, loss, groups of learning rates."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stvg_jax.nn.keys import DropoutKeys
 
 @dataclasses.dataclass(frozen=True)
 class CommonLearningRates:
-    """The full learning rate of each group that every model has (`learning_rate_rules`).
+    """Peak learning rates of the groups that every model has (`learning_rate_rules`).
 
     Attributes:
         base: encoder, spatial decoder, projections of the visual features, prediction heads.
-        image_backbone: ResNet from its second stage on; what is before stays as pre-trained.
+        image_backbone: ResNet from its second stage on; earlier layers stay as pre-trained.
         text: RoBERTa and the projection of its tokens.
         temporal_decoder: the temporal decoder.
     """
@@ -36,7 +36,7 @@ class CommonLearningRates:
 
 @dataclasses.dataclass(frozen=True)
 class LearningRates(CommonLearningRates):
-    """Those of a model with target-aware queries; the defaults are the released HC-STVG v1.
+    """Learning rates of a model with target-aware queries; the defaults are the released HC-STVG v1.
 
     Attributes:
         target_queries: the classifiers of temporal sampling and spatial activation.
@@ -46,8 +46,8 @@ class LearningRates(CommonLearningRates):
 
 
 def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
-    """Rules (regular expression over a parameter's path, group), the first that matches decides; "frozen" is not
-    trained (reference: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
+    """Rules (regular expression for a parameter's path, group); the first match decides. Parameters in the group
+    "frozen" are not trained (released: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
     return (
         *encoder_rules(config),
         (r"temporal_decoder/.*", "temporal_decoder"),
@@ -57,12 +57,12 @@ def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
 
 
 def encoder_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
-    """Those of the backbones and the text encoder, which any model has."""
+    """Rules for the backbones and the text encoder."""
     frozen = (
         (r"swin/.*", "frozen"),
         (r"resnet/stem/.*", "frozen"),
         (r"resnet/stages/0/.*", "frozen"),
-        # The statistics and the affine part of batch norm.
+        # Statistics, scale and bias of batch norm.
         (r"resnet/.*/(scale|bias|mean|var)", "frozen"),
     )
     from_scratch = (
@@ -77,31 +77,37 @@ def encoder_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
 
 
 class Losses(Protocol):
-    """Section `loss` of a configuration: a weight for each term of a model's loss, by its name, and the terms."""
+    """Section `loss` of a configuration: a field with the weight of each term, and the terms themselves."""
 
     def terms(self, output: Any, targets: GroundingTargets, counts: TargetCounts | None = None) -> dict[str, jax.Array]:
-        """Every term apart and unweighted, of what the model's `predict_to_train` gave (`grounding_losses`)."""
+        """Every term, unweighted.
+
+        Args:
+            output: of the model's `predict_to_train`.
+            targets: of the same rows.
+            counts: of the whole batch; None when these rows are the whole.
+        """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class GroundingTask:
-    """Training of a grounding model, or of a start for one.
+    """Training of a grounding model, or of a model that others start from.
 
     Attributes:
         module: the model.
-        losses: of its kind.
+        losses: of its family.
     """
 
     module: PureModule
     losses: Losses = LossConfig()
 
     def count(self, batch: Mapping[str, jax.Array]) -> TargetCounts:
-        """What the losses of this whole training batch are divided by (`data_pipeline.loading`)."""
+        """Divisors of the losses of a whole training batch of `data_pipeline.loading`."""
         return TargetCounts.of(GroundingTargets.from_batch(batch))
 
     def prepare(self, batch: Mapping[str, jax.Array]) -> tuple[GroundingBatch, GroundingTargets]:
-        """The model's inputs and targets in a training batch of `data_pipeline.loading`."""
+        """Inputs and targets of a training batch of `data_pipeline.loading`."""
         return GroundingBatch.from_batch(batch), GroundingTargets.from_batch(batch)
 
     def loss(
@@ -112,24 +118,26 @@ class GroundingTask:
         counts: TargetCounts | None = None,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
-        """The total loss, and with it (its unweighted terms, uses).
-
-        All add up over the parts of a batch whose `counts` they are given. Uses: use -> int32 scalar, real rows that
-        used its parameters (`GroundingConfig.uses`).
+        """The total loss.
 
         Args:
-            parameters: nested, as `PureModule.apply` takes them.
+            parameters: nested, as for `PureModule.apply`.
             inputs, targets: rows of a batch.
             counts: of the whole batch; None when these rows are the whole.
-            key: for dropout, one for all rows or one for each [b]; None to train without.
+            key: for dropout, one key for all rows or one for each [b]; None to train without.
+
+        Returns:
+            The total; and (unweighted terms by name, uses). Uses are int32 scalars by name: the number of real rows
+            that used the parameters of this name in `GroundingConfig.uses`. With the same `counts`, the sums of all of
+            these over the parts of a batch are those of the whole batch.
         """
         rngs = None if key is None else DropoutKeys(key)
-        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.tube, rngs=rngs))
+        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.true_tube, rngs=rngs))
         terms = self.losses.terms(output, targets, counts)
         uses = {use: sum_over_videos(rows.astype(jnp.int32), targets) for use, rows in _uses(output).items()}
         return total_loss(terms, self.losses), (terms, uses)
 
 
 def _uses(output: Any) -> Mapping[str, jax.Array]:
-    """Use -> bool [b]; models that always use all their parameters do not speak of it."""
+    """Uses in a model's output, bool [b] by name; none if the output has no such field."""
     return getattr(output, "uses", {})

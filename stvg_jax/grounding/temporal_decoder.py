@@ -1,4 +1,4 @@
-"""The query decoder that finds when; one query per frame."""
+"""The temporal decoder, which finds the interval: one query for each frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.grounding.decoder import Context, Reads, attend_to_context, decoder_inputs
+from stvg_jax.grounding.decoder import Context, DecoderInputs, Reads, attend_to_context, decoder_inputs
 from stvg_jax.grounding.encoder import EncodedVideo, TransformerConfig
 from stvg_jax.nn.attention import CrossAttentionBlock, MultiHeadAttention
 from stvg_jax.nn.declare import LayerNorm
@@ -15,7 +15,7 @@ from stvg_jax.nn.remat import run_layer
 
 
 class TemporalDecoderLayer(nnx.Module):
-    """Self-attention over time, then each frame's query reads that frame's tokens.
+    """Self-attention over time, then attention of each frame's query to the tokens of that frame.
 
     Args:
         guided: whether the queries attend to a Context between the two.
@@ -34,21 +34,24 @@ class TemporalDecoderLayer(nnx.Module):
         self.guided = guided
         self.dropout_rate = rate
 
-    def __call__(self, x, time, tokens, positions, token_valid, frames_valid, context, rngs):
-        """x [b, t, d], time [t, d], tokens [b, t, n, d], positions [b or 1, n, d] -> [b, t, d]."""
-        placed = x + time
-        attended, _ = self.self_attn(placed, placed, x, key_valid=frames_valid, rngs=rngs)
+    def __call__(
+        self, x: jax.Array, inputs: DecoderInputs, context: Context | None, rngs: nnx.Rngs | None
+    ) -> jax.Array:
+        """Queries [b, t, d] -> [b, t, d]."""
+        placed = x + inputs.time
+        attended, _ = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
         x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
         if self.guided:
             x = attend_to_context(self.context_attn, x, context, rngs)
-        valid = None if token_valid is None else token_valid[:, None]
-        read, _ = self.cross_attn(x[:, :, None], tokens + positions[:, None], tokens, key_valid=valid, rngs=rngs)
+        valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
+        keys = inputs.tokens + inputs.positions[:, None]
+        read, _ = self.cross_attn(x[:, :, None], keys, inputs.tokens, key_valid=valid, rngs=rngs)
         x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
         return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
 
 
 class TemporalDecoder(nnx.Module):
-    """Reference: `TimeDecoder` in `models/grounding_model/query_decoder.py`."""
+    """Layers of queries for the interval (released: `TimeDecoder` in `models/grounding_model/query_decoder.py`)."""
 
     def __init__(self, config: TransformerConfig, reads: Reads, *, dtype):
         self.layers = nnx.List(
@@ -61,7 +64,7 @@ class TemporalDecoder(nnx.Module):
         self.reads = reads
 
     def __call__(self, queries: jax.Array, encoded: EncodedVideo, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        """queries [b, t, d] -> the normed state after every layer [k, b, t, d], without any Context."""
+        """Queries [b, t, d] -> normalised states after every layer [k, b, t, d], without a Context."""
         inputs = decoder_inputs(encoded, self.reads)
         states = []
         for i in range(len(self.layers)):
@@ -69,6 +72,14 @@ class TemporalDecoder(nnx.Module):
             states.append(self.norm(queries))
         return jnp.stack(states)
 
-    def step(self, i: int, queries: jax.Array, inputs: tuple, context: Context | None = None, *, rngs=None):
-        """Layer i: queries [b, t, d] and `decoder_inputs` -> [b, t, d], not normed."""
-        return run_layer(self.layers[i], queries, *inputs, context, rngs=rngs)
+    def step(
+        self,
+        i: int,
+        queries: jax.Array,
+        inputs: DecoderInputs,
+        context: Context | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """Runs layer i on queries [b, t, d] -> [b, t, d], before `norm`."""
+        return run_layer(self.layers[i], queries, inputs, context, rngs=rngs)

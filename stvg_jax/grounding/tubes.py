@@ -1,17 +1,19 @@
-"""From per-frame predictions to one tube, as the released evaluation does it. Plain numpy."""
+"""From the outputs of a model for each pass to one tube, as in the released evaluation. Plain numpy."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from stvg_jax.core.boxes import cxcywh_to_xyxy
+from stvg_jax.grounding.inference.tube import FrameScores
 
 
 @dataclasses.dataclass(frozen=True)
 class PassPrediction:
-    """What one pass over every other sampled frame predicts.
+    """Predictions of one pass.
 
     Attributes:
         frames: int64 [n], frame numbers, ascending.
@@ -25,13 +27,45 @@ class PassPrediction:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the first axis, float32."""
+    """Logarithm of the softmax over the first axis, float32."""
     shifted = logits - logits.max(axis=0)
     return shifted - np.log(np.exp(shifted).sum(axis=0))
 
 
+def read_passes(
+    frame_ids: Sequence[np.ndarray],
+    boxes_cxcywh: np.ndarray,
+    start_end_logits: np.ndarray,
+    actioness_logits: np.ndarray,
+    sampling_score: np.ndarray | None,
+) -> tuple[list[PassPrediction], FrameScores]:
+    """Predictions of each pass over a clip, and the scores of all sampled frames in order of time.
+
+    The arrays of a pass have t >= n entries, of which those after the first n are padding.
+
+    Args:
+        frame_ids: frames of each pass p, int64 [n].
+        boxes_cxcywh: [p, t, 4] in [0, 1].
+        start_end_logits: [p, t, 2].
+        actioness_logits: [p, t].
+        sampling_score: [p, t]; None for a model without temporal sampling.
+    """
+    passes, columns = [], []
+    for pass_index, ids in enumerate(frame_ids):
+        n = len(ids)
+        logits = start_end_logits[pass_index, :n]
+        passes.append(PassPrediction(ids, boxes_cxcywh[pass_index, :n], logits))
+        probabilities = np.exp(log_softmax(logits))
+        sampling = np.ones(n, np.float32) if sampling_score is None else sampling_score[pass_index, :n]
+        actioness = 1 / (1 + np.exp(-actioness_logits[pass_index, :n]))
+        columns.append((ids, sampling, actioness, probabilities[:, 0], probabilities[:, 1], np.full(n, pass_index)))
+    joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    order = np.argsort(joined[0], kind="stable")
+    return passes, FrameScores(*(column[order] for column in joined))
+
+
 def best_interval(start_end_logits: np.ndarray) -> tuple[int, int]:
-    """The most probable (first, last) position, first < last (reference: `models/post_processor.py`).
+    """The most probable (first, last) position, first < last (released: `models/post_processor.py`).
 
     Args:
         start_end_logits: float32 [n, 2].
@@ -52,18 +86,17 @@ def best_interval(start_end_logits: np.ndarray) -> tuple[int, int]:
 def merge_passes(
     passes: list[PassPrediction], height: int, width: int
 ) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
-    """Unites the interleaved passes (reference: `engine/evaluate.py`).
+    """Merges interleaved passes (released: `engine/evaluate.py`).
 
-    The interval runs from the earliest start to the latest end; boxes between sampled frames are interpolated
-    linearly.
+    The interval runs from the earliest start to the latest end. Boxes between sampled frames are interpolated linearly.
 
     Args:
         passes: of one video.
         height, width: of the video in pixels.
 
     Returns:
-        (first frame, one past the last frame); int64 [m], consecutive frames from the first to the last sampled one;
-        float32 [m, 4], boxes (x1, y1, x2, y2) in pixels, cut off at 0 but not at the far borders.
+        (start, end) frames; consecutive frames from the first to the last sampled one, int64 [m]; their boxes
+        (x1, y1, x2, y2) in pixels, float32 [m, 4], cut off at 0 but not at the far borders.
     """
     intervals = []
     for p in passes:
@@ -81,14 +114,14 @@ def merge_passes(
 
 
 def fill_boxes(frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolates boxes linearly between frames (reference: `linear_interp` in `engine/evaluate.py`).
+    """Interpolates boxes linearly between frames (released: `linear_interp` in `engine/evaluate.py`).
 
     Args:
         frames: int [n], ascending, n >= 1.
         boxes: float [n, 4].
 
     Returns:
-        int64 [m], every frame from the first to the last; float64 [m, 4].
+        Every frame from the first to the last, int64 [m]; their boxes, float64 [m, 4].
     """
     every = np.arange(frames[0], frames[-1] + 1)
     corners = np.asarray(boxes, np.float64).T

@@ -1,4 +1,4 @@
-"""What goes into a grounding model and what comes out: the glossary of axes and shapes.
+"""Inputs and outputs of grounding models, and the glossary of their axes.
 
 Axes, in this order wherever several meet:
 
@@ -26,11 +26,11 @@ from stvg_jax.core.pixels import normalize
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class GroundingBatch:
-    """Videos with one sentence each. A mask that is None says that nothing is padded, and spares its cost.
+    """Videos with one sentence each. A mask that is None means that nothing is padded, and saves the masking.
 
     Attributes:
         frames: float [b, t, h, w, 3], normalised pixels; padded at the end of t, h and w with anything finite.
-        text_ids: int32 [b, l], token ids of subject and sentence or of the sentence alone, padded at the end.
+        text_ids: int32 [b, l], token ids of the sentence, for some models after its subject; padded at the end.
         text_valid: bool [b, l] or None.
         frames_valid: bool [b, t] or None. Real frames come first.
         sizes: int32 [b, 2], real height and width in pixels, or None.
@@ -52,10 +52,10 @@ class GroundingBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrueTube:
-    """When and where the target really is, for a model that looks at it while it is trained.
+    """True tubes of a batch of videos, for models that use them in training.
 
     Attributes:
-        in_tube: bool [b, t], frames in which the described event goes on.
+        in_tube: bool [b, t], frames within the tube.
         boxes_cxcywh: float32 [b, t, 4], the target's box in [0, 1]; meaningless outside the tube.
     """
 
@@ -64,14 +64,14 @@ class TrueTube:
 
     @property
     def finite_boxes(self) -> jax.Array:
-        """The boxes, for code that computes with those outside the tube too before it leaves them out."""
+        """The boxes, with 0.5 for all values outside the tube, where they may not be finite."""
         return jnp.where(self.in_tube[..., None], self.boxes_cxcywh, 0.5)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class VideoFeatures:
-    """What the two visual backbones make of a batch of videos; it does not depend on the sentence.
+    """Features of a batch of videos, from both visual backbones. They do not depend on the sentences.
 
     Attributes:
         appearance: [b, t, h, w, d], projected image features.
@@ -92,19 +92,21 @@ class GroundingOutput:
     """Predictions. Entries of padded frames are meaningless. Everything but `uses` is float32.
 
     Attributes:
-        boxes_cxcywh: [k, b, t, 4], a box per frame from each spatial decoder layer, in [0, 1]; the last is the answer.
+        boxes_cxcywh: [k, b, t, 4], a box for each frame from each spatial decoder layer, in [0, 1]; the last layer's is
+            the answer.
         start_end_logits: [k, b, t, 2], first and last frame of the interval, from each temporal decoder layer.
-        actioness_logits: [k, b, t], whether the event goes on in the frame, likewise.
+        actioness_logits: [k, b, t], each frame being within the interval, from each temporal decoder layer.
         motion_sampling_logits, appearance_sampling_logits: [b, t], relevance of each frame to the text; None for a
             model without temporal sampling.
-        sampling_score: [b, t], mean of the two probabilities; None likewise.
-        appearance_attribute_logits: [b, words], attribute words of the target; None for a model without spatial
+        sampling_score: [b, t], mean of the two probabilities; None for a model without temporal sampling.
+        appearance_attribute_logits: [b, words], words for the target's appearance; None for a model without spatial
             activation.
-        motion_attribute_logits: [b, words], action words, likewise.
-        confidences: [k, b, t], in [0, 2], how sure the model is of each frame's box, from each spatial decoder layer;
-            None for a model that does not judge its boxes.
-        uses: use -> bool [b], whether a video used the parameters of this use (`GroundingConfig.uses`); empty at
-            inference, and for a model that always uses all of them.
+        motion_attribute_logits: [b, words], verbs for what the target does; None for a model without spatial
+            activation.
+        confidences: [k, b, t], in [0, 2], confidence in each frame's box, from each spatial decoder layer; None for a
+            model that does not judge its boxes.
+        uses: name -> bool [b], True for videos that used the parameters of this name in `GroundingConfig.uses`; empty
+            at inference, and for a model that always uses all parameters.
     """
 
     boxes_cxcywh: jax.Array
@@ -119,16 +121,14 @@ class GroundingOutput:
     uses: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     def row(self, index: int) -> GroundingOutput:
-        """The predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]; without
-        `uses`, which are of training."""
-
-        def pick(field: dataclasses.Field) -> np.ndarray | None:
-            value = getattr(self, field.name)
-            return None if value is None else np.take(np.asarray(value), index, axis=1 if field.name in _LAYERED else 0)
-
-        return GroundingOutput(
-            **{field.name: pick(field) for field in dataclasses.fields(self) if field.name != "uses"}
-        )
+        """Predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]. `uses`, which
+        belongs to training, is empty."""
+        arrays = {
+            name: np.take(np.asarray(value), index, axis=1 if name in _LAYERED else 0)
+            for name, value in vars(self).items()
+            if name != "uses" and value is not None
+        }
+        return dataclasses.replace(self, **arrays, uses={})
 
 
 _LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "confidences")

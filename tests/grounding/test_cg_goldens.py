@@ -84,7 +84,7 @@ def test_training_forward_and_losses(released_parameters):
     targets = golden.targets(case.meta, case.golden["target_boxes"])
 
     def forward(model, batch, targets):
-        return model.predict_to_train(batch, targets.tube, rngs=None)
+        return model.predict_to_train(batch, targets.true_tube, rngs=None)
 
     output = run(released_parameters, forward, case.batch, targets)
     assert_close(cases.differences(output, case.golden))

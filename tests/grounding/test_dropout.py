@@ -44,7 +44,7 @@ def draws(system: str, **overrides) -> dict[float, int]:
 
     def train(parameters):
         rngs = DropoutKeys(jax.random.key(0))
-        return module.apply(parameters, lambda model: model.predict_to_train(batch, targets.tube, rngs=rngs))
+        return module.apply(parameters, lambda model: model.predict_to_train(batch, targets.true_tube, rngs=rngs))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax.random, "bernoulli", count)

@@ -83,7 +83,8 @@ def test_activation_reaches_from_0_to_1_over_the_real_places_of_each_frame():
     def look(m, tokens, query, valid):
         return m.target_queries.motion_activation(tokens, query, valid)
 
-    activation, words = (np.asarray(part) for part in apply(module, parameters, look, tokens, query, valid))
+    found = apply(module, parameters, look, tokens, query, valid)
+    activation, words = np.asarray(found.weights), np.asarray(found.word_logits)
     assert activation.shape == (2, 3, 5)
     assert words.shape == (2, 3, 60)
     assert not activation[1, :, 3:].any()
@@ -92,9 +93,9 @@ def test_activation_reaches_from_0_to_1_over_the_real_places_of_each_frame():
         np.testing.assert_allclose(real.max(-1), 1, rtol=1e-6)
         assert ((real > 0.01) & (real < 0.99)).any()
     louder = np.where(valid[:, None, :, None], tokens, 9 * tokens)
-    again, told = apply(module, parameters, look, louder, query, valid)
-    np.testing.assert_allclose(again, activation, atol=1e-5)
-    np.testing.assert_allclose(told, words, atol=1e-5)
+    again = apply(module, parameters, look, louder, query, valid)
+    np.testing.assert_allclose(again.weights, activation, atol=1e-5)
+    np.testing.assert_allclose(again.word_logits, words, atol=1e-5)
 
 
 @pytest.mark.parametrize(

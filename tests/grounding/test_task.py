@@ -102,7 +102,7 @@ def test_boxes_outside_the_tube_are_finite():
     targets = GroundingTargets(
         np.array([[True, False]]), np.array([[[0.1, 0.2, 0.3, 0.4], [np.nan] * 4]]), np.zeros((1, 0)), np.zeros((1, 0))
     )
-    np.testing.assert_allclose(targets.tube.finite_boxes, [[[0.1, 0.2, 0.3, 0.4], [0.5] * 4]])
+    np.testing.assert_allclose(targets.true_tube.finite_boxes, [[[0.1, 0.2, 0.3, 0.4], [0.5] * 4]])
 
 
 def test_a_row_of_predictions_has_no_batch_axis():

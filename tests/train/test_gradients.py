@@ -108,7 +108,7 @@ def test_a_row_has_dropout_of_its_own(system):
     def boxes(batch, keys):
         inputs, targets = task.prepare(batch)
         rngs = DropoutKeys(keys)
-        return module.apply(parameters, lambda m: m.predict_to_train(inputs, targets.tube, rngs=rngs)).boxes_cxcywh
+        return module.apply(parameters, lambda m: m.predict_to_train(inputs, targets.true_tube, rngs=rngs)).boxes_cxcywh
 
     together = boxes(batch, keys)
     for row in range(3):

@@ -23,9 +23,9 @@ from stvg_jax.grounding.evaluation.result_files import write_results
 from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
 from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
 from stvg_jax.grounding.evaluation.types import Prediction
-from stvg_jax.grounding.inference.passes import read_passes
 from stvg_jax.grounding.inputs import GroundingInputs
 from stvg_jax.grounding.protocol import Protocol
+from stvg_jax.grounding.tubes import read_passes
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.models.loading import LoadedModel
 

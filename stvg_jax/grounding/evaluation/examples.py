@@ -58,6 +58,8 @@ def spread(length: int, count: int) -> list[int]:
 
 
 def _tube(record: Record, fps: float) -> Tube:
+    if record.scores is None:
+        raise ValueError(f"the record of sample {record.id} has no scores")
     filled, (start, end) = record.prediction.filled(), record.prediction.interval
     sampled = record.prediction.frames
     return Tube(

@@ -52,7 +52,8 @@ class JsonScanner:
             raise ValueError(f"there is more after the end, at character {self._at}")
 
     def _next(self) -> str:
-        self._at = self._space.match(self._text, self._at).end()
+        space = self._space.match(self._text, self._at)  # which may be empty
+        self._at = space.end() if space else self._at
         return self._text[self._at : self._at + 1]
 
     def _take(self, wanted: str) -> str:

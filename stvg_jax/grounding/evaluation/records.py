@@ -96,11 +96,21 @@ class Record:
             if len(frames) != len(boxes) or np.any(np.diff(frames) <= 0):
                 raise ValueError("frames must ascend, with one box each")
             return cls(
-                **{name: text_at(fields, name) for name in _TEXTS},
-                **{name: whole_at(fields, name) for name in _SIZES},
+                id=text_at(fields, "id"),
+                video=text_at(fields, "video"),
+                sentence=text_at(fields, "sentence"),
+                subject=text_at(fields, "subject"),
+                kind=text_at(fields, "kind"),
+                width=whole_at(fields, "width"),
+                height=whole_at(fields, "height"),
                 true_interval=(whole_at(fields, "true_start_frame"), whole_at(fields, "true_end_frame")),
                 prediction=Prediction((whole_at(fields, "start_frame"), whole_at(fields, "end_frame")), frames, boxes),
-                metrics=SampleMetrics(**{f.name: number_at(fields, f.name) for f in dataclasses.fields(SampleMetrics)}),
+                metrics=SampleMetrics(
+                    tiou=number_at(fields, "tiou"),
+                    viou=number_at(fields, "viou"),
+                    gt_viou=number_at(fields, "gt_viou"),
+                    missing_boxes=whole_at(fields, "missing_boxes"),
+                ),
                 scores=_scores(frames, fields["scores"]) if "scores" in fields else None,
             )
         except KeyError as error:

@@ -241,11 +241,12 @@ class _Reader:
         if len(fields) < len(pairs if isinstance(pairs, tuple) else ()):
             self._bad(key, "keys given twice", one_line(repeated(name for name, _ in pairs)[0]))
         sted = fields.get("sted")
-        whole = isinstance(sted, list) and len(sted) == 2 and all(_is_whole(frame) for frame in sted)
-        if not whole or sted[1] < sted[0]:
+        is_pair = isinstance(sted, list) and len(sted) == 2 and all(_is_whole(frame) for frame in sted)
+        start, end = sted if is_pair else (0, -1)
+        if end < start:
             self._bad(key, "intervals that are not [first frame, one past the last]", shown(sted))
             return
-        self._intervals[key] = int(sted[0]), int(sted[1])
+        self._intervals[key] = int(start), int(end)
         names = {qtype: kind for kind, qtype in QTYPES.items()}
         qtype = fields.get("qtype")
         if isinstance(qtype, str) and qtype in names:

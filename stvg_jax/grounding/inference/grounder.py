@@ -17,9 +17,9 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, read_clip
-from stvg_jax.grounding.inference.passes import read_passes
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.protocol import Protocol
+from stvg_jax.grounding.tubes import read_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.models.loading import LoadedModel, in_background, load_model
 from stvg_jax.models.names import find_checkpoint
@@ -92,7 +92,7 @@ class Grounder:
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
         """Nested arrays on the device."""
-        return jax.device_put(unflatten(self._model.read_parameters()))
+        return jax.device_put(unflatten(dict(self._model.read_parameters())))
 
     def ground(
         self,

@@ -113,11 +113,12 @@ class Pointing(CrossModalModel):
 
         # What changes is seen in all frames, how things look in the one asked about.
         motion = pick(self.encode_motion(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs))
+        _, _, h, w, _ = motion.shape
         sizes = self.grid_sizes(batch.sizes)
         video = VideoFeatures(self.encode_appearance(pick(batch.frames), batch.sizes), motion, None, sizes)
         text = self.encode_text(batch.text_ids, batch.text_valid, rngs=rngs)
         encoded = self.encoder(video, text, batch.text_valid, rngs=rngs)
-        weights = region_weights("cells", pick(truth.finite_boxes), motion.shape[2:4], sizes)[:, 0]
+        weights = region_weights("cells", pick(truth.finite_boxes), (h, w), sizes)[:, 0]
         share = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
 
         def point(head: Linear, tokens: jax.Array) -> jax.Array:

@@ -39,7 +39,7 @@ def test_the_middle_of_the_tube_is_asked_about(inside, middle):
 
 
 def predict(module, parameters, batch: GroundingBatch, targets: GroundingTargets):
-    return apply(module, parameters, lambda m, *a: m.predict_to_train(*a, rngs=None), batch, targets.tube)
+    return apply(module, parameters, lambda m, *a: m.predict_to_train(*a, rngs=None), batch, targets.true_tube)
 
 
 def test_only_the_middle_box_is_the_answer():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_path
@@ -49,7 +50,7 @@ def write_h264(
             av.open(str(partial), "w", format="mp4", options=options) as container,
         ):
             _encode(container, frames, ticks, scale)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(f"{path.name} cannot be written as H.264: {first_line(error)}") from error
 
 

@@ -97,7 +97,7 @@ class _Painter:
             load_font(max(8, round(0.8 * size))),
             tube.width // 2,
             max_lines=1,
-            colours=((255, 255, 255),) * 2,
+            colours=((255, 255, 255), (255, 255, 255)),
             background=(*BOX_COLOUR, 220),
             tight=True,
         )

@@ -170,7 +170,7 @@ class CrossModalModel(VideoEncoder):
 class GroundingModel(CrossModalModel):
     """Base class of the grounding models: everything but the decoders.
 
-    `__call__` grounds a batch; `encode_video` and `ground` are its two halves, to ask several sentences about one video.
+    `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for several sentences about one video.
 
     Args:
         config, dtype: as for VideoEncoder.

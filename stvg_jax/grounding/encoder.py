@@ -83,10 +83,8 @@ class EncoderLayer(nnx.Module):
         self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
         self.dropout_rate = rate
 
-    def __call__(
-        self, x: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None
-    ) -> jax.Array:
-        """Tokens [..., n, d], positions of a shape that broadcasts to it, valid bool [..., n] or None -> [..., n, d]."""
+    def __call__(self, x: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None) -> jax.Array:
+        """Tokens [..., n, d], positions that broadcast to them, valid bool [..., n] or None -> [..., n, d]."""
         placed = x + positions
         attended, _ = self.self_attn(placed, placed, x, key_valid=valid, rngs=rngs)
         x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
@@ -175,7 +173,7 @@ class CrossModalEncoder(nnx.Module):
 
 
 def join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:
-    """Joins masks bool [b, length], given as (mask or None, length) -> bool [b, sum of lengths]; None if all are None."""
+    """Joins masks bool [b, length], given as (mask or None, length), along the length; None if all are None."""
     if all(mask is None for mask, _ in parts):
         return None
     filled = [jnp.ones((batch, length), bool) if mask is None else mask for mask, length in parts]

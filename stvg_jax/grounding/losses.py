@@ -11,7 +11,7 @@ auxiliary losses of the paper, which have the same weight.
     appearance_sampling    scalar    the same, judged by appearance
     motion_attributes      scalar    multi-label cross-entropy of verbs (ASA)
     appearance_attributes  scalar    multi-label cross-entropy of appearance words (ASA)
-    confidence             layered   cross-entropy of the confidence in a box against its IoU with the true one (CG-STVG)
+    confidence             layered   cross-entropy of the confidence in a box against its IoU with the truth (CG-STVG)
 
 A batch has the loss that the released code has on as many devices with one video each. Most terms are the mean over
 videos of each video's mean over frames or words. Box terms are summed over the frames of all tubes and divided by their

@@ -39,8 +39,10 @@ class Protocol(Interface):
 
 
 class InterleavedPasses(passes.InterleavedPasses):
-    """Passes that take turns over the sampled frames (released: `engine/evaluate.py`). The answer runs from the earliest
-    start to the latest end of all passes."""
+    """Passes that take turns over the sampled frames (released: `engine/evaluate.py`).
+
+    The answer runs from the earliest start to the latest end of all passes.
+    """
 
     def merge(
         self, predictions: Sequence[PassPrediction], height: int, width: int

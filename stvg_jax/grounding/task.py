@@ -132,7 +132,9 @@ class GroundingTask:
             these over the parts of a batch are those of the whole batch.
         """
         rngs = None if key is None else DropoutKeys(key)
-        output = self.module.apply(parameters, lambda model: model.predict_to_train(inputs, targets.true_tube, rngs=rngs))
+        output = self.module.apply(
+            parameters, lambda model: model.predict_to_train(inputs, targets.true_tube, rngs=rngs)
+        )
         terms = self.losses.terms(output, targets, counts)
         uses = {use: sum_over_videos(rows.astype(jnp.int32), targets) for use, rows in _uses(output).items()}
         return total_loss(terms, self.losses), (terms, uses)

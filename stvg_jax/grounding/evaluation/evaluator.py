@@ -1,4 +1,4 @@
-"""Evaluation of grounding models: what `stvg_jax.eval.runner` asks of a task."""
+"""Evaluation of grounding models (`stvg_jax.family.Evaluator`)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 
 class GroundingEvaluator:
-    """Passes of a protocol, united to a tube for each sample, and the published measures of tubes.
+    """A tube for each sample, merged from the passes of a protocol, and the published measures of tubes.
 
-    OUT/predictions.json   all answers in the released systems' format
+    It writes these files:
+
+    OUT/predictions.json   all answers in the format of the released systems
     OUT/metrics.json       the measures
-    OUT/table.md           beside the published ones
-    OUT/index.html         with the best, median and worst cases in pictures
-    OUT/examples/          pictures of fixed samples, where they are asked for
+    OUT/table.md           the measures below published ones
+    OUT/index.html         a report page with pictures of the best, median and worst cases
+    OUT/examples/          pictures of fixed samples, if requested
 
     Args:
         protocol: of the family.
@@ -62,8 +64,8 @@ class GroundingEvaluator:
             raise InputError(f"config.eval.benchmark: {error}") from None
 
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """The last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2], actioness_logits
-        [b, t], sampling_score [b, t] (ones for a model that does not sample)."""
+        """Outputs of the last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2],
+        actioness_logits [b, t], sampling_score [b, t] (1 for a model without temporal sampling)."""
         output = model(GroundingBatch.from_batch(batch))
         score = output.sampling_score
         return {
@@ -76,7 +78,7 @@ class GroundingEvaluator:
     def answers(
         self, batch: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], samples: Sequence[Sample]
     ) -> list[Record]:
-        """A tube for each sample in this host's rows."""
+        """A record for each sample in the rows of this host."""
         records = []
         for row in range(0, len(batch["sample"]), self.rows):
             if batch["sample"][row] < 0:
@@ -89,7 +91,7 @@ class GroundingEvaluator:
             names = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "sampling_score")
             passes, scores = read_passes(ids, *(outputs[name][rows] for name in names))
             sample = samples[batch["sample"][row]]
-            # A clip of fewer frames than passes shows one of them twice; its record has the frame once.
+            # In a clip with fewer frames than passes, several passes see the same frame; the record has it once.
             _, first = np.unique(scores.frames, return_index=True)
             once = type(scores)(*(getattr(scores, field.name)[first] for field in dataclasses.fields(scores)))
             tube = self._protocol.merge(passes, sample.height, sample.width)
@@ -97,7 +99,7 @@ class GroundingEvaluator:
         return records
 
     def from_line(self, line: bytes) -> Record:
-        """See `Record.from_line`."""
+        """Reads a line of a record (`Record.from_line`)."""
         return Record.from_line(line)
 
     def report(
@@ -110,7 +112,7 @@ class GroundingEvaluator:
         *,
         examples: int,
     ) -> Report:
-        """Writes the files above."""
+        """Writes the files that the class describes; arguments as for `stvg_jax.family.Evaluator.report`."""
         from stvg_jax.data_pipeline.datasets.registry import get_dataset
 
         result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs))
@@ -119,16 +121,16 @@ class GroundingEvaluator:
             results_table(result.groups, config.benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"),
             given_interval_table(result.groups),
         ]
-        truths = {sample.id: sample for sample in inputs.samples}
+        samples = {sample.id: sample for sample in inputs.samples}
         write_records(out / "records.jsonl", records)
-        write_results(out / "predictions.json", records, truths, apart=get_dataset(dataset).scored_by_kind)
+        write_results(out / "predictions.json", records, samples, apart=get_dataset(dataset).scored_by_kind)
         about = {"model": name, "dataset": dataset, "split": config.split, "dtype": config.dtype}
         write_metrics(out / "metrics.json", result, **about)
         (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))
         write_page(
             out / "index.html",
             records,
-            truths,
+            samples,
             inputs.pictures,
             title=f"{name} on {dataset}, {config.split}",
             about=[f"Resolution {model.clip.resolution}, {config.dtype}. {model.description.note}".strip()],
@@ -138,7 +140,7 @@ class GroundingEvaluator:
         )
         if examples:
             rates = inputs.store.videos
-            draw_examples(out / "examples", records, truths, inputs.pictures, lambda video: rates[video].fps, examples)
+            draw_examples(out / "examples", records, samples, inputs.pictures, lambda video: rates[video].fps, examples)
         text = "\n\n".join([*(table.text() for table in tables), *result.notes])
         return Report(_measures(result), _overall(result), text)
 

@@ -1,4 +1,4 @@
-"""Pictures of the answers to a few samples, the same ones whatever the answers are."""
+"""Pictures of the answers to a few samples, which do not depend on the answers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.grounding.evaluation.cases import choose_frames
-from stvg_jax.grounding.evaluation.page import Frames
+from stvg_jax.grounding.evaluation.page import Frames, choose_frames
 from stvg_jax.grounding.evaluation.records import Record
-from stvg_jax.grounding.evaluation.types import Truth
+from stvg_jax.grounding.evaluation.types import AnnotatedSample
 from stvg_jax.grounding.inference.tube import Tube
 
 _SHOWN = 8
@@ -19,40 +18,40 @@ _SHOWN = 8
 def draw_examples(
     folder: Path,
     records: Sequence[Record],
-    truths: Mapping[str, Truth],
+    samples: Mapping[str, AnnotatedSample],
     frames: Frames,
     frame_rate: Callable[[str], float],
     count: int,
 ) -> None:
-    """Writes FOLDER/01.png and so on: frames over time with both boxes, both intervals, the sentence and the scores.
+    """Writes FOLDER/01.png and so on: the sentence, frames with both boxes, both intervals, and the scores.
 
     Args:
         folder: made if missing.
         records: of all samples, in the order of the annotations, with scores.
-        truths: by sample id.
+        samples: sample id -> sample, for the true tubes.
         frames: as for `stvg_jax.grounding.evaluation.page.write_page`.
-        frame_rate: of a video, per second.
-        count: of pictures; fewer where there are fewer samples.
+        frame_rate: video -> frames per second.
+        count: number of pictures; fewer if there are fewer samples.
     """
     from stvg_jax.grounding.inference.draw import draw_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     for number, index in enumerate(spread(len(records), count), 1):
         record = records[index]
-        truth = truths[record.id]
+        sample = samples[record.id]
         shown = choose_frames(record, _SHOWN)
-        boxes = {truth.tube[0] + k: box for k, box in enumerate(truth.boxes_xyxy)}
+        boxes = {sample.tube[0] + k: box for k, box in enumerate(sample.boxes_xyxy)}
         draw_picture(
             _tube(record, frame_rate(record.video)),
             dict(zip(shown, frames(record.video, shown), strict=True)),
             folder / f"{number:02d}.png",
-            truth_xyxy=boxes,
-            true_interval=truth.tube,
+            true_boxes_xyxy=boxes,
+            true_interval=sample.tube,
         )
 
 
 def spread(length: int, count: int) -> list[int]:
-    """Up to `count` indices into a sequence of this length, evenly spaced, the same for the same arguments."""
+    """Up to `count` evenly spaced indices into a sequence of this length."""
     count = min(count, length)
     return [(2 * k + 1) * length // (2 * count) for k in range(count)]
 

@@ -1,4 +1,4 @@
-"""Figures of the report page as SVG, which scales, uses the reader's fonts and is accessible to screen readers."""
+"""Figures of the report page as SVG, which scales, uses the reader's fonts and works with screen readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stvg_jax.grounding.evaluation.records import Record
-from stvg_jax.grounding.evaluation.types import Truth
+from stvg_jax.grounding.evaluation.types import AnnotatedSample
 
 _LONGEST_SIDE = 420
 _BINS = 20
@@ -26,23 +26,23 @@ def picture(rgb: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def frame_figure(record: Record, truth: Truth, frame: int, rgb: np.ndarray) -> str:
+def frame_figure(record: Record, sample: AnnotatedSample, frame: int, rgb: np.ndarray) -> str:
     """Figure of a sampled frame with the true and the predicted box.
 
     Args:
         record: record of the sample.
-        truth: true tube of the sample.
+        sample: the sample, for its true tube.
         frame: one of the record's sampled frames.
-        rgb: uint8 [h, w, 3], of any size; it is stretched to the annotated size, in whose pixels boxes are drawn.
+        rgb: uint8 [h, w, 3], of any size; it is stretched to the annotated size, and boxes are in pixels of that size.
     """
-    width, height = truth.width, truth.height
-    true_start, true_end = truth.tube
+    width, height = sample.width, sample.height
+    true_start, true_end = sample.tube
     start, end = record.prediction.interval
     is_true, is_predicted = true_start <= frame < true_end, start <= frame < end
     index = int(np.searchsorted(record.prediction.frames, frame))
     boxes = _box(record.prediction.boxes_xyxy[index], "predicted" if is_predicted else "unclaimed")
     # The true box is dashed and on top, so that both can be seen where they coincide.
-    boxes += _box(truth.boxes_xyxy[frame - true_start], "true") if is_true else ""
+    boxes += _box(sample.boxes_xyxy[frame - true_start], "true") if is_true else ""
     marks = [name for name, on in (("true", is_true), ("predicted", is_predicted)) if on]
     dots = "".join(f'<i class="{name}"></i>' for name in marks)
     label = f"frame {frame}, {' and '.join(marks) or 'in neither interval'}"
@@ -61,7 +61,7 @@ def _box(xyxy: np.ndarray, name: str) -> str:
 
 
 def timeline(record: Record, shown: Sequence[int]) -> str:
-    """True and predicted interval over the sampled part of the video, with the model's scores if recorded."""
+    """Bars of the true and the predicted interval over the sampled part of the video, and curves of recorded scores."""
     sampled = record.prediction.frames
     intervals = (record.true_interval, record.prediction.interval)
     axis_start = min(int(sampled[0]), *(i[0] for i in intervals))
@@ -102,7 +102,7 @@ def _points(xs: Sequence[float], scores: np.ndarray) -> str:
 
 
 def _ticks(first: int, last: int) -> list[tuple[int, str]]:
-    """Frames of the ticks, first, last and round numbers between, each with the anchor of its text."""
+    """Frames of the ticks, each with the anchor of its text: the first, the last, and round numbers between them."""
     step = next(s for power in range(9) for n in (1, 2, 5) if (s := n * 10**power) >= (last - first) / 8)
     inner = range(-(-first // step) * step, last, step)
     room = (last - first) / 14

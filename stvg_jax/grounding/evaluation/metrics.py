@@ -1,17 +1,17 @@
-"""The measures of the papers. Plain numpy.
+"""Measures of the papers, as in the released evaluators. Plain numpy.
 
-They are those of the released evaluators (reference: `datasets/evaluation/hcstvg_eval.py` and `vidstg_eval.py`, which
-TA-STVG, CG-STVG and STCAT share and took over from TubeDETR). With P the predicted and G the true interval:
+The released code is `datasets/evaluation/hcstvg_eval.py` and `vidstg_eval.py`, which TA-STVG, CG-STVG and STCAT share
+and which come from TubeDETR. With P the predicted and G the true interval:
 
     tIoU     = |P and G| / |P or G|, in frames
     vIoU     = sum of the boxes' IoU over the frames of (P and G) / |P or G|
     gt_vIoU  = mean of the boxes' IoU over the true frames: the boxes alone, as if the true interval were known
 
-m_tIoU and m_vIoU are means over samples, vIoU@R is the share of samples with vIoU > R.
+m_tIoU and m_vIoU are means over samples. vIoU@R is the share of samples with vIoU > R.
 
-The released evaluators take P up to one past its last frame, but G only up to its last frame, so that G lacks a frame
-and a perfect answer of n frames has tIoU and vIoU (n - 1) / n. Published figures include that, and so do these. gt_vIoU
-sees every true frame. A true frame without a predicted box adds 0.
+The released evaluators leave out the last frame of G, but not that of P, so that a perfect answer of n frames has tIoU
+and vIoU (n - 1) / n. Published figures include this, and so do these measures. gt_vIoU includes every true frame. A
+true frame without a predicted box counts as 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stvg_jax.grounding.evaluation.types import Prediction, TrueTube
+from stvg_jax.grounding.evaluation.types import AnnotatedTube, Prediction
 
 THRESHOLDS = (0.3, 0.5)
 KINDS = ("declarative", "interrogative")
@@ -33,8 +33,8 @@ class SampleMetrics:
     """One sample's measures, in [0, 1].
 
     Attributes:
-        tiou, viou, gt_viou: see above.
-        missing_boxes: how many true frames have no predicted box.
+        tiou, viou, gt_viou: as above.
+        missing_boxes: number of true frames without a predicted box.
     """
 
     tiou: float
@@ -48,7 +48,7 @@ class Summary:
     """Means over samples.
 
     Attributes:
-        samples: how many.
+        samples: number of samples.
         measures: "m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5", then "gt_m_vIoU", "gt_vIoU@0.3", "gt_vIoU@0.5"; in [0, 1].
     """
 
@@ -57,7 +57,7 @@ class Summary:
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of pairs of boxes (x1, y1, x2, y2), float [n, 4] each -> float64 [n]; 0 where both are empty."""
+    """IoU of pairs of boxes (x1, y1, x2, y2), float [n, 4] each -> float64 [n]; 0 where both boxes are empty."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     intersection = sides.clip(min=0).prod(axis=1)
@@ -65,30 +65,30 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros(len(union)), where=union > 0)
 
 
-def measure(prediction: Prediction, truth: TrueTube) -> SampleMetrics:
-    """Measures one prediction; its boxes count in the frames it has them for (see `Prediction.filled`)."""
-    first, true_end = truth.tube
-    last = true_end - 1  # G of the released evaluators ends here; see the module's text
+def measure(prediction: Prediction, annotated: AnnotatedTube) -> SampleMetrics:
+    """Measures one prediction. It has boxes in the frames given only; `Prediction.filled` interpolates them."""
+    first, true_end = annotated.tube
+    last = true_end - 1  # G of the released evaluators ends before this frame
     start, end = prediction.interval
     both = range(max(first, start), min(last, end))
     either = max(last, end) - min(first, start)
 
     inside = (prediction.frames >= first) & (prediction.frames < true_end)
     frames = prediction.frames[inside]
-    overlaps = box_iou(prediction.boxes_xyxy[inside], truth.boxes_xyxy[frames - first])
+    overlaps = box_iou(prediction.boxes_xyxy[inside], annotated.boxes_xyxy[frames - first])
     in_both = (frames >= both.start) & (frames < both.stop)
     return SampleMetrics(
         tiou=len(both) / either if both else 0.0,
         viou=float(overlaps[in_both].sum()) / max(either, 1),
-        gt_viou=float(overlaps.sum()) / max(len(truth.boxes_xyxy), 1),
-        missing_boxes=len(truth.boxes_xyxy) - len(frames),
+        gt_viou=float(overlaps.sum()) / max(len(annotated.boxes_xyxy), 1),
+        missing_boxes=len(annotated.boxes_xyxy) - len(frames),
     )
 
 
 def summarise(measured: Iterable[tuple[str, SampleMetrics]]) -> dict[str, Summary]:
-    """Means apart for each kind of sentence, declarative first; kinds without samples are left out.
+    """Means for each kind of sentence, declarative first; kinds without samples are left out.
 
-    The sums are exact before they are rounded once, so that the order of the samples changes nothing.
+    Sums are exact and rounded once, so that the order of the samples does not matter.
 
     Args:
         measured: (kind, measures) of each sample.

@@ -14,16 +14,15 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
-from stvg_jax.grounding.evaluation.cases import choose_cases, choose_frames
 from stvg_jax.grounding.evaluation.figures import frame_figure, histogram, timeline
 from stvg_jax.grounding.evaluation.page_style import STYLE
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.table import CONVENTION, Table
-from stvg_jax.grounding.evaluation.types import Truth
+from stvg_jax.grounding.evaluation.types import AnnotatedSample
 
 Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]
 _LENGTH_GROUPS = 4
-# Even if the escaping of a text failed, the browser would run and load nothing.
+# Should the escaping of a text fail, the browser would still run and load nothing.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
@@ -33,7 +32,7 @@ _POLICY = (
 def write_page(
     path: Path,
     records: Sequence[Record],
-    truths: Mapping[str, Truth],
+    samples: Mapping[str, AnnotatedSample],
     frames: Frames,
     *,
     title: str,
@@ -49,9 +48,9 @@ def write_page(
     Args:
         path: the HTML file.
         records: all records of an evaluation, at least one.
-        truths: true tubes by sample id.
-        frames: reader of (video, ascending frame numbers) -> uint8 [n, h, w, 3] RGB, of any size. If it raises
-            InputError, the case is shown without pictures.
+        samples: sample id -> sample, for the true tubes.
+        frames: (video, ascending frame numbers) -> frames uint8 [n, h, w, 3] RGB, of any size. If it raises InputError,
+            the case is shown without pictures.
         title: heading.
         about: lines below the heading, such as the checkpoint.
         tables: tables of figures.
@@ -66,7 +65,7 @@ def write_page(
     for name, cases in choose_cases(records, count).items():
         body.append(f"<h2>{name.capitalize()} <small>by vIoU</small></h2>")
         for record in cases:
-            body.append(_case(record, truths[record.id], frames, shown))
+            body.append(_case(record, samples[record.id], frames, shown))
             step()
     with whole_file(path) as file:
         file.write(
@@ -96,19 +95,19 @@ def _charts(records: Sequence[Record]) -> str:
     )
 
 
-def _case(record: Record, truth: Truth, frames: Frames, shown: int) -> str:
+def _case(record: Record, sample: AnnotatedSample, frames: Frames, shown: int) -> str:
     chosen = choose_frames(record, shown)
     try:
         pictures = frames(record.video, chosen)
     except InputError as error:
         strip = f'<p class="note">No pictures: {html.escape(str(error))}</p>'
     else:
-        figures = (frame_figure(record, truth, f, rgb) for f, rgb in zip(chosen, pictures, strict=True))
+        figures = (frame_figure(record, sample, f, rgb) for f, rgb in zip(chosen, pictures, strict=True))
         strip = f'<div class="frames">{"".join(figures)}</div>'
     m = record.metrics
     measures = (("vIoU", m.viou), ("tIoU", m.tiou), ("gt_vIoU", m.gt_viou))
     values = "".join(f"<span><b>{value:.3f}</b> {name}</span>" for name, value in measures)
-    # Nothing else would explain a tIoU below 1 here.
+    # Otherwise a tIoU below 1 would look like an error.
     exact = record.prediction.interval == record.true_interval
     values += "<span>equal intervals; the measures leave out the truth's last frame</span>" if exact else ""
     facts = f"sample {record.id} · {record.kind} · {record.video}, {record.width}×{record.height}"
@@ -143,3 +142,35 @@ def length_table(records: Sequence[Record]) -> Table:
         rows.append((f"{span} frames", f"{len(chosen):,}", *(f"{100 * mean:.1f}" for mean in means)))
     columns = ("", "samples", "m_tIoU", "m_vIoU", "gt_m_vIoU")
     return Table("By length of the true tube", (), columns, tuple(rows), 0)
+
+
+def choose_cases(records: Sequence[Record], count: int) -> dict[str, list[Record]]:
+    """The best, median and worst records, `count` of each, or a third of all if there are fewer; none twice.
+
+    They are ranked by vIoU, then tIoU, then gt_vIoU, then id. The best start with the best one, the worst with the worst
+    one.
+    """
+
+    def goodness(record: Record) -> tuple:
+        m = record.metrics
+        return -m.viou, -m.tiou, -m.gt_viou, len(record.id), record.id
+
+    ranked = sorted(records, key=goodness)
+    if len(ranked) < 3:
+        return {"best": ranked}
+    count = min(count, len(ranked) // 3)
+    middle = (len(ranked) - count) // 2
+    return {"best": ranked[:count], "median": ranked[middle : middle + count], "worst": ranked[: -count - 1 : -1]}
+
+
+def choose_frames(record: Record, count: int) -> list[int]:
+    """Up to `count` sampled frames, evenly spread from the earlier start to the later end of both intervals.
+
+    Sampled frames are stored in any case, and their boxes are predicted, not interpolated.
+    """
+    sampled = record.prediction.frames
+    first = min(record.true_interval[0], record.prediction.interval[0])
+    end = max(record.true_interval[1], record.prediction.interval[1])
+    wanted = first + (np.arange(count) + 0.5) / count * (end - first) - 0.5
+    nearest = np.abs(sampled[:, None] - wanted).argmin(axis=0)
+    return sampled[np.unique(nearest)].tolist()

@@ -1,4 +1,4 @@
-"""The answer of a grounding model to one sample, as a line of JSON; `docs/results.md` describes it."""
+"""Records: answers of a grounding model to samples, as lines of JSON, which `docs/results.md` describes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.eval import records
-from stvg_jax.grounding.evaluation.json_values import number_at, numbers_at, text_at, whole_at
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics, measure
-from stvg_jax.grounding.evaluation.types import Prediction, Truth
+from stvg_jax.grounding.evaluation.reading import number_at, numbers_at, text_at, whole_at
+from stvg_jax.grounding.evaluation.types import AnnotatedSample, Prediction
 from stvg_jax.grounding.inference.tube import FrameScores
 from stvg_jax.grounding.inference.tube_json import shortest
 
@@ -25,14 +25,14 @@ _SCORES = ("sampling", "actioness", "start", "end")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
-    """The answer to one sample, with what was asked and how good it is.
+    """The answer to one sample, with the question and the measures.
 
     Attributes:
         id, video, sentence, subject, kind, width, height: of the sample (`data_pipeline.annotations.Sample`).
-        true_interval: (first, one past the last) frame.
-        prediction: at the sampled frames only, boxes float32.
-        metrics: measured after `Prediction.filled`.
-        scores: of the model at the same frames, where it was kept.
+        true_interval: (start, end) frames.
+        prediction: with float32 boxes at the sampled frames only.
+        metrics: of `prediction.filled()`.
+        scores: of the same frames; None if they were not kept.
     """
 
     id: str
@@ -48,27 +48,27 @@ class Record:
     scores: FrameScores | None = None
 
     @classmethod
-    def of(cls, truth: Truth, prediction: Prediction, scores: FrameScores | None = None) -> Record:
+    def of(cls, sample: AnnotatedSample, prediction: Prediction, scores: FrameScores | None = None) -> Record:
         """Measures a model's answer.
 
         Raises:
-            InputError: it has boxes that are not finite.
+            InputError: boxes that are not finite.
         """
         if not np.isfinite(prediction.boxes_xyxy).all():
             raise InputError(
-                f"the model's boxes for sample {truth.id} are not finite; its checkpoint may be damaged, its training "
+                f"the model's boxes for sample {sample.id} are not finite; its checkpoint may be damaged, its training "
                 "may have diverged; try --dtype float32"
             )
         return cls(
-            **{name: getattr(truth, name) for name in (*_TEXTS, *_SIZES)},
-            true_interval=truth.tube,
+            **{name: getattr(sample, name) for name in (*_TEXTS, *_SIZES)},
+            true_interval=sample.tube,
             prediction=dataclasses.replace(prediction, boxes_xyxy=np.asarray(prediction.boxes_xyxy, np.float32)),
-            metrics=measure(prediction.filled(), truth),
+            metrics=measure(prediction.filled(), sample),
             scores=scores,
         )
 
     def to_line(self) -> str:
-        """One line of JSON, without its end. Boxes and scores have the fewest digits that give the float32 back."""
+        """One line of JSON, without a line break. Boxes and scores have the fewest digits that identify the float32."""
         fields: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_SIZES)}
         fields["true_start_frame"], fields["true_end_frame"] = (int(f) for f in self.true_interval)
         fields["start_frame"], fields["end_frame"] = (int(f) for f in self.prediction.interval)
@@ -82,10 +82,10 @@ class Record:
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Record:
-        """Reads `to_line`.
+        """Reads a line that `to_line` wrote.
 
         Raises:
-            ValueError: it is not one.
+            ValueError: any other line.
         """
         fields = parse_json(line)
         if not isinstance(fields, dict):
@@ -128,5 +128,5 @@ def _scores(frames: np.ndarray, fields: Any) -> FrameScores:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Records of a file, or of all files of a folder (`stvg_jax.eval.records.read_records`)."""
+    """Records in a file, or in all files of a folder (`stvg_jax.eval.records.read_records`)."""
     return records.read_records(path, Record.from_line)

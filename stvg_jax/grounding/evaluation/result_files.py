@@ -1,7 +1,7 @@
-"""Predictions in the format of the released systems, `test_results.json` of TA-STVG and CG-STVG.
+"""Result files in the format of the released systems: `test_results.json` of TA-STVG and CG-STVG.
 
-Such a file has some hundred megabytes: it is written and read sample by sample, boxes as arrays.
-`docs/results.md` describes it. Reference: `summarize` in `datasets/evaluation/hcstvg_eval.py` and `vidstg_eval.py`.
+Such a file has some hundred megabytes. It is written and read sample by sample. `docs/results.md` describes it.
+Released: `summarize` in `datasets/evaluation/hcstvg_eval.py` and `vidstg_eval.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from stvg_jax.core.characters import has_surrogate, one_line, shown
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import read_text, repeated
-from stvg_jax.grounding.evaluation.json_scanner import JsonScanner
 from stvg_jax.grounding.evaluation.metrics import THRESHOLDS, SampleMetrics, summarise
-from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.reading import JsonScanner, Problems
 from stvg_jax.grounding.evaluation.records import Record
-from stvg_jax.grounding.evaluation.types import Prediction, Truth
+from stvg_jax.grounding.evaluation.types import AnnotatedSample, Prediction
 
 QTYPES = {"declarative": "declar", "interrogative": "inter"}
 _LARGEST_FRAME = 2**53
@@ -33,13 +32,13 @@ _FRAME = re.compile(r"\s*-?\d+\s*", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What a result file says.
+    """Content of a result file.
 
     Attributes:
-        predictions: by sample id.
-        kinds: "declarative" or "interrogative" by sample id, where the file says which.
-        problems: what is wrong with the file; predictions with problems are not among `predictions`.
-        broken: ids of those.
+        predictions: sample id -> prediction, without those that have problems.
+        kinds: sample id -> "declarative" or "interrogative", where the file gives it.
+        problems: all problems of the file.
+        broken: ids of predictions with problems.
     """
 
     predictions: dict[str, Prediction]
@@ -51,31 +50,31 @@ class Results:
 def write_results(
     path: Path,
     records: Sequence[Record],
-    truths: Mapping[str, Truth],
+    samples: Mapping[str, AnnotatedSample],
     *,
     apart: bool,
     step: Callable[[], object] = lambda: None,
 ) -> None:
-    """Writes the file that the released systems write, whole or not at all.
+    """Writes a result file, whole or not at all.
 
-    Boxes are interpolated in the frames between sampled ones and rounded to a millionth of a pixel.
+    Boxes are interpolated between sampled frames and rounded to a millionth of a pixel.
 
     Args:
         path: the file.
         records: all of an evaluation, at least one.
-        truths: by sample id, for the true boxes.
-        apart: whether kinds of sentences have measures apart, as on VidSTG.
+        samples: sample id -> sample, for the true boxes.
+        apart: whether each kind of sentence has its own measures, as on VidSTG.
         step: called after each record.
     """
 
-    def told(items: Sequence[Record]) -> Iterator[Record]:
+    def stepping(items: Sequence[Record]) -> Iterator[Record]:
         for item in items:
             yield item
             step()
 
     sections: dict[str, Iterator[tuple[str, Any]]] = {
-        "predictions": ((r.id, _frames(r.prediction.filled())) for r in told(records)),
-        "gt": ((r.id, _frames(_true_tube(truths[r.id]))) for r in records),
+        "predictions": ((r.id, _frames(r.prediction.filled())) for r in stepping(records)),
+        "gt": ((r.id, _frames(_true_tube(samples[r.id]))) for r in records),
         "video_predictions": ((r.id, _interval(r, apart)) for r in records),
         "vid_metrics": ((r.id, _metrics(r, apart)) for r in records),
         "vid2names": ((r.id, r.video) for r in records),
@@ -93,7 +92,7 @@ def write_results(
 
 
 def _means(records: Sequence[Record], apart: bool) -> dict[str, float]:
-    """Of all records, at least one, under the released systems' names."""
+    """Means over all records, at least one, under the names of the released systems."""
     return {
         (f"{QTYPES.get(kind, kind)}_" if apart else "") + measure.replace("m_", "").lower(): value
         for kind, summary in summarise((r.kind if apart else "", r.metrics) for r in records).items()
@@ -106,8 +105,8 @@ def _frames(tube: Prediction) -> dict[int, list[list[float]]]:
     return {frame: [box] for frame, box in zip(tube.frames.tolist(), boxes, strict=True)}
 
 
-def _true_tube(truth: Truth) -> Prediction:
-    return Prediction(truth.tube, np.arange(*truth.tube), truth.boxes_xyxy)
+def _true_tube(sample: AnnotatedSample) -> Prediction:
+    return Prediction(sample.tube, np.arange(*sample.tube), sample.boxes_xyxy)
 
 
 def _interval(record: Record, apart: bool) -> dict[str, Any]:
@@ -132,12 +131,13 @@ def _spatial(metrics: SampleMetrics) -> dict[str, float | int]:
 
 
 def read_results(path: Path) -> Results:
-    """Reads predictions in the format of the released systems.
+    """Reads a result file.
 
-    A frame's box may be [x1, y1, x2, y2] or, as they write it, [[x1, y1, x2, y2]]. Other sections are passed over.
+    The box of a frame may be [[x1, y1, x2, y2]], as in released files, or [x1, y1, x2, y2]. Other sections than
+    `predictions` and `video_predictions` are skipped.
 
     Raises:
-        InputError: the file cannot be read, is not JSON, or lacks one of the two sections that make a prediction.
+        InputError: the file cannot be read, is not JSON, or lacks one of the two sections.
     """
     reader = _Reader()
     try:
@@ -157,7 +157,7 @@ def read_results(path: Path) -> Results:
 
 
 class _Reader:
-    """Collects the two sections of a result file, and what is wrong with them."""
+    """Reader of the two sections of a result file that make predictions."""
 
     def __init__(self) -> None:
         self.sections: set[str] = set()
@@ -241,12 +241,10 @@ class _Reader:
         if len(fields) < len(pairs if isinstance(pairs, tuple) else ()):
             self._bad(key, "keys given twice", one_line(repeated(name for name, _ in pairs)[0]))
         sted = fields.get("sted")
-        is_pair = isinstance(sted, list) and len(sted) == 2 and all(_is_whole(frame) for frame in sted)
-        start, end = sted if is_pair else (0, -1)
-        if end < start:
+        if not isinstance(sted, list) or len(sted) != 2 or not all(map(_is_whole, sted)) or sted[1] < sted[0]:
             self._bad(key, "intervals that are not [first frame, one past the last]", shown(sted))
             return
-        self._intervals[key] = int(start), int(end)
+        self._intervals[key] = int(sted[0]), int(sted[1])
         names = {qtype: kind for kind, qtype in QTYPES.items()}
         qtype = fields.get("qtype")
         if isinstance(qtype, str) and qtype in names:

@@ -1,4 +1,4 @@
-"""From predictions and annotations to measures."""
+"""Scoring: from predictions and annotations to measures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Literal
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics, Summary, measure, summarise
-from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.reading import Problems
 from stvg_jax.grounding.evaluation.records import read_records
 from stvg_jax.grounding.evaluation.result_files import Results, read_results
-from stvg_jax.grounding.evaluation.types import Prediction, Truth
+from stvg_jax.grounding.evaluation.types import AnnotatedSample, Prediction
 
 METRICS_SCHEMA = "stvg_jax.metrics/1"
 Missing = Literal["error", "zero", "skip"]
@@ -26,9 +26,9 @@ class Score:
     """Measures of a set of predictions.
 
     Attributes:
-        metrics: by sample id, in the order of the annotations.
-        groups: means by kind of sentence.
-        notes: what a reader of the figures should know.
+        metrics: sample id -> measures, in the order of the annotations.
+        groups: kind of sentence -> means.
+        notes: remarks for readers of the figures.
     """
 
     metrics: dict[str, SampleMetrics]
@@ -37,11 +37,11 @@ class Score:
 
 
 def read_predictions(path: Path) -> Results:
-    """Reads any system's predictions: a result file of the released systems, or records of this library (the file, or
-    the folder with its parts).
+    """Reads predictions: a result file of the released systems, or records of this library (the file, or the folder of
+    its parts).
 
     Raises:
-        InputError: it is neither.
+        InputError: anything else.
     """
     if not path.exists():
         raise InputError(f"predictions {path} do not exist")
@@ -56,72 +56,72 @@ def read_predictions(path: Path) -> Results:
 
 def score_results(
     results: Results,
-    truths: Sequence[Truth],
+    samples: Sequence[AnnotatedSample],
     *,
     what: str = "the predictions cannot be scored",
     excluded: Collection[str] = (),
     missing: Missing = "error",
 ) -> Score:
-    """Measures predictions, after checking that they are of these samples.
+    """Measures predictions, after checking that they belong to these samples.
 
     Args:
         results: of `read_predictions`.
-        truths: the samples.
-        what: the beginning of the message about what is wrong.
-        excluded: ids of entries that the annotations have but nobody can use; predictions for them are passed over.
-        missing: what to do about samples without a prediction. "error" reports them; "zero" counts 0 for them; "skip"
-            leaves them out of the means, as the released evaluators do.
+        samples: the annotated samples.
+        what: beginning of the error message.
+        excluded: ids of unusable entries of the annotations; predictions for them are ignored.
+        missing: treatment of samples without a prediction: "error" reports them, "zero" counts them as 0, "skip" leaves
+            them out of the means, as the released evaluators do.
 
     Raises:
-        InputError: with all that is wrong with the predictions.
+        InputError: with all problems of the predictions.
     """
     problems = results.problems
-    known = {truth.id for truth in truths}
+    known = {sample.id for sample in samples}
     for key in results.predictions:
         if key not in known and key not in excluded:
             problems.add("samples that the annotations do not have", key)
-    absent = [t.id for t in truths if t.id not in results.predictions and t.id not in results.broken]
+    absent = [t.id for t in samples if t.id not in results.predictions and t.id not in results.broken]
     if missing == "error":
         for key in absent:
             problems.add("no prediction (--missing zero or --missing skip go on without)", key)
-    for truth in truths:
-        if results.kinds.get(truth.id, truth.kind) != truth.kind:
-            problems.add("another kind of sentence than in the annotations; ids may be of another file", truth.id)
+    for sample in samples:
+        if results.kinds.get(sample.id, sample.kind) != sample.kind:
+            problems.add("another kind of sentence than in the annotations; ids may be of another file", sample.id)
     problems.raise_all(what)
 
-    if len(absent) == len(truths):
+    if len(absent) == len(samples):
         raise InputError("there is no prediction for any sample")
     notes = [f"Entries of the annotations that are left out: {len(excluded):,}."] if excluded else []
     if absent:
         how = "count as 0" if missing == "zero" else "are left out of the means"
-        notes.append(f"{len(absent):,} of {len(truths):,} samples have no prediction and {how}.")
-    return score(results.predictions, truths, missing=missing, notes=notes)
+        notes.append(f"{len(absent):,} of {len(samples):,} samples have no prediction and {how}.")
+    return score(results.predictions, samples, missing=missing, notes=notes)
 
 
 def score(
     predictions: Mapping[str, Prediction],
-    truths: Sequence[Truth],
+    samples: Sequence[AnnotatedSample],
     *,
     missing: Missing = "error",
     notes: Sequence[str] = (),
 ) -> Score:
-    """Measures predictions that are known to be sound; `missing` as for `score_results`.
+    """Measures predictions that need no check; `missing` as for `score_results`.
 
     Raises:
         KeyError: a sample has no prediction, and `missing` is "error".
     """
     metrics = {}
-    for truth in truths:
-        if truth.id in predictions or missing == "error":
-            metrics[truth.id] = measure(predictions[truth.id], truth)
+    for sample in samples:
+        if sample.id in predictions or missing == "error":
+            metrics[sample.id] = measure(predictions[sample.id], sample)
         elif missing == "zero":
-            metrics[truth.id] = dataclasses.replace(_ZERO, missing_boxes=len(truth.boxes_xyxy))
+            metrics[sample.id] = dataclasses.replace(_ZERO, missing_boxes=len(sample.boxes_xyxy))
     bare = sum(m.missing_boxes for key, m in metrics.items() if key in predictions)
-    frames = sum(len(t.boxes_xyxy) for t in truths if t.id in metrics)
+    frames = sum(len(t.boxes_xyxy) for t in samples if t.id in metrics)
     notes = list(notes)
     if bare:
         notes.append(f"{bare:,} of {frames:,} true frames have no predicted box and count as 0.")
-    return Score(metrics, summarise((t.kind, metrics[t.id]) for t in truths if t.id in metrics), tuple(notes))
+    return Score(metrics, summarise((t.kind, metrics[t.id]) for t in samples if t.id in metrics), tuple(notes))
 
 
 def write_metrics(path: Path, score: Score, **about: Any) -> None:
@@ -129,8 +129,8 @@ def write_metrics(path: Path, score: Score, **about: Any) -> None:
 
     Args:
         path: the file.
-        score: what to write.
-        about: JSON values that say what was scored, such as `dataset`.
+        score: the measures.
+        about: JSON values that describe the evaluation, such as `dataset`.
     """
     groups = {kind: {"samples": s.samples, **s.measures} for kind, s in score.groups.items()}
     with whole_file(path) as file:

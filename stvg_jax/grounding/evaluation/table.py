@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from stvg_jax.grounding.evaluation.metrics import Summary
 
-# Shown beside every tIoU, as a value below 1 for equal intervals would look like an error.
+# Shown beside every tIoU, because a value below 1 for equal intervals would look like an error.
 CONVENTION = (
     "tIoU and vIoU are the published measures, which leave out the truth's last frame: an exact answer of n frames has "
     "(n - 1) / n."
@@ -22,7 +22,7 @@ class Table:
 
     Attributes:
         title: line above the table.
-        groups: (name, number of columns) of groups of columns, from the second column on.
+        groups: (name, number of columns) of each group of columns, from the second column on.
         columns: names of all columns.
         rows: one cell for each column.
         ours: number of rows at the end that are our results.
@@ -129,7 +129,7 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
 
 
 def given_interval_table(groups: Mapping[str, Summary]) -> Table:
-    """Our figures for boxes alone, as if the true interval were known, in percent, with the number of samples."""
+    """Our figures for boxes alone, as if the true interval were known, in percent, and the number of samples."""
     rows = tuple(
         (kind, f"{summary.samples:,}", *(_percent(100 * summary.measures[name]) for name in _GIVEN))
         for kind, summary in groups.items()

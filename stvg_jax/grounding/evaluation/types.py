@@ -1,4 +1,4 @@
-"""What is compared: a predicted tube and a true one."""
+"""Tubes to compare: a predicted one, and the true one in the annotations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from stvg_jax.grounding.tubes import fill_boxes
 
 
-class TrueTube(Protocol):
-    """The answer to one sentence.
+class AnnotatedTube(Protocol):
+    """The annotated answer to a sentence.
 
-    Frames count from 0 over the whole video; the end of `tube` is one past its last frame. `boxes_xyxy` is
-    float [tube frames, 4] in pixels.
+    Attributes:
+        tube: (start, end) frames, counted from 0 over the whole video.
+        boxes_xyxy: float [frames of the tube, 4], in pixels.
     """
 
     @property
@@ -23,8 +24,8 @@ class TrueTube(Protocol):
     def boxes_xyxy(self) -> np.ndarray: ...
 
 
-class Truth(TrueTube, Protocol):
-    """What the annotations say of one sentence; `data_pipeline.annotations.Sample` is one, and documents the fields."""
+class AnnotatedSample(AnnotatedTube, Protocol):
+    """An annotated sentence, such as `data_pipeline.annotations.Sample`, which documents the fields."""
 
     @property
     def id(self) -> str: ...
@@ -47,7 +48,7 @@ class Prediction:
     """A predicted tube.
 
     Attributes:
-        interval: (first, one past the last) frame.
+        interval: (start, end) frames.
         frames: int64 [m], frames with a box, ascending; they may lie outside the interval.
         boxes_xyxy: float [m, 4], (x1, y1, x2, y2) in pixels.
     """
@@ -60,19 +61,18 @@ class Prediction:
     def at_frames(
         cls, interval: tuple[int, int], every: np.ndarray, boxes_xyxy: np.ndarray, frames: np.ndarray
     ) -> Prediction:
-        """A merged answer (`stvg_jax.grounding.protocol.Protocol.merge`), of which the boxes of `frames` are kept.
+        """A merged answer, with the boxes of some frames only.
 
         Args:
-            interval, every, boxes_xyxy: the merged answer.
-            frames: int64 [n], the sampled ones, in any order, some of them perhaps twice.
+            interval, every, boxes_xyxy: results of `stvg_jax.grounding.protocol.Protocol.merge`.
+            frames: int64 [n], the sampled frames, in any order, possibly with repetitions.
         """
         sampled = np.unique(frames)
         return cls(interval, sampled, boxes_xyxy[sampled - every[0]])
 
     def filled(self) -> Prediction:
-        """With boxes interpolated linearly in every frame between the first and the last one, float64, as the
-        released systems do before they measure.
-        """
+        """The prediction with a box in every frame from the first to the last one, interpolated linearly in float64, as
+        the released evaluators do."""
         if not len(self.frames):
             return self
         return Prediction(self.interval, *fill_boxes(self.frames, self.boxes_xyxy))

@@ -1,4 +1,4 @@
-"""From a checkpoint, a video and a sentence to a tube, and pictures of it."""
+"""From a checkpoint, a video and a sentence to a tube, and to pictures of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FrameScores", "Grounder", "Tube"]
 
 
 def __getattr__(name: str) -> Any:
-    # A tube can be read and drawn without JAX; only the model needs it.
+    # Reading and drawing a tube does not need JAX, which the model imports.
     if name == "Grounder":
         from stvg_jax.grounding.inference.grounder import Grounder
 

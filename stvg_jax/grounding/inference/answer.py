@@ -1,4 +1,4 @@
-"""Writing the answer to a question: tube.json, tube.mp4 and tube.png."""
+"""Output files for the answer to a question: tube.json, tube.mp4 and tube.png."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _ANSWER, _DRAWINGS = "tube.json", ("tube.png", "tube.mp4")
 
 
 def check_writable(folder: Path) -> None:
-    """InputError unless files can be written into `folder`, or it can be made. Leaves nothing behind."""
+    """Raises InputError unless `folder` exists or can be made, and is writable. Leaves nothing behind."""
     existing = folder
     try:
         while not existing.exists() and existing != existing.parent:
@@ -32,13 +33,16 @@ class Outputs:
     """Folders for answers: `out` itself for one sentence, a numbered folder in it for each of several.
 
     Args:
-        out: made, when there is something to write, if missing.
-        sentences: what was asked.
-        video: what will be searched.
+        out: folder; made with the first answer if missing.
+        sentences: the questions.
+        video: path of the video.
+
+    Attributes:
+        folders: a folder for each sentence.
 
     Raises:
-        InputError: if a folder cannot be written, or an answer would replace the video. Found out here, before any
-            long work.
+        InputError: a folder cannot be written, or an answer would replace the video. This is checked here, before any
+            long computation.
     """
 
     def __init__(self, out: Path, sentences: Sequence[str], video: Path):
@@ -50,7 +54,7 @@ class Outputs:
                 raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
 
     def write(self, folder: Path, tube: Tube) -> None:
-        """Writes tube.json, and removes the pictures of an older answer from the folder, one of `folders`."""
+        """Writes tube.json into one of `folders`, and removes the pictures of an older answer from it."""
         folder.mkdir(parents=True, exist_ok=True)
         tube.write_json(folder / _ANSWER)
         for name in _DRAWINGS:
@@ -64,22 +68,22 @@ class Outputs:
         *,
         video: bool,
         progress: Progress,
-        truth: Mapping[int, np.ndarray] | None = None,
-        **reading,
+        true_boxes_xyxy: Mapping[int, np.ndarray] | None = None,
+        **reading: Any,
     ) -> None:
-        """Draws an answer that has been written; each file appears when it is complete.
+        """Draws an answer that has been written. Each file appears when it is complete.
 
         Args:
             folder: one of `folders`.
             tube: the answer.
-            seconds: when a frame begins (`Clip.seconds`).
+            seconds: start of a frame (`Clip.seconds`).
             video: whether to make tube.mp4.
-            progress: told what is going on.
-            truth: frame -> (x1, y1, x2, y2) of the true box, where it is known.
+            progress: shows the progress.
+            true_boxes_xyxy: frame -> true box in pixels, float [4], where it is known.
             reading: `decoder` and `allow_partial` as for `data_pipeline.video.open_video`.
 
         Raises:
-            InputError: a frame that cannot be decoded, though no frame that the model looked at; or one too large.
+            InputError: a frame cannot be decoded, which may be one that the model did not see; or is too large.
         """
         from stvg_jax.data_pipeline.video import open_video
         from stvg_jax.grounding.inference.draw import draw_picture, draw_video, picture_frame_ids
@@ -90,12 +94,14 @@ class Outputs:
                 chosen = picture_frame_ids(tube)
                 pictures: dict[int, np.ndarray] = dict(zip(chosen, reader.read(chosen), strict=True))
                 with progress.stage(f"drawing {picture.name}"):
-                    draw_picture(tube, pictures, picture, truth_xyxy=truth, seconds=seconds)
+                    draw_picture(tube, pictures, picture, true_boxes_xyxy=true_boxes_xyxy, seconds=seconds)
                 if video:
                     first, last = tube.clip
                     frames = reader.iter_frames(first, last)
                     with progress.bar(f"writing {moving.name}", last - first, "frame") as step:
-                        draw_video(tube, frames, moving, progress=step, truth_xyxy=truth, seconds=seconds)
+                        draw_video(
+                            tube, frames, moving, progress=step, true_boxes_xyxy=true_boxes_xyxy, seconds=seconds
+                        )
         except InputError as error:
             raise InputError(f"{error} (the answer is written; drawing it into {folder} failed)") from error
 

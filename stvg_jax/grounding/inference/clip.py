@@ -1,4 +1,4 @@
-"""The part of a video that is searched: bounds, sampling, decoding, the passes of the protocol."""
+"""The clip, the part of a video that is searched: its bounds, sampled frames, pixels, and passes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from stvg_jax.grounding.protocol import Protocol
 
 _MIN_RESOLUTION = 32
-# Of 4096 rows the scores between the cells of one frame take 67 GB in the released models; they grow with the fourth
-# power of the rows.
+# With 4096 rows, attention scores of the cells of one frame take 67 GB in the released models. They grow with the
+# fourth power of the number of rows.
 _MAX_RESOLUTION = 4096
 
 
@@ -33,11 +33,11 @@ def check_resolution(resolution: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
-    """How a model wants its clips.
+    """Clips as a model needs them.
 
     Attributes:
-        sampling: name of the rule that spreads frames over a clip (`data_pipeline.frame_rules.FRAME_RULES`) and of that
-            which cleans its text; "hcstvg" and "vidstg" are those of the released systems on these datasets.
+        sampling: name of the frame rule, which chooses the frames of a clip (`data_pipeline.frame_rules.FRAME_RULES`),
+            and of the text rule, which cleans sentences; "hcstvg" and "vidstg" are those of the released systems.
         resolution: height in pixels that frames are resized to.
         frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
         sample_fps: frames per second of each pass, for "hcstvg".
@@ -66,9 +66,9 @@ class Clip:
     Attributes:
         video: path as given.
         height, width, fps: of the video as displayed.
-        duration_sec: when its last frame ends.
-        first, last: (first, one past last) frame.
-        timestamps_sec: float64 [frames of the video].
+        duration_sec: end of the last frame of the video.
+        start, end: frames of the clip; `end` is one past the last.
+        timestamps_sec: float64 [frames of the video], start of each frame.
         frame_ids: int64 arrays, one for each pass.
         frames: float32 [passes, t, h, w, 3], normalised; a shorter pass repeats its last frame.
     """
@@ -78,8 +78,8 @@ class Clip:
     width: int
     fps: float
     duration_sec: float
-    first: int
-    last: int
+    start: int
+    end: int
     timestamps_sec: np.ndarray = dataclasses.field(repr=False)
     frame_ids: tuple[np.ndarray, ...] = dataclasses.field(repr=False)
     frames: np.ndarray = dataclasses.field(repr=False)
@@ -90,7 +90,7 @@ class Clip:
         return _frames_valid(self.frame_ids)
 
     def seconds(self, frame: int) -> float:
-        """When a frame begins; for one past the last, when the video ends."""
+        """Start of a frame; for one past the last, the end of the video."""
         times = self.timestamps_sec
         return float(times[frame]) if frame < len(times) else self.duration_sec
 
@@ -109,42 +109,42 @@ def read_clip(
     on_shape: Callable[[tuple[int, ...], np.ndarray | None], None] | None = None,
     progress: Progress | None = None,
 ) -> Clip:
-    """Decodes and prepares the frames that a model looks at.
+    """Decodes and prepares the sampled frames of a clip.
 
     Args:
         config: of the model.
         protocol: of its family, which splits the sampled frames into passes.
         video: path of a video file.
-        start, end: seconds from the beginning of the video between which to search; None for its own. Frames that
-            begin at `start` or later and before `end` are taken.
-        frames: (first, one past last) frame to search instead, with None for the video's own.
-        resolution: overrides the configuration's.
+        start, end: bounds of the clip in seconds from the beginning of the video; None for those of the video. The clip
+            has the frames that begin at `start` or later and before `end`.
+        frames: bounds of the clip as (start, end) frames instead, with None for those of the video.
+        resolution: overrides the setting of the configuration.
         decoder: "pyav" or "decord".
-        allow_partial: take a damaged video up to its damage.
+        allow_partial: whether to read a damaged video up to its damage.
         on_shape: called with the shape of `Clip.frames` and with `Clip.frames_valid` as soon as they are known, before
             frames are decoded.
-        progress: told what is going on.
+        progress: shows the progress.
 
     Raises:
-        InputError: for an argument of another type, a video that cannot be decoded, a clip that is empty or outside
-            it, or too low a resolution.
+        InputError: an argument of a wrong type, a video that cannot be decoded, a clip that is empty or not within the
+            video, or a resolution that is out of range.
     """
     video = check_path("video", video)
     seconds, chosen = check_part(start, end, frames)
     check_flag("allow_partial", allow_partial)
     resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
-    # Here, not at the top: the library imports without a video decoder.
+    # Imported here, because the library must import without a video decoder.
     from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
     from stvg_jax.data_pipeline.frames import load_clip, model_size
     from stvg_jax.data_pipeline.video import open_video
 
     with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
         info = reader.info
-        first, last = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
+        clip_start, clip_end = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
         rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
         ids = evaluation_frame_ids(
-            last - first, config.sampling, first, **rates, passes=protocol.passes, video_fps=info.fps
+            clip_end - clip_start, config.sampling, clip_start, **rates, passes=protocol.passes, video_fps=info.fps
         )
         passes = protocol.split(ids)
         length = max(map(len, passes))
@@ -159,8 +159,8 @@ def read_clip(
         width=info.width,
         fps=info.fps,
         duration_sec=info.duration_sec,
-        first=first,
-        last=last,
+        start=clip_start,
+        end=clip_end,
         timestamps_sec=info.timestamps_sec,
         frame_ids=passes,
         frames=pixels[np.stack(rows)],
@@ -178,19 +178,19 @@ def _bounds(
     frames: tuple[int | None, int | None],
     seconds: tuple[float | None, float | None],
 ) -> tuple[int, int]:
-    """(first, one past last) frame of the part to search, of one that `check_part` let pass."""
-    first = 0 if frames[0] is None else frames[0]
-    last = count if frames[1] is None else frames[1]
-    # Times are printed to a microsecond, so what was printed must find its frame again.
+    """(start, end) frames of the clip, from arguments that `check_part` has accepted."""
+    start = 0 if frames[0] is None else frames[0]
+    end = count if frames[1] is None else frames[1]
+    # Times are printed to a microsecond. A printed time must give the frame that it was printed for.
     slack = min(1e-6, np.diff(timestamps_sec).min(initial=1.0) / 2)
     if seconds[0] is not None:
-        first = int(np.searchsorted(timestamps_sec, seconds[0] - slack))
+        start = int(np.searchsorted(timestamps_sec, seconds[0] - slack))
     if seconds[1] is not None:
-        last = int(np.searchsorted(timestamps_sec, seconds[1] - slack))
-    if 0 <= first < last <= count:
-        return first, last
+        end = int(np.searchsorted(timestamps_sec, seconds[1] - slack))
+    if 0 <= start < end <= count:
+        return start, end
     frames_known = f"which has frames 0:{count}, the last at {timestamps_sec[-1]:.2f} s"
     if any(s is not None for s in seconds):
-        start, end = ("the end" if s is None else f"{s:g}" for s in (seconds[0] or 0, seconds[1]))
-        raise InputError(f"seconds {start} to {end} hold no frame of the video, {frames_known}")
-    raise InputError(f"frames {first}:{last} are not a part of the video, {frames_known}")
+        since, until = ("the end" if s is None else f"{s:g}" for s in (seconds[0] or 0, seconds[1]))
+        raise InputError(f"seconds {since} to {until} hold no frame of the video, {frames_known}")
+    raise InputError(f"frames {start}:{end} are not a part of the video, {frames_known}")

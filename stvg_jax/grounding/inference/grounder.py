@@ -1,4 +1,4 @@
-"""From a checkpoint, a video and a sentence to a tube."""
+"""`Grounder`: from a checkpoint, a video and a sentence to a tube."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from stvg_jax.models.names import find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
 
-# Of a sentence. Ten for each of the 512 tokens that text encoders take; splitting and drawing much more takes minutes.
+# Of a sentence: ten for each of the 512 tokens that text encoders take. Much longer ones would take minutes to split
+# into tokens and to draw.
 _MAX_CHARACTERS = 5_120
 
 
@@ -52,10 +53,10 @@ class Grounder:
     (`stvg_jax.runtime.compilation`).
 
     Args:
-        model: a checkpoint of a model that gives tubes.
+        model: a loaded checkpoint.
 
     Raises:
-        InputError: the model gives none.
+        InputError: the model predicts no tubes.
     """
 
     def __init__(self, model: LoadedModel):
@@ -80,12 +81,12 @@ class Grounder:
         Returns at once; the parameters are read in the background, and damage found there is raised at first use.
 
         Args:
-            checkpoint: the folder; None or "builtin" for the one that comes with the library, which knows generated
-                videos of moving shapes only.
+            checkpoint: the folder; None or "builtin" for the one that comes with the library, which was trained on
+                generated videos of moving shapes only.
             dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
 
         Raises:
-            InputError: if the folder is not a checkpoint of a grounding model, or its parameters do not fit.
+            InputError: the folder is not a checkpoint of a grounding model, or its parameters do not fit.
         """
         return cls(load_model(find_checkpoint(checkpoint), dtype=dtype))
 
@@ -113,12 +114,12 @@ class Grounder:
             video: path of a video file.
             sentence: in English, such as "the man in blue who stands up and leaves".
             subject: the words that name the target; found in the sentence when not given.
-            start, end, frames, resolution, decoder, allow_partial: the part of the video to search, in seconds or in
-                frames, and how to read it: see `stvg_jax.grounding.inference.clip.read_clip`. They are called as the
-                options of `stvg-jax ground` are.
+            start, end, frames, resolution, decoder, allow_partial: the clip, in seconds or in frames, and options of
+                reading it, as for `stvg_jax.grounding.inference.clip.read_clip`; named like the options of
+                `stvg-jax ground`.
 
         Raises:
-            InputError: for a video, a sentence or an option that cannot be used.
+            InputError: a video, a sentence or an option that cannot be used.
         """
         questions = self.ask([sentence], [subject])
         clip = self.read_clip(
@@ -144,8 +145,8 @@ class Grounder:
             Numpy arrays as in GroundingOutput, without the batch axis: boxes [k, t, 4] and so on.
 
         Raises:
-            InputError: for arrays of another shape or type, values that are not finite, ids that the model does not
-                know, or more of them than it takes.
+            InputError: arrays of a wrong shape or type, values that are not finite, ids outside the vocabulary, or
+                more ids than the text encoder takes.
         """
         frames = _as_array("frames", frames, np.floating, "floats, normalised (`data_pipeline.frames.prepare`)")
         ids = _as_array("input_ids", input_ids, np.integer, "whole numbers")
@@ -165,11 +166,16 @@ class Grounder:
     # The steps of `ground`, for several questions about one clip.
 
     def ask(self, sentences: Sequence[str], subjects: Sequence[str | None] | None = None) -> list[Question]:
-        """Prepares sentences; a subject that is None is found in its sentence, one that is given is read in its case.
+        """Prepares sentences for `answer`.
+
+        Args:
+            sentences: in English.
+            subjects: the words that name the target of each sentence, read as they are; None to find them in the
+                sentence.
 
         Raises:
-            InputError: for a sentence that is no text, empty or longer than the text encoder takes, another number of
-                subjects, or a subject for a model that reads none.
+            InputError: a sentence that is not text, is empty or is longer than the text encoder takes; a wrong number
+                of subjects; or a subject for a model that reads none.
         """
         from stvg_jax.data_pipeline.language.subject import find_subject
         from stvg_jax.data_pipeline.language.text import model_text
@@ -187,7 +193,7 @@ class Grounder:
             if given is not None and not self._reads_subject:
                 raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
-            # Models have learnt from annotated subjects, which are in lower case; one that is given is read as it is.
+            # Models were trained with annotated subjects, which are in lower case.
             read = subject.lower() if given is None else given
             ids = self.tokenizer(model_text(read if self._reads_subject else None, sentence, self.clip_config.sampling))
             questions.append(Question(sentence, subject, ids))
@@ -201,8 +207,8 @@ class Grounder:
         progress: Progress | None = None,
         **options: Any,
     ) -> Clip:
-        """`stvg_jax.grounding.inference.clip.read_clip` for this model. Meanwhile it compiles, or loads from the cache,
-        the programs that these questions about the clip will need."""
+        """Reads a clip for this model (`stvg_jax.grounding.inference.clip.read_clip`). Meanwhile, the programs for the
+        clip and these questions are compiled, or loaded from the cache."""
         preparing = []
 
         def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
@@ -224,13 +230,13 @@ class Grounder:
             self._ground.prepare(self._declared, compiled.out_info, *texts)
 
     def encode_clip(self, clip: Clip, *, progress: Progress | None = None) -> VideoFeatures:
-        """Runs the visual backbones, once for any number of questions."""
+        """Runs the visual backbones, once for all questions about the clip."""
         return self._encode(self.parameters, clip.frames, clip.frames_valid, progress=progress)
 
     def answer(
         self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
     ) -> Tube:
-        """Grounds one question (of `ask`) in a clip (of `read_clip`) whose features are known (`encode_clip`)."""
+        """Answers one question (of `ask`) about a clip (of `read_clip`) whose features are known (`encode_clip`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
         return _make_tube(clip, output, question, self._protocol)
 
@@ -241,7 +247,7 @@ class Grounder:
     def _run_text(
         self, features: VideoFeatures, ids: np.ndarray, length: int, progress: Progress | None = None
     ) -> GroundingOutput:
-        """Asks the same question of every row of `features`; `ids` [l] is padded to `length`."""
+        """Runs the second half of the model with the same text in every row; `ids` [l] is padded to `length`."""
         padded = np.pad(ids, (0, length - len(ids)), constant_values=TEXT_PAD)
         valid = np.arange(length) < len(ids)
         rows = (len(features.appearance), length)
@@ -250,12 +256,12 @@ class Grounder:
 
 
 def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
-    """`values` as an array whose dtype is of this kind; InputError for anything else."""
+    """`values` as an array whose dtype is of this kind; raises InputError for anything else."""
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} are not an array: {first_line(error)}") from error
-    # An empty list has no type of its own.
+    # The dtype of an empty list means nothing.
     if array.size and not jax.numpy.issubdtype(array.dtype, kind):
         raise InputError(f"{name} are {array.dtype}; they must be {rule}")
     return array
@@ -270,7 +276,7 @@ def _check_length(name: str, text: str) -> None:
 
 
 def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol: Protocol) -> Tube:
-    # The layers' axis is first and the passes' second; the last layer answers.
+    # Axes are layers, then passes; the last layer gives the answer.
     boxes, start_end, actioness = (
         np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
     )
@@ -286,7 +292,7 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol
         width=clip.width,
         height=clip.height,
         fps=clip.fps,
-        clip=(clip.first, clip.last),
+        clip=(clip.start, clip.end),
         start_frame=start,
         end_frame=end,
         start_sec=clip.seconds(start),

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,15 +17,14 @@ from stvg_jax.core.files import whole_file
 
 
 class _Arrays:
-    """Equality of dataclasses that hold arrays, which therefore are not hashable."""
+    """Equality of dataclasses that hold arrays. Defining it makes them unhashable."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+        return all(_same(value, getattr(other, name)) for name, value in vars(self).items())
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -36,15 +35,16 @@ def _same(a: Any, b: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FrameScores(_Arrays):
-    """What the model thought of each sampled frame, in time order. Every array is float32 [n] unless said otherwise.
+    """Scores of the sampled frames of a clip, in order of time.
 
     Attributes:
         frames: int64 [n], frame numbers in the video.
-        sampling: relevance to the sentence from text-guided temporal sampling, in [0, 1]; 1 where the model has none.
-        actioness: probability that the described event is going on.
-        start: probability that the event starts here; sums to one over each of the interleaved passes.
-        end: probability that the event ends here, likewise.
-        passes: int64 [n], which interleaved pass looked at the frame (0: even positions, 1: odd ones).
+        sampling: float32 [n] in [0, 1], relevance to the sentence from text-guided temporal sampling; 1 for a model
+            without it.
+        actioness: float32 [n], probability that the frame is within the interval.
+        start: float32 [n], probability that the interval starts here; the sum over each pass is 1.
+        end: float32 [n], probability that the interval ends here; the sum over each pass is 1.
+        passes: int64 [n], index of the pass that saw the frame (of two: 0 for even positions, 1 for odd ones).
     """
 
     frames: np.ndarray
@@ -65,10 +65,10 @@ class FrameScores(_Arrays):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Tube(_Arrays):
-    """When and where a video shows what a sentence describes.
+    """Answer to a sentence about a video: an interval, and a box in each of its frames.
 
     Frame numbers count decoded frames of the whole video from 0, in display order; ends are one past the last frame.
-    Two tubes are equal when all of their values are; they are not hashable.
+    Two tubes are equal when all their values are; they are not hashable.
 
     Attributes:
         video: path or name of the video.
@@ -76,10 +76,10 @@ class Tube(_Arrays):
         subject: the phrase that names the target, as given or as found in the sentence.
         width, height: pixels of a displayed frame (after rotation).
         fps: average frames per second, to 12 digits.
-        clip: (first, one past last) frame of the part of the video that was searched.
+        clip: (start, end) frames of the part of the video that was searched.
         start_frame, end_frame: the predicted interval.
-        start_sec, end_sec: when frame `start_frame` begins and when the last frame before `end_frame` ends, in seconds
-            from the beginning of the video, to a microsecond.
+        start_sec, end_sec: start of frame `start_frame` and end of the last frame before `end_frame`, in seconds from
+            the beginning of the video, to a microsecond.
         box_frames: int64 [m], every frame with a box, consecutive, spanning the sampled part of the clip.
         boxes_xyxy: float32 [m, 4], (x1, y1, x2, y2) in pixels, one per entry of `box_frames`.
         scores: the model's scores at the sampled frames.
@@ -101,7 +101,7 @@ class Tube(_Arrays):
     scores: FrameScores
 
     def __post_init__(self):
-        # In the precision of the JSON form, so that a tube that was read equals the one that was written.
+        # Rounded as in the JSON form, so that a tube that was read equals the one that was written.
         values = {
             "fps": float(f"{self.fps:.12g}"),
             "start_sec": round(float(self.start_sec), 6),
@@ -125,27 +125,27 @@ class Tube(_Arrays):
         return self.boxes_xyxy[index] if 0 <= index < len(self.box_frames) else None
 
     def even_seconds(self, frame: int) -> float:
-        """When a frame would begin if all lasted equally long."""
+        """Start of a frame in seconds if all frames lasted equally long."""
         return frame / self.fps
 
     def clock(self, seconds: float) -> str:
-        """A time for people to read, with as many digits as tell frames apart: "1.25 s"."""
+        """A time for people to read, with enough digits to tell frames apart: "1.25 s"."""
         average, answered = 1 / self.fps, (self.end_sec - self.start_sec) / (self.end_frame - self.start_frame)
         step = min(average, answered) if answered > 0 else average
         return f"{seconds:.{min(max(2, math.ceil(-math.log10(step))), 6)}f} s"
 
     def to_dict(self) -> dict[str, Any]:
-        """The documented JSON form (see the README's section on `tube.json`)."""
+        """The JSON form, which the README describes (`tube.json`)."""
         from stvg_jax.grounding.inference.tube_json import tube_to_dict
 
         return tube_to_dict(self)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str] | Mapping[str, Any]) -> Tube:
-        """The tube that `write_json` wrote, or that `to_dict` gave.
+        """Reads a tube from the JSON form.
 
         Args:
-            source: path of a `tube.json`, or what is in one.
+            source: path of a file that `write_json` wrote, or a result of `to_dict`.
 
         Raises:
             InputError: a file that cannot be read, or values that are not a tube.

@@ -25,7 +25,7 @@ _SCORES = ("sampling", "actioness", "start", "end")
 
 
 def tube_to_dict(tube: Tube) -> dict[str, Any]:
-    """See `Tube.to_dict`. Boxes and scores have the fewest digits that give the float32 back."""
+    """The JSON form of a tube (`Tube.to_dict`). Boxes and scores have the fewest digits that identify the float32."""
     scores = tube.scores
     columns = [shortest(getattr(scores, name)) for name in _SCORES]
     return {
@@ -47,20 +47,20 @@ def tube_to_dict(tube: Tube) -> dict[str, Any]:
             for frame, box in zip(tube.box_frames.tolist(), shortest(tube.boxes_xyxy), strict=True)
         ],
         "scores": [
-            {"frame": frame, "pass": number, **dict(zip(_SCORES, values, strict=True))}
-            for frame, number, *values in zip(scores.frames.tolist(), scores.passes.tolist(), *columns, strict=True)
+            {"frame": frame, "pass": pass_index, **dict(zip(_SCORES, values, strict=True))}
+            for frame, pass_index, *values in zip(scores.frames.tolist(), scores.passes.tolist(), *columns, strict=True)
         ],
     }
 
 
 def shortest(array: np.ndarray) -> list:
-    """Floats that print as few digits as give the float32 back: nested lists of the array's shape."""
-    # A float64 prints the digits of the float32 beside it; by way of text it prints as few as numpy does.
+    """Nested lists of the array's shape, of floats that print the fewest digits that identify the float32."""
+    # A float64 cast from a float32 would print all its digits. numpy writes the fewest, so the way leads through text.
     return np.asarray(array, np.float32).astype("S").astype(np.float64).tolist()
 
 
 def read_tube(source: str | os.PathLike[str] | Mapping[str, Any]) -> Tube:
-    """See `Tube.from_json`."""
+    """Reads a tube (`Tube.from_json`)."""
     if isinstance(source, Mapping):
         return _tube(source, "the tube")
     if not isinstance(source, (str, os.PathLike)):
@@ -117,7 +117,7 @@ def _entries(values: Mapping[str, Any], key: str, where: str) -> list[Mapping[st
 
 
 def _get(values: Mapping[str, Any], key: str, where: str, kind: type) -> Any:
-    """A value of this kind; a float may be written as a whole number. InputError for any other, or none."""
+    """A value of this kind, where a float may be written as a whole number. Raises InputError for anything else."""
     if key not in values:
         raise InputError(f"{where}: {key!r} is missing")
     value = values[key]

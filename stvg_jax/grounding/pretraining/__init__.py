@@ -1,0 +1,1 @@
+"""Pre-training for the generated dataset, whose models cannot start from released backbones and encoders."""

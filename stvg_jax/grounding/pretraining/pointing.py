@@ -1,11 +1,11 @@
-"""Pointing: the encoder learns where in a frame the target is, before there is a decoder that draws boxes.
+"""Pointing: pre-training of the encoder, which learns to say in which cells of a frame the target is.
 
-The released systems start from MDETR, whose encoder has related words to regions of images in millions of captions.
-Where there is no such start, grounding has to teach it through boxes, and does so slowly, above all what verbs mean: a
-wrong box says little about which word was misread. Here each cell of the feature grid is asked whether the target is
-there, once by what the encoder has made of its appearance token and once by its motion token; decoders have no part in
-it. A step asks about one frame of each video, because others of the same video tell little more: the middle one of its
-tube within the frames that the loader has drawn. What is learned is a start for any model (`config.train.initialise`).
+The released systems start from MDETR, whose encoder was trained on millions of captions and regions of images. Without
+such a start, a model learns the meaning of words slowly, verbs above all: a wrong box says little about which word was
+misunderstood. Here linear heads classify each cell of the feature grid, one from its encoded appearance token, one from
+its motion token; there are no decoders. A step uses one frame of each video, the middle one of the part of the tube
+that the loader has drawn, because other frames of the same video add little. Any grounding model can start from the
+result (`config.train.initialise`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 
 from stvg_jax.grounding.base import CrossModalModel, GroundingConfig
 from stvg_jax.grounding.family import grounding_family
@@ -29,10 +30,10 @@ from stvg_jax.nn.declare import Linear
 
 @dataclasses.dataclass(frozen=True)
 class PointingConfig(GroundingConfig):
-    """Of a grounding model, those parts that come before its decoders.
+    """Hyper-parameters of the parts before the decoders.
 
     Attributes:
-        subject: whether the text begins with the words that name the target, as TA-STVG's does and CG-STVG's does not.
+        subject: whether the model reads the subject before the sentence, as TA-STVG does and CG-STVG does not.
     """
 
     subject: bool = True
@@ -58,11 +59,11 @@ class PointingLossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PointingLearningRates:
-    """The full learning rate of each group.
+    """Peak learning rates of the groups.
 
     Attributes:
-        base: encoder, projections of the visual features, heads; the video backbone, unless backbones are frozen.
-        image_backbone: ResNet; from its second stage on, if backbones are frozen.
+        base: encoder, projections of the visual features, heads, and the video backbone unless backbones are frozen.
+        image_backbone: ResNet, or its part from the second stage on if backbones are frozen.
         text: RoBERTa and the projection of its tokens.
     """
 
@@ -72,18 +73,18 @@ class PointingLearningRates:
 
 
 def pointing_learning_rate_rules(config: PointingConfig) -> tuple[tuple[str, str], ...]:
-    """As `stvg_jax.grounding.task.learning_rate_rules`."""
+    """Rules as in `stvg_jax.grounding.task.learning_rate_rules`."""
     return (*encoder_rules(config), (r".*", "base"))
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PointingOutput:
-    """Where the target is said to be in one frame of each video, float32.
+    """Predicted and true places of the target in one frame of each video, float32.
 
     Attributes:
-        appearance_logits, motion_logits: [b, n], over the cells of the feature grid; padding has the lowest there is.
-        share: [b, n], how much of the true box's weight is in each cell, sums to 1; 0 in videos without a tube.
+        appearance_logits, motion_logits: [b, n], over the cells of the feature grid; the lowest number at padding.
+        share: [b, n], share of the true box in each cell, with sum 1; 0 in videos without a tube.
     """
 
     appearance_logits: jax.Array
@@ -92,10 +93,10 @@ class PointingOutput:
 
 
 class Pointing(CrossModalModel):
-    """The parts of a grounding model before its decoders, under the same names, with heads of their own.
+    """The parts of a grounding model before its decoders, under the same names, with heads for pointing.
 
     Args:
-        config: see PointingConfig.
+        config: hyper-parameters.
         dtype: of the computation; parameters are float32 always.
     """
 
@@ -104,21 +105,23 @@ class Pointing(CrossModalModel):
         self.appearance_head = Linear(config.transformer.width, 1, dtype=dtype)
         self.motion_head = Linear(config.transformer.width, 1, dtype=dtype)
 
-    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs=None) -> PointingOutput:
-        """What the losses are computed of; arguments as for `GroundingModel.predict_to_train`."""
-        middle = middle_frame(truth.in_tube)
+    def predict_to_train(
+        self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None = None
+    ) -> PointingOutput:
+        """Predictions for the losses; arguments as for `GroundingModel.predict_to_train`."""
+        middle = middle_frame(true_tube.in_tube)
 
         def pick(frames: jax.Array) -> jax.Array:
             return jnp.take_along_axis(frames, middle.reshape(-1, *(1,) * (frames.ndim - 1)), axis=1)
 
-        # What changes is seen in all frames, how things look in the one asked about.
+        # Motion is encoded from all frames, appearance from the middle one alone.
         motion = pick(self.encode_motion(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs))
         _, _, h, w, _ = motion.shape
         sizes = self.grid_sizes(batch.sizes)
         video = VideoFeatures(self.encode_appearance(pick(batch.frames), batch.sizes), motion, None, sizes)
         text = self.encode_text(batch.text_ids, batch.text_valid, rngs=rngs)
         encoded = self.encoder(video, text, batch.text_valid, rngs=rngs)
-        weights = region_weights("cells", pick(truth.finite_boxes), (h, w), sizes)[:, 0]
+        weights = region_weights("cells", pick(true_tube.finite_boxes), (h, w), sizes)[:, 0]
         share = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
 
         def point(head: Linear, tokens: jax.Array) -> jax.Array:
@@ -130,12 +133,12 @@ class Pointing(CrossModalModel):
         return PointingOutput(
             appearance_logits=point(self.appearance_head, encoded.appearance),
             motion_logits=point(self.motion_head, encoded.motion),
-            share=jnp.where(truth.in_tube.any(-1, keepdims=True), share, 0),
+            share=jnp.where(true_tube.in_tube.any(-1, keepdims=True), share, 0),
         )
 
 
 def middle_frame(in_tube: jax.Array) -> jax.Array:
-    """in_tube bool [b, t] -> int [b], the middle of each tube, the first of two; 0 where there is no tube."""
+    """Tubes bool [b, t] -> index of the middle frame of each, the first of two, int [b]; 0 without a tube."""
     passed = jnp.cumsum(in_tube, axis=1)
     return jnp.argmax(2 * passed >= passed[:, -1:], axis=1)
 
@@ -143,15 +146,15 @@ def middle_frame(in_tube: jax.Array) -> jax.Array:
 def pointing_losses(
     output: PointingOutput, targets: GroundingTargets, counts: TargetCounts | None = None
 ) -> dict[str, jax.Array]:
-    """Every term apart and unweighted, float32 scalars: sums over videos divided by the number of videos.
+    """Every term, unweighted, as float32 scalars: means over videos.
 
-    `appearance_pointing` and `motion_pointing` are the cross-entropy of a softmax over a frame's cells against the
-    share that each has of the true box.
+    `appearance_pointing` and `motion_pointing` are the cross-entropy of a softmax over the cells of a frame against the
+    share of the true box in each.
 
     Args:
         output: of `Pointing.predict_to_train`.
-        targets: of the same batch.
-        counts: of the whole batch that this one is a part of; None when it is the whole.
+        targets: of the same rows.
+        counts: of the whole batch; None when these rows are the whole.
     """
     counts = TargetCounts.of(targets) if counts is None else counts
     terms = {"appearance_pointing": output.appearance_logits, "motion_pointing": output.motion_logits}

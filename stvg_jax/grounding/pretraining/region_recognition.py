@@ -1,10 +1,10 @@
-"""Region recognition: both visual backbones learn to see, before anything is to be grounded.
+"""Region recognition: pre-training of the visual backbones, which learn to name what is inside the true boxes.
 
-The released systems start from backbones that know things and actions: ResNet-101 from phrase grounding, Video Swin
-from Kinetics. Where there are none such, grounding has to teach them, and does so slowly: a box that is wrong says
-little about why. Here the true box is given, and what it holds has to be named from the features in it: how the target
-looks, from the image backbone, and what it does, from the video backbone. The words are the attribute labels that
-TA-STVG is trained with. What is learned is a start for any model (`config.train.initialise`).
+The released systems start from trained backbones: ResNet-101 from phrase grounding, Video Swin from Kinetics. Without
+them, backbones learn slowly from grounding: a wrong box says little about its cause. Here features are pooled inside
+the true box, and classifiers predict words from them: for the target's appearance from the image backbone, verbs from
+the video backbone. The words are the attribute labels of TA-STVG. Any grounding model can start from the result
+(`config.train.initialise`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from stvg_jax.grounding.base import GroundingConfig, VideoEncoder
 from stvg_jax.grounding.family import grounding_family
@@ -27,8 +28,9 @@ from stvg_jax.nn.masking import masked_mean
 
 @dataclasses.dataclass(frozen=True)
 class RegionRecognitionConfig(GroundingConfig):
-    """Of a grounding model, those parts that are used: the backbones, the width that their features are projected to,
-    and of the text encoder what decides about the tokenizer.
+    """Hyper-parameters of the backbones and of the projections of their features.
+
+    Of `transformer` only the width is used, of `roberta` only the sizes that the tokenizer must have.
 
     Attributes:
         appearance_words, motion_words: sizes of the attribute vocabularies.
@@ -41,7 +43,7 @@ class RegionRecognitionConfig(GroundingConfig):
     def __post_init__(self):
         super().__post_init__()
         if self.frozen_backbones:
-            raise ValueError("frozen_backbones is True; here the backbones are what is trained")
+            raise ValueError("frozen_backbones is True, but region recognition trains the backbones; set it to False")
 
     @property
     def words(self) -> tuple[int, int]:
@@ -64,7 +66,7 @@ class RegionLossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RegionLearningRates:
-    """The full learning rate of each group.
+    """Peak learning rates of the groups.
 
     Attributes:
         base: the video backbone, projections, heads.
@@ -76,7 +78,7 @@ class RegionLearningRates:
 
 
 def region_learning_rate_rules(config: RegionRecognitionConfig) -> tuple[tuple[str, str], ...]:
-    """As `stvg_jax.grounding.task.learning_rate_rules`."""
+    """Rules as in `stvg_jax.grounding.task.learning_rate_rules`."""
     return (
         (r"resnet/.*/(mean|var)", "frozen"),
         (r"resnet/.*", "image_backbone"),
@@ -87,11 +89,11 @@ def region_learning_rate_rules(config: RegionRecognitionConfig) -> tuple[tuple[s
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class RegionOutput:
-    """What is told of the true boxes, float32.
+    """Predicted words for the content of the true boxes, float32.
 
     Attributes:
-        appearance_logits: [b, words], of the words for how the target looks.
-        motion_logits: [b, words], of those for what it does.
+        appearance_logits: [b, words], words for the target's appearance.
+        motion_logits: [b, words], verbs for what it does.
     """
 
     appearance_logits: jax.Array
@@ -99,10 +101,10 @@ class RegionOutput:
 
 
 class RegionRecognition(VideoEncoder):
-    """The backbones of a grounding model, under the same names, with heads of their own.
+    """The backbones of a grounding model, under the same names, with classifiers of words.
 
     Args:
-        config: see RegionRecognitionConfig.
+        config: hyper-parameters.
         dtype: of the computation; parameters are float32 always.
     """
 
@@ -112,13 +114,15 @@ class RegionRecognition(VideoEncoder):
         self.appearance_head = ClassifierHead(width, config.appearance_words, dtype=dtype)
         self.motion_head = ClassifierHead(width, config.motion_words, dtype=dtype)
 
-    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs=None) -> RegionOutput:
-        """What the losses are computed of; arguments as for `GroundingModel.predict_to_train`."""
+    def predict_to_train(
+        self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None = None
+    ) -> RegionOutput:
+        """Predictions for the losses; arguments as for `GroundingModel.predict_to_train`."""
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         b, t, h, w, d = video.appearance.shape
         maps = (stream.reshape(b, t, h * w, d) for stream in (video.appearance, video.motion))
-        appearance, motion = pool_regions("roi_align", truth.finite_boxes, (h, w), video.sizes, *maps)
-        inside = truth.in_tube[..., None]
+        appearance, motion = pool_regions("roi_align", true_tube.finite_boxes, (h, w), video.sizes, *maps)
+        inside = true_tube.in_tube[..., None]
         return RegionOutput(
             appearance_logits=masked_mean(self.appearance_head(appearance), inside, axis=1),
             motion_logits=masked_mean(self.motion_head(motion), inside, axis=1),
@@ -128,15 +132,15 @@ class RegionRecognition(VideoEncoder):
 def region_losses(
     output: RegionOutput, targets: GroundingTargets, counts: TargetCounts | None = None
 ) -> dict[str, jax.Array]:
-    """Every term apart and unweighted, float32 scalars: sums over videos divided by the number of videos.
+    """Every term, unweighted, as float32 scalars: means over videos.
 
-    `appearance_words` and `motion_words` are the cross-entropy of the attribute labels, mean over the vocabulary, of
-    those videos that have any: a sentence without a verb does not say that nothing is done.
+    `appearance_words` and `motion_words` are the cross-entropy of the attribute labels, mean over the vocabulary. It is
+    0 for a video without labels: a sentence without a verb does not say that the target does nothing.
 
     Args:
         output: of `RegionRecognition.predict_to_train`.
-        targets: of the same batch.
-        counts: of the whole batch that this one is a part of; None when it is the whole.
+        targets: of the same rows.
+        counts: of the whole batch; None when these rows are the whole.
     """
     counts = TargetCounts.of(targets) if counts is None else counts
     terms = {}

@@ -63,7 +63,7 @@ def test_what_is_drawn_of_a_record(tmp_path, monkeypatch):
     assert tube.boxes_xyxy.dtype == np.float32
     assert list(pictures) == [12, 14, 18, 20, 22, 24]
     assert options["true_interval"] == (8, 18)
-    assert {frame: box.tolist() for frame, box in options["truth_xyxy"].items()} == {
+    assert {frame: box.tolist() for frame, box in options["true_boxes_xyxy"].items()} == {
         8 + k: box.tolist() for k, box in enumerate(boxes)
     }
 

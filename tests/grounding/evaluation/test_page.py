@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.grounding.evaluation.cases import choose_cases, choose_frames
 from stvg_jax.grounding.evaluation.metrics import SampleMetrics
-from stvg_jax.grounding.evaluation.page import length_table, write_page
+from stvg_jax.grounding.evaluation.page import choose_cases, choose_frames, length_table, write_page
 from stvg_jax.grounding.evaluation.scoring import score
 from stvg_jax.grounding.evaluation.table import CONVENTION, results_table
 from tests.grounding.evaluation.cases import HEIGHT, WIDTH, Record, make_frames, make_prediction, make_sample, make_set

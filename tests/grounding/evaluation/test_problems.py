@@ -7,7 +7,7 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
-from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.reading import Problems
 from stvg_jax.grounding.protocol import TWO_PASSES
 
 

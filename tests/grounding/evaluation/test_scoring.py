@@ -9,7 +9,7 @@ from stvg_jax.data_pipeline.datasets.dataset import MEASURES
 from stvg_jax.data_pipeline.datasets.registry import get_benchmark
 from stvg_jax.eval.records import RecordWriter, write_records
 from stvg_jax.grounding.evaluation.metrics import Summary
-from stvg_jax.grounding.evaluation.problems import Problems
+from stvg_jax.grounding.evaluation.reading import Problems
 from stvg_jax.grounding.evaluation.result_files import Results, write_results
 from stvg_jax.grounding.evaluation.scoring import read_predictions, score_results, write_metrics
 from stvg_jax.grounding.evaluation.table import CONVENTION, given_interval_table, results_table

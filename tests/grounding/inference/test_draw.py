@@ -294,7 +294,7 @@ def test_any_sentence_leaves_the_picture_free(tmp_path, sentence, size):
 
 def test_truth_is_drawn_in_green(tmp_path):
     tube = make_tube(interval=(0, 1))
-    draw.draw_video(tube, plain(tube), tmp_path / "out.mp4", truth_xyxy={6: np.array([20.0, 40.0, 80.0, 90.0])})
+    draw.draw_video(tube, plain(tube), tmp_path / "out.mp4", true_boxes_xyxy={6: np.array([20.0, 40.0, 80.0, 90.0])})
     frames = pictures(tmp_path / "out.mp4", tube)
     green = [(frame[..., 1] - frame[..., 0])[36:95, 15:85].max() > 60 for frame in frames]
     assert [k for k, is_green in enumerate(green) if is_green] == [6]
@@ -373,7 +373,7 @@ def test_every_line_of_a_picture_is_explained(tmp_path, monkeypatch, truth):
 
     monkeypatch.setattr(picture, "_save", collect)
     tube = make_tube()
-    draw.draw_picture(tube, dict(plain(tube)), tmp_path / "out.png", truth_xyxy=truth)
+    draw.draw_picture(tube, dict(plain(tube)), tmp_path / "out.png", true_boxes_xyxy=truth)
     assert len(drawn) == 10 + (truth is not None)
     assert drawn <= explained
 

@@ -64,5 +64,5 @@ def test_every_part_has_its_learning_rate_and_nothing_stays_frozen_but_statistic
 
 
 def test_frozen_backbones_have_nothing_to_learn():
-    with pytest.raises(ValueError, match="frozen_backbones is True; here the backbones are what is trained"):
+    with pytest.raises(ValueError, match="frozen_backbones is True, but region recognition trains the backbones"):
         RegionRecognitionConfig(frozen_backbones=True)

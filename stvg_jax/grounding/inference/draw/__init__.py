@@ -16,7 +16,7 @@ _MODULES = {"draw_picture": "picture", "draw_video": "video", "picture_frame_ids
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: Matplotlib is slow to load, and writing a video does not need it.
+    # Imported on first use: Matplotlib takes long to load, and writing a video does not need it.
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

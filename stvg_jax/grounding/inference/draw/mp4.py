@@ -19,21 +19,21 @@ _BT709 = 1
 _LONGEST_SIDE = 16384
 # Longest gap between frames that FFmpeg accepts.
 _MOST_TICKS = 2**31 - 2
-# Ticks per second that every player can be expected to support; the first exact one is used.
+# Ticks per second that every player should support; the first exact one is used.
 _LEAST_SCALE, _USUAL_SCALES = 1000, (1000, 90_000, 1_000_000)
 
 
 def write_h264(
     path: str | os.PathLike[str], frames: Iterable[np.ndarray], times_sec: Sequence[float] | np.ndarray
 ) -> None:
-    """Writes `frames` as an H.264 MP4, every frame at its own time; whole or not at all. Holds one frame at a time.
+    """Writes frames as an H.264 MP4, each at its own time, whole or not at all. Keeps one frame in memory at a time.
 
     Args:
         path: the video; it has a temporary name in the same folder until it is complete.
-        frames: n frames, uint8 [H, W, 3] RGB, H and W even, as only yuv420p is played everywhere.
-        times_sec: float [n + 1], increasing: the start of each frame, and the end of the last one. The first frame of
-            the file is shown at 0. Times are kept to a microsecond, or as closely as the format can if frames are more
-            than half an hour apart.
+        frames: n frames, uint8 [H, W, 3] RGB; H and W even, because all players support yuv420p only.
+        times_sec: float [n + 1], increasing: start of each frame, and end of the last one. The first frame of the file
+            is shown at 0. Times are kept to a microsecond, or as closely as the format allows if frames are more than
+            half an hour apart.
 
     Raises:
         ValueError: no frames, more or fewer frames than times, frames of different or odd sizes, or a frame that is
@@ -79,7 +79,7 @@ def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: i
 
 
 def _ticks(times_sec: Sequence[float] | np.ndarray) -> tuple[np.ndarray, int]:
-    """Times from the first one on in ticks, int64 [n], increasing, and the number of ticks per second."""
+    """Times since the first one in ticks, int64 [n], increasing; and the number of ticks per second."""
     times = np.asarray(times_sec, np.float64) - times_sec[0]
     gaps = np.diff(times)
     finest = max(1, int(_MOST_TICKS / max(gaps.max(), 1e-9)) - 1)
@@ -112,7 +112,7 @@ def _h264_stream(container, shape: tuple[int, ...], ticks: np.ndarray, scale: in
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = fractions.Fraction(1, scale)
-    # Named in the file, as players would otherwise guess the colour space from the size.
+    # Written into the file, because players would otherwise guess the colour space from the size.
     stream.codec_context.color_primaries = _BT709
     stream.codec_context.color_trc = _BT709
     stream.codec_context.colorspace = _BT709

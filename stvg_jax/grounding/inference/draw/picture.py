@@ -30,14 +30,14 @@ _INSIDE = {"edgecolor": rgb(BOX_COLOUR), "linestyle": "-", "linewidth": 2.4}
 _OUTSIDE = {"edgecolor": (1.0, 1.0, 1.0), "linestyle": ":", "linewidth": 1.3}
 _TRUE = {"edgecolor": rgb(TRUTH_COLOUR), "linestyle": "--", "linewidth": 1.6}
 _PAGE_WIDTH, _DPI, _PER_ROW = 1400, 100, 8
-_MARGIN, _GAP = 48, 10  # pixels beside everything, and between frames
+_MARGIN, _GAP = 48, 10  # pixels at the sides of the page, and between frames
 
 
 def picture_frame_ids(tube: Tube, count: int = 7) -> list[int]:
-    """Up to `count` frame numbers of the clip worth showing, increasing.
+    """Up to `count` frame numbers of the clip to show, increasing.
 
-    These are the first and last frame of the interval, evenly spaced ones between, and one frame before and after it
-    if there is any; more of those if the interval is short.
+    These are the first and the last frame of the interval, evenly spaced frames between them, and a frame before and
+    after the interval if there is any; more of those if the interval is short.
     """
     clip_start, clip_end = tube.clip
     start = min(max(tube.start_frame, clip_start), max(clip_end - 1, clip_start))
@@ -56,7 +56,7 @@ def picture_frame_ids(tube: Tube, count: int = 7) -> list[int]:
 
 
 def _spread(span: range, count: int) -> list[int]:
-    """`count` evenly spaced members of `span` with both ends, or all if there are fewer; for one, the middle."""
+    """Up to `count` evenly spaced members of `span`, both ends included; for a count of one, the middle."""
     if count <= 1:
         return [span[len(span) // 2]]
     return sorted({span[round(k * (len(span) - 1) / (count - 1))] for k in range(count)})
@@ -66,7 +66,7 @@ def draw_picture(
     tube: Tube,
     frames: Mapping[int, np.ndarray],
     path: str | os.PathLike[str],
-    truth_xyxy: Mapping[int, np.ndarray] | None = None,
+    true_boxes_xyxy: Mapping[int, np.ndarray] | None = None,
     true_interval: tuple[int, int] | None = None,
     seconds: Callable[[int], float] | None = None,
 ) -> None:
@@ -74,11 +74,11 @@ def draw_picture(
 
     Args:
         tube: the answer.
-        frames: the frames to show by number, uint8 [height, width, 3] RGB, for instance those of `picture_frame_ids`.
+        frames: number -> frame to show, uint8 [height, width, 3] RGB, for instance those of `picture_frame_ids`.
         path: the PNG to write, whole or not at all.
-        truth_xyxy: true boxes by frame number, float [4] pixels, drawn dashed in green.
+        true_boxes_xyxy: frame number -> true box, float [4] in pixels, drawn dashed in green.
         true_interval: (start, end) frames, drawn as a green bar below that of the answer.
-        seconds: start of a frame and, for one past the last, end of the video. By the average rate when None.
+        seconds: frame -> its start; for one past the last, the end of the video. None for times at the average rate.
 
     Raises:
         ValueError: `frames` is empty.
@@ -103,18 +103,18 @@ def draw_picture(
     summary = figure.text(_MARGIN / _PAGE_WIDTH, summary_y, _in_words(tube), fontsize=11.5, va="center")
     summary.set_parse_math(False)
     for k, frame_id in enumerate(sorted(frames)):
-        truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
+        truth = None if true_boxes_xyxy is None else true_boxes_xyxy.get(frame_id)
         axes = layout.add_axes(figure, *layout.cell(k))
         _show_frame(axes, tube, frame_id, frames[frame_id], layout.cell_width, truth, at)
     legend = layout.add_axes(figure, _MARGIN, layout.legend_top, _PAGE_WIDTH - 2 * _MARGIN, 30)
-    _explain_boxes(legend, bool(truth_xyxy))
+    _explain_boxes(legend, bool(true_boxes_xyxy))
     _plot_over_time(figure, layout, tube, sorted(frames), true_interval, at)
     _save(figure, pathlib.Path(path))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Sizes and places on the page, in pixels from its upper left corner."""
+    """Sizes and positions on the page, in pixels from its upper left corner."""
 
     per_row: int
     cell_width: float
@@ -140,7 +140,7 @@ class _Layout:
         return cls(per_row, cell_width, cell_height, strip_top, legend_top, scores_top, bars_height, height)
 
     def cell(self, k: int) -> tuple[float, float, float, float]:
-        """Left, top, width and height of the frame number `k` of those shown."""
+        """Left, top, width and height of the k-th frame shown."""
         used = self.per_row * (self.cell_width + _GAP) - _GAP
         left = (_PAGE_WIDTH - used) / 2 + (k % self.per_row) * (self.cell_width + _GAP)
         top = self.strip_top + 20 + (k // self.per_row) * (self.cell_height + 30)
@@ -185,7 +185,7 @@ def _show_frame(
 ) -> None:
     small = Image.fromarray(image)
     small.thumbnail((math.ceil(2 * pixels), 10_000))
-    # The extent makes the video's pixels the unit of the axes, whatever the size of the picture.
+    # The extent makes pixels of the video the unit of the axes, whatever the size of the picture.
     axes.imshow(np.asarray(small), extent=(0, tube.width, tube.height, 0), aspect="auto", interpolation="antialiased")
     inside = tube.start_frame <= frame_id < tube.end_frame
     if (box := tube.box_at(frame_id)) is not None:

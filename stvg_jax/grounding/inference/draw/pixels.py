@@ -1,4 +1,4 @@
-"""Boxes and pictures laid over an RGB array, cut at its edges, and the colours of boxes."""
+"""Drawing of boxes and pictures into an RGB array, cut at its edges; colours of boxes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Rectangle = tuple[int, int, int, int]
 
 
 def blend(canvas: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
-    """Lays a picture, uint8 [h, w, 4] RGBA, over `canvas`, uint8 [H, W, 3], in place.
+    """Blends a picture, uint8 [h, w, 4] RGBA, into `canvas`, uint8 [H, W, 3], in place.
 
-    Its upper left corner is put at (x, y) in pixels; it is cut at the edges of the canvas.
+    Its upper left corner is at (x, y) in pixels. It is cut at the edges of the canvas.
     """
     x, y = max(x, 0), max(y, 0)
     region = canvas[y : y + picture.shape[0], x : x + picture.shape[1]]
@@ -29,9 +29,9 @@ def blend(canvas: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
 def draw_box(
     canvas: np.ndarray, box_xyxy: np.ndarray, line: int, colour: tuple[int, int, int], dash: int = 0
 ) -> Rectangle | None:
-    """Draws a box, cut to the canvas, in place; around it a dark rim, unless it is dashed.
+    """Draws a box into `canvas`, in place, with a dark rim around it unless it is dashed.
 
-    Lines lie inside the box. Sides outside the canvas are drawn at its edge, so that a cut box stays closed.
+    Lines are inside the box. Sides outside the canvas are drawn at its edge, so that a cut box stays closed.
 
     Args:
         canvas: uint8 [H, W, 3].
@@ -41,7 +41,7 @@ def draw_box(
         dash: length of dashes and gaps in pixels; 0 for solid lines.
 
     Returns:
-        The rectangle drawn, rim included, which may reach over the edges; None if the box cannot be seen.
+        The rectangle drawn, rim included, which may extend beyond the edges; None if the box is not visible.
     """
     height, width = canvas.shape[:2]
     if not np.all(np.isfinite(box_xyxy)):
@@ -62,8 +62,8 @@ def draw_box(
 def place_beside(size: tuple[int, int], boxes: Sequence[Rectangle], canvas: tuple[int, int]) -> tuple[int, int] | None:
     """Upper left corner (x, y) of a place that touches no box; None if there is no room.
 
-    The first place with room is taken: above the first box, below, to the right or to the left of it, and then likewise
-    beside all boxes together.
+    The first place with room is taken: above, below, to the right or to the left of the first box, then of the
+    rectangle around all boxes.
 
     Args:
         size: (height, width) of the place.

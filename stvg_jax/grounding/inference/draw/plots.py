@@ -24,7 +24,7 @@ class Times:
 
     Attributes:
         tube: the answer.
-        seconds: start of a frame; for one past the last frame, the end of the video.
+        seconds: frame -> its start; for one past the last, the end of the video.
     """
 
     tube: Tube

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 @functools.lru_cache(maxsize=32)
 def load_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with Matplotlib and has far more alphabets than the font of Pillow."""
+    """DejaVu Sans, which comes with Matplotlib and covers far more alphabets than the font of Pillow."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
@@ -34,9 +34,17 @@ def text_image(
     background: tuple[int, int, int, int],
     tight: bool = False,
 ) -> np.ndarray:
-    """`text` wrapped to `width` pixels as uint8 [h, width, 4] RGBA, its part `emphasised` in the second colour.
+    """Picture of a text, wrapped into lines, uint8 [h, w, 4] RGBA.
 
-    It has at most `max_lines` lines; an ellipsis stands for the rest. `tight` cuts it to the width of the text.
+    Args:
+        text: any text.
+        emphasised: part of it to draw in the second colour; "" for none.
+        font: of all words.
+        width: of the picture in pixels.
+        max_lines: most lines; an ellipsis replaces the rest of the text.
+        colours: RGB of the text and of its emphasised part.
+        background: RGBA.
+        tight: whether to cut the picture to the width of the text.
     """
     margin = max(2, round(0.35 * font.size))
     lines = _wrap(_marked_words(one_line(text), one_line(emphasised)), font, max(width - 2 * margin, 1), max_lines)
@@ -55,7 +63,7 @@ def text_image(
 
 
 def _marked_words(text: str, emphasised: str) -> list[tuple[str, bool]]:
-    """Words of `text`, each with True if it belongs to the first occurrence of the words of `emphasised`."""
+    """Words of `text`, each with True if it is part of the first occurrence of `emphasised`."""
 
     def bare(words: list[str]) -> list[str]:
         return [word.strip(string.punctuation).casefold() for word in words]
@@ -71,7 +79,7 @@ def _marked_words(text: str, emphasised: str) -> list[tuple[str, bool]]:
 def _wrap(
     words: list[tuple[str, bool]], font: ImageFont.FreeTypeFont, width: float, max_lines: int
 ) -> list[list[tuple[str, bool]]]:
-    """Lines no wider than `width`; words longer than a line are broken, and "…" stands for the rest."""
+    """Lines no wider than `width`. Words longer than a line are broken; "…" replaces the text after the last line."""
     lines: list[list[tuple[str, bool]]] = [[]]
     used = 0.0
     space = font.getlength(" ")

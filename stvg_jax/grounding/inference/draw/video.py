@@ -22,24 +22,24 @@ def draw_video(
     frames: Iterable[tuple[int, np.ndarray]],
     path: str | os.PathLike[str],
     progress: Callable[[int], None] | None = None,
-    truth_xyxy: Mapping[int, np.ndarray] | None = None,
+    true_boxes_xyxy: Mapping[int, np.ndarray] | None = None,
     seconds: Callable[[int], float] | None = None,
 ) -> None:
-    """Writes the searched part of the video as an MP4 with the answer drawn into it.
+    """Writes the clip as an MP4 with the answer drawn into it.
 
     The picture keeps its size. Above it is the sentence, with the subject in colour; below it, a bar shows the
-    predicted interval within the clip and the current position. The box, with the subject beside it, is drawn while
-    `start_frame <= frame < end_frame`. Only its lines cover anything that it holds.
+    predicted interval within the clip and the current position. The box is drawn while `start_frame <= frame <
+    end_frame`, with the subject beside it, outside the box.
 
     Args:
         tube: the answer.
         frames: (number in the video, uint8 [height, width, 3] RGB) of all frames of `tube.clip`, in order. They are
-            taken one at a time and not changed.
+            read one at a time and not changed.
         path: the MP4 to write, whole or not at all.
         progress: called with 1 after each frame written.
-        truth_xyxy: true boxes by frame number, float [4] pixels, drawn dashed in green.
-        seconds: start of a frame and, for one past the last, end of the video; frames keep these times, counted from
-            the start of the clip. By the average rate when None.
+        true_boxes_xyxy: frame number -> true box, float [4] in pixels, drawn dashed in green.
+        seconds: frame -> its start; for one past the last, the end of the video. Frames are shown at these times,
+            counted from the start of the clip. None for times at the average rate.
 
     Raises:
         ValueError: no frames, fewer than the clip has, or a frame whose size is not the tube's.
@@ -52,7 +52,7 @@ def draw_video(
         for frame_id, rgb in frames:
             if rgb.shape != (tube.height, tube.width, 3):
                 raise ValueError(f"frame {frame_id} has shape {rgb.shape}, not {(tube.height, tube.width, 3)}")
-            truth = None if truth_xyxy is None else truth_xyxy.get(frame_id)
+            truth = None if true_boxes_xyxy is None else true_boxes_xyxy.get(frame_id)
             yield painter.paint(rgb, frame_id, truth)
             if progress is not None:
                 progress(1)
@@ -62,13 +62,13 @@ def draw_video(
 
 @dataclasses.dataclass(frozen=True)
 class _Painter:
-    """Everything that stays the same over the frames of one answer.
+    """Parts of the pictures that are the same in all frames of one answer.
 
     Attributes:
         tube: the answer.
-        line: width of the lines of boxes, pixels.
+        line: width of the lines of boxes in pixels.
         caption, label, bar: the sentence, the subject and the bar, uint8 [h, w, 4] RGBA.
-        places: start of each frame of the clip on the bar, and end of the last one, int [n + 1], pixels.
+        places: start of each frame of the clip on the bar, and end of the last one, in pixels, int [n + 1].
     """
 
     tube: Tube
@@ -80,6 +80,7 @@ class _Painter:
 
     @classmethod
     def of(cls, tube: Tube, times_sec: np.ndarray) -> _Painter:
+        """Draws these parts; `times_sec` is the start of each frame, and the end of the last, float [n + 1]."""
         side = min(tube.width, tube.height)
         size = max(9, round(0.042 * side))
         caption = text_image(
@@ -109,7 +110,7 @@ class _Painter:
     def paint(self, rgb: np.ndarray, frame_id: int, truth: np.ndarray | None) -> np.ndarray:
         """Caption, picture and bar, one below the other, uint8 [height, width, 3], both even."""
         tube = self.tube
-        # With an even offset, colours are halved in the same pairs of rows as in the video itself.
+        # With an even offset, the encoder averages colours over the same pairs of rows as in the video itself.
         top = self.caption.shape[0] + self.caption.shape[0] % 2
         rows = top + tube.height + self.bar.shape[0]
         canvas = np.zeros((rows + rows % 2, tube.width + tube.width % 2, 3), np.uint8)
@@ -119,7 +120,7 @@ class _Painter:
         box = tube.box_at(frame_id) if tube.start_frame <= frame_id < tube.end_frame else None
         drawn = None if box is None else draw_box(picture, box, self.line, BOX_COLOUR)
         true = None if truth is None else draw_box(picture, truth, self.line, TRUTH_COLOUR, dash=6 * self.line)
-        # No label in a picture so small that it would hide much of it.
+        # In a small picture, a label would hide too much.
         if drawn is not None and self.label.shape[0] <= tube.height / 6:
             boxes = [drawn] if true is None else [drawn, true]
             place = place_beside(self.label.shape[:2], boxes, picture.shape[:2])

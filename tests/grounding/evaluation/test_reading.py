@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stvg_jax.grounding.evaluation.json_scanner import JsonScanner
+from stvg_jax.grounding.evaluation.reading import JsonScanner
 
 
 def members(text: str) -> list:

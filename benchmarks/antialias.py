@@ -1,12 +1,11 @@
-"""The difference between resizing with and without antialiasing, on the sizes of VidSTG's videos.
+"""Difference between resizing with and without antialiasing, for the sizes of VidSTG's videos.
 
     python -m benchmarks.antialias VIDEO... --annotations test_annotations.json
 
-CG-STVG's loader of VidSTG resizes without antialiasing under the library versions that it names; TA-STVG's, and this
-library for all models, with it. Frames of the videos given stand for those of VidSTG: they are brought to each size
-that the annotation file names, and from there to the models' size in both ways. Differences are in units of 1/255; the
-mean over sizes counts each as often as there are sentences about videos of that size. Without antialiasing a picture
-that grows on both sides is the same.
+CG-STVG's loader of VidSTG resizes without antialiasing, with the library versions that it names. TA-STVG's loader and
+this library resize with antialiasing. Frames of the given videos are resized to each size in the annotation file, and
+from there to the size of the models in both ways. Differences are in units of 1/255. The mean over sizes is weighted by
+the number of sentences about videos of each size. A picture that is enlarged on both sides is the same in both ways.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def read_frames(path: str) -> np.ndarray:
 
 
 def difference(frame: np.ndarray, source: tuple[int, int]) -> np.ndarray:
-    """Absolute differences, in units of 1/255, of a frame that was brought to the size `source` first."""
+    """Absolute differences in units of 1/255, for a frame that is first resized to (height, width) `source`."""
     tf = import_tensorflow()
     height, width = source
     picture = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))[None]

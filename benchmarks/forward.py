@@ -1,10 +1,10 @@
 """Time, memory and arithmetic of one evaluation: `python -m benchmarks.forward --help`.
 
-One evaluation is what grounding a sentence in a clip takes: both interleaved halves as rows of one batch, backbones,
-encoder and both decoding passes. Parameters are drawn, since their values do not change the time.
+One evaluation grounds a sentence in a clip: both passes as rows of one batch, through backbones, encoder and decoders,
+which run twice. Parameters are drawn at random, since their values do not change the time.
 
-With --against, another implementation is timed in alternation with this one, so that both meet the same state of the
-machine. COMMAND must read a line from standard input, run one evaluation of the same size, print {"seconds": x} in one
+With --against, another implementation is timed in alternation with this one, under the same load of the machine.
+COMMAND must read a line from standard input, run one evaluation of the same size, print {"seconds": x} in one
 line, and so on until the input ends.
 """
 
@@ -35,7 +35,7 @@ from stvg_jax.runtime.compilation import compiler_options
 
 
 def matmul_rate(dtype, size: int = 4096) -> float:
-    """FLOP/s of one large square matrix product in this dtype: what the chip can give in practice."""
+    """FLOP/s of a large square matrix product in this dtype, the rate that the chip reaches in practice."""
     x = jnp.ones((size, size), dtype)
     with jax.default_matmul_precision("highest"):
         product = jax.jit(lambda a: a @ a, compiler_options=compiler_options()).lower(x).compile()
@@ -51,7 +51,7 @@ def _seconds(work) -> float:
 
 
 def count_flops(dtype, args) -> float:
-    """FLOPs by XLA's cost analysis of the program without steps: the analysis counts the body of a loop once."""
+    """FLOPs by XLA's cost analysis of the program without loops, as the analysis counts the body of a loop once."""
     module = PureModule(TASTVG(dtype=dtype))
     lowered = jax.jit(lambda p, f, i: module.apply(p, lambda m: m(_batch(f, i)))).lower(
         unflatten(module.declarations), *args
@@ -64,7 +64,7 @@ def _batch(frames, ids):
 
 
 def peak_memory_mb() -> float:
-    """Of the device where it keeps count, else of this process."""
+    """Peak memory of the device if it reports it, else of this process, in MB."""
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"] / 1e6
@@ -91,7 +91,7 @@ class Other:
 
 
 def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
-    """One row of the table."""
+    """Measures one row of the table."""
     config = fit_backend(TASTVGConfig(), ClipConfig(resolution=size[0]))
     module = PureModule(TASTVG(config, dtype=DTYPES[dtype]))
     rng = np.random.default_rng(0)

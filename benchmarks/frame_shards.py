@@ -1,11 +1,11 @@
-"""How stored frames should be kept: the compression of pictures, and the files that hold them.
+"""Comparison of ways to store frames: compression of pictures, and file formats.
 
     python -m benchmarks.frame_shards pictures VIDEO...
     python -m benchmarks.frame_shards files VIDEO       # needs tensorflow-datasets for two of its rows
 
-`pictures` compares JPEG settings on frames spread over the videos: bytes, error against the exact resizing, time.
-`files` writes a clip of 568 frames, the length of an HC-STVG video, in several ways and reads 64 of them in random
-places, opening included, from a warm page cache and from an emptied one, and then all of them.
+`pictures` compares JPEG settings on frames spread over the videos: size, error against exact resizing, time.
+`files` writes a clip of 568 frames, the length of an HC-STVG video, in several formats. It reads 64 random frames from
+each, opening included, from a warm page cache and from an empty one, and then all frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLIP, READ, REPEATS, PACKED = 568, 64, 21, 20
 
 
 def pictures(paths: Sequence[str], count: int = 24) -> None:
-    """Prints a row per JPEG setting and video. Errors are in units of 1/255, against resizing in float32."""
+    """Prints a row for each JPEG setting and video. Errors are in units of 1/255, against resizing in float32."""
     for path in paths:
         with open_video(path) as reader:
             decoded = reader.read(np.linspace(0, reader.info.frame_count - 1, count).astype(int))
@@ -53,7 +53,7 @@ def pictures(paths: Sequence[str], count: int = 24) -> None:
                 )
 
 
-# Each of these writes records below a folder and returns the function that opens the file and reads some of them.
+# Each function below writes records into a folder and returns a function that opens the file and reads some of them.
 Reading = Callable[[Sequence[int]], list[bytes]]
 
 
@@ -71,7 +71,7 @@ def packed_array_record(folder: pathlib.Path, records: list[bytes]) -> Reading:
 
 
 def tfrecord_with_offsets(folder: pathlib.Path, records: list[bytes]) -> Reading:
-    """TFRecord, whose records lie one after another behind 12 bytes and before 4, read by place as an index tells."""
+    """TFRecord, read at the offsets of an index. A record has 12 bytes before it and 4 after it."""
     import tensorflow as tf
 
     with tf.io.TFRecordWriter(str(folder / "a")) as writer:
@@ -91,7 +91,7 @@ def tfrecord_with_offsets(folder: pathlib.Path, records: list[bytes]) -> Reading
 
 
 def tfrecord_in_sequence(folder: pathlib.Path, records: list[bytes]) -> Reading:
-    """TFRecord without an index: everything before the last wanted record is read as well."""
+    """TFRecord without an index: all records before the last wanted one are read too."""
     import tensorflow as tf
 
     tfrecord_with_offsets(folder, records)
@@ -119,8 +119,8 @@ def tensorflow_datasets(folder: pathlib.Path, records: list[bytes]) -> Reading:
             return {"train": self._generate_examples()}
 
         def _generate_examples(self) -> Iterator[tuple[int, dict]]:
-            # It stores examples in the order of their hashed keys, so that a reader needs a table of places too; the
-            # time does not depend on which are read.
+            # Examples are stored in the order of their hashed keys, so that a reader needs a table of offsets too. The
+            # time of reading does not depend on it.
             yield from ((i, {"frame": record}) for i, record in enumerate(records))
 
     builder = Clip(data_dir=folder, file_format="array_record")
@@ -151,7 +151,7 @@ WAYS = (
 
 
 def files(path: str) -> None:
-    """Prints a row per way of keeping the frames of a clip."""
+    """Prints a row for each way of storing the frames of a clip."""
     start = time.perf_counter()
     for module in ("tensorflow", "tensorflow_datasets"):
         importlib.import_module(module)

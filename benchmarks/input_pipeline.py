@@ -1,14 +1,14 @@
-"""Clips per second of the loader, against loading as the released systems do.
+"""Clips per second of the loader, compared with loading in the manner of the released systems.
 
     python -m benchmarks.input_pipeline [--video V ...] [--samples N]
 
-The released systems decode a whole video for each sample (with the ffmpeg program, through a pipe), pick the frames
-that were sampled and resize them. That is done here with ffmpeg, or with PyAV where ffmpeg is not installed, which
-spares the pipe; the resizing runs on all cores. The loader reads the same frames of the same videos from stored frames,
-which are made first, in a temporary folder. Both are measured in turns, in one run. A clip is a sample: one row in
-training, two in evaluation. Texts are split at spaces only.
+The released systems decode a whole video for each sample (with the ffmpeg program, through a pipe), pick the sampled
+frames and resize them. This is repeated here with ffmpeg, or with PyAV, without a pipe, where ffmpeg is not installed;
+resizing uses all cores. The loader reads the same frames from a store, which is made first, in a temporary folder.
+Both are measured in alternation, in one run. A clip is a sample: one row in training, two in evaluation. Texts are only
+split at spaces.
 
-Videos that are not given are generated: 568 frames, about as many as those of HC-STVG have.
+Without --video, videos are generated, with 568 frames, about as many as those of HC-STVG have.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FRAMES, _FPS = 568, 28
 _GENERATED = ((1280, 720), (640, 480))
 # Of the model's forward pass, by `benchmarks.forward.count_flops` for a row of 64 frames of 420 x 588 and 20 tokens.
 _FORWARD_TFLOP = 9.74
-# The usual estimate; less where a part is frozen.
+# The usual estimate; less if a part is frozen.
 _STEP_PER_FORWARD = 3
 _H200_TFLOP_PER_S = 989
 _ACHIEVED = 0.4
@@ -47,14 +47,14 @@ _ACHIEVED = 0.4
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One turn of one way of loading: clips per second, and seconds of all cores for each clip."""
+    """A measurement of one way of loading: clips per second, and CPU seconds for each clip."""
 
     clips_per_s: float
     cpu_s: float
 
 
 def generate_video(path: Path, size: tuple[int, int]) -> Path:
-    """Writes a video of (width, height) with a camera that moves over a textured plane, and noise."""
+    """Writes a video of a camera that moves over a textured plane, with noise; `size` is (width, height)."""
     width, height = size
     rng = np.random.default_rng(0)
     plane = np.zeros((2 * height, 2 * width, 3), np.float32)
@@ -104,7 +104,7 @@ def tokenize(text: str) -> np.ndarray:
 
 
 def load_as_released(path: Path, info: VideoInfo, frame_ids: np.ndarray, resolution: int) -> np.ndarray:
-    """float32 [n, h, w, 3] in [0, 1], by decoding everything."""
+    """Decodes the whole video and resizes the frames chosen, float32 [n, h, w, 3] in [0, 1]."""
     wanted = set(frame_ids.tolist())
     pictures = [picture for number, picture in enumerate(_decode_all(path, info)) if number in wanted]
     return resize(np.stack(pictures), model_size(info.height, info.width, resolution))
@@ -148,13 +148,13 @@ def measure_released(
 
 
 def _all_cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
+    """CPU seconds of this process and of the children that it has waited for."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def print_on_paper(cpu_s: float) -> None:
-    """What one chip needs, by arithmetic."""
+    """Prints an estimate of the clips per second that one chip needs."""
     step = _STEP_PER_FORWARD * _FORWARD_TFLOP
     needed = _H200_TFLOP_PER_S * _ACHIEVED / step
     print(
@@ -209,7 +209,7 @@ def compare(
     config = LoaderConfig(resolution=args.resolution)
     print(f"{'':12}{'loader':>24}{'as released':>24}{'ratio':>8}")
     for training in (True, False):
-        # An evaluation ends with its samples; training goes round.
+        # An evaluation ends with its samples; training repeats them.
         every = samples if training else samples * (1 + (args.steps + 1) * args.batch // len(samples))
         loader = Loader(every, store, tokenize, config, training=training, batch_size=args.batch)
         ours, theirs = [], []

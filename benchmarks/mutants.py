@@ -1,4 +1,4 @@
-"""Small changes to source files: the operators of cosmic-ray and four more, and a seeded draw of them."""
+"""Small changes to source files, by the operators of cosmic-ray and four more, and random draws of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SwapArguments(_Own):
 
 
 class DropKeyword(_Own):
-    """f(a, b=c) -> f(a), but for `zip`'s `strict`, which is there for readers."""
+    """f(a, b=c) -> f(a), except `strict` of `zip`, which only documents a fact."""
 
     def mutation_positions(self, node):
         for argument in _keywords(node):
@@ -122,7 +122,7 @@ def _own() -> dict[str, Operator]:
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """One change: the `occurrence`th place in the file at `path` where `operator` can do something."""
+    """One change: the place number `occurrence` in the file at `path` where `operator` applies."""
 
     path: str
     line: int
@@ -139,7 +139,7 @@ class Mutant:
 
 
 def all_mutants(root: Path, path: str) -> dict[int, dict[int, list[Mutant]]]:
-    """Every change of a file, by line and column."""
+    """All changes of a file, by line and column."""
     source = (root / path).read_text(encoding="utf-8")
     untouched = list(_untouched(ast.parse(source)))
     found = collections.defaultdict(lambda: collections.defaultdict(list))
@@ -153,12 +153,12 @@ def all_mutants(root: Path, path: str) -> dict[int, dict[int, list[Mutant]]]:
 
 
 def _is_star(node) -> bool:
-    """Whether this is a star of a signature or a call, which cosmic-ray takes for a product."""
+    """True for a star of a signature or a call, which cosmic-ray mistakes for a product."""
     return node.type == "operator" and node.parent.type in ("parameters", "param", "argument", "arglist")
 
 
 def _untouched(module: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The places of annotations, decorators, texts of errors and notices, and of what only type checkers read."""
+    """Places of annotations, decorators, texts of errors and notices, and code for type checkers only."""
     for node in ast.walk(module):
         parts = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         parts += getattr(node, "decorator_list", [])
@@ -179,7 +179,7 @@ def draw(root: Path, sources: Sequence[str], seed: int, count: int) -> list[Muta
     drawn = []
     for places in rng.sample(lines, min(count, len(lines))):
         mutants = [mutant for _, column in sorted(places.items()) for mutant in column]
-        # The four more are the easier ones to notice.
+        # Changes by our own four operators are easier to notice.
         weights = [1 if mutant.operator in _own() else 3 for mutant in mutants]
         drawn += rng.choices(mutants, weights)
     return drawn

@@ -1,13 +1,13 @@
-"""The share of small changes to the code that the default tests notice.
+"""Share of small changes to the code that the default tests notice.
 
     pip install -e ".[dev,mutation]"
     python -m benchmarks.mutation --seed 16 --count 320 --out /tmp/mutants
 
-Lines are drawn at random from the modules below, on each line a place, and there one of the changes of cosmic-ray or of
-`benchmarks.mutants`; annotations, decorators and texts of errors are left alone. A change is noticed where one of the
-tests that run its line fails or takes far longer. A first run of the tests without changes tells which those are.
-`results.jsonl` has a line for each change and is continued after an interruption; `--again PATH ...` puts all tests of
-these files to the changes that survived. Changes are made in a copy of the working tree; it needs a system with fork.
+Lines are drawn at random from the modules below, and on each line one of the changes of cosmic-ray or
+`benchmarks.mutants`. Annotations, decorators and texts of errors are not changed. A change is noticed if one of the
+tests that run its line fails or takes far longer; a first run of the tests without changes finds these tests.
+`results.jsonl` has a line for each change and is continued after an interruption. `--again PATH ...` runs all tests of
+these files on the changes that survived. Changes are made in a copy of the working tree. The system must have fork.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TESTS = (
 
 
 def in_fork(work: Callable[[], int], log: Path, seconds: float) -> int | None:
-    """The exit status of `work` in a process of its own, or None where it takes too long."""
+    """Exit status of `work` in a process of its own; None if it takes too long."""
     child = os.fork()
     if not child:
         status = 70
@@ -85,7 +85,7 @@ class Durations:
 
 
 def measure_baseline(root: Path, out: Path) -> None:
-    """Runs the tests as they are: `baseline.coverage`, the lines that each runs, and `baseline.json`, its seconds."""
+    """Runs the tests without changes; writes the lines (`baseline.coverage`) and seconds (`baseline.json`) of each."""
     import pytest
 
     os.environ["COVERAGE_FILE"] = str(out / "baseline.coverage")
@@ -97,7 +97,7 @@ def measure_baseline(root: Path, out: Path) -> None:
 
 
 def tests_by_line(root: Path, out: Path) -> Callable[[Mutant], tuple[list[str], float]]:
-    """Of a change, the tests that run its line, quick files first, and their seconds."""
+    """A function from a change to the tests that run its line, quick files first, and their seconds."""
     import coverage
 
     data = coverage.CoverageData(str(out / "baseline.coverage"))
@@ -117,7 +117,7 @@ def tests_by_line(root: Path, out: Path) -> Callable[[Mutant], tuple[list[str], 
         for test in ids or _beside(seconds, mutant.path):
             files[test.split("::")[0]] += seconds[test]
             ids.add(test)
-        # By whole files, because any test may be the one that pays for a fixture.
+        # Ordered by file, because any test of a file may be the one that makes a fixture.
         return sorted(ids, key=lambda test: (whole[test.split("::")[0]], test.split("::")[0])), sum(files.values())
 
     return choose
@@ -131,7 +131,7 @@ def _beside(seconds, path: str) -> set[str]:
 
 
 def try_out(mutant: Mutant, root: Path, tests: list[str], seconds: float, log: Path) -> tuple[str, str]:
-    """The outcome of a change ("killed", "timeout" or "survived"), and the change as a diff."""
+    """Outcome of a change ("killed", "timeout" or "survived"), and the change as a diff."""
     import pytest
 
     path = root / mutant.path
@@ -151,7 +151,7 @@ def try_out(mutant: Mutant, root: Path, tests: list[str], seconds: float, log: P
 
 
 def copy_of_working_tree(folder: Path) -> Path:
-    """The files that git knows or would add."""
+    """Copies the files that git tracks or would add into `folder`."""
     top = Path(subprocess.check_output(["git", "rev-parse", "--show-toplevel"], text=True).strip())
     names = subprocess.check_output(["git", "ls-files", "-coz", "--exclude-standard"], cwd=top, text=True)
     for name in filter(None, names.split("\0")):
@@ -162,7 +162,7 @@ def copy_of_working_tree(folder: Path) -> Path:
 
 
 def import_what_takes_long() -> None:
-    """In the process that forks, where JAX may not yet have a backend."""
+    """Imports slow packages before the process forks. JAX must not have a backend yet."""
     import av  # noqa: F401
     import flax.nnx  # noqa: F401
     import jax  # noqa: F401

@@ -1,4 +1,4 @@
-"""How long `stvg-jax ground` takes before the model begins to run: a first start, then later ones with its cache.
+"""Start-up time of `stvg-jax ground`, until the model begins to run: a first start, and later ones with its cache.
 
     python -m benchmarks.startup VIDEO --checkpoint DIR --resolution 224 --frames 0:200
 
@@ -33,7 +33,7 @@ def seconds_to_run(command: list[str], cache: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video")
-    parser.add_argument("--starts", type=int, default=3, help="how often to start again (%(default)s)")
+    parser.add_argument("--starts", type=int, default=3, help="number of later starts (%(default)s)")
     args, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "stvg_jax.cli", "ground", args.video, "a man walks", *options]

@@ -1,11 +1,11 @@
-"""How often `find_subject` names the annotated target of VidSTG's sentences.
+"""Share of VidSTG's sentences in which `find_subject` names the annotated target.
 
     python -m benchmarks.subject_finder ANNOTATIONS.json [--show-misses 20] [--sample 10]
 
 ANNOTATIONS.json is a file of VidSTG's `sent_annos` directory. A declarative sentence counts as covered when the phrase
 names the category of its target: "strict" by the category's own word(s) or their plural ("ball" or "sports ball" for
-`ball/sports_ball`), "synonyms" also by a word of `SYNONYMS`. Even and odd entries are reported apart: the grammar was
-developed with the even ones in view. Questions name no target, so for them only the phrases are counted.
+`ball/sports_ball`), "synonyms" also by a word of `SYNONYMS`. Even and odd entries are reported separately, because the
+grammar was developed on the even ones. Questions name no target; for them only the phrases are counted.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SYNONYMS = {
 
 
 def names_category(phrase: str, category: str, synonyms: bool) -> bool:
-    """Whether `phrase` contains, as whole words, one of the category's names or (if asked) one of its synonyms."""
+    """True if `phrase` contains a name of the category, or a synonym if these count, as whole words."""
     names = [name.replace("_", " ") for name in category.split("/")]
     if synonyms:
         names += SYNONYMS.get(category, "").split()

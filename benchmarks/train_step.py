@@ -1,11 +1,11 @@
 """Speed of training: `python -m benchmarks.train_step CONFIG`, see --help.
 
-Steps per second, arithmetic against the peak of the devices, and the share of the time that steps wait for input.
-Parameters are drawn, since their values do not change the time. Batches are drawn too, unless --tokenizer is given:
-then they come from the experiment's own data, through its whole input pipeline.
+It measures steps per second, the share of the peak arithmetic of the devices, and the share of time spent waiting for
+input. Parameters are drawn at random, since their values do not change the time. So are batches, unless --tokenizer is
+given: then they come from the experiment's own data, through its whole input pipeline.
 
-With --against, another implementation is timed in alternation with this one, so that both meet the same state of the
-machine. COMMAND must read a line from standard input, run one step of the same size, print {"seconds": x} in one line,
+With --against, another implementation is timed in alternation with this one, under the same load of the machine.
+COMMAND must read a line from standard input, run one step of the same size, print {"seconds": x} in one line,
 and so on until the input ends.
 """
 
@@ -40,7 +40,7 @@ from stvg_jax.train.step import make_train_step
 
 
 def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -> Iterator[dict[str, np.ndarray]]:
-    """The same batch for ever: whole videos, with the event in their middle half."""
+    """The same random batch for ever: whole videos, with the tube in their middle half."""
     rng = np.random.default_rng(0)
     model = experiment.model
     sizes = {"frames": args.frames, "width": args.width, "tokens": args.tokens}
@@ -58,7 +58,7 @@ def drawn_batches(experiment: Experiment, rows: int, args: argparse.Namespace) -
 
 
 def stored_batches(experiment: Experiment, tokenizer: Path, rows: int) -> Iterator[dict[str, np.ndarray]]:
-    """Of the experiment's training data; only those of one shape, so that one program runs."""
+    """Batches of the experiment's training data that have the shape of the first, so that one program runs."""
     loader = experiment.family.inputs(experiment.config, experiment.train.split).loader(
         experiment.model,
         experiment.clip,

@@ -1,4 +1,4 @@
-"""CG-STVG on HC-STVG v2, as released (it differs from v1 in the truth threshold only)."""
+"""CG-STVG on HC-STVG v2, as released: v1 with another truth threshold."""
 
 from __future__ import annotations
 

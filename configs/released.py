@@ -1,4 +1,4 @@
-"""What the experiments of the released systems share."""
+"""Common parts of the experiments of the released systems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import ScheduleConfig
 
-# Text and temporal decoder warm up and fall linearly; the other groups drop (reference: `multistep_with_warmup`).
+# Text and temporal decoder warm up and fall linearly; the other groups drop (released: `multistep_with_warmup`).
 HCSTVG_SCHEDULE = ScheduleConfig(epochs=90, drop_epochs=(50, 90), linear_groups=("text", "temporal_decoder"))
 
 
@@ -35,19 +35,19 @@ def experiment(
     learning_rates: CommonLearningRates,
     schedule: ScheduleConfig,
 ) -> ml_collections.ConfigDict:
-    """A locked configuration of the full-size model.
+    """The configuration of a full-size model, locked.
 
     Args:
         arg: of `get_config`; must be empty.
-        name: of the system.
-        model: where its model differs from the default.
-        dataset: "hcstvg" or "vidstg": what the annotations are, and the rules by which frames are sampled.
+        name: of the family.
+        model: settings of its model that differ from the defaults.
+        dataset: "hcstvg" or "vidstg", for the format of annotations, the frame rule and the text rule.
         folder: of the dataset within data/, and of its frames within frames/.
-        benchmark: whose published figures to compare with.
-        losses, learning_rates, schedule: of the dataset.
+        benchmark: test set whose published figures are shown beside ours.
+        losses, learning_rates, schedule: settings for the dataset.
 
     Raises:
-        InputError: if `arg` is not empty.
+        InputError: `arg` is not empty.
     """
     if arg:
         raise InputError(f"this configuration takes no argument, got {arg!r}")

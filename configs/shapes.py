@@ -1,14 +1,18 @@
 """A small TA-STVG trained from scratch on generated videos of moving shapes (docs/shapes.md), in five phases.
 
-The README, section "Train", has all commands from the making of the data to the evaluation.
+The README, section "Train", has all commands, from generating the data to the evaluation.
 
-The released models start from backbones that know things and actions, and from an encoder that has related words to
-regions of images. This one learns both first. Its backbones learn to name what is in true boxes (`backbones`) and then
-stay as they are, the later stages of ResNet apart, as the papers have it. The encoder, without decoders, learns to say
-in which cell of a frame the target is, of runs of four frames of all kinds of sentences (`pointing`) and then of those
-that say nothing but a verb (`verbs`): a wrong box says little about which word was misread, a wrong cell says enough.
-Decoders come last, of runs of four frames first (`boxes`), which show many more sentences in the same time than whole
-clips do.
+The released models start from pre-trained backbones and from an encoder that was trained on captions and regions of
+images. This one is pre-trained in the first phases:
+
+    backbones   backbones learn to name what is inside the true boxes; afterwards only the later stages of ResNet are
+                trained, as in the papers
+    pointing    the encoder, without decoders, learns in which cells of a frame the target is, from windows of four
+                frames and all kinds of sentences
+    verbs       the same, with sentences in which only the verb tells the target
+    boxes       the whole model, from windows of four frames, which show many more sentences in the same time than whole
+                clips
+    (none)      the whole model, from whole clips
 """
 
 from __future__ import annotations
@@ -32,15 +36,15 @@ _GROUPS = ("base", "image_backbone", "text", "temporal_decoder", "target_queries
 
 
 class _Phase(NamedTuple):
-    """What differs between the phases.
+    """Settings that differ between the phases.
 
     Attributes:
-        data: name of the folders.
+        data: name of the data's folder in data/ and in frames/.
         window: `LoaderSettings.window`.
         batch_size, epochs: of the training.
-        rates: full learning rates of the groups in `_GROUPS`.
-        start: the phase to start from.
-        name: of the model.
+        rates: peak learning rates of the groups in `_GROUPS`.
+        start: name of the phase to start from; "" to start from scratch.
+        name: of the family.
     """
 
     data: str
@@ -57,17 +61,17 @@ _PHASES = {
     "pointing": _Phase("shapes", 4, 128, 30, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
     "verbs": _Phase("shapes_verbs", 4, 128, 10, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "pointing", "pointing"),
     "boxes": _Phase("shapes", 4, 64, 10, (1e-3, 1e-4, 3e-4, 1e-3, 7e-4), "verbs"),
-    # 17 frames, with the clip's last, would be padded to twice as many windows of the video backbone.
+    # A 17th frame, the last of the clip, would be padded to twice as many windows of the video backbone.
     "": _Phase("shapes", 16, 16, 7, (7e-4, 1e-4, 2e-4, 1e-3, 7e-4), "boxes"),
 }
 
-# A text encoder that begins with nothing needs more than a hint of what words are about, and when a thing is there is
-# learned best from every frame alike.
+# A text encoder that is trained from scratch needs larger weights of the attribute losses. Actioness is learned best
+# with equal weights of all frames.
 _LOSS = LossConfig(sigma=1.0, actioness=10.0, outside_weight=1.0, motion_attributes=10.0, appearance_attributes=10.0)
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """The experiment's last phase, or the one named by `arg`, a key of `_PHASES`."""
+    """The last phase, or the one that `arg` names (a key of `_PHASES`)."""
     if arg not in _PHASES:
         named = ", ".join(f"shapes:{name}" for name in _PHASES if name)
         raise InputError(f"shapes:{arg} is unknown; the phases are {named} and shapes")
@@ -84,7 +88,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
             "data": dataclasses.asdict(
                 DataConfig(dataset="hcstvg", annotations=f"data/{phase.data}", frames=f"frames/{phase.data}")
             ),
-            # A temporal crop would cut off what "first" or "after the square stops" refer to.
+            # A temporal crop could remove what "first" or "after the square stops" refers to.
             "loader": dataclasses.asdict(
                 LoaderSettings(
                     width_multiple=32,
@@ -113,9 +117,9 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
                     dtype="float32",
                     remat="none",
                     initialise=(f"runs/shapes_{phase.start}/last",) if phase.start else (),
-                    # The heads by which the start was taught something else.
+                    # Heads of a start that was trained for another task.
                     leave_out=("(appearance|motion)_head/.*",) if start and start.name != phase.name else (),
-                    # Later phases need more words than the sentences of the first have.
+                    # A vocabulary for all phases; the sentences of the first phase have fewer words than later ones.
                     tokenizer="" if phase.start else f"data/{phase.data}/annos/vocabulary.json",
                     save_every=250,
                     validate_every=1250 if arg == "" else 0,
@@ -127,18 +131,18 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
 
 
 def _model(name: str) -> dict[str, Any]:
-    """The configuration of the small model: what `name` has of it."""
+    """The configuration of the small model, for the parts that the family `name` has."""
     model = default_config(name)
     small: dict[str, Any] = {
-        # Features 16 pixels apart: about one thing in each.
+        # Features are 16 pixels apart, about the size of a shape.
         "resnet": {"blocks": (1, 1, 1), "width": 16},
-        # One block at each scale does not find out what has changed between frames, unless patches show it.
+        # With one block at each scale, changes between frames are found only if a patch has several frames.
         "swin": {"width": 32, "depths": (1, 1), "heads": (2, 4), "window": (8, 4, 4), "patch": 8, "patch_frames": 3}
         | {"mlp_ratio": 2, "drop_path": 0.0},
         "roberta": {"vocab_size": 128, "width": 96, "layers": 2, "heads": 4, "hidden": 192, "dropout_rate": 0.0},
         "transformer": {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
         | {"head_dropout_rate": 0.0, "placed_tokens": True}
-        # Pointing sees each clip thirty times and would know it by heart.
+        # Pointing sees each clip thirty times and would overfit without dropout.
         | {"dropout_rate": 0.1 if name == "pointing" else 0.0},
     }
     queries = {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}

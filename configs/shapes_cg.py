@@ -1,4 +1,4 @@
-"""CG-STVG on the generated videos of moving shapes: data, sizes and phases of `configs/shapes.py`.
+"""CG-STVG on generated videos of moving shapes, with the data, sizes and phases of `configs/shapes.py`.
 
     for PHASE in backbones pointing verbs; do
         stvg-jax train --config configs/shapes.py:$PHASE --workdir runs/shapes_$PHASE
@@ -23,16 +23,16 @@ from stvg_jax.grounding.instance_context import ContextConfig
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
-    """The last phase, or `boxes`, as in `configs/shapes.py`, which has what comes before decoders."""
+    """The last phase, or `boxes`. The phases before decoders are in `configs/shapes.py`."""
     config = shapes.get_config(arg).to_dict()
     if config["name"] != "ta_stvg":
         raise InputError(f"shapes_cg:{arg} is unknown; both models begin with shapes:{arg}")
     model = default_config("cg_stvg")
     model |= {name: value for name, value in config["model"].items() if name in model}
-    # In training all frames of the tube give context, not only those whose box is right: to a model whose boxes are not
-    # good from the start these would give away which of several things is meant.
+    # In training all frames of the tube give context, not only those whose box is right. While boxes are still bad, the
+    # choice of frames would tell the model which of several shapes is meant.
     model["context"] = dataclasses.asdict(ContextConfig(temporal_threshold=0.0, truth_threshold=-1.0))
-    model["subject"] = True  # as the encoder that it starts from
+    model["subject"] = True  # like the encoder that it starts from
     groups = [field.name for field in dataclasses.fields(CGSTVGLearningRates)]
     config |= {
         "name": "cg_stvg",

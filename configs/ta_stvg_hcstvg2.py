@@ -1,4 +1,4 @@
-"""TA-STVG on HC-STVG v2, as released (the model is that of v1; training differs)."""
+"""TA-STVG on HC-STVG v2, as released: the model of v1, trained differently."""
 
 from __future__ import annotations
 

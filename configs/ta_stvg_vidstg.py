@@ -21,6 +21,6 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         model={"appearance_words": 20, "motion_words": 34, "sampling_threshold": 0.45},
         losses=LossConfig(box_giou=3.0, start_end=2.0),
         learning_rates=LearningRates(image_backbone=1e-5, target_queries=3e-4),
-        # All groups warm up and drop together (reference: `multistep_with_warmup_all`).
+        # All groups warm up and drop together (released: `multistep_with_warmup_all`).
         schedule=ScheduleConfig(epochs=11, drop_epochs=(9, 11), warm_up_all=True),
     )

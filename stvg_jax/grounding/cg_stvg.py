@@ -192,8 +192,8 @@ class CGSTVG(GroundingModel):
 
 
 def _uses(guided: list[jax.Array]) -> dict[str, jax.Array]:
-    """Whether each stage guides the next one, bool [b] each -> uses, named as in `CGSTVGConfig.uses`. The last stage
-    guides none."""
+    """Uses by the names of `CGSTVGConfig.uses`, from the videos that each stage guides the next in, bool [b] each. The
+    last stage guides none."""
     if not guided:
         return {}
     layers = {f"context_{i}": rows for i, rows in enumerate(guided[:-1], start=1)}

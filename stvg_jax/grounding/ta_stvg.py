@@ -62,12 +62,12 @@ class TASTVGConfig(GroundingConfig):
 
     @property
     def samples(self) -> bool:
-        """Whether the model has text-guided temporal sampling."""
+        """True if the model has text-guided temporal sampling."""
         return self.queries in ("sampling", "both")
 
     @property
     def activates(self) -> bool:
-        """Whether the model has attribute-aware spatial activation."""
+        """True if the model has attribute-aware spatial activation."""
         return self.queries in ("activation", "both")
 
     @property

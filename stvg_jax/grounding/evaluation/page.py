@@ -147,8 +147,8 @@ def length_table(records: Sequence[Record]) -> Table:
 def choose_cases(records: Sequence[Record], count: int) -> dict[str, list[Record]]:
     """The best, median and worst records, `count` of each, or a third of all if there are fewer; none twice.
 
-    They are ranked by vIoU, then tIoU, then gt_vIoU, then id. The best start with the best one, the worst with the worst
-    one.
+    They are ranked by vIoU, then tIoU, then gt_vIoU, then id. The best begin with the best one, the worst with the
+    worst one.
     """
 
     def goodness(record: Record) -> tuple:

@@ -44,6 +44,10 @@ class GroundingConfig(tfds.core.BuilderConfig):
     on_problem: str = "raise"
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and type(value) is not int:
+                raise InputError(f"{field.name}={value!r}: must be a whole number")
         self.settings  # noqa: B018  (refuses bad values)
         for name, known in (("frames", POLICIES), ("on_problem", ON_PROBLEM)):
             if getattr(self, name) not in known:
@@ -161,7 +165,7 @@ class GroundingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             InputError: it is not there.
         """
         try:
-            manual = Path(os.fspath(dl_manager.manual_dir))
+            manual = Path(os.fspath(dl_manager.manual_dir)).resolve()
         except AssertionError as error:
             raise InputError(str(error)) from None
         places = [manual / self.DATASET, manual]

@@ -70,4 +70,7 @@ the videos and trajectories; https://github.com/HengLan/TA-STVG and CGSTVG link 
     def _read(self, file: Path, split: str, videos: Path) -> list[Sample]:
         config, samples = self._config, super()._read(file, split, videos)
         assert isinstance(config, VidstgConfig)
-        return [sample for sample in samples if config.kind in (_BOTH, sample.kind)]
+        found = [sample for sample in samples if config.kind in (_BOTH, sample.kind)]
+        if not found:
+            raise InputError(f"{file} has no {config.kind} sentence; choose another configuration of vidstg")
+        return found

@@ -73,6 +73,7 @@ class GroundingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     Attributes:
         DATASET: name of the record.
+        TITLE, CITATION, HOMEPAGE: for `tfds.core.DatasetInfo`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -110,7 +111,7 @@ class GroundingBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """As tensorflow-datasets has it; a Beam runner, or options for one, in `download_config` make it use Beam.
 
         Raises:
-            InputError: data is missing or wrong. What goes wrong in Beam comes out as Beam's errors.
+            InputError: data is missing or wrong. An error on a machine of Beam's comes out as the runner reports it.
         """
         asked = download_config and (download_config.beam_runner or download_config.beam_options)
         self._with_beam = asked is not None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Annotations, Sample, raise_problems
+from stvg_jax.data_pipeline.annotations import Annotations, Sample, VideoFacts, raise_problems
 from stvg_jax.data_pipeline.datasets.reading import check_against_videos
 from stvg_jax.data_pipeline.shards import Settings, wanted_frames
 from stvg_jax.data_pipeline.shards.making import Job, wanted_ids
@@ -90,7 +90,8 @@ class ExampleMaker:
     def _fitting(self, samples: Sequence[Sample], info: VideoInfo) -> list[Sample]:
         """The samples that are about this video, by its size and length."""
         annotations = Annotations(self.dataset, "", list(samples), [], [])
-        problems = check_against_videos(annotations, {samples[0].video: info})
+        facts = VideoFacts(info.frame_count, info.width, info.height)
+        problems = check_against_videos(annotations, {samples[0].video: facts})
         if self.on_problem == "raise":
             raise_problems(problems, f"{info.path} and its annotations, which do not belong together")
         for problem in problems:

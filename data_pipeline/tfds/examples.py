@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
-import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -30,9 +30,22 @@ def by_video(samples: Iterable[Sample]) -> list[list[Sample]]:
     return list(groups.values())
 
 
-def pack(samples: Sequence[Sample]) -> bytes:
-    """Samples as an element of a Beam pipeline, whose description holds all elements: boxes shrink to a tenth."""
-    return zlib.compress(pickle.dumps(samples))
+def pack(samples: Iterable[Sample]) -> bytes:
+    """Samples as an element of a Beam pipeline. A pipeline's description holds its elements, so they are compressed."""
+    records = [vars(sample) | {"boxes_xyxy": sample.boxes_xyxy.tolist()} for sample in samples]
+    return zlib.compress(json.dumps(records).encode())
+
+
+def unpack(packed: bytes) -> list[Sample]:
+    """The inverse of `pack`."""
+    records = json.loads(zlib.decompress(packed))
+    return [Sample(**{name: _restored(name, value) for name, value in record.items()}) for record in records]
+
+
+def _restored(name: str, value: Any) -> Any:
+    if name == "boxes_xyxy":
+        return np.array(value, np.float64)
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +87,7 @@ class ExampleMaker:
 
     def from_packed(self, samples: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
         """As a call with the samples that `pack` has packed."""
-        yield from self(pickle.loads(zlib.decompress(samples)))
+        yield from self(unpack(samples))
 
     def _examples(self, samples: Sequence[Sample]) -> list[tuple[str, dict[str, Any]]]:
         with open_video(self.videos / samples[0].video) as reader:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.shards import Settings
 from stvg_jax.data_pipeline.tfds import examples
-from stvg_jax.data_pipeline.tfds.examples import ExampleMaker, by_video, pack
+from stvg_jax.data_pipeline.tfds.examples import ExampleMaker, by_video, pack, unpack
 
 
 @pytest.fixture
@@ -27,9 +30,12 @@ def test_a_video_is_decoded_once_for_all_its_sentences(manual, samples, monkeypa
     assert made[0][1]["frame_ids"].tolist() == list(range(2, 38))
 
 
-def test_elements_for_beam_give_the_same_examples(manual, samples):
-    maker = ExampleMaker("vidstg", manual / "vidstg" / "videos", Settings(), "all")
-    group = by_video(samples)[0]
-    expected = {id: (example["sentence"], example["frames"]) for id, example in maker(group)}
-    assert {id: (e["sentence"], e["frames"]) for id, e in maker.from_packed(pack(group))} == expected
-    assert len(expected["0"][1]) == 40
+def test_elements_for_beam_are_the_samples(samples):
+    """To the last bit of the boxes, with labels and without."""
+    samples = [
+        dataclasses.replace(samples[0], boxes_xyxy=samples[0].boxes_xyxy / 3, motion_labels=(1, 4)),
+        dataclasses.replace(samples[1], appearance_labels=()),
+    ]
+    for found, sample in zip(unpack(pack(samples)), samples, strict=True):
+        np.testing.assert_array_equal(found.boxes_xyxy, sample.boxes_xyxy)
+        assert vars(found) | {"boxes_xyxy": None} == vars(sample) | {"boxes_xyxy": None}

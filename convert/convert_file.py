@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from stvg_jax import __version__
 from stvg_jax.convert import hub
@@ -27,6 +25,7 @@ from stvg_jax.convert.weights import Weights, choose_weights
 from stvg_jax.core import checkpoint
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.progress import Progress, Silent, size_text
 from stvg_jax.core.registry import build_config, get_family
 
 
@@ -42,6 +41,7 @@ def convert_file(
     allow_nonfinite: bool = False,
     verify: bool = False,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Converts `source` into the checkpoint directory `out`, which appears whole or not at all.
 
@@ -58,6 +58,7 @@ def convert_file(
         allow_nonfinite: take values that are NaN or infinite, too, and list their tensors in the report.
         verify: read the result again and compare every tensor.
         force: replace `out` if it exists.
+        progress: is told of the work; nobody when None.
 
     Returns:
         The report that is also written to `out/conversion.json`.
@@ -66,6 +67,7 @@ def convert_file(
         InputError: see `convert.readers.open_checkpoint`, `convert.hub.find_text_encoder`, `convert_state_dict`,
             `convert.tokenizer.save_tokenizer` and `stvg_jax.core.checkpoint.new_directory`.
     """
+    progress = progress or Silent()
     if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
     where, short = str(source), source.name
@@ -92,7 +94,14 @@ def convert_file(
         if not fmt.is_partial:
             text = family.text(build_config(config["name"], config["model"]))
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
-        converted = _convert(chosen, declared, where, allow_nonfinite, may_hint=weights == "auto" and node is None)
+        converted = _convert(
+            chosen,
+            declared,
+            where,
+            allow_nonfinite=allow_nonfinite,
+            may_hint=weights == "auto" and node is None,
+            progress=progress,
+        )
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": dataclasses.asdict(clip)},
@@ -100,22 +109,30 @@ def convert_file(
             note=f"converted from {short}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        report = {"source": where, **_report(opened, chosen, converted), "tokenizer": origin}
+        with progress.stage(f"checksum of {size_text(sum(path.stat().st_size for path in opened.files))}"):
+            digests = {path: sha256(path) for path in opened.files}
+        report = {"source": where, **_report(opened, digests, chosen, converted), "tokenizer": origin}
         if verify:
-            with tqdm(total=len(converted.parameters), desc="verifying", unit="tensor") as bar:
-                report["verified"] = checkpoint.verify(directory, progress=lambda _: bar.update())
+            with progress.bar("verifying", len(converted.parameters), "parameter") as step:
+                report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
         (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
 def _convert(
-    chosen: Weights, declared: Mapping[str, Any], where: str, allow_nonfinite: bool, may_hint: bool
+    chosen: Weights,
+    declared: Mapping[str, Any],
+    where: str,
+    *,
+    allow_nonfinite: bool,
+    may_hint: bool,
+    progress: Progress,
 ) -> Converted:
     names = chosen.names
-    with tqdm(total=len(names.tensors), desc="tensors", unit="tensor") as bar:
+    with progress.bar("converting", len(names.tensors), "tensor") as step:
         try:
             return convert_checked(
-                names, declared, where=where, allow_nonfinite=allow_nonfinite, progress=lambda _: bar.update()
+                names, declared, where=where, allow_nonfinite=allow_nonfinite, progress=lambda _: step()
             )
         except InputError as error:
             if not chosen.is_average or not may_hint:
@@ -125,8 +142,7 @@ def _convert(
             raise InputError(f"{error}\n{hint}") from error
 
 
-def _report(opened: Checkpoint, chosen: Weights, converted: Converted) -> dict[str, Any]:
-    digests = _digests(opened.files)
+def _report(opened: Checkpoint, digests: Mapping[Path, str], chosen: Weights, converted: Converted) -> dict[str, Any]:
     return {
         "sha256": digests[opened.path],
         "files": {path.name: digest for path, digest in digests.items()},
@@ -145,16 +161,6 @@ def _report(opened: Checkpoint, chosen: Weights, converted: Converted) -> dict[s
         "nonfinite": converted.nonfinite,
         "taken": converted.taken,
     }
-
-
-def _digests(files: Sequence[Path]) -> dict[Path, str]:
-    with tqdm(total=sum(path.stat().st_size for path in files), desc="sha-256", unit="B", unit_scale=True) as bar:
-        before = 0
-        digests = {}
-        for path in files:
-            digests[path] = sha256(path, progress=lambda done, _, before=before: bar.update(before + done - bar.n))
-            before = bar.n
-    return digests
 
 
 def summary(report: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +110,8 @@ def _open_shards(index: Path) -> Checkpoint:
     return Checkpoint(index, f"{', '.join(containers)} in {len(sources)} parts", tensors, tuple(sources))
 
 
-def sha256(path: str | os.PathLike, progress: Callable[[int, int], None] | None = None) -> str:
+def sha256(path: str | os.PathLike) -> str:
     """SHA-256 of a file as 64 hex digits.
-
-    Args:
-        path: the file.
-        progress: called with (bytes done, bytes in all), about every 4 MiB.
 
     Raises:
         InputError: the file is missing or no file.
@@ -126,10 +121,8 @@ def sha256(path: str | os.PathLike, progress: Callable[[int, int], None] | None 
     try:
         while done < source.size:
             data = source.read_array(done, min(chunk, source.size - done))
-            digest.update(data)
+            digest.update(data.data)
             done += len(data)
-            if progress:
-                progress(done, source.size)
     finally:
         source.close()
     return digest.hexdigest()

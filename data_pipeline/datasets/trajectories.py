@@ -32,17 +32,15 @@ class Trajectories:
         if not self._paths:
             raise InputError(f"{folder} has no trajectories: no <video>.json in it or in the folders below it")
         self._video: str | None = None
-        self._frames: list[list] | None = None
+        self._frames: list[list] | Problem = []
 
-    def rows(self, video: str, target: int, first: int, end: int, fields: Fields) -> list[Any] | None:
+    def rows(self, video: str, target: int | None, first: int, end: int, fields: Fields) -> list[Any] | None:
         """The boxes of object `target` in frames `first` to `end` - 1, each as `box_row` gives it, None where the
         object is missing. Without readable trajectories of all these frames: a problem in `fields`, and None."""
         if video != self._video:
-            self._video, self._frames = video, None
-            self._problem: Problem | None = None
-            self._load(video)
-        if self._frames is None:
-            fields.problems.append(self._problem)
+            self._video, self._frames = video, self._load(video)
+        if isinstance(self._frames, Problem):
+            fields.problems.append(self._frames)
             return None
         if end > len(self._frames):
             return fields.report(
@@ -51,25 +49,26 @@ class Trajectories:
             )
         return [_row(objects, target) for objects in self._frames[first:end]]
 
-    def _load(self, video: str) -> None:
-        def note(rule: str, detail: str) -> None:
-            self._problem = Problem(str(self._folder), f"{video}.json", rule, detail)
+    def _load(self, video: str) -> list[list] | Problem:
+        """The objects of each frame, or the reason why they cannot be read."""
+
+        def problem(rule: str, detail: str) -> Problem:
+            return Problem(str(self._folder), f"{video}.json", rule, detail)
 
         path = self._paths.get(video)
         if path is None:
-            return note("missing trajectories", f"neither in {self._folder} nor in the folders below it")
+            return problem("missing trajectories", f"neither in {self._folder} nor in the folders below it")
         try:
             value = read_json(path)
         except InputError as error:
-            return note("trajectories unreadable", str(error))
+            return problem("trajectories unreadable", str(error))
         frames = value.get("trajectories") if isinstance(value, dict) else None
         if not isinstance(frames, list) or not all(isinstance(objects, list) for objects in frames):
-            return note("trajectories unreadable", f"{path} has no `trajectories`, a list of lists")
-        self._frames = frames
-        return None
+            return problem("trajectories unreadable", f"{path} has no `trajectories`, a list of lists")
+        return frames
 
 
-def _row(objects: list, target: int) -> Any:
+def _row(objects: list, target: int | None) -> Any:
     thing = next((thing for thing in objects if isinstance(thing, dict) and thing.get("tid") == target), None)
     return None if thing is None else box_row(thing.get("bbox"))
 

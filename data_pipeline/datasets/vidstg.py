@@ -6,17 +6,17 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.progress import Progress, Terminal
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
+from stvg_jax.data_pipeline.annotations.fields import Fields
 from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
 from stvg_jax.data_pipeline.annotations.geometry import check_boxes
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, Option, PublishedResult, as_path
 from stvg_jax.data_pipeline.datasets.trajectories import Trajectories, without_gaps
-from stvg_jax.data_pipeline.datasets.vidstg_files import Pair, load_replacements, read_pairs
+from stvg_jax.data_pipeline.datasets.vidstg_files import Entry, Pair, load_replacements, read_entries
 
 # Where the releases of TA-STVG and CG-STVG keep the merged file of a split; then the dataset's own sentence files.
 LAYOUTS = (
@@ -26,6 +26,7 @@ LAYOUTS = (
     "annotations/{split}_annotations.json",
     "{split}_annotations.json",
 )
+_SILENT_SEC = 2.0  # a small file needs no progress
 _TRAJECTORY_FOLDERS = ("bbox_annos", "annotation")
 
 
@@ -64,10 +65,10 @@ def read_sentences(
     """
     file = choose_file(Path(path), split, LAYOUTS)
     problems, sentences = {}, []
-    for p in read_pairs(JsonFile(file), replacements):
-        problems |= dict.fromkeys(p.fields.problems)
-        if not p.fields.problems:
-            sentences.append(Sentence(p.id, p.video, p.kind, p.category, p.description, p.sentence))
+    for entry in read_entries(JsonFile(file), replacements):
+        problems |= dict.fromkeys(entry.fields.problems)
+        if (p := entry.pair) is not None and not entry.fields.problems:
+            sentences.append(Sentence(entry.id, p.video, p.kind, p.category, p.description, p.sentence))
     if on_problem == "raise":
         raise_problems(list(problems), f"the sentences in {file}")
     return sentences
@@ -98,19 +99,28 @@ def read_vidstg(
     """
     file = JsonFile(choose_file(Path(path), split, LAYOUTS))
     collector = Collector("vidstg", split, videos=videos, on_problem=on_problem)
-    pairs: Iterable[Pair] = read_pairs(file, replacements)
+    entries: Iterable[Entry] = read_entries(file, replacements)
+    progress = Terminal(silent_sec=_SILENT_SEC)
     if file.holds == "list":
-        pairs = list(pairs)
-        _read_trajectories(pairs, Trajectories(trajectories or _trajectory_folder(file.path)))
-    for pair in tqdm(pairs, desc=file.path.name, unit=" sentences", delay=2, disable=None):
-        if pair.rows is not None and not pair.fields.spoiled:
-            _set_boxes(pair, pair.rows)
-        reason = None if pair.fields.spoiled else _reason_to_leave_out(pair)
-        if reason is None:
-            collector.add(pair.id, pair.fields, _sample(pair))
-        else:
-            collector.exclude(pair.id, pair.fields, reason)
+        entries = list(entries)
+        _read_trajectories(entries, Trajectories(trajectories or _trajectory_folder(file.path)), progress)
+    with progress.stage(f"reading {file.path.name}"):
+        for entry in entries:
+            _collect(entry, collector)
     return collector.finish(f"the annotations in {file.path}")
+
+
+def _collect(entry: Entry, collector: Collector) -> None:
+    """Hands an entry, which has its boxes or `rows` of them, to the collector."""
+    pair, fields = entry.pair, entry.fields
+    if pair is not None and pair.rows is not None:
+        _set_boxes(pair, fields, pair.rows)
+    if pair is None or fields.spoiled:
+        collector.add(entry.id, fields, None)
+    elif reason := _reason_to_leave_out(pair):
+        collector.exclude(entry.id, fields, reason)
+    else:
+        collector.add(entry.id, fields, _sample(entry.id, pair, fields))
 
 
 def _trajectory_folder(file: Path) -> Path:
@@ -125,39 +135,45 @@ def _trajectory_folder(file: Path) -> Path:
     return found
 
 
-def _read_trajectories(pairs: Sequence[Pair], trajectories: Trajectories) -> None:
-    """Gives `pairs` their boxes, video by video: its sentences are scattered over the file, and many share a tube."""
-    by_video: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        if not pair.fields.spoiled and _reason_to_leave_out(pair) is None:
-            by_video.setdefault(pair.video, []).append(pair)
-    for video, group in tqdm(by_video.items(), desc="trajectories", unit=" videos", delay=2, disable=None):
-        read: dict[tuple[int, int, int], tuple[Pair, list[Problem]]] = {}
-        for pair in group:
-            key = (pair.target, pair.event[0], pair.event[0] + _row_count(pair))
-            if key in read:
-                same, found = read[key]
-                pair.boxes_xyxy, pair.has_gap = same.boxes_xyxy, same.has_gap
-                pair.fields.problems += found
-                continue
-            before = len(pair.fields.problems)
-            if (rows := trajectories.rows(video, *key, pair.fields)) is not None:
-                _set_boxes(pair, rows)
-            read[key] = pair, pair.fields.problems[before:]
+def _read_trajectories(entries: Sequence[Entry], trajectories: Trajectories, progress: Progress) -> None:
+    """Gives `entries` their boxes, video by video: its sentences are scattered over the file, and many share a tube."""
+    by_video: dict[str, list[tuple[Pair, Fields]]] = {}
+    for entry in entries:
+        if (pair := entry.pair) is not None and _reason_to_leave_out(pair) is None:
+            by_video.setdefault(pair.video, []).append((pair, entry.fields))
+    with progress.bar("reading trajectories", len(by_video), "video") as step:
+        for video, group in by_video.items():
+            _read_video(video, group, trajectories)
+            step()
 
 
-def _set_boxes(pair: Pair, rows: list) -> None:
+def _read_video(video: str, group: Sequence[tuple[Pair, Fields]], trajectories: Trajectories) -> None:
+    read: dict[tuple[int | None, int, int], tuple[Pair, list[Problem]]] = {}
+    for pair, fields in group:
+        first, end = pair.event[0], pair.event[0] + _row_count(pair)
+        if (same := read.get((pair.target, first, end))) is not None:
+            pair.boxes_xyxy, pair.has_gap = same[0].boxes_xyxy, same[0].has_gap
+            fields.problems += same[1]
+            continue
+        before = len(fields.problems)
+        if (rows := trajectories.rows(video, pair.target, first, end, fields)) is not None:
+            _set_boxes(pair, fields, rows)
+        read[pair.target, first, end] = pair, fields.problems[before:]
+
+
+def _set_boxes(pair: Pair, fields: Fields, rows: list) -> None:
     complete = without_gaps(rows)
     pair.has_gap = complete is None
     if complete is not None:
-        pair.boxes_xyxy = pair.fields.boxes(complete, pair.event[0])
+        pair.boxes_xyxy = fields.boxes(complete, pair.event[0])
 
 
 def _row_count(pair: Pair) -> int:
     """Frames of the event in the video, which sentence files let go on after the last one."""
     if pair.rows is not None:
         return len(pair.rows)
-    return max(0, min(pair.event[1], pair.frame_count) - pair.event[0])
+    end = pair.event[1] if pair.frame_count is None else min(pair.event[1], pair.frame_count)
+    return max(0, end - pair.event[0])
 
 
 def _reason_to_leave_out(pair: Pair) -> str | None:
@@ -172,14 +188,12 @@ def _reason_to_leave_out(pair: Pair) -> str | None:
     return "the trajectory has gaps" if pair.has_gap else None
 
 
-def _sample(pair: Pair) -> Sample | None:
-    if pair.fields.spoiled:
-        return None
+def _sample(id: str, pair: Pair, fields: Fields) -> Sample | None:
     first, end = pair.event[0], min(pair.event[1], pair.segment[1])
-    if not check_boxes(pair.fields, pair.boxes_xyxy, pair.width, pair.height, first):
+    if pair.boxes_xyxy is None or not check_boxes(fields, pair.boxes_xyxy, pair.width, pair.height, first):
         return None
     return Sample(
-        id=pair.id,
+        id=id,
         video=f"{pair.video}.mp4",
         sentence=pair.sentence,
         subject=subject_of(pair.subject, pair.description),

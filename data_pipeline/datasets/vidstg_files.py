@@ -23,31 +23,33 @@ _MERGED_KINDS = {"declar": "declarative", "inter": "interrogative"}
 
 @dataclasses.dataclass(eq=False)
 class Pair:
-    """A sentence and the event it means, from a file of either form. Ends are one past the last frame.
+    """A sentence and the event that it means, from a file of either form. Ends are one past the last frame.
 
     Attributes:
-        id: position of the sentence over all captions and questions of the file.
-        fields: the entry, with what is wrong with it; where anything is, the other attributes may be None.
+        video: VidOR's name of the video.
+        width, height: pixels of a frame.
         event: frames of the described event in the whole video, the tube before it is cut to the segment.
         segment: frames that are searched.
+        kind, category: as in `Sample`.
+        description, sentence: as in the file, and cleaned.
         frame_count: of the video; None in merged files.
         target: the object's number in VidOR; None in merged files, which have `rows`.
+        subject: words that name the target; None where the file has none.
         rows: boxes of the event, see `trajectories.box_row`; None in sentence files, for which they are read later.
-        rows_expected: how many rows a merged file says that there should be.
+        rows_expected: number of rows that a merged file says there should be.
         boxes_xyxy, has_gap: float64 [rows, 4], and whether a box is missing; set by the reader.
+        appearance_labels, motion_labels: as in `Sample`.
     """
 
-    id: str
-    fields: Fields
-    video: str | None
-    width: int | None
-    height: int | None
-    event: tuple[int | None, int | None]
-    segment: tuple[int | None, int | None]
-    kind: str | None = None
-    description: str | None = None
-    sentence: str | None = None
-    category: str | None = None
+    video: str
+    width: int
+    height: int
+    event: tuple[int, int]
+    segment: tuple[int, int]
+    kind: str
+    description: str
+    sentence: str
+    category: str
     frame_count: int | None = None
     target: int | None = None
     subject: str | None = None
@@ -57,6 +59,21 @@ class Pair:
     has_gap: bool = False
     appearance_labels: tuple[int, ...] | None = None
     motion_labels: tuple[int, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A sentence of a file, as far as it can be read.
+
+    Attributes:
+        id: position of the sentence over all captions and questions of the file.
+        fields: its entry, with what is wrong with it.
+        pair: None where a value is missing or cannot be used.
+    """
+
+    id: str
+    fields: Fields
+    pair: Pair | None
 
 
 def clean_sentence(description: str, replacements: Mapping[str, str] | None = None) -> str:
@@ -94,7 +111,7 @@ def load_replacements(given: Path | str | Mapping[str, str]) -> Mapping[str, str
     return read_replacements(Path(given)) if isinstance(given, (str, Path)) else given
 
 
-def read_pairs(file: JsonFile, replacements: Mapping[str, str] | None = None) -> Iterator[Pair]:
+def read_entries(file: JsonFile, replacements: Mapping[str, str] | None = None) -> Iterator[Entry]:
     """The sentences of a sentence file (a list) or a merged file (an object), in its order.
 
     Raises:
@@ -102,22 +119,25 @@ def read_pairs(file: JsonFile, replacements: Mapping[str, str] | None = None) ->
     """
     position = 0
     for key, value, duplicates in file.entries():
-        entry = Fields(str(file.path), f"entry {key}", value, duplicates)
+        fields = Fields(str(file.path), f"entry {key}", value, duplicates)
         if file.holds == "object":
-            yield _merged_pair(key, entry, replacements)
+            id = fields.integer("id") if "id" in fields else key
+            pair = _merged_pair(fields, replacements)
+            yield Entry(without_surrogates(str(key if id is None else id)), fields, pair)
             continue
-        for pair in _sentence_pairs(entry, replacements):
-            pair.id = str(position)
+        for sentence_fields, pair in _sentence_pairs(fields, replacements):
+            yield Entry(str(position), sentence_fields, pair)
             position += 1
-            yield pair
 
 
-def _span(fields: Fields, key: str) -> tuple[int | None, int | None]:
+def _span(fields: Fields, key: str) -> tuple[int, int] | None:
     section = fields.section(key)
     first, last = section.integer("begin_fid", least=0), section.integer("end_fid", least=0)
-    if first is not None and last is not None and last < first:
+    if first is None or last is None:
+        return None
+    if last < first:
         fields.report("empty span", f"{key} begins with frame {first} and ends with {last}")
-    return first, None if last is None else last + 1
+    return first, last + 1
 
 
 def _length(fields: Fields, key: str) -> int | None:
@@ -136,15 +156,10 @@ def _cleaned(fields: Fields, description: str | None, replacements: Mapping[str,
     return sentence
 
 
-def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> Iterator[Pair]:
-    shared = {
-        "video": entry.text("vid"),
-        "width": entry.integer("width", least=1),
-        "height": entry.integer("height", least=1),
-        "event": _span(entry, "temporal_gt"),
-        "segment": _span(entry, "used_segment"),
-        "frame_count": entry.integer("frame_count", least=1),
-    }
+def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> Iterator[tuple[Fields, Pair | None]]:
+    video, width, height = entry.text("vid"), entry.integer("width", least=1), entry.integer("height", least=1)
+    event, segment = _span(entry, "temporal_gt"), _span(entry, "used_segment")
+    frame_count = entry.integer("frame_count", least=1)
     categories = {}
     for i, value in enumerate(entry.items("subject/objects") or []):
         thing = Fields(entry.file, f"{entry.entry}, object {i}", value)
@@ -152,7 +167,7 @@ def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> It
         entry.problems += thing.problems
     sentences = [(key, i, value) for key in _KINDS for i, value in enumerate(entry.items(key) or [])]
     if entry.problems and not sentences:
-        yield Pair("", entry, **shared)
+        yield entry, None
     # The first sentence tells all that is wrong with the entry; for the others one reason is enough.
     told, reason = entry.problems, sorted(entry.problems, key=lambda problem: problem.mended)[:1]
     for key, i, value in sentences:
@@ -163,40 +178,58 @@ def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> It
             fields.report("unknown target", f"target_id is {target}, subject/objects has no such tid")
         fields.problems += told
         told = reason
-        yield Pair(
-            id="",
-            fields=fields,
-            kind=_KINDS[key],
-            description=description,
-            sentence=_cleaned(fields, description, replacements),
-            category=categories.get(target),
-            target=target,
-            **shared,
-        )
+        sentence, category = _cleaned(fields, description, replacements), categories.get(target)
+        pair = None
+        if (
+            not fields.spoiled
+            and (video and width and height and event and segment)
+            and (description and sentence and category)
+        ):
+            pair = Pair(
+                video=video,
+                width=width,
+                height=height,
+                event=event,
+                segment=segment,
+                kind=_KINDS[key],
+                description=description,
+                sentence=sentence,
+                category=category,
+                frame_count=frame_count,
+                target=target,
+            )
+        yield fields, pair
 
 
-def _merged_pair(key: str, fields: Fields, replacements: Mapping[str, str] | None) -> Pair:
-    id = fields.integer("id") if "id" in fields else key
+def _merged_pair(fields: Fields, replacements: Mapping[str, str] | None) -> Pair | None:
     kind = fields.text("qtype")
     if kind is not None and kind not in _MERGED_KINDS:
         fields.report("unknown kind", f"qtype is {quoted(kind)}, it must be one of {', '.join(_MERGED_KINDS)}")
     description = fields.section("sentence").sentence("description")
     rows = fields.items("target_bboxs")
+    video, width, height = fields.text("vid"), fields.integer("width", least=1), fields.integer("height", least=1)
+    event, segment = _span(fields, "ori_temp_gt"), _span(fields, "used_segment")
+    sentence = _cleaned(fields, description, replacements)
+    category, subject = fields.text("target_category"), fields.optional_text("sub")
+    rows_expected = _length(fields, "temp_gt")
+    appearance, motion = fields.indices("adj_index_list"), fields.indices("verb_index_list")
+    if fields.spoiled or not (video and width and height and event and segment):
+        return None
+    if not (kind and description and sentence and category) or rows is None:
+        return None
     return Pair(
-        id=without_surrogates(str(key if id is None else id)),
-        fields=fields,
-        video=fields.text("vid"),
-        width=fields.integer("width", least=1),
-        height=fields.integer("height", least=1),
-        event=_span(fields, "ori_temp_gt"),
-        segment=_span(fields, "used_segment"),
-        kind=_MERGED_KINDS.get(kind),
+        video=video,
+        width=width,
+        height=height,
+        event=event,
+        segment=segment,
+        kind=_MERGED_KINDS[kind],
         description=description,
-        sentence=_cleaned(fields, description, replacements),
-        category=fields.text("target_category"),
-        subject=fields.optional_text("sub"),
-        rows=None if rows is None else [box_row(box) for box in rows],
-        rows_expected=_length(fields, "temp_gt"),
-        appearance_labels=fields.indices("adj_index_list"),
-        motion_labels=fields.indices("verb_index_list"),
+        sentence=sentence,
+        category=category,
+        subject=subject,
+        rows=[box_row(box) for box in rows],
+        rows_expected=rows_expected,
+        appearance_labels=appearance,
+        motion_labels=motion,
     )

@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.convert.convert_file import convert_file, summary
     from stvg_jax.core.characters import escaped
     from stvg_jax.core.config import load_config_file
+    from stvg_jax.core.progress import Terminal
 
     report = convert_file(
         args.source,
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> None:
         allow_nonfinite=args.allow_nonfinite,
         verify=args.verify,
         force=args.force,
+        progress=Terminal(),
     )
     print(summary(report))
     print(f"checkpoint: {escaped(str(args.out))}")

@@ -51,7 +51,14 @@ class Silent:
 
 
 class Terminal:
-    """Reports on standard error: running clocks and tqdm bars on a terminal, lines elsewhere."""
+    """Reports on standard error: running clocks and tqdm bars on a terminal, lines elsewhere.
+
+    Args:
+        silent_sec: work that takes less is not reported.
+    """
+
+    def __init__(self, *, silent_sec: float = 0.0) -> None:
+        self._silent_sec = silent_sec
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -68,10 +75,11 @@ class Terminal:
             raise
         done.set()
         ticker.join()
-        print(f"{self._return()}{title}: {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
+        if (took := time.monotonic() - start) >= self._silent_sec:
+            print(f"{self._return()}{title}: {took:.1f} s", file=sys.stderr, flush=True)
 
     def _tick(self, title: str, start: float, done: threading.Event) -> None:
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or done.wait(self._silent_sec):
             return
         while not done.wait(0.2):
             print(f"{self._return()}{title} ... {time.monotonic() - start:.0f} s", end="", file=sys.stderr, flush=True)
@@ -89,7 +97,14 @@ class Terminal:
         from tqdm import tqdm
 
         with tqdm(
-            total=total, desc=title, unit=f" {unit}s", initial=done, mininterval=0.5, dynamic_ncols=True, disable=False
+            total=total,
+            desc=title,
+            unit=f" {unit}s",
+            initial=done,
+            mininterval=0.5,
+            delay=self._silent_sec,
+            dynamic_ncols=True,
+            disable=False,
         ) as bar:
             yield _TerminalBar(bar)
 

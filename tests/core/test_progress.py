@@ -53,6 +53,15 @@ def test_a_bar_on_a_terminal_shows_the_note(monkeypatch, capsys):
     assert "1/5 videos" in printed
 
 
+def test_short_work_may_go_unreported(now, capsys):
+    with Terminal(silent_sec=2).stage("reading a.json"):
+        now[0] += 1.9
+    with Terminal(silent_sec=2).bar("reading trajectories", 3, "video") as step:
+        step(3)
+        now[0] += 2
+    assert capsys.readouterr().err == "reading trajectories (3): 2.0 s\n"
+
+
 def test_silence(capsys):
     with Silent().stage("working"), Silent().bar("counting", 2, "thing") as bar:
         bar.update(3, "note")

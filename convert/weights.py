@@ -140,7 +140,7 @@ def _is_average(path: str, tree: Any) -> bool:
     return is_average_path(path)
 
 
-def _at(tree: Any, nodes: Mapping[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
+def _at(tree: Any, nodes: dict[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
     """The node at `name`; or the tensors of a node whose names begin with the end of `name`."""
     name = "" if name in (".", TOP) else name
     # A prefix of names ends in a dot, and may be given with it.

@@ -53,7 +53,8 @@ def prepare(frames: np.ndarray, resolution: int) -> np.ndarray:
     Raises:
         InputError: as `model_size`.
     """
-    size = model_size(*frames.shape[1:3], resolution)
+    _, height, width, _ = frames.shape
+    size = model_size(height, width, resolution)
     return _map_frames(enumerate(frames), len(frames), size, _prepare_one)
 
 

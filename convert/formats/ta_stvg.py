@@ -8,7 +8,7 @@ from stvg_jax.convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULE
 from stvg_jax.convert.rules import Format, Rule, array, linear, matrix, norm
 
 # Attribute vocabularies of the releases, appearance and motion words.
-_RELEASES = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}
+_RELEASES: dict[tuple[int, ...], str] = {(15, 60): "ta_stvg_hcstvg1", (20, 34): "ta_stvg_vidstg"}
 
 
 def _classifier(source: str, target: str) -> tuple[Rule, ...]:

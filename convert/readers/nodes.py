@@ -23,6 +23,7 @@ _MAX_LIST = 20  # longer lists hold no state dicts
 _MAX_CHARACTERS = 50_000_000  # of the names of tensors in dicts below, all nodes together
 _NAME_OVERHEAD = 60  # a short string takes as much
 _MAX_LOOKED_AT = 10  # entries of a list or a dict, to see what it holds
+_MODULE_KEYS = ("_parameters", "_buffers", "_modules")  # of the state of a torch.nn.Module
 _OPTIMISER = re.compile(r"optim(izer|iser)?s?(_.*)?|(lr_)?sched.*|(grad_)?scaler.*")
 
 
@@ -165,7 +166,7 @@ def _items(node: Any) -> list[tuple[Any, Any]]:
     if not isinstance(node, Opaque):
         return []
     state = node.state if type(node.state) is dict else {}
-    parts = [state.get(key) for key in ("_parameters", "_buffers", "_modules")]
-    if all(type(part) is dict for part in parts):
-        return [(key, value) for part in parts for key, value in part.items()]
+    parts = [part for key in _MODULE_KEYS if type(part := state.get(key)) is dict]
+    if len(parts) == len(_MODULE_KEYS):
+        return [item for part in parts for item in part.items()]
     return [*node.mapping.items(), *state.items()]

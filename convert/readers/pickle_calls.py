@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -193,7 +193,7 @@ def _is_of_python(name: str) -> bool:
     return name.split(".")[0] in sys.stdlib_module_names
 
 
-def _is_mention(value: Any) -> bool:
+def _is_mention(value: Any) -> TypeGuard[Opaque]:
     return isinstance(value, Opaque) and value.args is None
 
 

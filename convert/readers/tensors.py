@@ -105,6 +105,7 @@ class Storage(Protocol):
 
     def read(self, start: int, count: int) -> np.ndarray:
         """`count` bytes from byte `start` of the storage: writable uint8 [count]."""
+        ...
 
 
 class FileStorage:
@@ -127,7 +128,7 @@ class FileStorage:
         if self._checked or (start == 0 and count == self.nbytes):
             data = self._source.read_array(self.start + start, count)
             if not self._checked:
-                self._check(zlib.crc32(data))
+                self._check(zlib.crc32(data.data))
             return data
         self._check(self._crc_in_chunks())
         return self._source.read_array(self.start + start, count)
@@ -135,7 +136,7 @@ class FileStorage:
     def _crc_in_chunks(self) -> int:
         crc = 0
         for at in range(0, self.nbytes, _CHUNK):
-            crc = zlib.crc32(self._source.read_array(self.start + at, min(_CHUNK, self.nbytes - at)), crc)
+            crc = zlib.crc32(self._source.read_array(self.start + at, min(_CHUNK, self.nbytes - at)).data, crc)
         return crc
 
     def _check(self, found: int) -> None:

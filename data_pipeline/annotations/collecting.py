@@ -48,7 +48,7 @@ class Collector:
             sample = None
         self._ids.add(id)
         if sample is not None and self._videos is not None:
-            sample = self._with_video(sample, fields)
+            sample = _with_video(sample, fields, self._videos)
         self._problems += fields.problems
         if sample is not None and (not fields.problems or self._on_problem == "keep"):
             self._samples.append(sample)
@@ -80,16 +80,16 @@ class Collector:
             raise InputError(f"{what} give no sample: {len(self._excluded)} entries were left out{reasons}")
         return Annotations(self._dataset, self._split, self._samples, self._excluded, problems, vocabularies)
 
-    def _with_video(self, sample: VideoText, fields: Fields) -> VideoText:
-        found = self._videos.find(sample.video)
-        if not found:
-            fields.report(
-                "missing video", f"there is no {one_line(sample.video)} in {self._videos.folder} or the folders below"
-            )
-        elif len(found) > 1:
-            names = " and ".join(map(one_line, found[:3]))
-            fields.report("video more than once", f"{self._videos.folder} holds {names}")
-        return dataclasses.replace(sample, video=found[0]) if found else sample
+
+def _with_video(sample: VideoText, fields: Fields, videos: VideoFolder) -> VideoText:
+    """The sample with the path of its video in the folder; a video that is missing or there twice is a problem."""
+    found = videos.find(sample.video)
+    if not found:
+        fields.report("missing video", f"there is no {one_line(sample.video)} in {videos.folder} or the folders below")
+    elif len(found) > 1:
+        names = " and ".join(map(one_line, found[:3]))
+        fields.report("video more than once", f"{videos.folder} holds {names}")
+    return dataclasses.replace(sample, video=found[0]) if found else sample
 
 
 def subject_of(given: str | None, sentence: str) -> str:

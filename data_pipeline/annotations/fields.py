@@ -142,8 +142,9 @@ class Fields:
         values = self.items(key) if key in self else None
         if values is None:
             return None
-        numbers = [self._whole(key, value, least=0) for value in values]
-        return None if None in numbers else tuple(sorted(set(numbers)))
+        read = [self._whole(key, value, least=0) for value in values]
+        numbers = [number for number in read if number is not None]
+        return tuple(sorted(set(numbers))) if len(numbers) == len(read) else None
 
     def boxes(self, rows: list, first_frame: int) -> np.ndarray | None:
         """`rows` of four numbers each, one per frame from `first_frame` on, as float64 [len(rows), 4]."""

@@ -12,7 +12,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import not_json, read_text, repeated
 
 _NAMES = {"object": "an object", "list": "a list"}
-_SPACE = re.compile(r"[ \t\n\r]*")
+_NO_SPACE = re.compile(r"[^ \t\n\r]")
 
 
 def find_file(folder: Path, split: str, layouts: Iterable[str]) -> Path | None:
@@ -119,7 +119,8 @@ class JsonFile:
         return value
 
     def _skip_space(self, at: int) -> int:
-        return _SPACE.match(self._text, at).end()
+        found = _NO_SPACE.search(self._text, at)
+        return len(self._text) if found is None else found.start()
 
     def _expect(self, character: str, at: int) -> int:
         if self._text[at : at + 1] != character:

@@ -118,7 +118,8 @@ def read_labels(path: Path) -> Labels:
         raise InputError(f"{path} is no labels file ({FORMAT}); make one with `stvg-jax prepare labels`")
     whole = Fields(str(path), "the file", content)
     words = {name: whole.section(name) for name in ("appearance", "motion")}
-    counts = {name: {word: section.integer(word) for word in section} for name, section in words.items()}
+    # What stands in for a wrong value is never seen: all of them are raised below.
+    counts = {name: {word: section.integer(word) or 0 for word in section} for name, section in words.items()}
     by_split = whole.section("splits")
     splits: dict[str, dict[str, SampleLabels]] = {}
     for split in by_split:
@@ -133,7 +134,7 @@ def _sample_labels(fields: Fields, counts: Mapping[str, Mapping[str, int]]) -> S
     for name, values in indices.items():
         if values and values[-1] >= len(counts[name]):
             fields.report("label not in the vocabulary", f"{name} has {values[-1]}, and only {len(counts[name])} words")
-    return SampleLabels(fields.text("sentence"), indices.get("appearance"), indices.get("motion"))
+    return SampleLabels(fields.text("sentence") or "", indices.get("appearance") or (), indices.get("motion") or ())
 
 
 def merge_labels(annotations: Annotations, labels: Labels) -> Annotations:

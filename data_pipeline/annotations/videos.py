@@ -7,18 +7,23 @@ import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Annotations
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoFacts:
+class VideoFacts(Protocol):
     """A video file as it really is: frames that can be decoded, and their size in pixels as displayed."""
 
-    frame_count: int
-    width: int
-    height: int
+    @property
+    def frame_count(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
 
 
 class VideoPaths:

@@ -66,12 +66,15 @@ def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> bool:
 def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
     """Width, height and frames of each video; None where they are wrong."""
     section = whole_file.section("videos")
-    facts = {}
+    facts: dict[str, tuple[int, int, int] | None] = {}
     for name in section:
         video = section.section(name)
         all_known = _refuse_unknown_keys(video, _VIDEO_KEYS)
-        values = tuple(video.integer(key, least=1) for key in _VIDEO_KEYS)
-        facts[without_surrogates(name)] = values if all_known and None not in values else None
+        width, height, frame_count = (video.integer(key, least=1) for key in _VIDEO_KEYS)
+        if not all_known or width is None or height is None or frame_count is None:
+            facts[without_surrogates(name)] = None
+        else:
+            facts[without_surrogates(name)] = width, height, frame_count
     return facts
 
 
@@ -85,7 +88,10 @@ def _words(whole_file: Fields) -> dict[str, tuple[str, ...]]:
 
 
 def _sample(
-    fields: Fields, id: str | None, sizes: Mapping[str, tuple | None], index: Mapping[str, Mapping[str, int]]
+    fields: Fields,
+    id: str | None,
+    sizes: Mapping[str, tuple[int, int, int] | None],
+    index: Mapping[str, Mapping[str, int]],
 ) -> Sample | None:
     video = fields.text("video")
     if video is not None and video not in sizes:
@@ -101,9 +107,12 @@ def _sample(
     rows = fields.items("boxes")
     boxes = None if rows is None else fields.boxes(rows, tube[0] if tube else 0)
     labels = {name: _labels(fields, name, vocabulary) for name, vocabulary in index.items()}
-    if fields.spoiled or sizes[video] is None:
+    size = None if video is None else sizes.get(video)
+    if fields.spoiled or id is None or video is None or size is None:
         return None
-    width, height, frame_count = sizes[video]
+    if sentence is None or tube is None or boxes is None:
+        return None
+    width, height, frame_count = size
     clip = clip or (0, frame_count)
     if clip[0] < 0 or clip[1] > frame_count or clip[0] >= clip[1]:
         return fields.report(

@@ -62,7 +62,9 @@ def _sample(id: str, fields: Fields) -> Sample | None:
     elif rows is not None:
         fields.report("tube without boxes", "bbox is empty")
     appearance, motion = fields.indices("adj_index_list"), fields.indices("verb_index_list")
-    if fields.spoiled:
+    if fields.spoiled or caption is None or width is None or height is None:
+        return None
+    if frames is None or first is None or boxes_xywh is None:
         return None
     tube = (first - 1, first - 1 + len(boxes_xywh))
     if not check_tube(fields, tube, (0, frames)):

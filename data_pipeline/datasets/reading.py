@@ -85,7 +85,7 @@ def check_against_videos(annotations: Annotations, facts: Mapping[str, VideoFact
 
     Args:
         annotations: of one split.
-        facts: by `Sample.video`. Anything with the attributes of `VideoFacts` will do.
+        facts: by `Sample.video`.
 
     Returns:
         A problem for each sample and rule; for `raise_problems`.

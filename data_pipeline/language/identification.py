@@ -19,7 +19,7 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from stvg_jax.core.errors import quoted
 from stvg_jax.data_pipeline.language import lexicon
@@ -87,7 +87,7 @@ def _is_likely(word: str) -> bool:
     return _is_known(word) or _ENGLISH_END.search(word) is not None or _in_english(word) >= _COMMON
 
 
-def _is_in(language: Mapping[str, float], words: list[str]) -> bool:
+def _is_in(language: Mapping[str, float], words: Sequence[str]) -> bool:
     """Whether the words are rather of a language, given as its frequencies of words, than English."""
     leads = [(word, _lead(word, language)) for word in words]
     if not any(lead >= _EVIDENCE and word[0].islower() for word, lead in leads):

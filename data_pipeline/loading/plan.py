@@ -24,13 +24,12 @@ from stvg_jax.data_pipeline.shards import StoredVideo
 
 class Passes(Protocol):
     """A way to divide the sampled frames of a clip among the rows of an evaluation, such as
-    `stvg_jax.core.passes.InterleavedPasses`.
+    `stvg_jax.core.passes.InterleavedPasses`."""
 
-    Attributes:
-        passes: rows for each sample.
-    """
-
-    passes: int
+    @property
+    def passes(self) -> int:
+        """Rows for each sample."""
+        ...
 
     def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
         """int64 [n], n >= 1 -> the frames of each pass; none is empty, none longer than the first."""

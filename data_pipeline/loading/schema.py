@@ -80,8 +80,8 @@ class BatchSchema:
             for number, row in enumerate(rows):
                 batch[name][(number, *map(slice, np.shape(row[name])))] = row[name]
         for name, mask in self.arrays.items():
-            if mask.marks in rows[0]:
-                lengths = np.array([len(row[mask.marks]) for row in rows])
+            if (marked := mask.marks) is not None and marked in rows[0]:
+                lengths = np.array([len(row[marked]) for row in rows])
                 batch[name] = np.arange(*self._lengths(name, sizes)) < lengths[:, None]
         return batch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Texts:
             return np.array([TEXT_PAD], np.int32)
         return self._ids.get((sample, flip), self._ids[sample, False])
 
-    def bucket(self, samples: Sequence[int]) -> int:
+    def bucket(self, samples: Iterable[int]) -> int:
         """Tokens that texts of these samples are padded to, flipped or not."""
         return text_bucket(max(len(self(sample, flip)) for sample in samples for flip in (False, True)), self._config)
 

@@ -7,17 +7,15 @@ lists hold the same single answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stvg_jax.data_pipeline.shapes.facts import Facts, ThingFacts, related, stands
 from stvg_jax.data_pipeline.shapes.scene import UNITS
 from stvg_jax.data_pipeline.shapes.vocabulary import (
-    BESIDE,
     EXIST,
     MOVES,
     ORDINAL,
     RANK,
-    RELATED,
     STOP,
     Event,
     Interval,
@@ -47,7 +45,7 @@ def answers(query: Query, facts: Facts, *, lenient: bool = False) -> list[Answer
                 continue
             found.append((index, interval))
     if query.when and query.when.relation in RANK:
-        return _outermost(found, query, facts, lenient)
+        return _outermost(found, query.when.relation, facts, lenient)
     return found
 
 
@@ -93,7 +91,7 @@ def _occurrences(event: Event, index: int, facts: Facts, lenient: bool) -> Itera
     elif event.verb == "vanish":
         if thing.visible[1] < facts.frame_count:
             yield 0, (thing.visible[1], thing.visible[1])
-    elif event.verb in RELATED:
+    elif event.other is not None:  # a verb of `RELATED`
         for other in _others(event.other, index, facts, lenient):
             for position, episode in enumerate(thing.episodes):
                 if episode.verb in MOVES and related(event.verb, index, other, episode, facts, lenient):
@@ -127,7 +125,7 @@ def _others(noun: Noun, index: int, facts: Facts, lenient: bool) -> list[int]:
 
 
 def _is_there(where: Where, noun: Noun, index: int, interval: Interval, facts: Facts, lenient: bool) -> bool:
-    others = _others(where.noun, index, facts, lenient) if where.relation in BESIDE else [None]
+    others: Sequence[int | None] = [None] if where.noun is None else _others(where.noun, index, facts, lenient)
     rivals = [i for i, t in enumerate(facts.things) if i not in (index, *others) and _matches(noun, t, t.visible, True)]
     return any(stands(where.relation, index, other, rivals, interval, facts, lenient) for other in others)
 
@@ -147,7 +145,7 @@ def _is_then(
         wanted = ORDINAL.index(when.relation)
         times = sum(episode.verb == event.verb for episode in thing.episodes)
         return position == wanted and (lenient or times > 1)
-    anchors = answers(Query(when.noun, when.event), facts, lenient=lenient)
+    anchors = [] if when.anchor is None else answers(when.anchor, facts, lenient=lenient)
     if not lenient and len(anchors) != 1:
         return False
     return any(_in_relation(when.relation, interval, anchor, lenient) for _, anchor in anchors)
@@ -164,11 +162,10 @@ def _in_relation(relation: str, interval: Interval, anchor: Interval, lenient: b
     return anchor_start <= start and end <= anchor_end
 
 
-def _outermost(found: list[Answer], query: Query, facts: Facts, lenient: bool) -> list[Answer]:
+def _outermost(found: list[Answer], relation: str, facts: Facts, lenient: bool) -> list[Answer]:
     """The first or last of `found`; leniently, with all that are close to it. Of a single answer neither is said."""
     if len(found) < 2 and not lenient:
         return []
-    latest = query.when.relation == "latest"
-    ordered = sorted(found, key=lambda answer: answer[1][0], reverse=latest)
+    ordered = sorted(found, key=lambda answer: answer[1][0], reverse=relation == "latest")
     near = _units(facts, LEAD) if lenient else 0
     return [a for a in ordered if abs(a[1][0] - ordered[0][1][0]) <= near]

@@ -47,7 +47,7 @@ class Draws:
             place -= weight
             if place < 0:
                 return value
-        return value  # reached by rounding errors only
+        return list(weights)[-1]  # reached by rounding errors only
 
     def shuffled(self, values: Sequence[T]) -> list[T]:
         rest = list(values)

@@ -200,7 +200,8 @@ def _background(draws: Draws) -> Background:
     level, contrast = draws.uniform(30, 75), draws.uniform(15, 40)
 
     def tinted(light: float) -> tuple[int, int, int]:
-        return tuple(round(light + draws.uniform(-8, 8)) for _ in range(3))
+        red, green, blue = (round(light + draws.uniform(-8, 8)) for _ in range(3))
+        return red, green, blue
 
     kind = draws.weighted({"plain": 0.2, "gradient": 0.3, "clouds": 0.3, "stripes": 0.2})
     grain = draws.uniform(0, 6)

@@ -152,7 +152,7 @@ def anchor(sampler: Sampler) -> Plot:
     for near in sampler.near_misses(look, said, draws.integer(1, 2)):
         parts.append(_doing(sampler, near, verb))
     noun = sampler.noun(landmark.look, ("colour", "shape"))
-    query = Query(sampler.noun(look, said), Event(verb), When(relation, noun, event))
+    query = Query(sampler.noun(look, said), Event(verb), When(relation, Query(noun, event)))
     return Plot(f"time/{relation}", query, parts, 0, interval)
 
 
@@ -190,7 +190,8 @@ def _twice(sampler: Sampler, look: Look) -> tuple[str, tuple[Interval, Interval]
     """A verb that can be done twice, and both times."""
     verb = sampler.verb(look, among=(*MOVES, "spin", "blink"))
     first = sampler.slot(lengths=_MIDDLE)
-    return verb, tuple(sorted((first, sampler.slot([first], lengths=_MIDDLE))))
+    early, late = sorted((first, sampler.slot([first], lengths=_MIDDLE)))
+    return verb, (early, late)
 
 
 def ordinal(sampler: Sampler) -> Plot:

@@ -149,8 +149,8 @@ class _Wording:
             return self._ranked(subject, clause, RANK_WORDS[relation])
         if relation in ORDINAL_WORDS:
             return self._main(subject, f"{clause} {self._draws.choice(ORDINAL_WORDS[relation])}")
-        if relation in WHEN_WORDS:
-            return self._anchored(subject, clause, query.when)
+        if query.when and query.when.anchor:
+            return self._anchored(subject, clause, query.when.relation, query.when.anchor)
         return self._main(subject, clause)
 
     def _noun(self, noun: Noun) -> str:
@@ -190,7 +190,7 @@ class _Wording:
         return f"{opening}{article} {subject}{ending}", f"{article} {subject}"
 
     def _placed(self, subject: str, where: Where, clause: str) -> tuple[str, str]:
-        if where.relation in SIDE_WORDS:
+        if where.noun is None:
             sentence, _ = self._main(f"{subject} {self._draws.choice(SIDE_WORDS[where.relation])}", clause)
             return sentence, f"{sentence[: sentence.index(subject)].split()[-1]} {subject}"
         # Not "that ...", which would refer to the other thing.
@@ -198,10 +198,8 @@ class _Wording:
         place = f"{self._draws.choice(BESIDE_WORDS[where.relation])} the {self._noun(where.noun)}"
         return f"the {subject} {link}{place} {clause}", f"the {subject}"
 
-    def _anchored(self, subject: str, clause: str, when: When) -> tuple[str, str]:
-        anchor = (
-            f"{self._draws.choice(WHEN_WORDS[when.relation])} the {self._noun(when.noun)} {self._clause(when.event)}"
-        )
+    def _anchored(self, subject: str, clause: str, relation: str, query: Query) -> tuple[str, str]:
+        anchor = f"{self._draws.choice(WHEN_WORDS[relation])} the {self._noun(query.noun)} {self._clause(query.event)}"
         # "moves right after ..." could mean "immediately after".
         if self._draws.chance(0.5) or clause in ("moves right", "goes right"):
             return f"{anchor}, the {subject} {clause}", f"the {subject}"
@@ -226,7 +224,8 @@ def parse(sentence: str) -> Query:
     main, when = sentence, None
     if match := re.fullmatch(rf"{_ANCHOR}, (the .+)", sentence) or re.fullmatch(rf"(the .+?) {_ANCHOR}", sentence):
         *parts, main = match.groups() if match[1] in ("after", "before", "while", "as") else _rotated(match.groups())
-        when = When("while" if parts[0] == "as" else parts[0], _noun(parts[1]), _event(parts[2], sentence))
+        relation = "while" if parts[0] == "as" else parts[0]
+        when = When(relation, Query(_noun(parts[1]), _event(parts[2], sentence)))
     match = _OPENING.match(main)
     if not match:
         raise _unreadable(sentence)
@@ -263,7 +262,7 @@ def _noun(phrase: str) -> Noun:
 def _where(place: str) -> Where:
     if side := re.match(r"on the (?:left|right)|at the (?:top|bottom)", place):
         return Where(side[0])
-    relation, phrase = re.match(rf"(.+) the ({_NOUN})$", place).groups()
+    relation, _, phrase = place.rpartition(" the ")
     return Where(_BESIDE_SYNONYMS.get(relation, relation), _noun(phrase))
 
 

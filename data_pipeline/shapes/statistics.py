@@ -174,7 +174,7 @@ def report(cases: Sequence[Case]) -> str:
             f"  {name:9} {' '.join(f'{count / len(cases):4.0%}' for count in counts)}  mean {values.mean():.2f}"
         )
     measures = np.column_stack([spans.mean(1), spans[:, 1] - spans[:, 0], centres, areas])
-    correlations = np.abs(np.corrcoef(measures.T)[np.triu_indices(5, 1)])
+    correlations = np.abs(np.asarray(np.corrcoef(measures.T))[np.triu_indices(5, 1)])
     lines.append(f"  box area: mean {areas.mean():.3f} of the picture")
     lines.append(f"  largest correlation between middle, length, x, y and area: {correlations.max():.2f}")
     objects = collections.Counter(len(case.facts.things) for case in cases)

@@ -82,11 +82,10 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class When:
-    """Choice among several times: `relation` is one of `WHEN` (to the event given), `ORDINAL` or `RANK`."""
+    """Choice among several times: `relation` is one of `WHEN` (to the anchor, another event), `ORDINAL` or `RANK`."""
 
     relation: str
-    noun: Noun | None = None
-    event: Event | None = None
+    anchor: Query | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Plan:
         """One line for people."""
         what = f"to store: videos {len(self.expected):,}, frames {self.frames:,}"
         free = f"{size_text(self.free_bytes)} free"
-        if self.bytes is None:
+        if self.bytes is None or self.seconds is None or self.bytes_per_frame is None:
             return f"{what}; no estimate, none of the videos that were tried can be read; {free}"
         return (
             f"{what}; about {size_text(self.bytes)} ({self.bytes_per_frame / 1000:.1f} kB per frame) and "

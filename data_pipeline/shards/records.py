@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -34,10 +35,9 @@ def array_record() -> ModuleType:
         InputError: it is not installed.
     """
     try:
-        from array_record.python import array_record_module
+        return importlib.import_module("array_record.python.array_record_module")
     except ImportError as error:
         raise missing_extra("data", f"frame shards need the package array_record ({first_line(error)})") from error
-    return array_record_module
 
 
 class RecordWriter:

@@ -113,7 +113,7 @@ class FrameStore:
 def _why_not(video: str, stored: StoredVideo, frame_id: int) -> str:
     if not 0 <= frame_id < stored.frame_count:
         return f"there is no frame {frame_id} in {video}; frames are numbered 0 to {stored.frame_count - 1}"
-    ids = stored.frame_ids
+    ids = stored.every_id
     return (
         f"frame {frame_id} of {video} is not stored, only {len(ids)} of its {stored.frame_count} frames are, from "
         f"{ids[0]} to {ids[-1]}; add frames with `stvg-jax prepare frames --frames clips` or `all`"

@@ -56,18 +56,15 @@ def wanted_frames(samples: Iterable[VideoText], dataset: str, policy: str) -> di
 
 
 def _frames_of(clip: tuple[int, int], event: tuple[int, int] | None, record: Dataset, policy: str) -> np.ndarray:
-    (first, end), rule = clip, record.frame_rule
-    if rule is None:
+    (first, end), name, rule = clip, record.rules, record.frame_rule
+    if name is None or rule is None:
         return np.arange(first, end)
-    if policy == "sampled":
-        ids = evaluation_frame_ids(end - first, record.rules, first)
-    else:
-        # Without a last frame that the rule never takes: some videos have not got it.
-        ids = np.arange(first, rule.end(clip))
+    # Clips without a last frame that the rule never takes: some videos have not got it.
+    ids = evaluation_frame_ids(end - first, name, first) if policy == "sampled" else np.arange(first, rule.end(clip))
     if rule.crops_first or event is None:
         return ids
     # Beside that grid, a frame within a tube so short that the grid misses it.
-    return np.union1d(ids, candidate_frame_ids(end - first, record.rules, first, tube=event, crop=True))
+    return np.union1d(ids, candidate_frame_ids(end - first, name, first, tube=event, crop=True))
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -49,7 +49,7 @@ class Step:
 
 def run_jobs(
     function: Callable[[Any, Callable[[int, int], None]], Any], jobs: Iterable[Any], count: int
-) -> Iterator[Outcome | Step]:
+) -> Generator[Outcome | Step, None, None]:
     """Calls `function(job, progress)` in new processes; yields steps, and one outcome per job, as they come.
 
     The processes are ended when the iterator is closed, and end by themselves when this process dies. They are spawned,
@@ -67,7 +67,8 @@ def run_jobs(
                 worker = _Worker(function)
                 workers[worker.connection] = worker
                 worker.give(todo.popleft())
-            for connection in wait(list(workers)):
+            ready = wait(list(workers))
+            for connection in [connection for connection in workers if connection in ready]:
                 worker = workers[connection]
                 try:
                     message = connection.recv()
@@ -138,8 +139,9 @@ def _serve(connection: Connection, function: Callable) -> None:
 
 
 def _die_with_parent() -> None:
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _attempt(function: Callable, job: Any, connection: Connection) -> Outcome:

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 from av.codec.context import Flags
+from av.error import ArgumentError, FFmpegError
 from av.stream import Disposition
 
 from stvg_jax.core.errors import InputError
@@ -29,9 +30,9 @@ def open_container(path: pathlib.Path, options: dict[str, str] | None = None) ->
         options = {"max_pixels": str(MAX_PIXELS), **_allowed(), **(options or {})}
         # An absolute path cannot be taken for a URL.
         return av.open(str(path.resolve()), options=options, metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         # So ffmpeg calls a format that it was told to leave alone.
-        is_refused = isinstance(error, av.error.ArgumentError)
+        is_refused = isinstance(error, ArgumentError)
         reason = "a playlist or a picture" if is_refused else getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"{path}: not a video file that ffmpeg can read ({reason}); it may be cut short or of another kind"
@@ -77,7 +78,7 @@ def demux(container: Any, stream: Any = None) -> Iterator[Any]:
     while True:
         try:
             packet = next(packets, None)
-        except (av.error.FFmpegError, EOFError):
+        except (FFmpegError, EOFError):
             packet = None
         except IndexError:  # PyAV, when it has read all and a track has appeared on the way
             packet = None

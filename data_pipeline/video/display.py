@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.filter import Graph
 from av.sidedata.sidedata import SideDataContainer, Type
 
@@ -90,7 +91,7 @@ class Display:
                 self._graph, self._input = self._conversion(frame), kind
             self._graph.push(frame)
             return self._graph.pull().to_ndarray()
-        except (av.error.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise InputError(
                 f"{self._path}: a picture of {frame.width} x {frame.height} pixels in the format {frame.format.name} "
                 f"cannot be turned into RGB ({first_line(error)}); re-encode the video"
@@ -147,7 +148,7 @@ def _side_data(frame: av.VideoFrame) -> list[Any]:
     # A frame's own `side_data` fails at such, and refers back to the frame, which keeps its memory until a collection.
     container = SideDataContainer.__new__(SideDataContainer)
     try:
-        container.__init__(frame)
+        container.__init__(frame)  # pyright: ignore[reportCallIssue]  # the stub lacks the argument
     except ValueError:
         return list(container)[:-1]
     return list(container)

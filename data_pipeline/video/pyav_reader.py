@@ -55,7 +55,6 @@ class PyAVReader(VideoReader):
         # Kept from the trial at the start until the video is described.
         self._first: av.VideoFrame | None = None
         self._headers = read_headers(path)
-        self._display: Display | None = None
         self._packets = scan_packets(path)
         self._table = self._tabulate()
         # Of a file that is cut short, frames are missing for another reason.
@@ -138,12 +137,12 @@ class PyAVReader(VideoReader):
         self._limit = self._limit if self._allow_partial else None
 
     def _advance_to(self, frame_id: int) -> np.ndarray:
-        if self._must_jump(frame_id):
-            self._jump(frame_id)
-        for frame in self._session.frames:
+        session = self._session
+        if session is None or self._must_jump(frame_id):
+            session = self._jump(frame_id)
+        for frame in session.frames:
             # A frame that is passed over may turn those after it.
-            if self._display is not None:
-                self._display.check(frame)
+            self._display.check(frame)
             index = self._table.find(frame.pts) if self._table.exact else self._next
             if index is None:
                 continue
@@ -156,14 +155,14 @@ class PyAVReader(VideoReader):
         raise Damaged
 
     def _must_jump(self, frame_id: int) -> bool:
-        if self._session is None or self._next is None or frame_id < self._next:
+        if self._next is None or frame_id < self._next:
             return True
         return self._can_seek() and self._table.keyframe_before(frame_id) > self._next + _SEEK_MARGIN
 
     def _can_seek(self) -> bool:
         return self._packets.seekable and self._table.exact and self._caution == 0 and self._limit is None
 
-    def _jump(self, frame_id: int) -> None:
+    def _jump(self, frame_id: int) -> Session:
         key = self._table.keyframe_before(frame_id)
         seek = self._can_seek() and key >= 0
         if self._session is None or not seek:
@@ -173,6 +172,7 @@ class PyAVReader(VideoReader):
         if seek:
             self._session.seek(int(self._table.pts[key]))
         self._next = None if seek else 0
+        return self._session
 
     def _tabulate(self) -> Table:
         table = table_from_packets(self._packets)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 from stvg_jax.data_pipeline.video.packets import Packets
@@ -53,7 +54,7 @@ class Session:
         """Goes to the keyframe at or before `pts`, and past what is displayed before that keyframe."""
         try:
             self._container.seek(pts, stream=self.stream, backward=True)
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             raise Damaged from error
         self.frames = self._from_keyframe()
 
@@ -90,7 +91,7 @@ class Session:
             return
         picture = self._single(frame.pts, b"")
         other = self._single(frame.pts, _TAIL) if packets.codec in _SILENT else picture
-        if picture is None or not np.array_equal(picture, other):
+        if picture is None or other is None or not np.array_equal(picture, other):
             self.position = len(packets.pts) - 1
             raise Damaged
 
@@ -112,7 +113,7 @@ class Session:
             self.position = position
             if limit is not None and self.position >= limit:
                 # What the decoder still holds; it fails if not even its headers are good.
-                with contextlib.suppress(av.error.FFmpegError, EOFError):
+                with contextlib.suppress(FFmpegError, EOFError):
                     yield from self.stream.codec_context.decode(None)
                 return
             # The end of the file came before the end of the packet, of which a part of a picture can be decoded.
@@ -120,7 +121,7 @@ class Session:
                 raise Damaged
             try:
                 decoded = packet.decode()
-            except (av.error.FFmpegError, EOFError) as error:
+            except (FFmpegError, EOFError) as error:
                 if packet.pts in leading and not self._packets.indexed:
                     continue
                 raise Damaged from error
@@ -140,9 +141,9 @@ class Session:
                 begin = packet.pts
             try:
                 decoded = packet.decode()
-            except (av.error.FFmpegError, EOFError) as error:
+            except (FFmpegError, EOFError) as error:
                 # Pictures displayed before the keyframe may need some from before it.
-                if packet.pts is not None and packet.pts < begin:
+                if packet.pts is not None and begin is not None and packet.pts < begin:
                     continue
                 raise Damaged from error
             for frame in decoded:

@@ -115,7 +115,8 @@ def table_by_decoding(path: pathlib.Path, packets: Packets) -> tuple[Table, int 
         with Session(path, packets, limit=limit) as session:
             frames = [(frame.pts, bool(frame.key_frame)) for frame in session.frames]
     times, keys = [pts for pts, _ in frames], [key for _, key in frames]
-    exact = all(t is not None for t in times) and all(a < b for a, b in zip(times, times[1:], strict=False))
+    known = [time for time in times if time is not None]
+    exact = len(known) == len(times) and all(a < b for a, b in zip(known, known[1:], strict=False))
     pts, unit = (np.array(times, np.int64), packets.time_base) if exact else _sorted_times(times, packets)
     table = Table(pts, np.array(keys, bool), _end(pts, packets, unit), unit, exact, not packets.shown.all())
     return table, limit
@@ -126,10 +127,11 @@ def _sorted_times(times: list[int | None], packets: Packets) -> tuple[np.ndarray
 
     Frames are evenly spaced where one has no time, as in formats without times, or most have the time of another.
     """
-    if None in times or 2 * len(set(times)) < len(times):
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or 2 * len(set(known)) < len(known):
         return np.arange(len(times)), 1 / _rate(packets)
-    steps = np.arange(len(times))
-    return np.maximum.accumulate(np.sort(_continued(times)) - steps) + steps, packets.time_base
+    steps = np.arange(len(known))
+    return np.maximum.accumulate(np.sort(_continued(known)) - steps) + steps, packets.time_base
 
 
 def _continued(times: list[int]) -> np.ndarray:

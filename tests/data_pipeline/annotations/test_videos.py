@@ -1,9 +1,11 @@
 """Finding the videos of annotations, and comparing the two."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import VideoFacts, match_videos
+from stvg_jax.data_pipeline.annotations import match_videos
 from stvg_jax.data_pipeline.datasets.reading import check_against_videos, find_video_folder, read_annotations
 from tests.data_pipeline.annotations.folders import (
     HEIGHT,
@@ -84,7 +86,7 @@ def test_two_video_folders_are_not_chosen_between(tmp_path):
 
 
 def facts(frame_count=20, width=WIDTH, height=HEIGHT):
-    return {"a.mp4": VideoFacts(frame_count, width, height)}
+    return {"a.mp4": SimpleNamespace(frame_count=frame_count, width=width, height=height)}
 
 
 def test_annotations_against_the_videos(tmp_path):

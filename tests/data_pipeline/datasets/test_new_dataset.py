@@ -1,13 +1,13 @@
 """A new dataset is one module and one line of the registry; everything else works with it."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from stvg_jax.cli import main
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import VideoFacts
 from stvg_jax.data_pipeline.datasets.reading import check_against_videos, find_video_folder, read_annotations
 from stvg_jax.data_pipeline.datasets.registry import MODULES
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
@@ -58,7 +58,10 @@ def test_it_is_read_and_compared_with_its_videos(folder):
         ("1", "a.mp4", "the red dog", (60, 120)),
         ("2", "b.mp4", "the woman in white", (2, 9)),
     ]
-    facts = {"a.mp4": VideoFacts(200, 96, 64), "b.mp4": VideoFacts(29, 64, 80)}
+    facts = {
+        "a.mp4": SimpleNamespace(frame_count=200, width=96, height=64),
+        "b.mp4": SimpleNamespace(frame_count=29, width=64, height=80),
+    }
     (problem,) = check_against_videos(annotations, facts)
     assert (problem.entry, problem.rule) == ("sample 2", "video too short")
     with pytest.raises(InputError, match="trajectories: not an option of the dataset toy"):
@@ -109,7 +112,7 @@ def test_texts_without_boxes_are_read_and_their_videos_stored_whole(folder, tmp_
     assert [(s.id, s.video, s.clip, s.event) for s in annotations.samples] == [
         ("0", "a.mp4", None, None), ("1", "a.mp4", None, None), ("2", "b.mp4", None, None),
     ]  # fmt: skip
-    problems = check_against_videos(annotations, {"a.mp4": VideoFacts(1, 8, 8)})
+    problems = check_against_videos(annotations, {"a.mp4": SimpleNamespace(frame_count=1, width=8, height=8)})
     assert [(problem.entry, problem.rule) for problem in problems] == [("sample 2", "missing video")]
     assert prepare(folder, tmp_path / "frames", "captions") == 0
     videos = FrameStore(tmp_path / "frames").videos

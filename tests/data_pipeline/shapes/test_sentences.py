@@ -35,7 +35,7 @@ QUERIES = [
     *(Query(noun, Event(EXIST)) for noun in (*NOUNS, Noun())),
     *(Query(noun, event) for noun in NOUNS for event in EVENTS),
     *(
-        Query(noun, Event(verb), When(relation, OTHER, Event(anchor)))
+        Query(noun, Event(verb), When(relation, Query(OTHER, Event(anchor))))
         for noun in NOUNS
         for verb in ("left", "spin")
         for relation in WHEN

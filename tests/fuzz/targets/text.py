@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _read_trajectories(data: bytes, place: Place) -> object:
 
 def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
     from stvg_jax.core.errors import InputError
-    from stvg_jax.data_pipeline.annotations import VideoFacts, match_videos, raise_problems
+    from stvg_jax.data_pipeline.annotations import match_videos, raise_problems
     from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
     from stvg_jax.data_pipeline.shards.wanted import wanted_frames
 
@@ -91,7 +92,8 @@ def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
             if on_problem == "raise":
                 raise
             continue
-        facts = {"folder/a.mp4": VideoFacts(20, 160, 120), "100.mp4": VideoFacts(40, 160, 120)}
+        counts = {"folder/a.mp4": 20, "100.mp4": 40}
+        facts = {video: SimpleNamespace(frame_count=count, width=160, height=120) for video, count in counts.items()}
         problems = check_against_videos(match_videos(read, facts), facts)
         try:
             raise_problems(problems, "annotations and frames")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg_jax.commands import dataset_arguments
+from stvg_jax.commands import add_options, options_of
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import VideoText
 from stvg_jax.data_pipeline.datasets.registry import (
@@ -43,8 +43,8 @@ def test_an_unknown_dataset_is_refused_with_those_that_are_known():
 def test_every_option_has_a_flag_and_a_key_of_the_configuration():
     names = {name for dataset in all_datasets() for name in dataset.options}
     parser = argparse.ArgumentParser()
-    dataset_arguments.add_options(parser)
-    assert set(dataset_arguments.options_of(parser.parse_args([]))) == names
+    add_options(parser)
+    assert set(options_of(parser.parse_args([]))) == names
     assert names <= {field.name for field in dataclasses.fields(DataConfig)}
 
 

@@ -32,7 +32,8 @@ class HcstvgConfig(GroundingConfig):
 
 
 class Hcstvg(GroundingBuilder):
-    """Sentences about people in films. Splits: train and test of version 1, train and val of version 2."""
+    """Sentences about people in films. Splits: train and test; of version 2 train and val, which TA-STVG's files
+    call test."""
 
     DATASET = "hcstvg"
     TITLE = "HC-STVG"
@@ -44,7 +45,7 @@ class Hcstvg(GroundingBuilder):
   year={2021}
 }"""  # noqa: E501
     MANUAL_DOWNLOAD_INSTRUCTIONS = """Put annotations and videos into the manual folder, or into hcstvg in it:
-  annos/train.json, annos/test.json   as TA-STVG publishes them (version 2: train.json and val.json); or
+  annos/train.json, annos/test.json   as TA-STVG publishes them, of version 1 or 2; or
   annos/hcstvg_v1/..., annos/hcstvg_v2/...   as CG-STVG does; or
   anno_v2/train_v2.json, anno_v2/val_v2.json   the dataset's own of version 2
   v1_video/ or v2_video/   the videos, directly or in the folders of the download
@@ -52,9 +53,7 @@ https://github.com/tzhhhh123/HC-STVG says how to get them; https://github.com/He
 https://github.com/HengLan/CGSTVG link to annotations of their own form."""
     BUILDER_CONFIGS: ClassVar[list[HcstvgConfig]] = [
         HcstvgConfig(name="v1", release=1, description="Version 1: train and test."),
-        HcstvgConfig(
-            name="v2", release=2, description="Version 2: train and val; its test annotations are not public."
-        ),
+        HcstvgConfig(name="v2", release=2, description="Version 2: train, and val, which TA-STVG calls test."),
     ]
 
     @property

@@ -152,7 +152,7 @@ class Evaluator(Protocol):
         """Outputs [b, ...] of a device's rows of a batch; traced on each device."""
         ...
 
-    def answers(self, batch: Batch, outputs: Mapping[str, np.ndarray], samples: Sequence[Any]) -> list[Record]:
+    def answers(self, batch: Batch, outputs: Mapping[str, np.ndarray], samples: Sequence[Any]) -> Sequence[Record]:
         """Records of the samples in a host's rows; rows that fill up the batch have none."""
         ...
 

@@ -196,7 +196,7 @@ class GroundingModel(CrossModalModel):
 
         With new parameters, drawn at random:
 
-            model = stvg_jax.nn.functional.initialized(TASTVG(config))
+            model = stvg_jax.nn.declare.initialized(TASTVG(config))
 
         Args:
             batch: videos and sentences, padded or not.

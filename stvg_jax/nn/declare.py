@@ -97,7 +97,7 @@ class PureModule:
         nnx.replace_by_pure_dict(state, parameters)
         return nnx.merge(self._graph, state)
 
-    def apply(self, parameters: dict[Any, Any], call: Callable[[nnx.Module], Any]) -> Any:
+    def apply(self, parameters: dict[Any, Any], call: Callable[[Any], Any]) -> Any:
         """Runs `call` on the module with these parameters."""
         return call(self.bind(parameters))
 

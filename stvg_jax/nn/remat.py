@@ -61,7 +61,7 @@ def remat_call(function: Callable[..., Any], *args: Any) -> Any:
     return (function if policy == "none" else jax.checkpoint(function, policy=POLICIES[policy]))(*args)
 
 
-def run_layer(layer: Callable[..., Any], *args: Any, rngs: nnx.Rngs | None) -> Any:
+def run_layer(layer: Callable[..., Any], *args: Any, rngs: nnx.Rngs | DropoutKeys | None) -> Any:
     """Computes `layer(*args, rngs)` as one unit of rematerialisation, with a dropout stream of its own."""
     # A stream counts its draws, and that count must not change inside a transformation.
     key = None if rngs is None else rngs.dropout()

@@ -12,7 +12,7 @@ from stvg_jax.core.config import build
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.models.names import default_checkpoint
-from stvg_jax.nn.functional import initialized
+from stvg_jax.nn.declare import initialized
 from tests.tiny import tiny_model_config
 
 BATCH = GroundingBatch(

@@ -10,7 +10,7 @@ from stvg_jax.grounding.evaluation.examples import draw_examples, spread
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.inference import draw
 from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR
-from tests.grounding.evaluation.cases import make_frames, make_prediction, make_sample, make_set
+from tests.grounding.evaluation.cases import make_frames, make_prediction, make_sample, make_scores, make_set
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,8 @@ def test_what_is_drawn_of_a_record(tmp_path, monkeypatch):
     monkeypatch.setattr(draw, "draw_picture", lambda *args, **options: drawn.append((args, options)))
     boxes = np.array([[k, 0, k + 10, 10] for k in range(10)], np.float64)
     sample = make_sample("7", (8, 18), boxes)
-    record = Record.of(sample, make_prediction((14, 25), frames=range(12, 31, 2)))
+    frames = np.arange(12, 31, 2)
+    record = Record.of(sample, make_prediction((14, 25), frames=frames), make_scores(frames, (14, 25)))
     draw_examples(tmp_path, [record], {"7": sample}, make_frames, lambda video: 10.0, 1)
     (((tube, pictures, path), options),) = drawn
     assert path == tmp_path / "01.png"
@@ -71,6 +72,7 @@ def test_what_is_drawn_of_a_record(tmp_path, monkeypatch):
 def test_up_to_eight_frames_are_drawn(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(draw, "draw_picture", lambda tube, pictures, *_, **__: drawn.append(list(pictures)))
-    record = Record.of(make_sample("7", (0, 32)), make_prediction((0, 32)))
+    scores = make_scores(np.arange(60), (0, 32))
+    record = Record.of(make_sample("7", (0, 32)), make_prediction((0, 32)), scores)
     draw_examples(tmp_path, [record], {"7": make_sample("7", (0, 32))}, make_frames, lambda video: 10.0, 3)
     assert drawn == [[1, 5, 9, 13, 17, 21, 25, 29]]

@@ -83,7 +83,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="of the experiment, to read its own data")
     parser.add_argument("--batch-size", type=int, help="videos in a step (one for each device)")
     parser.add_argument("--frames", type=int, help="of a drawn video (as `stvg-jax inspect` shows)")
-    parser.add_argument("--width", type=int, help="columns of a drawn frame (likewise)")
+    parser.add_argument("--width", type=int, help="columns of a drawn frame (as `stvg-jax inspect` shows)")
     parser.add_argument("--tokens", type=int, default=32, help="of a drawn text (%(default)s)")
     parser.add_argument("--steps", type=int, default=5, help="timed (%(default)s)")
     parser.add_argument("--warmup", type=int, default=1, help="steps before them (%(default)s)")

@@ -101,7 +101,7 @@ def test_both_decoders_guided_by_exact_boxes():
 
 
 def train(m, video, ids, truth=None):
-    """What the losses are computed of, and how it changes where the head of the boxes adds a little to each number."""
+    """Predictions for the losses, and their change when the head of the boxes adds a little to each number."""
     head, added = m.box_head, [None]
     m.encode_video = lambda *args, **options: video
     m.box_head = lambda queries: head(queries) + added[0]

@@ -1,4 +1,4 @@
-"""Where the models leave out values while they are trained, and how often, by the released systems' layers."""
+"""Dropout of the models in training, compared with the layers of the released systems."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIMES = 2 * 2
 
 
 def draws(system: str, **overrides) -> dict[float, int]:
-    """How many masks are drawn in a step of training, by the share that they leave out."""
+    """Number of dropout masks drawn in a step of training, by their rate."""
     config = tiny_model_config(system=system)
     rates = {
         "transformer": config["transformer"]

@@ -1,4 +1,4 @@
-"""What goes into the encoder and what is made of its output, without any layer between."""
+"""Inputs and outputs of the encoder, without any layer between them."""
 
 from __future__ import annotations
 

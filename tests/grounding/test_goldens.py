@@ -135,7 +135,7 @@ def test_bfloat16(released_parameters, name):
 
 
 def test_dropped_tensors_are_those_that_never_act():
-    """What the converter drops, apart from computed tables, is what received no gradient in the released system."""
+    """Parameters that the converter drops, apart from computed tables, had no gradient in the released system."""
     import re
 
     from stvg_jax.convert.formats.ta_stvg import FORMAT

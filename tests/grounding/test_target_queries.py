@@ -1,4 +1,4 @@
-"""Which frames make a query, which places, and how: small cases worked out by hand."""
+"""Frames and places of target-aware queries: small cases worked out by hand."""
 
 from __future__ import annotations
 

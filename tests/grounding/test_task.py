@@ -1,4 +1,4 @@
-"""What a task and a model's first half do around their parts, with parts that only note what they are given."""
+"""A task and the first half of a model, with parts that only record their inputs."""
 
 from __future__ import annotations
 

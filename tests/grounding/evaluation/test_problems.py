@@ -1,4 +1,4 @@
-"""What is told of somebody's predictions, and where the rest is told."""
+"""Messages about problems of predictions, and the file with all of them."""
 
 from pathlib import Path
 

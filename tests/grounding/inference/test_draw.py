@@ -65,7 +65,7 @@ def pictures(path, tube):
 
 
 def times_of(path):
-    """When each frame begins and when the last one ends, in seconds."""
+    """Start of each frame and end of the last one, in seconds."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
@@ -356,7 +356,7 @@ def test_picture_opens_with_the_same_size_each_time(tmp_path):
 
 @pytest.mark.parametrize("truth", [None, {5: np.array([20.0, 40.0, 80.0, 90.0])}])
 def test_every_line_of_a_picture_is_explained(tmp_path, monkeypatch, truth):
-    """Whatever is drawn in frames and plots looks like an entry of a legend."""
+    """Everything drawn in frames and plots looks like an entry of a legend."""
     drawn, explained = set(), set()
 
     def style(artist):

@@ -126,7 +126,7 @@ def test_tube_of_any_video(grounder, video, tmp_path, name):
 
 
 def assert_sound(tube):
-    """Whatever the answer is, it fits the video."""
+    """An answer fits the video."""
     with open_video(tube.video) as reader:
         info = reader.info
     assert (tube.width, tube.height) == (info.width, info.height)
@@ -155,7 +155,7 @@ def assert_sound(tube):
 
 
 def test_predictions_differ_between_frames(grounder, video):
-    """What the comparisons below compare is not constant."""
+    """Answers depend on the input; otherwise the comparisons below would compare constants."""
     tube = grounder.ground(video("plain.mp4"), SENTENCE)
     assert (np.ptp(tube.boxes_xyxy[:, :2], axis=0) > 1).all()
     assert np.ptp(tube.scores.actioness) > 0.01

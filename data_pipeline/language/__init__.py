@@ -1,1 +1,1 @@
-"""Rules about English, which the models read: cleaning, subjects, attributes, left and right, other languages."""
+"""Rules about English, the language of the models: cleaning, subjects, attributes, left and right, identification."""

@@ -1,10 +1,10 @@
 """Attribute words of a sentence: how the things in it look, and how they move.
 
-The released annotations carry indices into lists of adjectives and verbs that were never published, so the words of
-other data have to be found. Which parts of speech a word can be, and its base form, come from LemmInflect
-(https://github.com/bjascob/LemmInflect, MIT): a wheel of 0.8 MB with its dictionary inside, in Python and NumPy. The
-taggers of NLTK and spaCy download models; simplemma (19 MB, many languages) knows no parts of speech. Which part of
-speech a word is in its sentence is decided here, by the words around it and `data_pipeline.language.lexicon`.
+The released annotations have indices into lists of adjectives and verbs that were never published, so the words for
+other data must be found. The possible parts of speech of a word, and its base forms, come from LemmInflect
+(https://github.com/bjascob/LemmInflect, MIT): a wheel of 0.8 MB with a dictionary, in Python and NumPy. The taggers of
+NLTK and spaCy download models; simplemma (19 MB, many languages) has no parts of speech. The part of speech of a word
+in its sentence is decided here, by the words around it and by `data_pipeline.language.lexicon`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from stvg_jax.data_pipeline.language.text import plain
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|[,.;:?!]")
 _T_SHIRT = re.compile(r"\b(t[- ]?shirts?|tees?)\b")
 _BORDERS = frozenset(",.;:?!")
-# Verbs of state: what one wears is appearance, and being somewhere is no motion.
+# Verbs of state: clothes are appearance, and being somewhere is not a motion.
 _NO_MOTION = {"be", "have", "do", "wear", "dress", "clothe", "seem", "appear", "contain", "cloth", "color", "colour"}
-# Adjectives of the lexicon that say where, which or in which state, not how something looks.
+# Adjectives of the lexicon for place, order or state, not for looks.
 _OTHER_ADJECTIVES = """
     upper lower center second third fourth fifth last same opposite different whole own main near nearest leftmost
     rightmost topmost other single many best open closed dark light pale bright full empty hot cold hard strange foreign
@@ -65,8 +65,8 @@ _STANDS_FOR_A_NOUN = PRONOUNS | RELATIVES | QUESTION
 def attribute_words(sentence: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Appearance and motion words of a sentence, each in its base form and once, in the order of the sentence.
 
-    Appearance: colours, patterns, sizes, ages, looks, hair, and clothes by their kind. Motion: verbs, but for
-    auxiliaries and those of state ("wear").
+    Appearance: colours, patterns, sizes, ages, looks, hair, and kinds of clothes. Motion: verbs other than auxiliaries
+    and verbs of state ("wear").
 
     Raises:
         InputError: LemmInflect is not installed.
@@ -84,7 +84,7 @@ def _once(words: Sequence[str | None]) -> tuple[str, ...]:
 
 @functools.cache
 def _lemmas(word: str) -> dict[str, tuple[str, ...]]:
-    """Part of speech ("VERB", "NOUN", "ADJ", "ADV", ...) -> base forms, for all that `word` can be."""
+    """Base forms of a word, by its possible parts of speech ("VERB", "NOUN", "ADJ", "ADV", ...)."""
     try:
         from lemminflect import getAllLemmas
     except ImportError:
@@ -101,12 +101,12 @@ def _singular(word: str) -> str:
 
 
 def _is_noun(word: str) -> bool:
-    """Whether the lexicon has the word, in singular or plural, as a noun."""
+    """True if the lexicon has the word as a noun, in the singular or the plural."""
     return word in NOUNS or _singular(word) in NOUNS
 
 
 def _before(tokens: Sequence[str], i: int) -> str:
-    """The word before `i` that is no adverb ("then", "slowly")."""
+    """The last word before `i` that is not an adverb ("then", "slowly")."""
     j = i - 1
     while _at(tokens, j) in ADVERBS - {"there", "home"} or (_at(tokens, j).endswith("ly") and len(_at(tokens, j)) > 4):
         j -= 1

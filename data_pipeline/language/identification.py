@@ -1,16 +1,17 @@
-"""Noticing sentences that are not in English: the models have read no other language.
+"""Recognition of sentences that are not in English, the only language that the models have learned.
 
-A sentence is doubted in three cases:
+A sentence is reported in three cases:
 
-- Over a quarter of its words are of another alphabet.
-- It has at least `_FEWEST` words, and less than a third of them are common in English or end as its verbs and plurals.
+- More than a quarter of its words are in another alphabet.
+- It has at least `_FEWEST` words, and less than a third of them are common in English or end like English verbs and
+  plurals.
 - Its words are far more common in another language than in English. Names belong to no language: one of these words
-  must be in small letters, and words with a capital letter count for half.
+  must be in small letters, and words with a capital letter count half.
 
-How common a word is comes from wordfreq (https://github.com/rspeer/wordfreq, Apache 2.0), which has lists for 26 other
-languages with Latin letters. Libraries that name the language of a text are made for longer ones: of those with two or
-three words, CLD2, py3langid and lingua either miss half of the foreign or doubt many English ones that have a name.
-What stays doubtful here is taken for English.
+Frequencies of words come from wordfreq (https://github.com/rspeer/wordfreq, Apache 2.0), which has lists for 26 other
+languages with Latin letters. Libraries that identify languages need longer texts: for two or three words, CLD2,
+py3langid and lingua either miss half of the foreign ones or report many English ones with a name. Doubtful sentences
+are taken for English here.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from stvg_jax.data_pipeline.language.text import plain
 from stvg_jax.data_pipeline.language.words import is_adverb, is_noun, is_participle, singular
 
 _FEWEST = 4
-_LONGEST = 1000  # characters that are looked at
+_LONGEST = 1000  # characters of a sentence that are examined
 _ENGLISH_END = re.compile(r"(?:[b-df-hj-np-rtv-xz]s|(?:ch|sh)es)$")  # "tightens", "shallots", "scratches"
 _WORD = re.compile(r"[^\W\d_]+")
 # Within a name: "Jean de la Fontaine".
 _PARTICLES = re.compile(r"\b([A-ZÀ-Þ]\w*)(?: (?:d[aeiu]|del|l[ae]|[ae]l|van|y))+(?= [A-ZÀ-Þ])")
 _KNOWN = frozenset().union(*(words for words in vars(lexicon).values() if isinstance(words, frozenset)))
-# Base-10 logarithms of occurrences in a billion words, for a word that is common and for one that a list lacks. The
-# large list of English ends at 1.0, the small ones of other languages end at 3.0.
+# Base-10 logarithms of occurrences in a billion words: of a common word, and of words that a list lacks. The large list
+# of English ends at 1.0, the small ones of other languages at 3.0.
 _COMMON, _ABSENT_IN_ENGLISH, _ABSENT = 3.0, 1.0, 2.0
-# Powers of ten by which a word, and all words of a sentence together, must be more common in another language.
+# Powers of ten by which a word, and all words of a sentence together, must be more common in the other language.
 _EVIDENCE = 2.0
-# The most that a single word counts for: any, and one of `lexicon`.
+# Largest lead of a word: of any, and of one in `lexicon`.
 _MOST, _KNOWN_LEAD = 3.0, -0.5
 _CAPITAL_WEIGHT = 0.5
 # Languages of wordfreq that are not written in Latin letters.
@@ -46,7 +47,7 @@ _OTHER_LETTERS = lexicon.word_set("ar bg bn el fa he hi ja ko mk ru ta uk ur zh"
 
 
 def is_english(sentence: str) -> bool:
-    """Whether a sentence may be in English; a few words of names or numbers may be."""
+    """True if a sentence may be in English; a few words of names or numbers may be."""
     words = _WORD.findall(plain(sentence[:_LONGEST]))
     if 4 * sum(not _is_latin(word[0]) for word in words) > len(words):
         return False
@@ -58,7 +59,7 @@ def is_english(sentence: str) -> bool:
 
 
 def foreign_warning(sentences: Iterable[str]) -> str | None:
-    """What to tell about the sentences among `sentences` that seem to be in another language; None without any."""
+    """Warning about the sentences that seem to be in another language; None if there are none."""
     sentences = list(sentences)
     foreign = [sentence for sentence in sentences if not is_english(sentence)]
     if not foreign:
@@ -88,7 +89,7 @@ def _is_likely(word: str) -> bool:
 
 
 def _is_in(language: Mapping[str, float], words: Sequence[str]) -> bool:
-    """Whether the words are rather of a language, given as its frequencies of words, than English."""
+    """True if the words are more likely in a language, given by its frequencies of words, than in English."""
     leads = [(word, _lead(word, language)) for word in words]
     if not any(lead >= _EVIDENCE and word[0].islower() for word, lead in leads):
         return False
@@ -108,7 +109,7 @@ def _in_english(word: str) -> float:
     return math.log10(frequency) + 9 if frequency else _ABSENT_IN_ENGLISH
 
 
-# Loading takes half a second for each of the two; most sentences have nothing but words of `lexicon` and need neither.
+# Each of the two takes half a second to load; most sentences have only words of `lexicon` and need neither.
 @functools.cache
 def _english() -> Mapping[str, float]:
     from wordfreq import get_frequency_dict

@@ -1,7 +1,7 @@
-"""The English words that `data_pipeline.language.subject` knows, by what they can be in a sentence.
+"""English words in lower case, by their possible roles in a sentence, for the grammar of `language.subject`.
 
-All in lower case. The lists overlap where English does ("watch" is a noun and a verb): which of them a word is in a
-sentence is for the grammar to decide. Verbs are listed in their base form, the regular forms are derived from it.
+The lists overlap as in English ("watch" is a noun and a verb); the grammar decides the role of a word in a sentence.
+Verbs are listed in their base form, from which the regular forms are derived.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text that has nothing but words and spaces."""
+    """The words of a text of words and spaces."""
     return frozenset(text.split())
 
 
@@ -38,7 +38,7 @@ DETERMINERS = (
 BE = word_set("is are was were be been being am 's 're isn't aren't wasn't")
 AUXILIARIES = BE | word_set("has have had does do did can could will would shall should may might must doesn't don't")
 PLURAL_AUXILIARIES = word_set("are were have do")
-# What may open a clause or an infinitive after a noun phrase, and so ends it.
+# Words that open a clause or an infinitive after a noun phrase, and so end it.
 RELATIVES = word_set("who whom whose which that where when while as because if until so than to not")
 CONJUNCTIONS = word_set("and or but nor then")
 PREPOSITIONS = word_set(
@@ -47,7 +47,7 @@ PREPOSITIONS = word_set(
     "off out up down past next opposite within upon away for about like via throughout despite except beyond amid "
     "alongside atop facing"
 )
-# What may open a clause before the main one: "When the door opens, ..."
+# Words that open a clause before the main one: "When the door opens, ..."
 SUBORDINATORS = word_set("after before when while as once until till because if since although though whenever where")
 ADVERBS = word_set(
     "then now first firstly next finally afterwards afterward later soon again also just still once there here "
@@ -55,7 +55,7 @@ ADVERBS = word_set(
     "forwards backwards indoors outdoors upstairs downstairs home please originally already even only perhaps maybe "
     "today"
 )
-# What follows a verb but hardly a noun: "looks up".
+# Words that follow a verb but rarely a noun: "looks up".
 PARTICLES = word_set("up down out off over back away forward around")
 # Requests that precede the target: "find the dog".
 IMPERATIVES = word_set(
@@ -67,9 +67,9 @@ IMPERATIVES = word_set(
 NAMING = word_set("box mark label segment point check draw list outline")
 # Those that lead to a part of the video: "go to the moment when".
 LEADING = word_set("go jump skip take bring")
-# What may follow a request, before the target or one more request: "look for", "help me find".
+# Words after a request, before the target or another request: "look for", "help me find".
 REQUEST_PARTICLES = word_set("me us out for at to down")
-# What makes a request polite, before it: "could you please find".
+# Polite words before a request: "could you please find".
 POLITE = word_set("please kindly can could would will you")
 # "The video shows ...": the words for the video, and for its showing.
 FOOTAGE = word_set("video clip footage scene picture image shot film")
@@ -85,11 +85,11 @@ _MOMENT = FOOTAGE - {"picture", "image"} | word_set(
     "moment instant time point part second minute segment section frame"
 )
 MOMENTS = _MOMENT | {f"{word}s" for word in _MOMENT - {"footage"}}
-# What may stand before them.
+# Words before these.
 EXACT = word_set(
     "the a an this that exact very precise first last same next short all any both every each these those two"
 )
-# What may stand between "there" and the target: "there seems to be".
+# Words between "there" and the target: "there seems to be".
 EXISTING = word_set("to seem seems appear exist exists live lives stand sit lie hang")
 COLOURS = word_set(
     "black white red blue green yellow orange purple pink brown gray grey beige cyan khaki silver gold golden tan "
@@ -108,7 +108,7 @@ ADJECTIVES = COLOURS | word_set(
     "pregnant lame blind dead sick wild chubby plump stout muscular sturdy petite bigger biggest smaller smallest "
     "taller tallest shorter shortest larger largest thinner fatter fattest best many other single"
 )
-# Garments, their parts and materials: what "in" may introduce besides a colour.
+# Garments, their parts and materials, which may follow "in" like a colour.
 CLOTHES = word_set(
     "clothes clothing cloth clothe shirt t-shirt tshirt tee sweatshirt sweater pullover hoodie jumper blouse vest "
     "coat overcoat raincoat jacket blazer suit tuxedo uniform dress gown robe skirt kilt pants trousers jeans shorts "
@@ -118,7 +118,7 @@ CLOTHES = word_set(
     "diaper sleeve sleeves sleeved collar jersey kimono sari cardigan windbreaker camouflage headdress garment attire "
     "top tops tank bathrobe nightgown necklace earrings headphones backpack backpacks hairband headband fur silk"
 )
-# A person after "with" is company and no attribute: "the man with a child".
+# Persons. After "with" they are company, not an attribute: "the man with a child".
 PERSONS = word_set(
     "man woman child person boy girl lady gentleman guy adult baby kid toddler infant teenager youth elder mother "
     "father mom mum dad parent son daughter brother sister wife husband grandmother grandfather grandma grandpa aunt "
@@ -203,12 +203,12 @@ VERBS = word_set(
     "wink wipe work wrap wrestle write yawn yell guard fish film phone fire box host coach bounce swallow pack unpack "
     "saw sketch"
 )
-# Further ones, of sports and accidents for the most part, that no attribute label may be.
+# Further verbs, mostly of sports and accidents, that are never attribute labels.
 ACTIONS = VERBS | word_set(
     "accelerate applaud brake celebrate collapse crash dive dribble dunk explode juggle overtake score skid somersault "
     "sprint tackle topple volley bake boil chop dice fry golf hunt knead surf"
 )
-# Verbs that are nouns far more often: read as verbs after a person alone, "the boy bikes".
+# Words that are nouns far more often than verbs: read as verbs only after a person, "the boy bikes".
 NOUN_VERBS = word_set(
     "bat bike bowl drum fan golf hammer head judge pilot pitch referee sail skateboard snowboard surf train umpire"
 )

@@ -1,4 +1,4 @@
-"""What a sentence may say before it names its subject: see `data_pipeline.language.subject`."""
+"""Openings of a sentence, before it names its subject: see `data_pipeline.language.subject`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from stvg_jax.data_pipeline.language.words import (
 
 
 def skip_openings(t: list[str]) -> int:
-    """Where the phrase starts: past everything that a sentence may say before it names its subject."""
+    """Position of the subject's phrase, after all openings."""
     i = 0
     while (j := _opening_end(t, i)) > i:
         i = j
@@ -56,7 +56,7 @@ def skip_openings(t: list[str]) -> int:
 
 
 def _opening_end(t: list[str], i: int) -> int:
-    """One past the opening at `i`; `i` where the phrase itself begins."""
+    """End (one past the last word) of the opening at `i`; `i` if the phrase itself begins there."""
     w, after = at(t, i), at(t, i + 1)
     if i >= len(t) or w in QUESTION:
         return i
@@ -100,7 +100,7 @@ def _past_verbs(t: list[str], i: int) -> int:
 
 
 def _asking_end(t: list[str], i: int) -> int:
-    """Past "we see", "I want to find", "I am looking for", "(could) you": what the one who asks does; else `i`."""
+    """End of words about the speaker, "we see", "I want to find", "I am looking for", "(could) you"; else `i`."""
     w = at(t, i)
     if w == "you" and at(t, i + 1) in IMPERATIVES | POLITE:
         return i + 1
@@ -116,8 +116,7 @@ def _asking_end(t: list[str], i: int) -> int:
 
 
 def _moment_end(t: list[str], i: int) -> int:
-    """Past "the moment (when)", "the scene in which", "the clip of", "at which point", where a noun phrase follows;
-    else `i`."""
+    """End of "the moment (when)", "the scene in which", "at which point" before a noun phrase; else `i`."""
     j = i
     if at(t, i) in PREPOSITIONS and at(t, i + 1) in ("what", "which") and at(t, i + 2) in MOMENTS:
         return i + 3
@@ -148,7 +147,7 @@ def _moment_end(t: list[str], i: int) -> int:
 
 
 def _clips_end(t: list[str], i: int, nouns: Collection[str]) -> int:
-    """Past "a clip of", "videos with", "all scenes showing", where a noun phrase follows; else `i`.
+    """End of "a clip of", "videos with", "all scenes showing" before a noun phrase; else `i`.
 
     Args:
         nouns: words for a part of the video.
@@ -161,13 +160,13 @@ def _clips_end(t: list[str], i: int, nouns: Collection[str]) -> int:
 
 
 def _has_verb(t: list[str], i: int) -> bool:
-    """Whether something follows the noun phrase or pronoun at `i` that can be its verb."""
+    """True if the word after the noun phrase or pronoun at `i` can be its verb."""
     after = at(t, i + 1 if t[i] in PRONOUNS else phrase_end(t, i))
     return is_word(after) and after not in CONJUNCTIONS and (after not in PREPOSITIONS or is_participle(after))
 
 
 def _existential_end(t: list[str], i: int) -> int:
-    """Past "there is", "there seems to be", "here comes"; `i` where a plain "there" stands."""
+    """End of "there is", "there seems to be", "here comes" or a plain "there"."""
     j = i + 1
     while at(t, j) in AUXILIARIES or at(t, j) in THIRD | EXISTING or is_adverb(at(t, j)):
         j += 1
@@ -175,7 +174,7 @@ def _existential_end(t: list[str], i: int) -> int:
 
 
 def _imperative_end(t: list[str], i: int) -> int:
-    """Past "find", "show me", "look for", "detect and track", "go to" and "find clips of"; else `i`."""
+    """End of "find", "show me", "look for", "detect and track", "go to" and "find clips of"; else `i`."""
     w, j = t[i], i + 1
     while at(t, j) in REQUEST_PARTICLES:
         j += 1
@@ -196,7 +195,7 @@ def _imperative_end(t: list[str], i: int) -> int:
 
 
 def _comma_end(t: list[str], i: int) -> int:
-    """One past the first comma after `i` that a noun phrase, a pronoun or "there" follows; `i` without one."""
+    """One past the first comma after `i` with a noun phrase, a pronoun or "there" behind it; `i` without one."""
     for k in range(i + 1, len(t) - 1):
         if t[k] == "," and (starts_noun_phrase(t, k + 1) or t[k + 1] in PRONOUNS | {"there"}):
             return k + 1
@@ -204,7 +203,7 @@ def _comma_end(t: list[str], i: int) -> int:
 
 
 def _clause_end(t: list[str], i: int) -> int:
-    """One past a subordinate clause at `i`: its comma, or else where a second noun phrase meets a finite verb."""
+    """End of a subordinate clause at `i`: its comma, or a second noun phrase with a finite verb; `i` without either."""
     if (comma := _comma_end(t, i)) > i:
         return comma
     for k in range(noun_phrase_end(t, i + 1) + 1, len(t)):
@@ -216,7 +215,7 @@ def _clause_end(t: list[str], i: int) -> int:
 
 
 def _fronted_place_end(t: list[str], i: int) -> int:
-    """Past "in the kitchen (,)", "on the left of the sofa stands": a place, and the verb where it comes first."""
+    """End of a place, "in the kitchen (,)", and of a verb after it, "on the left of the sofa stands"; else `i`."""
     j = i
     while at(t, j) in PREPOSITIONS:
         while at(t, j) in PREPOSITIONS or at(t, j) in ("front", "top"):

@@ -1,4 +1,4 @@
-"""Where the phrases of an English sentence end: see `data_pipeline.language.subject`.
+"""Ends of the phrases of an English sentence: see `data_pipeline.language.subject`.
 
 A sentence is a list `t` of its words and marks in lower case; `i`, `j` and `k` are positions in it.
 """
@@ -40,7 +40,7 @@ MAX_WORDS = 6
 
 
 def noun_phrase_end(t: list[str], i: int) -> int:
-    """One past the noun phrase that starts at `i`; `i` itself where none does."""
+    """End (one past the last word) of the noun phrase that starts at `i`; `i` if there is none."""
     j = i
     while _is_determiner(t, j, j > i):
         j += 1
@@ -64,7 +64,7 @@ def noun_phrase_end(t: list[str], i: int) -> int:
 
 
 def _is_determiner(t: list[str], j: int, begun: bool) -> bool:
-    """Whether the word at `j` is one, at the beginning of a noun phrase or after others."""
+    """True if the word at `j` is a determiner, at the beginning of a noun phrase or, if `begun`, after others."""
     w, after = at(t, j), at(t, j + 1)
     if w not in DETERMINERS or (w in ("that", "no") and after in AUXILIARIES):
         return False
@@ -72,7 +72,7 @@ def _is_determiner(t: list[str], j: int, begun: bool) -> bool:
 
 
 def _stands_alone(t: list[str], j: int) -> bool:
-    """Whether the determiners before `j` are the whole phrase, as a verb follows: "the one holding the cup"."""
+    """True if the determiners before `j` are the whole phrase because a verb follows: "the one holding the cup"."""
     w, after = at(t, j), at(t, j + 1)
     if at(t, j - 1) == "one" and w in THIRD:
         return True
@@ -85,7 +85,7 @@ def _stands_alone(t: list[str], j: int) -> bool:
 
 
 def _modifies(t: list[str], i: int) -> bool:
-    """Whether the word at `i`, before any noun, is a modifier rather than the noun."""
+    """True if the word at `i`, before any noun, is a modifier and not the noun."""
     w = t[i]
     if is_adjective(w) or is_adverb(w):
         return True
@@ -93,7 +93,7 @@ def _modifies(t: list[str], i: int) -> bool:
 
 
 def _continues(t: list[str], j: int, begun: bool, determined: bool, noun: bool) -> bool:
-    """Whether the word at `j` still belongs to a noun phrase that has (not) `begun`, has a determiner, has a noun."""
+    """True if the word at `j` belongs to a noun phrase that has begun, has a determiner or has a noun, as given."""
     w = t[j]
     if w in ("and", ",") and begun and not noun:
         return is_adjective(at(t, j + 1)) or (w == "," and is_participle(at(t, j + 1)))
@@ -116,7 +116,7 @@ def _continues(t: list[str], j: int, begun: bool, determined: bool, noun: bool) 
 
 
 def _clothing_end(t: list[str], i: int) -> int:
-    """One past "(the) dark red jacket", "black and white", "a hat" at `i`; `i` where no colour or garment is."""
+    """End of "(the) dark red jacket", "black and white", "a hat" at `i`; `i` without a colour or a garment."""
     j, end, has_noun = i, i, False
     while at(t, j) in DETERMINERS:
         j += 1
@@ -140,7 +140,7 @@ def _clothing_end(t: list[str], i: int) -> int:
 
 
 def _leads_to_garment(t: list[str], j: int) -> bool:
-    """Whether the word at `j` may stand before a garment that follows within two words ("school uniform")."""
+    """True if a garment follows within two words of `j` ("school uniform")."""
     for k in range(j, min(j + 3, len(t))):
         if t[k] in CLOTHES or singular(t[k]) in CLOTHES:
             return True
@@ -150,7 +150,7 @@ def _leads_to_garment(t: list[str], j: int) -> bool:
 
 
 def _place_end(t: list[str], i: int) -> int:
-    """One past "the left (side)", "the far right" at `i`, unless a longer place follows ("the left of the sofa")."""
+    """End of "the left (side)", "the far right" at `i`; `i` for a longer place ("the left of the sofa")."""
     j = i
     while at(t, j) in ("the", "far", "very"):
         j += 1
@@ -162,7 +162,7 @@ def _place_end(t: list[str], i: int) -> int:
 
 
 def _attribute_end(t: list[str], i: int) -> int:
-    """One past an attribute that starts at `i`; `i` where none does."""
+    """End of the attribute that starts at `i`; `i` if there is none."""
     w = at(t, i)
     if w in ("in", "on", "at", "from"):
         place = _place_end(t, i + 1)
@@ -184,13 +184,13 @@ def _attribute_end(t: list[str], i: int) -> int:
 
 
 def _after(i: int, start: int, find_end, t: list[str]) -> int:
-    """`find_end` from `start`, or `i` where it finds nothing."""
+    """The result of `find_end` from `start`; `i` if it finds nothing."""
     end = find_end(t, start)
     return end if end > start else i
 
 
 def phrase_end(t: list[str], i: int) -> int:
-    """One past the target's phrase at `i`; `i` where no phrase starts."""
+    """End of the target's phrase at `i`; `i` if there is none."""
     w = at(t, i)
     if w in QUESTION:
         return _question_end(t, i)

@@ -1,26 +1,26 @@
-"""Finding the phrase that names the target of a sentence, with a small grammar of English and no parser.
+"""The phrase that names the target of a sentence, found with a small grammar of English and no parser.
 
-TA-STVG reads "subject + sentence"; the released annotations carry the subject, a video of one's own does not. The
-grammar below covers the English of grounding queries (VidSTG, HC-STVG): one target, named early, in plain words.
+TA-STVG reads "subject + sentence". The released annotations have the subject, other annotations and questions do not.
+The grammar below covers the English of grounding queries (VidSTG, HC-STVG): one target, named early, in plain words.
 
     sentence   := opening* phrase rest
     opening    := adverb | conjunction | "there is" | "we see" | "the video shows" | "find" | auxiliary
-                | "the moment" ["when"]                   and its like, before a clause
+                | "the moment" ["when"]                   and similar words, before a clause
                 | preposition noun-phrase [","]          In the kitchen, ...  /  Behind the sofa sits ...
                 | subordinator ... ","                    When the door opens, ...
                 | participle ... ","                      Holding a cup, ...
     phrase     := "who" | ("what" | "which" | "whose") [noun-phrase] | pronoun
                 | noun-phrase attribute* | noun-phrase "and" noun-phrase
-    noun-phrase:= determiner* modifier* noun+ [number] colour*   | "the one" and its like
+    noun-phrase:= determiner* modifier* noun+ [number] colour*   | "the one" and similar words
                                                           modifiers: adjectives, participles, adverbs, possessives
     attribute  := "in" (colour | clothing) | ("wearing" | "dressed in") noun-phrase | "with" noun-phrase
-                | "of" noun-phrase | "on the left" and its like
+                | "of" noun-phrase | "on the left" and similar words
 
-An attribute or a second noun is taken whole or left out, so that the phrase has at most `MAX_WORDS` words; relative
-clauses, other participles ("a dog chased by ...") and places ("the man in the car") never belong to it.
+An attribute or a second noun is taken completely or left out, so that the phrase has at most `MAX_WORDS` words.
+Relative clauses, other participles ("a dog chased by ...") and places ("the man in the car") never belong to it.
 
-Whether a word after a noun is a verb ("the man watches") or one more noun ("the baby seat") is decided by the verbs and
-nouns of `data_pipeline.language.lexicon`, by number agreement, by what follows, and for unknown words by their endings.
+A word after a noun may be a verb ("the man watches") or another noun ("the baby seat"). This is decided by the verbs
+and nouns of `data_pipeline.language.lexicon`, number agreement, the next words and, for unknown words, their endings.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def find_subject(sentence: str) -> str:
     sentence = _QUOTED.sub(r'"\1"', plain(sentence))
     tokens = _TOKEN.findall(_CONTRACTED_IS.sub(r"\1 is", sentence))
     if not any(is_word(t) for t in tokens):
-        raise InputError(f"The sentence {quoted(sentence)} has no words; give one such as 'the man in red sits down'")
+        raise InputError(f"the sentence {quoted(sentence)} has no words; give one such as 'the man in red sits down'")
     t = _simplified([token.lower().replace("’", "'") for token in tokens])
     first = skip_openings(t)
     last = phrase_end(t, first)
@@ -75,7 +75,7 @@ def _simplified(t: list[str]) -> list[str]:
 
 
 def _is_label(t: list[str], i: int) -> bool:
-    """Whether the number at `i` tells one of several: "number seven", "player seven shoots", "player twenty three"."""
+    """True if the number at `i` names one of several: "number seven", "player seven shoots", "player twenty three"."""
     before, after = t[i - 1], at(t, i + 1)
     if before == "number" or (before == "0" and t[i] != "0"):
         return True

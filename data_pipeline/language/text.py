@@ -1,4 +1,4 @@
-"""The text that a model reads: sentence, and subject before it for some models, cleaned as its training data was."""
+"""The text that a model reads: a sentence, for some models after its subject, cleaned like the training data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SPACES, _INVISIBLE = ("Zs", "Zl", "Zp"), "Cf"
 def plain(sentence: str) -> str:
     """A sentence in the characters of a keyboard, as far as they mean the same.
 
-    Hyphens of every kind become "-", dashes within a word too; spaces of every width become " "; what has no width,
-    such as a soft hyphen, goes; wide and joined letters become plain ones, and an accent joins its letter (NFKC). The
-    apostrophe of printed text, U+2019, stays.
+    Hyphens of all kinds, and dashes within a word, become "-". Spaces of any width become " ". Characters without a
+    width, such as soft hyphens, are removed. Wide and joined letters become plain ones, and an accent is joined to its
+    letter (NFKC). The apostrophe of printed text, U+2019, stays.
     """
     if sentence.isascii():
         return sentence
@@ -32,9 +32,9 @@ def plain(sentence: str) -> str:
 
 
 def english_words(text: str) -> list[str]:
-    """Runs of letters and digits with an English letter among them, as the released code takes them for words.
+    """Runs of letters and digits with an English letter in them, which are the words of the released code.
 
-    One expression for both would try every place within a long run of digits against the rest of it.
+    A single regular expression for both would take quadratic time on a long run of digits.
     """
     return [run for run in _RUN.findall(text) if _LETTER.search(run)]
 
@@ -43,8 +43,8 @@ def check_text(text: str, what: str) -> None:
     """Refuses text that no tokenizer can read.
 
     Args:
-        text: any.
-        what: what it is, for the message.
+        text: any text.
+        what: name of the text in the message.
 
     Raises:
         InputError: it holds a lone surrogate.
@@ -57,26 +57,28 @@ def check_text(text: str, what: str) -> None:
 
 
 def _words_only(sentence: str) -> str:
-    """A sentence without punctuation and without words that have no English letter, as the released code cleans VidSTG
-    (without its list of typing errors, which is particular to the annotations)."""
+    """A sentence in lower case, without punctuation and words without an English letter, as in the released code.
+
+    That code also corrects a list of typing errors in the annotations of VidSTG.
+    """
     return " ".join(english_words(sentence)).lower()
 
 
-# By the names that configurations and checkpoints hold (`clip.sampling`), as `frame_rules.FRAME_RULES`.
+# By the names in configurations and checkpoints (`clip.sampling`), like `frame_rules.FRAME_RULES`.
 TEXT_RULES: dict[str, Callable[[str], str]] = {"hcstvg": str.lower, "vidstg": _words_only}
 
 
 def model_text(subject: str | None, sentence: str, rule: str) -> str:
-    """Joins the phrase that names the target and the sentence (reference: `models/pipeline.py`).
+    """Joins the phrase that names the target and the sentence (released code: `models/pipeline.py`).
 
     Args:
-        subject: such as "the man"; None for a model that reads the sentence alone. It is read as it is given, as the
-            released code reads that of an annotation: RoBERTa tells "The" from "the".
-        sentence: as given.
-        rule: how the sentence is cleaned, a key of `TEXT_RULES`.
+        subject: such as "the man"; None for a model that reads only the sentence. Its case is kept, as in the released
+            code: RoBERTa distinguishes "The" from "the".
+        sentence: the sentence as written.
+        rule: rule that cleans the sentence, a key of `TEXT_RULES`.
 
     Raises:
-        InputError: if the sentence has no word in the Latin alphabet, the subject is empty, either holds half of a
+        InputError: the sentence has no word in the Latin alphabet, the subject is empty, one of them holds half of a
             character, or there is no such rule.
     """
     check_text(sentence, "the sentence")

@@ -1,4 +1,4 @@
-"""Classes of English words: by `lexicon` and, for words that it does not know, by their endings."""
+"""Classes of English words: by `lexicon` or, for words that it lacks, by their endings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from stvg_jax.data_pipeline.language.lexicon import (
 
 
 def is_word(token: str) -> bool:
-    """Whether the token is a word or a number, and no mark."""
+    """True if the token is a word or a number, not a mark."""
     return token[0].isalnum() or token[0] == "_" or (token[0] == "#" and len(token) > 1)
 
 
 def is_label(word: str) -> bool:
-    """Whether the word tells one of several by its number: "player 7", "player #7"."""
+    """True if the word is a number that names one of several: "player 7", "player #7"."""
     return word.isdigit() or (word[0] == "#" and len(word) > 1)
 
 
@@ -48,6 +48,7 @@ def at(t: list[str], i: int) -> str:
 
 @functools.cache
 def singular(word: str) -> str:
+    """The singular of a noun; other words stay the same."""
     if word in PLURALS:
         return PLURALS[word]
     for ending, replacement in (("ies", "y"), ("es", ""), ("s", "")):
@@ -111,13 +112,13 @@ def starts_noun_phrase(t: list[str], i: int) -> bool:
 
 
 def leads_object(t: list[str], i: int) -> bool:
-    """Whether what follows the word at `i` can follow a verb but hardly a noun: "watches the", "looks up"."""
+    """True if the word after `i` can follow a verb but rarely a noun: "watches the", "looks up"."""
     after = at(t, i + 1)
     return after in DETERMINERS | PRONOUNS | REFLEXIVES | PARTICLES or is_adverb(after)
 
 
-def _is_deed_of(noun: str, verb: str) -> bool:
-    """Whether a verb has the stem of the noun before it: "the drummer drums", "the painters paint"."""
+def _is_verb_of(noun: str, verb: str) -> bool:
+    """True if a verb has the stem of the noun before it: "the drummer drums", "the painters paint"."""
     many = _is_plural(noun) or noun.endswith("ers")
     stems = {verb} if many else {verb.removesuffix(ending) for ending in ("s", "es") if verb.endswith(ending)}
     actor = noun.removesuffix("s") if many else noun
@@ -125,10 +126,10 @@ def _is_deed_of(noun: str, verb: str) -> bool:
 
 
 def is_verb_after_noun(t: list[str], i: int) -> bool:
-    """Whether the word at `i`, which follows a noun, begins the predicate or a participle phrase."""
+    """True if the word at `i`, which follows a noun, begins the predicate or a participle phrase."""
     before, w, after = at(t, i - 1), t[i], at(t, i + 1)
     leads = leads_object(t, i)
-    if _is_deed_of(before, w) or (w in NOUN_VERBS_THIRD and singular(before) == before and before in PERSONS):
+    if _is_verb_of(before, w) or (w in NOUN_VERBS_THIRD and singular(before) == before and before in PERSONS):
         return True
     plural_before = _is_plural(before) and before not in MODIFYING_PLURALS
     if w in THIRD:

@@ -1,8 +1,8 @@
 """Answers to a query: the things and times that satisfy it.
 
-Every query is answered twice. Strict answers satisfy it beyond doubt; lenient answers are all that somebody might
-accept (a thing that was red only later, a movement that begins before the other one has ended). A query is fair if both
-lists hold the same single answer.
+Each query is answered twice. Strict answers satisfy it beyond doubt; lenient answers are all that somebody might accept
+(a thing that was red only later, a movement that begins before the other one has ended). A query is fair if both lists
+hold the same single answer.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _in_relation(relation: str, interval: Interval, anchor: Interval, lenient: b
 
 
 def _outermost(found: list[Answer], relation: str, facts: Facts, lenient: bool) -> list[Answer]:
-    """The first or last of `found`; leniently, with all that are close to it. Of a single answer neither is said."""
+    """The first or last of `found`; leniently, with all close to it. Strictly, a single answer is neither."""
     if len(found) < 2 and not lenient:
         return []
     ordered = sorted(found, key=lambda answer: answer[1][0], reverse=relation == "latest")

@@ -53,7 +53,7 @@ class Plan:
     def __post_init__(self):
         counts = self.counts()
         if min(counts.values()) < 0 or not any(counts.values()):
-            raise InputError(f"{counts}: the splits need zero or more videos, and one in all at least")
+            raise InputError(f"{counts}: each split needs zero or more videos, and all together at least one")
         if self.seed < 0:
             raise InputError(f"seed {self.seed}: must be zero or more")
         check_kind(self.kind)
@@ -81,7 +81,7 @@ def prepare_shapes(
     Args:
         plan: the default dataset when None.
         processes: number of processes; the result does not depend on it.
-        progress: is told of finished videos; nobody when None.
+        progress: shows the finished videos; None shows nothing.
 
     Raises:
         InputError: `out` holds something else, or a video cannot be written.
@@ -218,7 +218,7 @@ def read_journal(out: Path, wanted: Mapping[str, Any]) -> dict[str, dict[str, An
     for number, line in enumerate(lines, 2):
         pair = _parsed(out, number, line, list)
         if len(pair) != 2 or not isinstance(pair[0], str):
-            raise _damaged(out, number, "it is no name with a record")
+            raise _damaged(out, number, "it is not a name with a record")
         try:
             check_kinds(pair[1], _RECORD)
         except ValueError as error:

@@ -174,7 +174,7 @@ def _add_bystander(plot: Plot, sampler: Sampler) -> None:
 
 
 def _ground(query: Query, kind: str, facts: Facts, draws: Draws) -> Grounding | None:
-    """Sentence and its answer, as read back from its English; None if it does not have exactly one."""
+    """A sentence for a query, and the answer to the query parsed back from it; None without exactly one answer."""
     sentence, subject = word_query(query, draws)
     answer = the_answer(parse(sentence), facts)
     if answer is None:

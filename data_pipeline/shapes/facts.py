@@ -1,4 +1,4 @@
-"""Visible facts about a scene, read from its tracks alone: the actions it was made from are not consulted."""
+"""Visible facts about a scene, read from its tracks only and not from the actions that made them."""
 
 from __future__ import annotations
 

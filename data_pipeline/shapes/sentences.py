@@ -1,4 +1,4 @@
-"""Queries into English, and English into queries by a grammar of its own."""
+"""English sentences for queries, and a separate grammar that parses them back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stvg_jax.data_pipeline.shapes.vocabulary import (
     Where,
 )
 
-# All phrases of one entry mean the same.
+# All phrases of an entry mean the same.
 NOUN_WORDS = {
     "small": ("small", "little"),
     "big": ("big", "large"),

@@ -21,7 +21,7 @@ SHAPES = ("circle", "square", "triangle", "star")
 SIZES = ("small", "big")
 MOVES = ("left", "right", "up", "down")
 TURNS = tuple(f"turn {colour}" for colour in COLOURS)
-# Everything that a thing can do by itself; "turn red" and its like fade from one colour to another.
+# Everything that a thing can do by itself; "turn red" and similar verbs fade from one colour to another.
 VERBS = (*MOVES, "grow", "shrink", "spin", "blink", *TURNS)
 # Movements with regard to another thing.
 RELATED = ("pass above", "pass below", "approach", "retreat", "follow")

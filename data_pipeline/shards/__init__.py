@@ -1,8 +1,8 @@
 """Frames of videos, decoded once and kept as JPEG: written by `prepare_frames`, read by `FrameStore`.
 
-Every video is one ArrayRecord file with a record per frame. Chosen by `python -m benchmarks.frame_shards files`: a clip
-of 568 frames at 420x588, 36 MB; 64 of them read in random places, opening included, on two CPU cores, where decoding
-these 64 takes 127 ms:
+Each video is an ArrayRecord file with a record per frame. `python -m benchmarks.frame_shards files` compared the ways
+to store a clip of 568 frames at 420x588, 36 MB. The times are for opening it and reading 64 random frames, or all, on
+two CPU cores, where decoding the 64 frames takes 127 ms:
 
     way                                        more bytes    cached    from disk    all 568
     ArrayRecord, a file per video                  0.48 %    3.1 ms       9.0 ms      51 ms
@@ -12,11 +12,11 @@ these 64 takes 127 ms:
     builder of tensorflow-datasets                 0.50 %    5.8 ms      11.5 ms      64 ms
     a JPEG file per frame                          2.54 %    1.5 ms      11.5 ms      16 ms
 
-Reading takes little beside decoding in all but one, so other things decide. ArrayRecord has its index within the file
-and checks a hash of every record that it reads, and needs no TensorFlow, whose import takes seconds in every process.
+All ways but one read much faster than the frames are decoded, so other properties decide. ArrayRecord keeps its index
+in the file, checks a hash of every record that it reads, and needs no TensorFlow, whose import takes seconds.
 A builder of tensorflow-datasets starts from the beginning after a kill. A file per video, of 5 to 60 MB, is large
-enough for any file system, and makes a finished video one rename: nothing else is needed to resume, to work in
-parallel, to repair one video or to add another.
+enough for any file system, and finishing a video is a single rename: nothing else is needed to resume, to work in
+parallel, to repair a video or to add one.
 
 JPEG at quality 95 without colour subsampling, on frames of a 768x432 film stored at 588x420 (`benchmarks.frame_shards
 pictures`; errors in 1/255 against the exact resizing in float32, of which rounding alone makes 0.16):
@@ -29,7 +29,7 @@ pictures`; errors in 1/255 against the exact resizing in float32, of which round
          95      4:2:0            52.4    45.4          0.88             9.6         29
          98      4:4:4            93.4    49.7          0.58             3.7         10
 
-Full colours at a lower quality are nearer for the same bytes than halved ones at a higher quality.
+For the same size, full colours at a lower quality are more exact than halved colours at a higher quality.
 """
 
 from stvg_jax.data_pipeline.shards.checking import check_store

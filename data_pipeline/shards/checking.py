@@ -1,4 +1,4 @@
-"""Finding damage in a store: every shard against the manifest."""
+"""Check of a store for damage: each shard is compared with the manifest."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _BATCH = 64
 
 
 def check_store(directory: str | os.PathLike, *, fast: bool = False) -> dict[str, str]:
-    """Compares every shard with the manifest; damaged ones are set aside if the folder can be written, so that
-    the next run stores them again.
+    """Compares all shards with the manifest. Damaged ones are renamed if the folder can be written, so that the next
+    run stores them again.
 
-    Each shard must be as long as it was, hold as many frames, and every record must be of the right frame
-    (`data_pipeline.shards.jpeg`). Unless `fast`, it must also have the same SHA-256, and every record must be a
-    JPEG of the stored size: any changed bit is found. `fast` reads some bytes of each record: a clip of 568 frames,
-    57 MB, takes 2 ms instead of 135 ms when it is cached and 60 ms instead of 230 ms from the disk.
+    Each shard must have its length and its number of frames, and each record must be of the right frame
+    (`data_pipeline.shards.jpeg`). Unless `fast`, the SHA-256 must also fit and each record must be a JPEG of the stored
+    size, so that any changed bit is found. `fast` reads some bytes of each record: a clip of 568 frames, 57 MB, takes
+    2 ms instead of 135 ms if it is cached, and 60 ms instead of 230 ms from the disk.
 
     Returns:
-        What is wrong, by video; empty when nothing is.
+        Descriptions of the damage, by video; empty if there is none.
 
     Raises:
         InputError: there is no finished store, the manifest or settings.json is damaged, or another process is writing.
@@ -63,7 +63,7 @@ def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
     if size != entry.bytes:
         return f"its shard has {size:,} bytes instead of {entry.bytes:,}"
     if not fast and file_sha256(path) != entry.sha256:
-        return "its shard has changed, the checksum does not fit"
+        return "its shard has changed: the checksum does not fit"
     try:
         reader = RecordReader(path, entry.stored_count)
         if fast:
@@ -74,9 +74,9 @@ def _damage(folder: StoreFolder, entry: StoredVideo, fast: bool) -> str | None:
 
 
 def _stray(records: Iterable[bytes], entry: StoredVideo, numbers: range) -> str | None:
-    """Whether records, or their first bytes, are those of other frames than these numbers', where that can be told."""
+    """Text about the first record (whole or its first bytes) that is of another frame; None if all fit."""
     stray = first_stray(records, entry.identity, entry.every_id[numbers].tolist())
-    return None if stray is None else f"what stands in its shard for frame {stray} is another frame or another video's"
+    return None if stray is None else f"the record for frame {stray} in its shard is of another frame or another video"
 
 
 def _wrong_picture(reader: RecordReader, entry: StoredVideo) -> str | None:

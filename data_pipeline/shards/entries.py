@@ -1,4 +1,4 @@
-"""What a store knows of each video, and how that is written down."""
+"""Entries of a store, one for each video, and their text form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError, quoted
 
-# Of one video: three days at 30 per second.
+# Frames of a video: almost four days at 30 per second.
 _MAX_FRAMES = 10_000_000
 _NUMBERS = (
     *((name, int, 0, 2**63 - 1) for name in ("bytes", "source_bytes")),
@@ -34,16 +34,16 @@ class StoredVideo:
 
     Attributes:
         file: its shard, relative to the store's folder.
-        bytes, sha256: of the shard.
+        bytes, sha256: size and checksum of the shard.
         frame_count: frames of the video; ids run from 0 to frame_count - 1 in display order.
         width, height: pixels of a displayed frame of the video, after rotation.
         fps: average displayed frames per second.
         rotation: degrees counter-clockwise by which decoded pictures were turned for display.
         stored_width, stored_height: pixels of a stored frame.
-        frames: the stored ids as text, "0-5,9,12-14"; None when all are stored.
-        source_bytes, source_mtime_ns, source_sha256: of the video file.
-        identity: what every frame of the shard carries (`data_pipeline.shards.jpeg`); None for shards of earlier
-            versions, whose frames carry nothing.
+        frames: ids of the stored frames as text, "0-5,9,12-14"; None if all are stored.
+        source_bytes, source_mtime_ns, source_sha256: size, time of change and checksum of the video file.
+        identity: mark of all frames of the shard (`data_pipeline.shards.jpeg`); None for shards of earlier versions,
+            whose frames have no mark.
     """
 
     file: str
@@ -63,7 +63,7 @@ class StoredVideo:
     identity: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what no run has written: such an entry could lead out of the store, or fill any memory.
+        """Refuses values that no run writes, which could lead out of the store or fill the memory.
 
         Raises:
             InputError: naming the field.
@@ -85,12 +85,12 @@ class StoredVideo:
 
     @functools.cached_property
     def frame_ids(self) -> np.ndarray | None:
-        """int64 [n], the ids of the stored frames, ascending; None when all are stored."""
+        """int64 [n], ascending ids of the stored frames; None if all are stored."""
         return None if self.frames is None else ids_from_text(self.frames)
 
     @property
     def every_id(self) -> np.ndarray:
-        """int64 [n], the ids of the stored frames, ascending."""
+        """int64 [n], ascending ids of the stored frames."""
         return np.arange(self.frame_count) if self.frame_ids is None else self.frame_ids
 
     @property
@@ -99,7 +99,7 @@ class StoredVideo:
         return self.frame_count if self.frame_ids is None else len(self.frame_ids)
 
     def records_of(self, frame_ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Where frames stand in the shard: ids [n] to int64 [n], -1 for a frame that is not stored."""
+        """Numbers of the records of frames: ids [n] to int64 [n], -1 for a frame that is not stored."""
         wanted = np.asarray(frame_ids, np.int64).reshape(-1)
         if self.frame_ids is None:
             return np.where((wanted >= 0) & (wanted < self.frame_count), wanted, -1)
@@ -107,14 +107,14 @@ class StoredVideo:
         return np.where(self.frame_ids[places] == wanted, places, -1)
 
     def holds(self, frame_ids: np.ndarray | None) -> bool:
-        """Whether all these frames are stored; None stands for every frame of the video."""
+        """True if all these frames are stored; None means all frames of the video."""
         if frame_ids is None:
             return self.frame_ids is None
         return bool((self.records_of(frame_ids) >= 0).all())
 
 
 def _is_name(text: str) -> bool:
-    """Whether the system can have a file of this name."""
+    """True if a file can have this name."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

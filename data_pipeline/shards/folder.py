@@ -1,15 +1,15 @@
 """The files of a store: shards, a journal of the run in progress, and the manifest of what is finished.
 
-    manifest.json     settings, one entry per video, failures, totals; sealed with a checksum
-    shards/           one file per video, at the video's own path below its folder, and a tag of what it holds
-    settings.json     settings, and how many videos the latest run was asked for; written when a run starts, sealed
-    journal.jsonl     a sealed line per video that the run in progress has finished; the manifest takes it over
-    failed.json       why videos failed in the latest run
+    manifest.json     settings, an entry per video, failures, totals; sealed with a checksum
+    shards/           a file per video: the path of the video below its folder, and a tag of the stored frames
+    settings.json     settings, and the number of videos of the latest run; written when a run starts, sealed
+    journal.jsonl     a sealed line per video that the run in progress has finished; the manifest replaces it
+    failed.json       reasons why videos failed in the latest run
     lock              held by the process that writes or checks; lock.holder names it
 
-A shard gets its name only when it is whole and on the disk, and counts only when the journal or the manifest says so.
-A name is never used for other frames: a video that is stored again with more frames gets a new file, and the old one
-goes after the manifest has changed. So whatever moment a process is killed at, every entry is true.
+A shard gets its name only when it is whole and on the disk, and counts only if the journal or the manifest has it. A
+name is never used for other frames: a video that is stored again with more frames gets a new file, and the old one is
+deleted after the manifest has changed. So all entries are true whenever a process is killed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMAT = "stvg_jax.frames/2"
 # With shards that have no identity, and at first with a settings.json that has no seal.
 _FIRST_FORMAT = "stvg_jax.frames/1"
 SUFFIX = ".arrayrecord"
-# What content that no run has written, under a seal that fits, can lead to.
+# Errors for content that no run has written, although its seal fits.
 _MADE_UP = (KeyError, TypeError, AttributeError, ValueError, InputError)
 DAMAGED = ".damaged"
 
@@ -61,7 +61,7 @@ class StoreFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from writing; the lock ends with the process, however that ends.
+        """Keeps other processes from writing. The lock ends with the process in any case.
 
         Raises:
             InputError: another process holds it.
@@ -76,7 +76,7 @@ class StoreFolder:
             yield
 
     def read_manifest(self) -> Manifest | None:
-        """What is finished; None when no run has ended yet.
+        """The finished part of the store; None if no run has ended yet.
 
         Raises:
             InputError: the manifest is damaged or of another version.
@@ -107,7 +107,7 @@ class StoreFolder:
             ) from error
 
     def read_journal(self) -> dict[str, StoredVideo]:
-        """What the run in progress, or an interrupted one, has finished. A line cut off by a kill does not count."""
+        """Videos finished by the run in progress, or by an interrupted one. A line cut off by a kill does not count."""
         if not self._journal.exists():
             return {}
         lines = self._journal.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -116,21 +116,21 @@ class StoreFolder:
             return {c["video"]: StoredVideo(**c["entry"]) for c in contents if c is not None}
         except _MADE_UP as error:
             raise InputError(
-                f"{self._journal}: the journal is damaged ({first_line(error)}); delete it and run again, the videos "
-                "in it are stored once more"
+                f"{self._journal}: the journal is damaged ({first_line(error)}); delete it and run again; the videos "
+                "in it will be stored once more"
             ) from error
 
     def asked_for(self) -> int | None:
-        """How many videos the latest run was asked for; None when there was none."""
+        """Number of videos of the latest run; None if there was none."""
         begun = self._read_settings()
         return begun.videos if begun else None
 
     def begin(self, settings: Settings, videos: int) -> None:
-        """Notes what a run has been asked for."""
+        """Notes the settings and the number of videos of a run that starts."""
         _write(self._settings, seal(json.dumps(dataclasses.asdict(_Begun(FORMAT, settings, videos)))))
 
     def check_settings(self, settings: Settings) -> None:
-        """Raises InputError when the store was made with other settings."""
+        """Raises InputError if the store was made with other settings."""
         known = self._read_settings() or self.read_manifest()
         if known is None:
             return
@@ -142,7 +142,7 @@ class StoreFolder:
             )
 
     def intact(self, entry: StoredVideo) -> bool:
-        """Whether the shard of an entry is there and as long as it should be."""
+        """True if the shard of an entry exists and has its length."""
         try:
             return (self.root / entry.file).stat().st_size == entry.bytes
         except OSError:
@@ -152,19 +152,19 @@ class StoreFolder:
         """Notes a finished video, so that it survives a crash of the machine."""
         line = seal(json.dumps({"video": video, "entry": dataclasses.asdict(entry)}))
         with self._journal.open("ab") as file:
-            # The line break comes first: a line that a kill cut off must not swallow the next one.
+            # The line break comes first, so that a line cut off by a kill does not spoil the next one.
             file.write(f"\n{line}".encode())
             file.flush()
             os.fsync(file.fileno())
 
     def finish(self, manifest: Manifest) -> None:
-        """Writes the manifest, which takes over the journal, and removes what nothing refers to."""
+        """Writes the manifest, which replaces the journal, and removes files that are not in it."""
         totals = {
             "videos": len(manifest.videos),
             "frames": sum(entry.stored_count for entry in manifest.videos.values()),
             "bytes": sum(entry.bytes for entry in manifest.videos.values()),
         }
-        # Shards of an earlier version keep the store in that version's format.
+        # With shards of an earlier version the store keeps the format of that version.
         identified = all(entry.identity is not None for entry in manifest.videos.values())
         version = FORMAT if identified else _FIRST_FORMAT
         head = {"format": version, "settings": dataclasses.asdict(manifest.settings), "totals": totals}
@@ -177,7 +177,7 @@ class StoreFolder:
         self.sweep()
 
     def sweep(self) -> None:
-        """Removes shards that neither the manifest nor the journal knows, and files that a kill left unfinished."""
+        """Removes shards that are neither in the manifest nor in the journal, and unfinished files."""
         manifest = self.read_manifest()
         entries = [*(manifest.videos.values() if manifest else ()), *self.read_journal().values()]
         known = {self.root / entry.file for entry in entries}
@@ -221,7 +221,7 @@ class StoreFolder:
 
 @dataclasses.dataclass(frozen=True)
 class _Begun:
-    """Content of settings.json: version of the store, settings, and how many videos the latest run was asked for."""
+    """Content of settings.json: version of the store, settings, and number of videos of the latest run."""
 
     format: str
     settings: Settings
@@ -229,7 +229,7 @@ class _Begun:
 
 
 def _check_fields(content: Any, kind: type, **others: type) -> None:
-    """Raises ValueError unless this is an object with just the fields of a dataclass, of their types or `others`."""
+    """Raises ValueError unless this is an object with exactly the fields of a dataclass, of their types or `others`."""
     kinds = typing.get_type_hints(kind) | others
     check_kinds(content, kinds)
     if unknown := sorted(content.keys() - kinds.keys()):
@@ -240,7 +240,7 @@ def _check_format(found: Any, path: pathlib.Path) -> None:
     """Raises InputError for a store of a version that cannot be read."""
     if found not in (_FIRST_FORMAT, FORMAT):
         raise InputError(
-            f"{path}: a store of version {quoted(found)}, this version of the library reads {FORMAT!r} and "
+            f"{path}: a store of version {quoted(found)}; this version of the library reads {FORMAT!r} and "
             f"{_FIRST_FORMAT!r}; prepare the frames again into another folder"
         )
 

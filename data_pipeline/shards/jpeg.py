@@ -1,7 +1,7 @@
-"""Stored frames: their size, their JPEG, and the mark in each that says whose frame it is.
+"""Stored frames: their size, their JPEG, and a mark that tells shard and frame.
 
-A shard in the place of another one of the same store, or of another store, is whole by itself: its checksums fit and it
-may hold as many frames of the same size. The mark is a comment of 12 bytes in every JPEG, compared at every reading.
+A shard in the place of another one is whole by itself: its checksums fit, and it may hold as many frames of the same
+size. So each JPEG has a comment with a mark of 12 bytes, which is compared whenever it is read.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.data_pipeline.frames import model_size
 
 SUBSAMPLINGS = ("4:4:4", "4:2:0")
-# Of libjpeg's files: the start of the image and the segment of JFIF, after which a comment may stand.
+# Bytes of libjpeg's files before a comment: the start of the image and the JFIF segment.
 _BEFORE_MARK = 20
 _IDENTITY_BYTES, _NUMBER_BYTES = 8, 4
-# A comment, and its length, which counts the two bytes in which it stands.
+# Marker and length of a comment; the length includes its own two bytes.
 _COMMENT = b"\xff\xfe" + (2 + _IDENTITY_BYTES + _NUMBER_BYTES).to_bytes(2, "big")
-# The first bytes of a record that say whose frame it is.
+# First bytes of a record, up to the end of the mark.
 MARK_END = _BEFORE_MARK + len(_COMMENT) + _IDENTITY_BYTES + _NUMBER_BYTES
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What holds for every frame of a store.
+    """Settings of all frames of a store.
 
     Attributes:
-        height: rows of a stored frame; lower videos keep their size, and 0 keeps every video's size.
-        quality: of the JPEG, 1 to 100.
-        subsampling: of the JPEG's colours, "4:4:4" or "4:2:0".
+        height: rows of a stored frame; lower videos keep their size, and 0 keeps the size of all videos.
+        quality: JPEG quality, 1 to 100.
+        subsampling: JPEG colour subsampling, "4:4:4" or "4:2:0".
     """
 
     height: int = 420
@@ -51,7 +51,7 @@ class Settings:
             raise InputError(f"subsampling {self.subsampling!r}; choose one of {', '.join(SUBSAMPLINGS)}")
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) in which a frame of this height and width is stored; never larger.
+        """(height, width) of a stored frame, given those of the video; never larger.
 
         Raises:
             InputError: as `data_pipeline.frames.model_size`.
@@ -61,7 +61,7 @@ class Settings:
         return model_size(height, width, self.height)
 
     def stored(self, picture: np.ndarray) -> bytes:
-        """The JPEG that is stored of a frame, uint8 [h, w, 3] RGB.
+        """The stored JPEG of a frame, uint8 [h, w, 3] RGB.
 
         Raises:
             InputError: as `stored_size`.
@@ -71,7 +71,7 @@ class Settings:
 
 
 def encode(picture: np.ndarray | Image.Image, quality: int = 95, subsampling: str = "4:4:4") -> bytes:
-    """A picture, uint8 [h, w, 3] RGB or of Pillow, to the bytes of a JPEG file."""
+    """The JPEG file of a picture, uint8 [h, w, 3] RGB or a Pillow image."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
@@ -79,10 +79,10 @@ def encode(picture: np.ndarray | Image.Image, quality: int = 95, subsampling: st
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """uint8 [H, W, 3] at (h, w) = `size`, by antialiased bilinear resizing in whole numbers.
+    """A picture, uint8 [H, W, 3], at (h, w) = `size`, by antialiased bilinear resizing in whole numbers.
 
-    The numbers are within 1/255 of `data_pipeline.frames.resize`: on real frames 0.18/255 in the mean, where rounding
-    alone makes 0.16/255. It takes a third of the time.
+    The values differ from `data_pipeline.frames.resize` by at most 1/255, on real frames by 0.18/255 in the mean, of
+    which rounding alone makes 0.16/255. It takes a third of the time.
     """
     height, width = size
     image = Image.fromarray(picture)
@@ -90,10 +90,10 @@ def resized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The bytes of a JPEG file to uint8 [h, w, 3] RGB.
+    """The picture of a JPEG file, uint8 [h, w, 3] RGB.
 
     Raises:
-        InputError: they are no JPEG in colour, or damaged.
+        InputError: the file is not a JPEG in colour, or damaged.
     """
     with _open(data) as image:
         try:
@@ -103,10 +103,10 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """(height, width) by the header of a JPEG file; the pixels are not decoded.
+    """(height, width) in the header of a JPEG file; the pixels are not decoded.
 
     Raises:
-        InputError: as `decode`, where the header tells.
+        InputError: the header is not that of a JPEG in colour.
     """
     with _open(data) as image:
         return image.height, image.width
@@ -116,7 +116,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG",))
     except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"a frame of {len(data):,} bytes is no JPEG ({first_line(error)})") from error
+        raise InputError(f"a frame of {len(data):,} bytes is not a JPEG ({first_line(error)})") from error
     if image.mode != "RGB":
         raise InputError(f"a frame of {len(data):,} bytes is a JPEG in {image.mode}; frames are stored in RGB")
     return image
@@ -126,22 +126,22 @@ def make_identity(video: str, frames: str | None, source_sha256: str, settings: 
     """16 hexadecimal digits, different for shards of other videos, files, frames or settings.
 
     Args:
-        video: its name in the store.
-        frames, source_sha256: as in `data_pipeline.shards.entries.StoredVideo`.
+        video: name of the video in the store.
+        frames, source_sha256: see `data_pipeline.shards.entries.StoredVideo`.
     """
     text = json.dumps([video, frames, source_sha256, dataclasses.asdict(settings)])
     return hashlib.sha256(text.encode()).hexdigest()[: 2 * _IDENTITY_BYTES]
 
 
 def marked(data: bytes, identity: str, frame_id: int) -> bytes:
-    """A file of `encode` with a comment, which no decoder looks at, that says which frame of which shard it is."""
+    """A file of `encode` with the mark of its shard and frame, a comment that decoders ignore."""
     return data[:_BEFORE_MARK] + _mark(bytes.fromhex(identity), frame_id) + data[_BEFORE_MARK:]
 
 
 def first_stray(files: Iterable[bytes], identity: str | None, frame_ids: Iterable[int]) -> int | None:
-    """The first of the frames whose JPEG file, or its first `MARK_END` bytes, is of another one; None if none is.
+    """The first frame whose JPEG file, or its first `MARK_END` bytes, has the mark of another one; None if all fit.
 
-    Takes less than a microsecond for a file. Of a shard without an identity, files that have one are strays.
+    It takes less than a microsecond for a file. In a shard without an identity, files with a mark are strays.
     """
     shard = None if identity is None else bytes.fromhex(identity)
     for data, frame_id in zip(files, frame_ids, strict=True):

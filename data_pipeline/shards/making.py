@@ -1,4 +1,4 @@
-"""One video into one shard: what a worker process does."""
+"""The work of a worker process: it stores a video in a shard."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Maker:
     allow_partial: bool = False
 
     def __call__(self, job: Job, progress: Callable[[int, int], None]) -> StoredVideo:
-        """Decodes a video once and writes its frames; the shard is whole and on the disk when this returns.
+        """Decodes a video once and writes its frames. Afterwards the shard is whole and on the disk.
 
         Args:
             progress: called with 1 and the bytes of the JPEG after each frame.
 
         Raises:
-            InputError: the video is missing or damaged, lacks a wanted frame, or changed meanwhile.
+            InputError: the video is missing or damaged, lacks a wanted frame, or changed while it was read.
             OSError: the shard cannot be written.
         """
         before = source_state(job.source)
@@ -76,7 +76,7 @@ class Maker:
                         writer.write(data)
                         progress(1, len(data))
                 if source_state(job.source) != before:
-                    raise InputError(f"{job.source}: the file changed while it was read; run again when it is at rest")
+                    raise InputError(f"{job.source}: the file changed while it was read; run again when it is complete")
                 checksum = file_sha256(partial)
         return StoredVideo(
             file=path.relative_to(self.root).as_posix(),
@@ -98,7 +98,11 @@ class Maker:
 
 
 def wanted_ids(job: Job, info: VideoInfo) -> np.ndarray:
-    """The ids to store: int64 [n]; InputError when the video has not got them all."""
+    """The ids to store, int64 [n].
+
+    Raises:
+        InputError: the video lacks one of them.
+    """
     if job.frame_ids is None:
         return np.arange(info.frame_count)
     if job.frame_ids[-1] >= info.frame_count:
@@ -110,7 +114,7 @@ def wanted_ids(job: Job, info: VideoInfo) -> np.ndarray:
 
 
 def source_state(path: pathlib.Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in nanoseconds, by which a changed file is noticed.
+    """Size in bytes and time of the last change in nanoseconds, which show that a file has changed.
 
     Raises:
         InputError: there is no such file.
@@ -123,7 +127,11 @@ def source_state(path: pathlib.Path) -> tuple[int, int]:
 
 
 def source_sha256(path: pathlib.Path) -> str:
-    """Checksum of a video file; InputError where it cannot be read."""
+    """Checksum of a video file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return file_sha256(path)
     except OSError as error:
@@ -131,5 +139,5 @@ def source_sha256(path: pathlib.Path) -> str:
 
 
 def _tag(frames: str | None, source_sha256: str) -> str:
-    """Differs between shards of one video that hold other frames, so that neither can be taken for the other."""
+    """A part of a shard's name that differs for other frames of the same video."""
     return hashlib.sha256(f"{frames} {source_sha256}".encode()).hexdigest()[:8]

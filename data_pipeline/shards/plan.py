@@ -1,4 +1,4 @@
-"""What storing frames will take, from a short trial on some of the videos."""
+"""Estimate of the space and time that storing frames takes, from a short trial on some of the videos."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from stvg_jax.data_pipeline.video import open_video
 _TRIAL_VIDEOS = 6
 _TRIAL_FRAMES = 8
 _TRIAL_SEC = 15.0
-# Of ArrayRecord beside the JPEG; and the files are whole blocks of 64 kB.
+# Factor for the bytes of ArrayRecord; its files are whole blocks of 64 kB.
 _OVERHEAD = 1.004
 _SHARD_BYTES = 1 << 16
-# Left free, so that a wrong estimate fills no disk to the brim.
+# A part stays free, because the estimate may be too low.
 _MARGIN = 1.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """An estimate.
+    """Estimate for a run. `bytes`, `seconds` and `bytes_per_frame` are None if no video could be tried.
 
     Attributes:
-        expected: stored frames by video.
-        bytes: on the disk; None when no video could be tried.
-        seconds: with the number of processes asked for; None likewise.
-        bytes_per_frame: of JPEG; None likewise.
-        free_bytes: on the disk that the store is on.
+        expected: numbers of frames to store, by video.
+        bytes: space on the disk.
+        seconds: time with the given number of processes.
+        bytes_per_frame: mean size of a JPEG.
+        free_bytes: free space on the disk of the store.
     """
 
     expected: dict[str, int]
@@ -45,22 +45,22 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Stored frames of all videos."""
+        """Number of frames to store, of all videos."""
         return sum(self.expected.values())
 
     def describe(self) -> str:
-        """One line for people."""
+        """A line of text about the estimate."""
         what = f"to store: videos {len(self.expected):,}, frames {self.frames:,}"
         free = f"{size_text(self.free_bytes)} free"
         if self.bytes is None or self.seconds is None or self.bytes_per_frame is None:
-            return f"{what}; no estimate, none of the videos that were tried can be read; {free}"
+            return f"{what}; no estimate, because none of the videos tried can be read; {free}"
         return (
             f"{what}; about {size_text(self.bytes)} ({self.bytes_per_frame / 1000:.1f} kB per frame) and "
             f"{duration_text(self.seconds)}; {free}"
         )
 
     def check_space(self, root: pathlib.Path) -> None:
-        """Raises InputError when the estimate does not fit on the disk."""
+        """Raises InputError if the disk has too little free space."""
         if self.bytes is not None and self.bytes * _MARGIN > self.free_bytes:
             raise InputError(
                 f"{root}: about {size_text(self.bytes)} are needed and {size_text(self.free_bytes)} are free; "
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class _Trial:
-    """What one video showed: frames to store, frames in the video, bytes of its file, of a JPEG, times in seconds."""
+    """Figures of a video: frames to store, frames in it, bytes of its file and of a JPEG, times in seconds."""
 
     wanted: int
     frame_count: int
@@ -81,7 +81,7 @@ class _Trial:
 
 
 def make_plan(jobs: Sequence[Job], maker: Maker, processes: int) -> Plan:
-    """Tries a few of the videos, spread over the list; takes some seconds."""
+    """Makes an estimate from a trial on a few videos, spread over the list. It takes some seconds."""
     trials = list(_trials(jobs, maker))
     expected = _expected_frames(jobs, trials)
     size = seconds = per_frame = None
@@ -95,7 +95,7 @@ def make_plan(jobs: Sequence[Job], maker: Maker, processes: int) -> Plan:
 
 
 def _expected_frames(jobs: Sequence[Job], trials: Sequence[_Trial]) -> dict[str, int]:
-    """How many frames each job will store; told by the size of the file where all of an unopened video are wanted."""
+    """Numbers of frames that the jobs will store; for all frames of a video, estimated from the size of its file."""
     size = sum(t.source_bytes for t in trials) or 1
     frames = sum(t.frame_count for t in trials)
     return {
@@ -113,7 +113,7 @@ def _trials(jobs: Sequence[Job], maker: Maker) -> Iterator[_Trial]:
     end = time.monotonic() + _TRIAL_SEC
     places = np.unique(np.linspace(0, len(jobs) - 1, _TRIAL_VIDEOS).astype(int)) if jobs else ()
     for place in places:
-        # What is wrong with a video is told when its turn comes.
+        # Problems of a video are reported when its turn comes.
         try:
             yield _try(jobs[place], maker)
         except InputError:
@@ -131,7 +131,7 @@ def _try(job: Job, maker: Maker) -> _Trial:
         row = ids[middle : middle + 2 * _TRIAL_FRAMES]
         opening = time.monotonic() - start
         sizes = [len(maker.settings.stored(picture)) for _, picture in reader.iter_selected(spread)]
-        # Time is taken on neighbours, as they will be decoded; the first one needs a seek and is not counted.
+        # Times are of neighbouring frames, as in a run; the first one needs a seek and is not counted.
         times = []
         for _, picture in reader.iter_selected(row):
             maker.settings.stored(picture)

@@ -1,4 +1,4 @@
-"""Storing the frames of many videos: resumable, in several processes, with a report of what failed."""
+"""Storing the frames of many videos: resumable, in several processes, with a report of failures."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LOST, _CHANGED, _MORE_FRAMES = "shard lost", "video changed", "more frames want
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a run has left.
+    """Result of a run.
 
     Attributes:
-        stored: videos in the store, by earlier runs as well.
-        failed: reasons by video.
-        plan: what was estimated for the videos that were left to do.
+        stored: number of videos in the store, including those of earlier runs.
+        failed: reasons of failures, by video.
+        plan: estimate for the videos that were to do.
     """
 
     stored: int
@@ -54,25 +54,25 @@ def prepare_frames(
     plan_only: bool = False,
     say: Callable[[str], None] = print,
 ) -> Summary:
-    """Stores frames so that `FrameStore` can read them. Started again after any end, it goes on where it stopped.
+    """Stores frames for `FrameStore`. After an interruption the same call continues.
 
-    A video that is stored already stays as it is, unless frames are wanted that it lacks, its file has changed, or its
-    shard is missing or was found damaged: then it is stored again, with the frames of before and now.
+    A video that is already stored is kept, unless it lacks wanted frames, its file has changed, or its shard is missing
+    or damaged: then it is stored again, with the earlier and the wanted frames.
 
     Args:
-        wanted: of each video, by its path below `videos`, ascending int64 ids of the frames to store; None for all.
+        wanted: ascending int64 ids of the frames to store, None for all, by the path of the video below `videos`.
         videos: the folder of videos.
-        out: the store's folder.
-        settings: size and compression; those of a store that exists must be the same.
-        processes: how many videos are decoded at the same time; None for one per CPU.
-        max_failed: the share of the wanted videos, 0 to 1, that may fail.
+        out: the folder of the store.
+        settings: size and compression; those of an existing store must be the same.
+        processes: number of videos that are decoded at the same time; None for one per CPU.
+        max_failed: share of the wanted videos, 0 to 1, that may fail.
         decoder, allow_partial: as for `data_pipeline.video.open_video`.
         plan_only: estimate, and write nothing.
-        say: called with lines for the person who waits.
+        say: called with lines of text about the run.
 
     Raises:
-        InputError: too many videos failed (those that succeeded are kept, and the store counts as unfinished), the disk
-            is too small or full, the store was made with other settings or is being written by another process.
+        InputError: too many videos failed (the others are kept, and the store counts as unfinished), the disk is full
+            or too small, or the store was made with other settings or is being written by another process.
     """
     array_record()
     settings = settings or Settings()
@@ -99,7 +99,11 @@ def prepare_frames(
 
 
 def _checked(wanted: Wanted, processes: int | None, max_failed: float, decoder: str) -> int:
-    """The number of processes; InputError for an argument that cannot be used."""
+    """The number of processes; the other arguments are checked.
+
+    Raises:
+        InputError: an argument cannot be used.
+    """
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if processes < 1:
@@ -121,9 +125,9 @@ class _Run:
     """The state of one run.
 
     Attributes:
-        entries: what is stored and can stay.
-        failed: reasons by video.
-        jobs: what is to do.
+        entries: stored videos that are kept.
+        failed: reasons of failures, by video.
+        jobs: videos to store.
     """
 
     def __init__(
@@ -168,19 +172,19 @@ class _Run:
             )
 
     def judge(self, max_failed: float) -> None:
-        """Reports failures; raises InputError when they are more than may be.
+        """Reports failures; raises InputError if there are too many.
 
-        Called before the work too: missing videos are known then, and hours may be saved.
+        Also called before the work, when missing videos are known, which may save hours.
         """
         self._folder.write_failures(self.failed)
         if len(self.failed) > max_failed * len(self._wanted):
             raise InputError(
-                f"{self._failures()}; mend them and run again, what is stored is kept, "
+                f"{self._failures()}; repair them and run again (the stored videos are kept), "
                 f"or allow a larger share than --max-failed {max_failed:g}"
             )
 
     def finish(self) -> None:
-        """Turns what is stored into a finished store."""
+        """Writes the manifest, which makes the store a finished one."""
         if self.failed:
             self._say(f"warning: {self._failures()}")
         earlier = {video: reason for video, reason in self._earlier_failed.items() if video not in self._wanted}
@@ -195,7 +199,11 @@ class _Run:
         )
 
     def work(self, processes: int, plan: Plan) -> None:
-        """Does the jobs; InputError when the store cannot be written."""
+        """Does the jobs.
+
+        Raises:
+            InputError: the store cannot be written.
+        """
         outcomes = run_jobs(self._maker, self.jobs, min(processes, len(self.jobs)))
         total, frames, size, videos, failed = plan.frames, 0, 0, 0, 0
         try:
@@ -209,13 +217,13 @@ class _Run:
                         self._take(message)
                         videos, failed = videos + 1, failed + (message.reason is not None)
                         stored = self.entries[message.job.video].stored_count if message.reason is None else 0
-                        # As far as is known now.
+                        # The best estimate so far.
                         total = max(total - plan.expected[message.job.video] + stored, frames)
                     note = f"{videos:,}/{len(self.jobs):,} videos" + (f", {failed:,} failed" if failed else "")
                     bar.update(total, f"{note}, {size_text(size)}")
                     bar(new)
         except KeyboardInterrupt:
-            # The journal may be a video ahead of what is known here.
+            # The journal may be one video ahead.
             stored = len(self.entries | self._folder.read_journal())
             self._say(f"stopped; videos stored so far: {stored:,}; the same command continues")
             raise
@@ -227,8 +235,8 @@ class _Run:
         video = outcome.job.video
         if outcome.fatal:
             raise InputError(
-                f"{self._folder.root}: cannot be written, {outcome.reason}; what is stored is kept; "
-                "when this is mended the same command continues"
+                f"{self._folder.root}: cannot be written ({outcome.reason}); the stored videos are kept: "
+                "remove the cause, and the same command continues"
             )
         if outcome.reason is None:
             self._folder.record(video, outcome.result)
@@ -238,7 +246,7 @@ class _Run:
 
 
 def _cause_to_redo(job: Job, entry: StoredVideo, folder: StoreFolder) -> str | None:
-    """Why a stored video must be stored again; None when it need not."""
+    """Reason to store a stored video again; None if there is none."""
     if not folder.intact(entry):
         return _LOST
     touched = job.source.exists() and source_state(job.source) != (entry.source_bytes, entry.source_mtime_ns)

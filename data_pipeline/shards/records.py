@@ -1,4 +1,4 @@
-"""Shard files: numbered records in ArrayRecord, each in a chunk of its own with a checksum."""
+"""Shard files: numbered ArrayRecord records, each in a separate chunk with a checksum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from stvg_jax.core.errors import InputError, first_line, missing_extra
 
-# Chunks of one record: reading one decodes no other. JPEG cannot be compressed further.
+# Chunks of one record, so that reading one decodes no other. JPEG cannot be compressed further.
 _WRITING = "group_size:1,uncompressed"
 # Random access: nothing is read ahead.
 _READING = "readahead_buffer_size:0,max_parallelism:0"
@@ -20,11 +20,11 @@ _BUFFER_BYTES = 1 << 16
 # ArrayRecord's files are Riegeli's (github.com/google/riegeli, doc/riegeli_records_file_format.md): chunks one after
 # another, among which a header stands at every 64 kB.
 _BLOCK, _BLOCK_HEADER, _CHUNK_HEADER = 1 << 16, 24, 40
-# Of a chunk's header: "r" for records, and that it is one record.
+# Part of a chunk's header: "r" for records, and their number, 1.
 _ONE_RECORD = b"r" + (1).to_bytes(7, "little")
-# The file's signature, what it says of itself, and filling.
+# Types of chunks without records: signature, metadata, padding.
 _WITHOUT_RECORDS = (b"s", b"m", b"p")
-# Before an uncompressed record its length stands, after a byte that says how.
+# An uncompressed record comes after its length, and this after a byte with the kind of compression.
 _LENGTH_AT, _LENGTH_BYTES = _CHUNK_HEADER + 1, 11
 
 
@@ -41,7 +41,7 @@ def array_record() -> ModuleType:
 
 
 class RecordWriter:
-    """Writes records into a new file; a context manager, after whose block the file is whole.
+    """Writes records into a new file. A context manager: the file is whole after the block.
 
     Raises:
         OSError: the file cannot be written; ENOSPC where the disk is full.
@@ -66,7 +66,7 @@ class RecordWriter:
         try:
             self._writer.close()
         except RuntimeError as error:
-            # One that ended the block, such as a full disk, tells more.
+            # An error that ended the block, such as a full disk, says more.
             if kind is None:
                 raise self._failure(error) from error
 
@@ -83,7 +83,7 @@ class RecordReader:
 
     Args:
         path: a file made by `RecordWriter`.
-        count: how many records it must hold.
+        count: number of records that it must hold.
 
     Raises:
         InputError: the file is missing, cut short or of another kind.
@@ -93,7 +93,7 @@ class RecordReader:
         self._path = path
         module = array_record()
         try:
-            # A missing file would be reported on standard error as well.
+            # For a missing file ArrayRecord would also write to standard error.
             path.stat()
             self._reader = module.ArrayRecordReader(str(path), _READING, file_reader_buffer_size=_BUFFER_BYTES)
             found = self._reader.num_records()
@@ -103,7 +103,7 @@ class RecordReader:
             raise InputError(f"{path}: holds {found} frames instead of {count}; the file is cut short or damaged")
 
     def heads(self, length: int) -> Iterator[bytes]:
-        """The first bytes of every record, in their order; the rest is neither read nor checked.
+        """The first bytes of all records, in order; the rest is neither read nor checked.
 
         Raises:
             InputError: the file is damaged, or not one of `RecordWriter`.
@@ -133,7 +133,7 @@ class RecordReader:
 
 
 def _read_chunks(file: BinaryIO, place: int, count: int) -> bytes:
-    """Bytes of the chunks of a file, as if no headers of blocks stood among them; fewer at the file's end."""
+    """Bytes of the chunks of a file, without the headers of blocks among them; fewer at the end of the file."""
     body = _BLOCK - _BLOCK_HEADER
     file.seek(place // body * _BLOCK + _BLOCK_HEADER + place % body)
     before = body - place % body

@@ -1,4 +1,4 @@
-"""Reading stored frames by video and number."""
+"""Stored frames, read by video and number."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from stvg_jax.data_pipeline.shards.folder import StoreFolder
 from stvg_jax.data_pipeline.shards.jpeg import first_stray
 from stvg_jax.data_pipeline.shards.records import RecordReader
 
-# Enough that the threads of a loader rarely close each other's files; each costs a descriptor and about 100 kB.
+# Large enough that the threads of a loader rarely close each other's files, which take a descriptor and about 100 kB.
 _OPEN_FILES = 64
 
 
 class FrameStore:
-    """The frames that `prepare_frames` has stored. Safe for use by several threads; a pickled one opens itself again.
+    """The frames that `prepare_frames` has stored. Safe for several threads; a pickled store is opened again.
 
     Attributes:
-        directory: the store's folder.
-        settings: how the frames were stored.
+        directory: the folder of the store.
+        settings: size and compression of the frames.
         videos: every stored video by its name, `Sample.video`.
 
     Raises:
-        InputError: there is no store, it is unfinished, its manifest is damaged or of another version.
+        InputError: there is no store, or it is unfinished, damaged or of another version.
     """
 
     def __init__(self, directory: str | os.PathLike) -> None:
@@ -47,14 +47,14 @@ class FrameStore:
         return FrameStore, (self.directory,)
 
     def read(self, video: str, frame_ids: Sequence[int] | np.ndarray) -> list[bytes]:
-        """The JPEG files of frames of a video, in the order of the ids. Nothing else of the shard is read.
+        """The JPEG files of frames of a video, in the order of the ids. Only these are read from the shard.
 
         Args:
             video: name of the video, `Sample.video`.
             frame_ids: [n] ids, counted over the whole video.
 
         Raises:
-            InputError: the video or a frame is not stored, or the shard is missing, cut short, damaged or another one.
+            InputError: the video or a frame is not stored, or the shard is missing, damaged or of another video.
         """
         stored = self.videos.get(video)
         if stored is None:
@@ -68,8 +68,8 @@ class FrameStore:
             stray = first_stray(files, stored.identity, ids.tolist())
             if stray is not None:
                 raise InputError(
-                    f"{self.directory / stored.file}: what stands there for frame {stray} of {video} is another frame "
-                    "or of another video; shards have changed places, or one was copied from another store"
+                    f"{self.directory / stored.file}: the record for frame {stray} of {video} is of another frame or "
+                    "video; shards have changed places, or one was copied from another store"
                 )
         except InputError as error:
             raise InputError(
@@ -85,7 +85,7 @@ class FrameStore:
         reader = RecordReader(self.directory / stored.file, stored.stored_count)
         with self._lock:
             self._readers[video] = reader
-            # A reader that another thread is still using lives until that has finished.
+            # A reader that another thread still uses stays open until it is done.
             while len(self._readers) > _OPEN_FILES:
                 self._readers.popitem(last=False)
         return reader

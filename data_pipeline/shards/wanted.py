@@ -1,4 +1,4 @@
-"""The frames that have to be stored, by video."""
+"""The frames to store, by video."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv"),
 }
 
-# Of every video by name: ascending ids, or None for all frames.
+# Ascending frame ids, or None for all frames, by the name of the video.
 Wanted = Mapping[str, np.ndarray | None]
 
 
 def wanted_frames(samples: Iterable[VideoText], dataset: str, policy: str) -> dict[str, np.ndarray | None]:
-    """The frames that training and evaluation on these samples may look at, once for each video, sorted by name.
+    """The frames that training and evaluation on these samples may use, by video, sorted by name.
 
-    "sampled": what evaluation looks at by the dataset's frame rule (`data_pipeline.frame_rules`). With a rule that
-    `crops_first`, training may look at any frame; there "sampled" is for evaluation alone.
-
-    "clips": every frame of every sample's clip that any rule may take.
-
-    "all": every frame of the videos. A video of which the annotations do not tell the clip is stored like this.
+    Args:
+        samples: samples of one or more splits.
+        dataset: name of the dataset.
+        policy: "sampled" for the frames of an evaluation by the dataset's frame rule (`data_pipeline.frame_rules`),
+            which is not enough to train with a rule that `crops_first`; "clips" for all frames of the clips that any
+            rule may choose; "all" for all frames of the videos. A video whose clip is unknown is stored whole.
 
     Raises:
         InputError: an unknown policy, "sampled" for a dataset that has no frame rule, or a tube outside its clip.
@@ -59,16 +59,16 @@ def _frames_of(clip: tuple[int, int], event: tuple[int, int] | None, record: Dat
     (first, end), name, rule = clip, record.rules, record.frame_rule
     if name is None or rule is None:
         return np.arange(first, end)
-    # Clips without a last frame that the rule never takes: some videos have not got it.
+    # A last frame that the rule never takes is left out: some videos lack it.
     ids = evaluation_frame_ids(end - first, name, first) if policy == "sampled" else np.arange(first, rule.end(clip))
     if rule.crops_first or event is None:
         return ids
-    # Beside that grid, a frame within a tube so short that the grid misses it.
+    # And a frame in each tube that is too short for this grid.
     return np.union1d(ids, candidate_frame_ids(end - first, name, first, tube=event, crop=True))
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:
-    """Every frame of every video file below a folder, told by the suffixes of the names.
+    """All frames of all video files below a folder, recognised by their suffixes.
 
     Raises:
         InputError: no such folder, or no video in it.
@@ -79,5 +79,5 @@ def all_videos(folder: str | os.PathLike) -> dict[str, None]:
     paths = (path for path in root.rglob("*") if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file())
     names = sorted(path.relative_to(root).as_posix() for path in paths)
     if not names:
-        raise InputError(f"{root}: no video below this folder, by the suffixes {' '.join(sorted(_VIDEO_SUFFIXES))}")
+        raise InputError(f"{root}: there is no video below this folder; suffixes: {' '.join(sorted(_VIDEO_SUFFIXES))}")
     return dict.fromkeys(names)

@@ -1,4 +1,4 @@
-"""Processes that work on one job each at a time. One that dies takes its job with it, never the run."""
+"""Worker processes with one job at a time. If one dies, only its job fails."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from stvg_jax.core.errors import InputError, first_line
 
 _REPORT_SEC = 0.5
 _STOP_SEC = 5.0
-# These strike every job alike: going on would only lengthen the list of failures.
+# Errors that all jobs would meet: going on would only lengthen the list of failures.
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its result, or the reason why there is none.
+    """Outcome of a job: its result, or the reason why there is none.
 
     Attributes:
-        fatal: whether the reason is one for which other jobs would fail as well.
+        fatal: whether other jobs would fail for the same reason.
     """
 
     job: Any
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """Frames and bytes that a worker has got through since its last report."""
+    """Frames and bytes that a worker has done since its last report."""
 
     frames: int
     bytes: int
@@ -56,8 +56,8 @@ def run_jobs(
     so a program that calls this needs the usual `if __name__ == "__main__"`.
 
     Args:
-        function: can be pickled, as the jobs and the results; calls `progress(frames, bytes)` as it goes.
-        count: how many processes work at the same time.
+        function: calls `progress(frames, bytes)` during its work; it, the jobs and the results can be pickled.
+        count: number of processes.
     """
     todo = collections.deque(jobs)
     workers: dict[Connection, _Worker] = {}
@@ -96,8 +96,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        # Ctrl-C reaches every process of the terminal; blocked here, it stays blocked in the new process, which is
-        # ended by this one in good order. The tracker would be started with the first process and unblock it.
+        # Ctrl-C reaches all processes of the terminal. Blocked here, it stays blocked in the new process, which this
+        # one ends in an orderly way. The tracker would start with the first process and unblock it.
         resource_tracker.ensure_running()
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -109,7 +109,7 @@ class _Worker:
 
     def give(self, job: Any) -> None:
         self.job = job
-        # A process that has died meanwhile is found out when its answer is read.
+        # If the process has died, this is noticed when its answer is read.
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
@@ -117,7 +117,7 @@ class _Worker:
         self.end()
         code = self.process.exitcode
         how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with {code}"
-        advice = "if memory ran out, take fewer processes"
+        advice = "use fewer processes if memory ran out"
         return Outcome(self.job, reason=f"the process that worked on it {how}; run again, and {advice}")
 
     def end(self) -> None:
@@ -163,7 +163,7 @@ def _attempt(function: Callable, job: Any, connection: Connection) -> Outcome:
 
 
 class _Steps:
-    """Gathers steps and sends them now and then."""
+    """Collects steps and sends them from time to time."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,9 +1,9 @@
-"""Exact frames out of video files: what a file shows, counted from 0 in display order, as RGB arrays.
+"""Exact frames of video files as RGB arrays, counted from 0 in display order.
 
-`open_video` builds a table of presentation times by reading the packets once, without decoding them. The table says
-how many frames the file shows and where the keyframes are, so that any frame can be reached by a seek and recognised
-by its time; nothing is ever computed from an average frame rate. Where times cannot be trusted, frames are counted by
-decoding. Damage is an error, never a substitute frame.
+`open_video` reads the packets once, without decoding them, and makes a table of presentation times. The table has the
+number of frames and the keyframes, so that any frame can be reached by a seek and recognised by its time; an average
+frame rate is never used. If times cannot be trusted, frames are counted by decoding. Damage is an error, never a
+substitute frame.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def open_video(path: str | os.PathLike, decoder: str = "pyav", allow_partial: bo
 
     Args:
         path: a local video file.
-        decoder: "pyav", or "decord", which must be installed and is refused for files that it is known to misread.
-        allow_partial: accept a damaged or cut-short file and show the frames before the first bad one. Decodes the
-            whole file once to find it.
+        decoder: "pyav", or "decord", which must be installed and is refused for files that it misreads.
+        allow_partial: accept a damaged or cut-short file and show the frames before the first bad one. The whole file
+            is decoded once to find it.
 
     Raises:
-        InputError: the file is missing, empty, no video, or has no frame that can be decoded; it is cut short or its
-            first frame is damaged and `allow_partial` is off; the decoder is unknown, absent or unfit for the file.
-            Damage further on raises when it is met while reading, unless `allow_partial` has already excluded it.
+        InputError: the file is missing, empty, not a video, or no frame can be decoded; it is cut short or its first
+            frame is damaged, without `allow_partial`; the decoder is unknown, not installed or unfit for the file.
+            Later damage raises when it is reached while reading, unless `allow_partial` has excluded it.
     """
     if decoder not in DECODERS:
         raise InputError(f"unknown decoder {decoder!r}; choose one of {', '.join(DECODERS)}")

@@ -1,4 +1,4 @@
-"""Opening a file with ffmpeg's libraries: the container, the track to show, its packets."""
+"""Files opened with ffmpeg's libraries: the container, the track to show, its packets."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from av.stream import Disposition
 
 from stvg_jax.core.errors import InputError
 
-# Text that ffmpeg would draw, follow as a playlist or run, descriptions of streams, and still images: none of them is a
-# video file, and most of them make ffmpeg open others.
+# Formats of text that ffmpeg draws, runs or follows as a playlist, of stream descriptions and of still images: they are
+# not video files, and most of them make ffmpeg open other files.
 _NOT_VIDEO_FORMATS = {"tty", "hls", "dash", "concat", "image2", "imf", "sdp", "rtsp", "rtp", "sap", "vobsub"}
 _NOT_VIDEO_FORMATS |= {"webm_dash_manifest", "avisynth", "vapoursynth", "lavfi"}
-# Twice the pixels of an 8K frame. A decoder holds several pictures, so that one of this size already needs a gigabyte,
-# while a file of some kilobytes can claim pictures that fill any memory.
+# Twice the pixels of an 8K frame. A decoder holds several pictures and needs a gigabyte for this size, and a file of a
+# few kilobytes can claim any size.
 MAX_PIXELS = 8192 * 8192
 SIZE_RULE = f"at most {MAX_PIXELS:,} (8192 x 8192) are read; make them smaller, as with `ffmpeg -vf scale=1920:-2`"
 
 
 def open_container(path: pathlib.Path, options: dict[str, str] | None = None) -> Any:
-    """The file as PyAV's input container; InputError where ffmpeg cannot read it or it is of a kind without video."""
+    """The file as a PyAV input container.
+
+    Raises:
+        InputError: ffmpeg cannot read it, or its format is not one of videos.
+    """
     try:
         options = {"max_pixels": str(MAX_PIXELS), **_allowed(), **(options or {})}
         # An absolute path cannot be taken for a URL.
         return av.open(str(path.resolve()), options=options, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
-        # So ffmpeg calls a format that it was told to leave alone.
+        # ffmpeg's error for a format outside the whitelist.
         is_refused = isinstance(error, ArgumentError)
         reason = "a playlist or a picture" if is_refused else getattr(error, "strerror", None) or str(error)
         raise InputError(
@@ -41,7 +45,7 @@ def open_container(path: pathlib.Path, options: dict[str, str] | None = None) ->
 
 @functools.cache
 def _allowed() -> dict[str, str]:
-    """Of ffmpeg: which formats may be opened at all, and that nothing is fetched whatever a file refers to."""
+    """Options of ffmpeg: the formats that may be opened, and no protocol but local files."""
     allowed = [name for name in sorted(av.formats_available) if name not in _NOT_VIDEO_FORMATS]
     return {"protocol_whitelist": "file", "format_whitelist": ",".join(n for n in allowed if not n.endswith("_pipe"))}
 
@@ -50,7 +54,7 @@ def video_stream(container: Any, path: pathlib.Path) -> Any:
     """The track that the ffmpeg program would take: the default one, then the largest; never a cover picture.
 
     Raises:
-        InputError: there is none, or its pictures are too large; the container is closed then.
+        InputError: there is none, or its pictures are too large. The container is closed.
     """
     tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
     if not tracks:
@@ -64,15 +68,15 @@ def video_stream(container: Any, path: pathlib.Path) -> Any:
         raise InputError(f"{path}: pictures of {size} pixels; {SIZE_RULE}")
     # The decoder checks every picture, as a stream may change its size half-way.
     track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    # Otherwise ffmpeg rounds what is cropped on the left to what suits the processor, and shows a wider picture.
+    # Otherwise ffmpeg rounds the cropping on the left to suit the processor, and shows a wider picture.
     track.codec_context.flags |= Flags.unaligned
     return track
 
 
 def demux(container: Any, stream: Any = None) -> Iterator[Any]:
-    """Packets of the track (or all), then empty ones that flush decoders; a read error ends them like the file's end.
+    """Packets of the track (or of all), then empty ones that flush decoders. A read error ends them like the end.
 
-    Losing packets that way is noticed: they are missing from what the decoder delivers or from the file's size.
+    Packets lost in this way are noticed later, by the frames of the decoder or the size of the file.
     """
     packets = container.demux(stream) if stream is not None else container.demux()
     while True:

@@ -1,4 +1,4 @@
-"""Frames by number through decord, where it can be trusted."""
+"""Frames by number through decord, for files that it reads correctly."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ _DECORD_TOLERANCE = 4
 
 
 class DecordReader(VideoReader):
-    """decord behind our interface, for files where it agrees with the presentation-time table.
+    """Reads files for which decord agrees with the table of presentation times.
 
-    decord returns wrong frames without an error where an edit list trims the track and after jumps between open groups
-    of pictures, and ignores rotation and mirroring. It also goes on decoding in the background after a read, which
-    costs memory.
+    decord returns wrong frames, without an error, if an edit list trims the track and after jumps between open groups
+    of pictures, and it ignores rotation and mirroring. It also goes on decoding after a read, which costs memory.
     """
 
     def __init__(self, decord: Any, exact: PyAVReader) -> None:
@@ -64,7 +63,11 @@ class DecordReader(VideoReader):
 
 
 def import_decord() -> Any:
-    """The decord module, told to keep quiet; InputError where it is not installed."""
+    """The module decord, with its log switched off.
+
+    Raises:
+        InputError: it is not installed.
+    """
     try:
         import decord
     except ImportError as error:

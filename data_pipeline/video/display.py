@@ -16,10 +16,10 @@ from av.sidedata.sidedata import SideDataContainer, Type
 
 from stvg_jax.core.errors import InputError, first_line
 
-# Fewer degrees off a quarter turn are taken for rounding: the ffmpeg program rounds to whole ones.
+# Smaller deviations from a quarter turn count as rounding; the ffmpeg program rounds to whole degrees.
 _ROUNDING_DEGREES = 0.5
-# By turn and mirror: ffmpeg's filters. They run before the conversion to RGB, which interpolates colours, so that
-# turning the converted picture would give other values.
+# ffmpeg's filters, by turn and mirroring. They run before the conversion to RGB, which interpolates colours: turning
+# the converted picture would give other values.
 _FILTERS = {
     (0, False): (),
     (0, True): (("hflip", ""),),
@@ -44,22 +44,22 @@ class Crop:
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-    """A turn counter-clockwise, in degrees (0, 90, 180, 270), then perhaps a mirror image, left for right."""
+    """A turn counter-clockwise by 0, 90, 180 or 270 degrees, followed by mirroring left for right if `mirrored`."""
 
     rotation: int = 0
     mirrored: bool = False
 
 
 class Display:
-    """Makes the shown picture of every frame of a video, all of the size of the first.
+    """Makes the displayed pictures of a video, all in the size of the first.
 
     Args:
         path: the video, for messages.
-        first: the first shown frame.
-        crop: cut off every decoded picture.
+        first: the first displayed frame.
+        crop: pixels cut off every decoded picture.
 
     Raises:
-        InputError: pictures are to be turned by other than quarter turns, or nothing is left after cropping.
+        InputError: pictures need another turn than quarter turns, or nothing is left after cropping.
     """
 
     def __init__(self, path: pathlib.Path, first: av.VideoFrame, crop: Crop) -> None:
@@ -74,7 +74,7 @@ class Display:
                 f"{path}: its cropping leaves nothing of pictures of {first.width} x {first.height} pixels; "
                 "re-encode the video"
             )
-        # Cropping keeps to whole samples of colour, so that the size is known from a picture only.
+        # Cropping keeps whole samples of colour, so that only a picture shows the size.
         self.height, self.width, _ = self.picture(first).shape
         self._size = f"{self.width}:{self.height}"
 
@@ -98,15 +98,15 @@ class Display:
             ) from error
 
     def check(self, frame: av.VideoFrame) -> None:
-        """Raises InputError where a frame is to be turned or mirrored otherwise than the first one.
+        """Raises InputError if a frame has another orientation than the first one.
 
-        Many H.264 and HEVC streams say it with their keyframes alone; like the ffmpeg program, frames that say nothing
-        are shown as those before them.
+        Many H.264 and HEVC streams give it with keyframes only. Like in the ffmpeg program, other frames keep the
+        orientation of those before them.
         """
         if _orientation(self._path, frame) not in (None, self.orientation):
             raise InputError(
-                f"{self._path}: pictures are turned in different ways at different times, and frames of one video must "
-                "stand alike; re-encode it"
+                f"{self._path}: pictures change their orientation, which must be the same in all frames of a video; "
+                "re-encode it"
             )
 
     def _conversion(self, frame: av.VideoFrame) -> Graph:
@@ -132,7 +132,7 @@ class Display:
 
 
 def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation | None:
-    """What comes with a frame; None where nothing does."""
+    """The orientation that comes with a frame; None if there is none."""
     matrices = {bytes(data) for data in _side_data(frame) if data.type == Type.DISPLAYMATRIX}
     if len(matrices) > 1:
         raise _orientation_error(path, "in two ways at once")
@@ -144,8 +144,8 @@ def _orientation(path: pathlib.Path, frame: av.VideoFrame) -> Orientation | None
 
 
 def _side_data(frame: av.VideoFrame) -> list[Any]:
-    """What comes with a frame, up to the first that this PyAV has no name for, such as the EXIF block of a photo."""
-    # A frame's own `side_data` fails at such, and refers back to the frame, which keeps its memory until a collection.
+    """Side data of a frame, up to the first that PyAV does not know, such as the EXIF block of a photo."""
+    # The frame's `side_data` fails for such data, and refers back to the frame, which delays freeing its memory.
     container = SideDataContainer.__new__(SideDataContainer)
     try:
         container.__init__(frame)  # pyright: ignore[reportCallIssue]  # the stub lacks the argument
@@ -155,7 +155,7 @@ def _side_data(frame: av.VideoFrame) -> list[Any]:
 
 
 def _from_matrix(path: pathlib.Path, matrix: np.ndarray) -> Orientation:
-    """The turn and mirror of a display matrix (a, b, u, c, d, v, x, y, w): x' = ax + cy, y' = bx + dy."""
+    """The orientation of a display matrix (a, b, u, c, d, v, x, y, w): x' = ax + cy, y' = bx + dy."""
     a, b, u, c, d, v, *_ = (int(value) for value in matrix)
     # Some writers leave it empty; ffmpeg shows such pictures as they are.
     if not any((a, b, c, d)):

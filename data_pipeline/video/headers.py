@@ -1,4 +1,4 @@
-"""What a file's own structure says that ffmpeg does not pass on: whether it was cut short, and cropping."""
+"""Facts in the structure of a file that ffmpeg does not report: whether it was cut short, and cropping."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Headers:
     """Facts of one file; empty where its kind is unknown.
 
     Attributes:
-        damage: a clause that says in what way the file is damaged; "" where nothing is.
+        damage: a clause about the damage of the file; "" if there is none.
         tracks: the video tracks in the order of the file.
-        whole: pictures that are there to their end; None where the file's kind does not tell.
+        whole: number of complete pictures; None if this kind of file does not tell.
     """
 
     damage: str = ""
@@ -39,7 +39,7 @@ class Headers:
 
 
 def read_headers(path: pathlib.Path) -> Headers:
-    """The facts of a file, by the elements that it consists of; never fails."""
+    """The facts of a file, from its elements; never fails."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
@@ -52,7 +52,7 @@ def read_headers(path: pathlib.Path) -> Headers:
             wrong = [scale for track in tracks for scale in track.scales if not 0 < scale <= _LARGEST_SCALE]
             damage = _cut_short(mp4.end(file, size) - size) or (_NO_UNIT.format(wrong[0]) if wrong else "")
             if not damage and (missing := max((track.missing for track in tracks), default=0)):
-                damage = f"the file holds {missing:,} frames fewer than its header tells"
+                damage = f"the file holds {missing:,} frames fewer than its header says"
             return Headers(damage, tracks)
         if head[:4] == b"RIFF":
             return Headers(_cut_short(_riff_end(file, size) - size))
@@ -69,7 +69,7 @@ def _cut_short(missing_bytes: int) -> str:
 
 
 def _riff_end(file: BinaryIO, size: int) -> int:
-    """The length of an AVI file by what its outermost chunks claim to hold; at most `size` where that is unknown."""
+    """The length of an AVI file according to its outermost chunks; at most `size` if it is unknown."""
     offset = 0
     while offset + 8 <= size:
         file.seek(offset)
@@ -86,11 +86,7 @@ def _riff_end(file: BinaryIO, size: int) -> int:
 
 
 def _gif_damage(file: BinaryIO) -> tuple[str, int]:
-    """In what way a GIF is damaged, and how many whole pictures it has.
-
-    Returns:
-        A clause, "" where the file has its end (what follows the end is no matter); and the number of pictures.
-    """
+    """A clause about the damage of a GIF, "" if it has its end mark, and its number of complete pictures."""
     whole = 0
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
@@ -122,7 +118,7 @@ def _after_blocks(data: mmap.mmap, place: int) -> int:
 
 
 def _png_damage(file: BinaryIO, size: int) -> str:
-    """A clause that says in what way a PNG is damaged; "" where it has its end and as many frames as it claims."""
+    """A clause about the damage of a PNG; "" if it has its end mark and as many frames as it claims."""
     place, claimed, frames = len(_PNG_SIGNATURE), 0, 0
     while place + 12 <= size:
         file.seek(place)

@@ -14,23 +14,23 @@ _INFO, _UNIT = b"\x15\x49\xa9\x66", b"\x2a\xd7\xb1"
 _TRACKS, _TRACK, _TYPE, _VIDEO = b"\x16\x54\xae\x6b", b"\xae", b"\x83", b"\xe0"
 _CROP_SIDES = {b"\x54\xcc": "left", b"\x54\xdd": "right", b"\x54\xbb": "top", b"\x54\xaa": "bottom"}
 _VIDEO_TYPE = 1
-# No real file has more elements in one element; walking through those of a hostile one takes time.
+# Largest number of elements in an element, above that of real files: reading those of a hostile file takes time.
 _MOST_ELEMENTS = 100_000
 
 
 def end(file: BinaryIO) -> int:
-    """The length of the file by what its segment claims to hold; 0 where that is unknown."""
+    """The length of the file according to its segment; 0 if it is unknown."""
     segment = _segment(file)
     return segment[1] if segment and segment[1] is not None else 0
 
 
 def has_unit(file: BinaryIO, size: int) -> bool:
-    """Whether times have a unit, which is a millisecond unless the file tells another."""
+    """True if times have a unit: a millisecond unless the file gives another."""
     return all(_number(file, *body) for body in _in_segment(file, size, _INFO, _UNIT))
 
 
 def crops(file: BinaryIO, size: int) -> list[Crop]:
-    """What is cut off the pictures of every video track, in the order of the file."""
+    """The cropping of the video tracks, in the order of the file."""
     found = []
     for track in _in_segment(file, size, _TRACKS, _TRACK):
         kind = next((_number(file, *body) for name, *body in _elements(file, *track) if name == _TYPE), 0)
@@ -46,7 +46,7 @@ def crops(file: BinaryIO, size: int) -> list[Crop]:
 
 
 def _segment(file: BinaryIO) -> tuple[int, int | None] | None:
-    """Where the body of the segment begins and ends; its end is None where it is unknown."""
+    """Beginning and end of the body of the segment; the end is None if it is unknown."""
     file.seek(len(SIGNATURE))
     length = _size(file)
     if length is None:
@@ -70,7 +70,7 @@ def _inside(file: BinaryIO, region: tuple[int, int], name: bytes, *names: bytes)
         if found == name:
             if names:
                 yield from _inside(file, (start, stop), *names)
-                # What comes once comes before the pictures.
+                # Such an element occurs once, before the pictures.
                 return
             yield start, stop
 

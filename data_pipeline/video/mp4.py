@@ -14,11 +14,11 @@ import numpy as np
 from stvg_jax.data_pipeline.video.display import Crop
 
 FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip")
-# No real file has more boxes in one box; walking through those of a hostile one takes time.
+# Largest number of boxes in a box, above that of real files: reading those of a hostile file takes time.
 _MOST_BOXES = 100_000
 _LARGEST_FILE = 1 << 62
 _SAMPLE_ENTRY_BYTES = 78
-# Headers may tell another length than that of all frames by this much.
+# Tolerated difference between the length in a header and that of all frames.
 _SLACK_SEC, _SLACK_FRAMES = 0.5, 5
 
 
@@ -27,12 +27,13 @@ class Track:
     """A video track.
 
     Attributes:
-        crop: what is cut off its pictures.
-        scales: of the file's times and of its own, in units per second.
-        samples: frames that its header gives a size, hidden ones too; 0 where it gives none, as in fragmented files.
-        missing: those of them that it gives no time.
-        excess_sec: by how much its frames last longer than the length in its header; negative for shorter, 0 where the
-            header does not tell or the difference is one of rounding.
+        crop: cropping of its pictures.
+        scales: units per second of the file's times and of its own.
+        samples: number of frames with a size in the header, including hidden ones; 0 if it has none, as in fragmented
+            files.
+        missing: number of these without a time in the header.
+        excess_sec: duration of its frames minus the length in its header; 0 if there is no length or the difference is
+            only rounding.
     """
 
     crop: Crop = Crop()
@@ -43,7 +44,7 @@ class Track:
 
 
 def end(file: BinaryIO, size: int) -> int:
-    """The length of the file by what its outermost boxes claim to hold."""
+    """The length of the file according to its outermost boxes."""
     offset = 0
     for name, _, stop in _boxes(file, 0, size):
         # An unknown name past the first box is padding, not a box.
@@ -69,13 +70,13 @@ def tracks(file: BinaryIO, size: int) -> list[Track]:
 
 
 def _scale(file: BinaryIO, region: tuple[int, int], name: bytes) -> int:
-    """How many units per second a header tells, 0 where there is no such header."""
+    """Units per second in a header; 0 if there is no such header."""
     header = next(_inside(file, region, name), None)
     return 0 if header is None else _number(file, header, *((20, 4) if _is_wide(file, header) else (12, 4)))
 
 
 def _length(file: BinaryIO, media: tuple[int, int]) -> int:
-    """How long a track is by its header, 0 where that is unknown."""
+    """Length of a track in its header; 0 if it is unknown."""
     header = next(_inside(file, media, b"mdhd"), None)
     if header is None:
         return 0
@@ -85,7 +86,7 @@ def _length(file: BinaryIO, media: tuple[int, int]) -> int:
 
 
 def _is_wide(file: BinaryIO, header: tuple[int, int]) -> bool:
-    """Whether the times of a header have 64 bits."""
+    """True if the times of a header have 64 bits."""
     return _read(file, header, 0, 1) == b"\x01"
 
 
@@ -99,14 +100,14 @@ def _samples(file: BinaryIO, media: tuple[int, int], scale: int) -> tuple[int, i
     counts, steps = np.frombuffer(data[: len(data) // 8 * 8], ">u4").reshape(-1, 2).T.astype(np.float64)
     samples, timed, told = _number(file, sizes, 8, 4), int(counts.sum()), _length(file, media)
     excess = float(counts @ steps) - told
-    # A length may leave out what the decoder takes to put frames in order.
+    # A length may leave out the delay of a decoder that reorders frames.
     slack = max(_SLACK_SEC * scale, _SLACK_FRAMES * told / max(samples, 1))
     unknown = not timed or not told or not scale or abs(excess) <= slack
     return samples, max(0, samples - timed), 0.0 if unknown else excess / scale
 
 
 def _descend(file: BinaryIO, region: tuple[int, int], *names: bytes) -> tuple[int, int] | None:
-    """The body of the first box of the last name within that of the name before it, and so on; None without one."""
+    """The body of the first box at a path of names; None if there is none."""
     for name in names:
         found = next(_inside(file, region, name), None)
         if found is None:
@@ -116,7 +117,7 @@ def _descend(file: BinaryIO, region: tuple[int, int], *names: bytes) -> tuple[in
 
 
 def _crop(file: BinaryIO, media: tuple[int, int]) -> Crop:
-    """What the clean aperture leaves out of pictures, as the ffmpeg program from version 7 on."""
+    """The cropping by the clean aperture, as in the ffmpeg program from version 7 on."""
     region = _descend(file, media, b"minf", b"stbl", b"stsd")
     if region is None:
         return Crop()
@@ -139,7 +140,7 @@ def _crop(file: BinaryIO, media: tuple[int, int]) -> Crop:
 
 
 def _span(length: int, clean: Fraction, offset: Fraction) -> tuple[int, int]:
-    """The first pixel of a clean aperture around the middle of a picture, and one past the last."""
+    """First pixel and end (one past the last) of a clean aperture around the middle of a picture."""
     middle, half = Fraction(length - 1, 2) + offset, (clean - 1) / 2
     return math.floor(middle - half), math.floor(middle + half) + 1
 

@@ -1,4 +1,4 @@
-"""What a file says about its frames without decoding them: the packets of the track."""
+"""The packets of a track, which describe its frames without decoding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from av.format import Flags
 
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 
-# The others keep no presentation times, so that ffmpeg guesses them.
+# Other formats have no presentation times, and ffmpeg guesses them.
 _FORMATS_WITH_TIMES = {"mov", "matroska", "mpegts", "flv"}
-# A file of these is whole from its first packet; a recorded stream may begin in the middle of one.
+# A file in these formats is whole from its first packet; a recorded stream may begin within one.
 _FORMATS_WITH_INDEX = {"mov", "matroska"}
-# Their headers tell the length; elsewhere ffmpeg works it out from the packets or the bit rate.
+# Their headers have the length; elsewhere ffmpeg estimates it from the packets or the bit rate.
 _FORMATS_WITH_LENGTH = {"matroska", "flv", "asf"}
 # Header durations are rounded and may count the last frame differently; losing more than this is damage.
 _DURATION_SLACK_SEC = 0.5
@@ -32,13 +32,15 @@ _MOST_UNITS = 64
 class Packets:
     """The packets of one video track in decoding order; every array has one entry per packet.
 
-    `open_key` is whether pictures that are shown before a keyframe may follow it in the file.
-
-    `number` is the place of the track among the video tracks of the file. `indexed`, `timed` and `seekable` say what
-    the container promises (see the constants). `reordered` is whether the decoder may show packets in another order.
-    `lost_sec` and `lost_packets` are by how much the packets of all tracks, and those of this track, fall short of
-    what the file's header says. `rate` is ffmpeg's guess of the frames per second. `size` is (width, height) by the
-    header, (0, 0) where unknown.
+    Attributes:
+        number: place of the track among the video tracks of the file.
+        size: (width, height) in the header, (0, 0) if unknown.
+        indexed, timed, seekable: properties of the container, see the constants above.
+        reordered: whether the decoder may show packets in another order.
+        lost_sec, lost_packets: seconds (of all tracks) and packets (of this one) that the header claims and the file
+            lacks.
+        rate: ffmpeg's guess of the frames per second.
+        open_key: whether pictures that are shown before a keyframe may follow it in the file.
     """
 
     codec: str
@@ -60,15 +62,15 @@ class Packets:
     duration: np.ndarray
 
     def shortage(self) -> str:
-        """A clause that says in what the packets fall short of what the container promises; "" where they do not."""
+        """A clause about packets that the container promises and the file lacks; "" if there are none."""
         if self.lost_packets:
-            return f"the file holds {self.lost_packets:,} frames fewer than its header tells"
+            return f"the file holds {self.lost_packets:,} frames fewer than its header says"
         if self.lost_sec:
-            return f"the file ends {self.lost_sec:.1f} s before the end that its header tells"
+            return f"the file ends {self.lost_sec:.1f} s before the end in its header"
         return "some of its packets are marked as damaged" if self.indexed and self.broken.any() else ""
 
     def has_open_gops(self) -> bool:
-        """Whether frames that follow a keyframe in the file are shown before it and need pictures from before it."""
+        """True if frames that follow a keyframe in the file are shown before it and need earlier pictures."""
         latest_key = None
         for pts, key, shown in zip(self.pts, self.key, self.shown, strict=True):
             if pts is None or not shown:
@@ -79,7 +81,7 @@ class Packets:
         return False
 
     def leading(self) -> set[int]:
-        """Times of shown packets that may lack the pictures they are predicted from, because the file starts later."""
+        """Times of shown packets that may be predicted from pictures before the start of the file."""
         if not self.key.any():
             return set()
         first = int(np.argmax(self.key))
@@ -90,7 +92,11 @@ class Packets:
 
 
 def scan_packets(path: pathlib.Path) -> Packets:
-    """Reads the whole file once, without decoding; InputError as `open_container` and `video_stream`."""
+    """Reads the whole file once, without decoding.
+
+    Raises:
+        InputError: see `open_container` and `video_stream`.
+    """
     with open_container(path) as container:
         stream = video_stream(container, path)
         names = set(container.format.name.split(","))
@@ -134,7 +140,7 @@ def scan_packets(path: pathlib.Path) -> Packets:
 
 
 def _lost_packets(path: pathlib.Path, stream: Any, names: set[str], dts: list[int]) -> int:
-    """How many of the packets that the header claims are missing; `dts` are the decoding times of the others."""
+    """Number of packets that the header claims and the file lacks; `dts` are decoding times of those it has."""
     if stream.frames <= len(dts) or not dts:
         return 0
     if "avi" in names:
@@ -150,11 +156,11 @@ def _lost_packets(path: pathlib.Path, stream: Any, names: set[str], dts: list[in
 
 
 class _KeyframeKinds:
-    """Tells keyframes that pictures shown before them may follow in the file.
+    """Recognises keyframes of open groups of pictures, which pictures shown earlier may follow in the file.
 
     Args:
         codec: ffmpeg's name of the decoder.
-        extradata: what the container says about the stream, which tells how packets are divided into units.
+        extradata: the header of the stream in the container, which says how packets are divided into units.
     """
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
@@ -166,7 +172,7 @@ class _KeyframeKinds:
             self._length_bytes = (extradata[place] & 3) + 1
 
     def is_open(self, data: memoryview) -> bool:
-        """Whether the keyframe in this packet is of the kind that an open group of pictures begins with."""
+        """True if the keyframe in this packet may begin an open group of pictures."""
         if self._codec == "h264":
             types = (first & 31 for first in self._first_bytes(data))
             return next((kind for kind in types if kind in _H264_PICTURES), _H264_IDR) != _H264_IDR

@@ -20,19 +20,19 @@ from stvg_jax.data_pipeline.video.reader import VideoInfo, VideoReader
 from stvg_jax.data_pipeline.video.session import Damaged, Session
 from stvg_jax.data_pipeline.video.table import Table, table_by_decoding, table_from_packets
 
-# A seek throws away the frames that the decoder is working on; nearer than this, decoding on is cheaper.
+# A seek discards the frames in the decoder; for a nearer keyframe, decoding on is cheaper.
 _SEEK_MARGIN = 8
-# So many frames at the start must come as the packets' times say before these are believed.
+# Number of frames at the start that must have the times of the packets before these are trusted.
 _FRAMES_TRIED = 4
-# Their decoder, on several threads, predicts from pictures of before a seek, and shows those as good.
+# On several threads their decoders predict from pictures before a seek, and report the result as good.
 _SINGLE_THREADED = {"theora", "vp3", "vp4"}
 _LONGEST_SEC = 100 * 366 * 86400
-# Where an edit list hides more than half of the frames and the others last so long, the times are not believed.
+# If an edit list hides more than half of the frames and the others last this long, the times are not trusted.
 _SLOW_SEC = 1.0
 
 
 class PyAVReader(VideoReader):
-    """Reads any file that ffmpeg reads; every frame is recognised by its time or counted from the start.
+    """Reads any file that ffmpeg reads. Frames are recognised by their times or counted from the start.
 
     Args:
         path: a file that exists.
@@ -50,14 +50,14 @@ class PyAVReader(VideoReader):
         self._next: int | None = 0
         # 0: seeks and threads; 1: from the start, for files where seeks go astray; 2: on one thread too.
         self._caution = 0
-        # Packets from here on are damaged and never shown to the decoder; None when nothing is known to be damaged.
+        # Packets from here on are damaged and never decoded; None if no damage is known.
         self._limit: int | None = None
         # Kept from the trial at the start until the video is described.
         self._first: av.VideoFrame | None = None
         self._headers = read_headers(path)
         self._packets = scan_packets(path)
         self._table = self._tabulate()
-        # Of a file that is cut short, frames are missing for another reason.
+        # In a file that is cut short, frames are missing for another reason.
         if not (self._headers.damage or self._packets.shortage()):
             self._check_hidden()
         if allow_partial:
@@ -69,16 +69,16 @@ class PyAVReader(VideoReader):
 
     @property
     def trimmed(self) -> bool:
-        """Whether an edit list hides part of the track."""
+        """True if an edit list hides part of the track."""
         return self._table.trimmed
 
     @property
     def has_open_gops(self) -> bool:
-        """Whether some frames can only be decoded from the keyframe before the nearest one."""
+        """True if some frames can only be decoded from the keyframe before the nearest one."""
         return self._packets.has_open_gops()
 
     def has_times(self) -> bool:
-        """Whether frames carry their times, in display order. Decodes everything where the packets leave it open."""
+        """True if frames have their times, in display order. Decodes everything if the packets do not show it."""
         keys = self._packets.key & self._packets.shown
         if self._table.exact and np.count_nonzero(self._table.key) < np.count_nonzero(keys):
             self._recount()
@@ -103,13 +103,13 @@ class PyAVReader(VideoReader):
                 self._forget_damage()
 
     def _grow_careful(self, frame_id: int) -> None:
-        """Makes the next attempt at a frame a safer one; raises InputError when there is none left."""
+        """Makes the next attempt at a frame a safer one; raises InputError if there is none left."""
         if self._caution < 2:
             self._caution += 1
             return
         if self._recount():
             return
-        # The decoder runs ahead of what it shows and may meet damage that the wanted frame does not depend on.
+        # The decoder runs ahead and may meet damage on which the wanted frame does not depend.
         good, limit = self._find_damage() if self._table.exact and self._limit is None else (0, None)
         if frame_id >= good or limit is None:
             error = self._damage()
@@ -118,9 +118,9 @@ class PyAVReader(VideoReader):
         self._limit = limit
 
     def _recount(self) -> bool:
-        """Whether decoding shows frames in another order than their times; frames are counted from now on if so.
+        """True if decoding shows frames in another order than their times; they are counted from now on.
 
-        There are as many frames, at the same times, and what has been read up to here was right.
+        The number of frames and their times are the same, and the frames read before were right.
         """
         if not self._table.exact or self._limit is not None:
             return False
@@ -131,7 +131,7 @@ class PyAVReader(VideoReader):
         return True
 
     def _forget_damage(self) -> None:
-        """Leaves the frames behind the damage within reach of a seek, whatever has been read before."""
+        """Makes frames behind the damage reachable by a seek again."""
         self.close()
         self._caution = 0
         self._limit = self._limit if self._allow_partial else None
@@ -141,12 +141,12 @@ class PyAVReader(VideoReader):
         if session is None or self._must_jump(frame_id):
             session = self._jump(frame_id)
         for frame in session.frames:
-            # A frame that is passed over may turn those after it.
+            # The orientation of a skipped frame holds for those after it.
             self._display.check(frame)
             index = self._table.find(frame.pts) if self._table.exact else self._next
             if index is None:
                 continue
-            # A frame that is out of turn tells that one is lost, or that the times are of the wrong frames.
+            # A frame out of order means that one is lost, or that times belong to other frames.
             if index > frame_id or (self._next is not None and index != self._next):
                 break
             self._next = index + 1
@@ -187,7 +187,7 @@ class PyAVReader(VideoReader):
         return table
 
     def _without_lost_start(self, table: Table) -> Table | None:
-        """Drops frames at the start that need pictures from before it; None if decoding contradicts the table."""
+        """The table without frames that need pictures before the start; None if decoding contradicts the table."""
         leading = self._packets.leading()
         first_sure = next((i for i, p in enumerate(table.pts) if int(p) not in leading), len(table))
         seen = []
@@ -204,7 +204,7 @@ class PyAVReader(VideoReader):
         return dataclasses.replace(table, pts=table.pts[keep], key=table.key[keep])
 
     def _whole(self, good: int) -> int:
-        """Those of the good frames that the file holds to their end; a part of a picture is decoded too."""
+        """Number of good frames that are complete; decoders also show a part of a picture."""
         return good if self._headers.whole is None else min(good, self._headers.whole)
 
     def _keep_good_frames(self) -> None:
@@ -217,9 +217,9 @@ class PyAVReader(VideoReader):
         self._table = self._table.first(good)
 
     def _find_damage(self) -> tuple[int, int | None]:
-        """How many frames come before the first damaged one in display order, and the number of the damaged packet.
+        """Number of frames before the first damaged one in display order, and the number of the damaged packet.
 
-        The packet is None where no packet fails. Decodes everything up to there.
+        The packet is None if none fails. Everything up to there is decoded.
         """
         with Session(self._path, self._packets) as session:
             with contextlib.suppress(Damaged):
@@ -228,7 +228,7 @@ class PyAVReader(VideoReader):
             limit = session.position
         with Session(self._path, self._packets, limit=limit) as session:
             seen = {self._table.find(frame.pts) for frame in session.frames}
-        # Whatever is decoded after the damage may be predicted from it, frames displayed earlier included.
+        # Frames decoded after the damage may be predicted from it, even if they are displayed earlier.
         seen -= {self._table.find(p) for p in self._packets.pts[limit:]}
         return next((i for i in range(len(self._table)) if i not in seen), len(self._table)), limit
 
@@ -258,19 +258,19 @@ class PyAVReader(VideoReader):
         return display, info
 
     def _check_hidden(self) -> None:
-        """Raises InputError where times that must be wrong make an edit list hide frames."""
+        """Raises InputError if an edit list hides frames because of times that must be wrong."""
         track, shown = self._headers.track(self._packets.number), int(np.count_nonzero(self._packets.shown))
         hidden, cause = track.samples - shown, ""
         seconds = float((self._table.end - int(self._table.pts[0])) * self._table.unit) / max(len(self._table), 1)
         if track.excess_sec:
             kind = "longer" if track.excess_sec > 0 else "shorter"
-            cause = f"all of them last {abs(track.excess_sec):,.1f} s {kind} than its header tells"
+            cause = f"all of them last {abs(track.excess_sec):,.1f} s {kind} than its header says"
         elif hidden > shown and seconds >= _SLOW_SEC:
             cause = f"those that are left last {seconds:,.1f} s each"
         if hidden > 0 and cause:
             raise InputError(
                 f"{self._path}: an edit list hides {hidden:,} of {track.samples:,} frames, and {cause}, so that their "
-                "times are damaged; get the file anew, or re-encode it with `ffmpeg -ignore_editlist 1`"
+                "times are damaged; download the file again, or re-encode it with `ffmpeg -ignore_editlist 1`"
             )
 
     def _decode_first(self) -> av.VideoFrame:
@@ -284,7 +284,7 @@ class PyAVReader(VideoReader):
         return frame
 
     def _damage_error(self, good: int, count: int | None) -> InputError:
-        """For a video with so many good frames of the ones that it should have, None where that is unknown."""
+        """Error for a video with `good` frames out of `count`, which is None if it is unknown."""
         cause = self._headers.damage or self._packets.shortage()
         if not good:
             if not cause and 0 in self._packets.size:

@@ -1,4 +1,4 @@
-"""What every decoder offers: a description of the video and its frames by number."""
+"""The interface of all decoders: a description of the video, and its frames by number."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from stvg_jax.core.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a video file shows.
+    """Description of a video file, as displayed.
 
     Attributes:
         path: the file.
         width, height: pixels of a displayed frame, after cropping and turning.
         fps: average displayed frames per second.
         frame_count: number of frames that can be shown; ids run from 0 to frame_count - 1 in display order.
-        duration_sec: from the beginning of the first frame to the end of the last.
+        duration_sec: seconds from the beginning of the first frame to the end of the last.
         rotation: degrees counter-clockwise by which decoded pictures are turned for display: 0, 90, 180 or 270.
         mirrored: whether the turned pictures are then mirrored, left for right.
-        timestamps_sec: float64 [frame_count], when each frame appears, in seconds after the first.
+        timestamps_sec: float64 [frame_count], seconds from the first frame to each frame.
     """
 
     path: pathlib.Path
@@ -38,7 +38,7 @@ class VideoInfo:
 
 
 class VideoReader:
-    """Reads displayed frames by number. Made by `open_video`; a context manager; not safe for use by several threads.
+    """Reads displayed frames by number. Made by `open_video`; a context manager; not safe for several threads.
 
     Attributes:
         info: the `VideoInfo` of the file.
@@ -75,16 +75,16 @@ class VideoReader:
         """
         yield from self._decode([int(i) for i in np.unique(self._checked(frame_ids))])
 
-    def iter_frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields (id, uint8 [height, width, 3] RGB) for the ids from `start` up to but not including `stop`.
+    def iter_frames(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields (id, uint8 [height, width, 3] RGB) for the ids from `start` to `end` - 1.
 
         Raises:
             InputError: as `iter_selected`.
         """
-        yield from self.iter_selected(range(start, self.info.frame_count if stop is None else stop))
+        yield from self.iter_selected(range(start, self.info.frame_count if end is None else end))
 
     def close(self) -> None:
-        """Releases the file and the decoder. Harmless when repeated."""
+        """Releases the file and the decoder. It may be called again."""
 
     def __enter__(self) -> VideoReader:
         return self

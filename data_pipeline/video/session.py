@@ -1,4 +1,4 @@
-"""Decoding from the start of a file or from a keyframe, stopping at the first damage."""
+"""Decoding from the start of a file or from a keyframe, up to the first damage."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from av.error import FFmpegError
 from stvg_jax.data_pipeline.video.container import demux, open_container, video_stream
 from stvg_jax.data_pipeline.video.packets import Packets
 
-# Their decoder says nothing where the end of a picture is missing.
+# Decoders that do not report a missing end of a picture.
 _SILENT = {"hevc"}
 _TAIL = b"\xa5" * 64
 
 
 class Damaged(Exception):
-    """Decoding did not deliver the frames that the packets promise."""
+    """Raised if decoding does not deliver the frames that the packets promise."""
 
 
 class Session:
     """One open file with its decoder.
 
     Args:
-        limit: the number of a packet at which decoding ends.
-        tail: put after the last packet, whose picture is not looked at then; None to find out whether it lacks its end.
+        limit: number of the packet before which decoding ends.
+        tail: bytes put after the last packet, whose end is not checked then; None to check it.
 
     Attributes:
         frames: decoded frames from the start or, after `seek`, from a keyframe, in display order; raises Damaged.
-        position: after Damaged from the start, the number of the packet to blame.
+        position: after Damaged while decoding from the start, the number of the damaged packet.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Session:
         self.frames = self._from_start(limit)
 
     def seek(self, pts: int) -> None:
-        """Goes to the keyframe at or before `pts`, and past what is displayed before that keyframe."""
+        """Moves to the keyframe at or before `pts`; frames displayed before it are skipped."""
         try:
             self._container.seek(pts, stream=self.stream, backward=True)
         except FFmpegError as error:
@@ -79,13 +79,13 @@ class Session:
                 yield packet
 
     def _check_end(self, frame: av.VideoFrame) -> None:
-        """Raises Damaged where a recording was cut within this picture and the decoder has made up its end.
+        """Raises Damaged if a recording was cut within this picture and the decoder invented its end.
 
-        On several threads a decoder does not always tell. What follows a whole picture changes nothing in it, but is
-        taken for the rest where that is missing.
+        On several threads a decoder does not always report it. Bytes after a whole picture change nothing in it, but
+        replace a missing end.
         """
         packets = self._packets
-        # Of the formats with times the others tell the length of a packet, or of the file.
+        # The other formats with times have the length of a packet or of the file.
         can_be_cut = self._container.format.name == "mpegts"
         if self._tail is not None or not can_be_cut or frame.pts is None or frame.pts != packets.pts[-1]:
             return
@@ -112,11 +112,11 @@ class Session:
         for position, packet in enumerate(self._demux()):
             self.position = position
             if limit is not None and self.position >= limit:
-                # What the decoder still holds; it fails if not even its headers are good.
+                # Frames still in the decoder; it fails if even its headers are damaged.
                 with contextlib.suppress(FFmpegError, EOFError):
                     yield from self.stream.codec_context.decode(None)
                 return
-            # The end of the file came before the end of the packet, of which a part of a picture can be decoded.
+            # The file ends within the packet, of which a part of a picture can be decoded.
             if packet.is_corrupt and self._packets.indexed:
                 raise Damaged
             try:

@@ -1,4 +1,4 @@
-"""The table of presentation times: which frames a file shows, when, and where decoding can start."""
+"""The table of presentation times: the displayed frames, their times, and the frames where decoding can start."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from stvg_jax.data_pipeline.video.packets import Packets
 from stvg_jax.data_pipeline.video.session import Damaged, Session
 
-# In these every packet is one displayed frame; elsewhere there are hidden frames, packed frames or lone fields, so the
-# frames have to be counted by decoding.
+# In these codecs each packet is one displayed frame. Others have hidden frames, packed frames or single fields, so that
+# frames must be counted by decoding.
 _ONE_FRAME_PER_PACKET = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "ffv1"}
 _USUAL_RATE = 25
 
@@ -25,9 +25,9 @@ class Table:
     Attributes:
         pts: int64 [n], increasing, in units of the time base.
         key: bool [n], whether decoding can start at the frame.
-        end: when the last frame ends, in the same units.
+        end: end of the last frame, in the same units.
         unit: seconds per unit of these times.
-        exact: whether decoded frames carry these times; otherwise frames are told apart by counting from the start.
+        exact: whether decoded frames have these times; otherwise they are counted from the start.
         trimmed: whether an edit list hides packets of the track.
     """
 
@@ -64,7 +64,7 @@ class Table:
 
 
 def table_from_packets(packets: Packets) -> Table | None:
-    """The table when every shown packet is known to be one frame with a time of its own, else None."""
+    """The table, if each shown packet is known to be one frame with a distinct time; else None."""
     if not packets.timed or packets.codec not in _ONE_FRAME_PER_PACKET:
         return None
     chosen = np.flatnonzero(packets.shown)
@@ -84,10 +84,10 @@ def table_from_packets(packets: Packets) -> Table | None:
 def _sure_keys(pts: np.ndarray, key: np.ndarray, open_key: np.ndarray) -> np.ndarray | None:
     """The keyframes at which decoding can start, of a stream whose pictures may be shown in another order.
 
-    Some files keep the order of decoding in their times, as those made out of an AVI do. A keyframe of the open kind
-    that no picture with an earlier time follows may then be shown after others, so that it is no place to start
-    counting; nor is another one before a run of packets whose times only go up. None where the times of all packets
-    only go up, or contradict a keyframe, since what is decoded before a keyframe is also shown before it.
+    Some files, such as those made from an AVI, have the order of decoding in their times. In these, a keyframe of an
+    open group that no picture with an earlier time follows may be shown after others, so that counting cannot start
+    there; nor can it at another keyframe before packets whose times only increase. None if the times of all packets
+    only increase, or contradict a keyframe, because pictures decoded before a keyframe are also shown before it.
     """
     backwards = np.flatnonzero(pts[1:] < pts[:-1]) + 1
     starts = np.flatnonzero(key)
@@ -104,7 +104,7 @@ def _sure_keys(pts: np.ndarray, key: np.ndarray, open_key: np.ndarray) -> np.nda
 
 
 def table_by_decoding(path: pathlib.Path, packets: Packets) -> tuple[Table, int | None]:
-    """The table of what decoding delivers before the first error, and the number of the packet to blame for it."""
+    """The table of the frames decoded before the first error, and the number of the damaged packet."""
     limit = None
     with Session(path, packets) as session:
         try:
@@ -123,9 +123,9 @@ def table_by_decoding(path: pathlib.Path, packets: Packets) -> tuple[Table, int 
 
 
 def _sorted_times(times: list[int | None], packets: Packets) -> tuple[np.ndarray, Fraction]:
-    """Times that go up by at least one unit, and the unit, for frames that have the given times in any order.
+    """Times that increase by at least one unit, and the unit, for frames with the given times in any order.
 
-    Frames are evenly spaced where one has no time, as in formats without times, or most have the time of another.
+    Frames are evenly spaced if one has no time, as in formats without times, or if most share their times.
     """
     known = [time for time in times if time is not None]
     if len(known) < len(times) or 2 * len(set(known)) < len(known):
@@ -135,7 +135,7 @@ def _sorted_times(times: list[int | None], packets: Packets) -> tuple[np.ndarray
 
 
 def _continued(times: list[int]) -> np.ndarray:
-    """The times, going on where they start again from the beginning, as those of files that were joined do."""
+    """The times, continued where they start again from the beginning, as in joined files."""
     step, offset, first, latest = _usual_step(np.unique(times)), 0, times[0], times[0]
     continued = times[:1]
     for time in times[1:]:
@@ -148,7 +148,7 @@ def _continued(times: list[int]) -> np.ndarray:
 
 
 def _end(pts: np.ndarray, packets: Packets, unit: Fraction, last_duration: int = 0) -> int:
-    """When the last frame ends: after its own duration, the median one, or the one of the usual rate."""
+    """End of the last frame: after its own duration, the median one, or that of the usual rate."""
     if not len(pts):
         return 0
     step = last_duration if last_duration > 0 else _usual_step(pts)

@@ -53,7 +53,7 @@ def test_what_is_no_whole_jpeg_in_colour_is_refused():
     data = jpeg.encode(numbered_picture(3))
     with pytest.raises(InputError, match="damaged JPEG"):
         jpeg.decode(data[: len(data) // 2])
-    with pytest.raises(InputError, match="no JPEG"):
+    with pytest.raises(InputError, match="not a JPEG"):
         jpeg.decode(b"no picture")
     grey = io.BytesIO()
     Image.fromarray(numbered_picture(3)).convert("L").save(grey, "JPEG")
@@ -94,5 +94,5 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused():
     data = bytearray(jpeg.encode(np.zeros((16, 16, 3), np.uint8)))
     size = data.index(b"\xff\xc0") + 5
     data[size : size + 4] = b"\xff\xff\xff\xff"
-    with pytest.raises(InputError, match="is no JPEG"):
+    with pytest.raises(InputError, match="is not a JPEG"):
         jpeg.decode(bytes(data))

@@ -138,6 +138,6 @@ def test_a_disk_that_cannot_take_more_ends_the_run_in_one_line(folder, tmp_path)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "InputError" in errors
-    assert "cannot be written, File too large" in errors
+    assert "cannot be written (File too large" in errors
     assert partials(out) == []
     finish(folder, out)

@@ -58,11 +58,11 @@ def rewritten(shard, order):
 def test_shards_that_changed_places_are_noticed_at_the_first_frame(pair, capsys):
     exchange(shard_of(pair, "a.mp4"), shard_of(pair, "b.mp4"))
     for frame in range(6):
-        with pytest.raises(InputError, match=f"stands there for frame {frame} of a.mp4 is another frame.*--check"):
+        with pytest.raises(InputError, match=f"for frame {frame} of a.mp4 is of another frame.*--check"):
             FrameStore(pair).read("a.mp4", [frame])
     assert sorted(check_store(shutil.copytree(pair, pair.with_name("other")), fast=True)) == list(VIDEOS)
     assert main(["prepare", "frames", "--check", "--fast", "--out", str(pair)]) == 2
-    assert "a.mp4: what stands in its shard for frame 0 is another frame" in capsys.readouterr().out
+    assert "a.mp4: the record for frame 0 in its shard is of another frame" in capsys.readouterr().out
 
 
 def test_a_shard_of_another_store_is_noticed(pair, pairs):
@@ -121,7 +121,7 @@ def test_an_entry_without_identity_is_one_of_the_first_version(pair):
     manifest["videos"]["b.mp4"]["identity"] = None
     (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
     store = FrameStore(pair)
-    with pytest.raises(InputError, match="for frame 2 of b.mp4 is another frame or of another video"):
+    with pytest.raises(InputError, match="for frame 2 of b.mp4 is of another frame or video"):
         store.read("b.mp4", [2])
     assert check_store(pair, fast=True).keys() == {"b.mp4"}
 

@@ -121,12 +121,12 @@ def test_neither_tensorflow_nor_jax_is_loaded_to_read(whole_store):
 
 
 def test_a_missing_library_is_named_with_the_way_to_install_it(whole_store, monkeypatch):
-    monkeypatch.setitem(sys.modules, "array_record.python", None)
+    monkeypatch.setitem(sys.modules, "array_record.python.array_record_module", None)
     with pytest.raises(InputError, match=r"array_record .*pip install -e '\.\[data\]'"):
         FrameStore(whole_store).read("b-frames.mp4", [3])
 
 
 def test_a_store_of_another_version_is_refused(store, monkeypatch):
     monkeypatch.setattr("stvg_jax.data_pipeline.shards.folder.FORMAT", "stvg_jax.frames/3")
-    with pytest.raises(InputError, match="version 'stvg_jax.frames/2', this version of the library reads"):
+    with pytest.raises(InputError, match="version 'stvg_jax.frames/2'; this version of the library reads"):
         FrameStore(store)

@@ -71,5 +71,5 @@ def test_all_videos_below_a_folder_are_found_by_suffix(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         all_videos(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no video below"):
+    with pytest.raises(InputError, match="there is no video below"):
         all_videos(tmp_path / "empty")

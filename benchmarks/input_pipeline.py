@@ -31,7 +31,8 @@ import numpy as np
 from stvg_jax.data_pipeline.annotations import Sample
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids, training_frame_ids
 from stvg_jax.data_pipeline.frames import model_size, resize
-from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.shards import FrameStore, Settings, prepare_frames, wanted_frames
 from stvg_jax.data_pipeline.video import VideoInfo, open_video
 

@@ -10,9 +10,10 @@ import ml_collections
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import default_config
+from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.inputs import DataConfig, LoaderSettings
+from stvg_jax.grounding.inputs import DataConfig
 from stvg_jax.grounding.losses import CommonLossConfig
 from stvg_jax.grounding.task import CommonLearningRates
 from stvg_jax.train.config import TrainConfig

@@ -24,9 +24,10 @@ import ml_collections
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import default_config, get_family
+from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.inputs import DataConfig, LoaderSettings
+from stvg_jax.grounding.inputs import DataConfig
 from stvg_jax.grounding.losses import LossConfig
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig

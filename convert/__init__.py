@@ -1,4 +1,4 @@
-"""Released PyTorch checkpoints to checkpoints of this library. No PyTorch is needed, and no code of a file is ever run.
+"""Conversion of released PyTorch checkpoints. PyTorch is not needed, and no code in a file is ever run.
 
 `convert_state_dict` works on arrays; `convert_file` reads a file and writes a checkpoint directory.
 """

@@ -1,4 +1,4 @@
-"""`stvg-jax convert`: a released checkpoint file to a checkpoint directory."""
+"""Conversion of a released checkpoint file into a checkpoint directory: `stvg-jax convert`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stvg_jax.convert.state_dict import (
     convert_checked,
     declared_parameters,
     describe_nonfinite,
-    published_config,
+    released_config,
 )
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.convert.weights import Weights, choose_weights
@@ -46,22 +46,22 @@ def convert_file(
     """Converts `source` into the checkpoint directory `out`, which appears whole or not at all.
 
     Args:
-        source: .pth, .pt, .bin or .safetensors file; or the index of one in several files, or their folder; for the
-            format "roberta" also the name of a text encoder on the Hugging Face hub.
+        source: a .pth, .pt, .bin or .safetensors file, or the index or the folder of a checkpoint in several files;
+            with the format "roberta" also the name of a text encoder on the Hugging Face hub.
         out: directory to make.
-        format: a name from `convert.formats.known_formats`, or "auto" to tell by the tensors' names.
-        weights: "ema", "model", or "auto" for the moving average where there is one.
-        node: where in the file the weights are, see `convert.weights.choose_weights`; None to find them.
-        config: configuration to write and to check against; None for that of the release.
-        tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None is roberta-base
-            of the hub. Unused for initialisation sources.
-        allow_nonfinite: take values that are NaN or infinite, too, and list their tensors in the report.
-        verify: read the result again and compare every tensor.
+        format: a name from `convert.formats.known_formats`, or "auto" to recognise it by the tensors' names.
+        weights: "ema", "model", or "auto" for the moving average if there is one.
+        node: place of the weights in the file, see `convert.weights.choose_weights`; None to find them.
+        config: configuration to check against and to write; None for that of the release.
+        tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None for roberta-base from
+            the hub. Unused for the checkpoints that training starts from.
+        allow_nonfinite: also accept NaN and infinite values, and list their tensors in the report.
+        verify: read the result back and compare every tensor.
         force: replace `out` if it exists.
-        progress: is told of the work; nobody when None.
+        progress: shows the work; None shows nothing.
 
     Returns:
-        The report that is also written to `out/conversion.json`.
+        The report, which is also written to `out/conversion.json`.
 
     Raises:
         InputError: see `convert.readers.open_checkpoint`, `convert.hub.find_text_encoder`, `convert_state_dict`,
@@ -82,14 +82,16 @@ def convert_file(
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
         names, fmt = chosen.names, chosen.names.format
-        config = published_config(names.tensors, fmt) if config is None else config
+        config = released_config(names.tensors, fmt) if config is None else config
         declared = declared_parameters(config)
         check_model(fmt, config, where)
         family = get_family(config["name"])
+        if "clip" not in config and dataclasses.fields(family.clip):
+            raise InputError("the configuration lacks clip, the section that says how videos are read; see configs/")
         clip = build(family.clip, config.get("clip", {}), "config.clip")
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
-        # Before the minute that the tensors take.
+        # First, because it may fail, and the tensors take a minute.
         origin = None
         if not fmt.is_partial:
             text = family.text(build_config(config["name"], config["model"]))
@@ -138,7 +140,7 @@ def _convert(
             if not chosen.is_average or not may_hint:
                 raise
             # An average often lacks what is not trained.
-            hint = f"These are the moving average, {chosen.label}; --weights model takes other weights"
+            hint = f"These weights are the moving average, {chosen.label}; take the plain ones with --weights model"
             raise InputError(f"{error}\n{hint}") from error
 
 
@@ -164,7 +166,7 @@ def _report(opened: Checkpoint, digests: Mapping[Path, str], chosen: Weights, co
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """A report in a few lines for people."""
+    """A report as a few lines of text."""
     reasons: dict[str, int] = {}
     for reason in report["dropped"].values():
         reasons[reason] = reasons.get(reason, 0) + 1
@@ -177,7 +179,7 @@ def summary(report: Mapping[str, Any]) -> str:
         f"{len(report['aliases'])} second names, equal to the first",
     ]
     if report["nonfinite"]:
-        lines.append(f"warning: it holds {describe_nonfinite(report['nonfinite'])}")
+        lines.append(f"warning: the checkpoint holds {describe_nonfinite(report['nonfinite'])}")
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub by the name of their repository, and text encoders there as transformers knows them."""
+"""Files from the Hugging Face hub by the name of their repository, and checks of text encoders found there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?", re.A
 _FILE_ENDINGS = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".json")
 _CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-# What the text encoder here computes, by transformers' names, which no tensor tells.
+# Settings of the text encoder here, by transformers' names. The tensors do not show them.
 _COMPUTES = {
     "model_type": "roberta",
     "hidden_act": "gelu",
@@ -37,7 +37,7 @@ _SIZES = {
 
 
 def is_name(path: Path) -> bool:
-    """Whether a path that leads nowhere may be the name of a repository, such as FacebookAI/roberta-base."""
+    """True if a path that does not exist may be the name of a repository, such as FacebookAI/roberta-base."""
     name = str(path)
     return _NAME.fullmatch(name) is not None and not name.endswith(_FILE_ENDINGS) and not path.exists()
 
@@ -45,18 +45,18 @@ def is_name(path: Path) -> bool:
 def find_files(
     names: Sequence[str], choices: Sequence[Sequence[str]], *, beside: Sequence[str] = ()
 ) -> tuple[list[Path], str]:
-    """Files out of the local cache of the hub, or fetched from it.
+    """Files from the hub's local cache or, if they are not there, from the hub.
 
     Args:
-        names: of a repository, the first that has the files counts.
-        choices: groups of files, the first that is there as a whole counts.
-        beside: files to get into the same folder where there are such.
+        names: names of the repository; the first that has the files is taken.
+        choices: groups of files; the first that is complete is taken.
+        beside: further files to get into the same folder, where the repository has them.
 
     Returns:
-        Paths of the group's files, and where they come from.
+        Paths of the group's files, and a text that says where they come from.
 
     Raises:
-        InputError: there are none: the hub cannot be reached, lacks them, or does not give them to everybody.
+        InputError: the hub cannot be reached, lacks the files, or asks for a login.
     """
     import huggingface_hub
 
@@ -95,7 +95,7 @@ def _reason(name: str, choices: Sequence[Sequence[str]], failures: Sequence[Exce
 
 
 def _hub_answers() -> bool:
-    """Asked once, because downloads without a network are retried for half a minute each."""
+    """True if the hub can be reached. Without a network each download would be retried for half a minute."""
     from huggingface_hub import constants, utils
 
     try:
@@ -106,12 +106,15 @@ def _hub_answers() -> bool:
 
 
 def import_transformers(what: str) -> Any:
-    """transformers, which is an extra; `what` begins the message where it is not installed.
+    """The module transformers, which is an optional dependency.
+
+    Args:
+        what: begins the message if it is not installed.
 
     Raises:
         InputError: it is not installed.
     """
-    # Without it every import says that PyTorch is missing.
+    # Otherwise every import warns that PyTorch is missing.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     try:
         import transformers
@@ -121,13 +124,13 @@ def import_transformers(what: str) -> Any:
 
 
 def find_text_encoder(name: str) -> tuple[Path, str]:
-    """The weights of a text encoder, with the file that describes it beside them.
+    """The weights of a text encoder, with its `config.json` beside them.
 
     Returns:
-        Path of the weights, or of their index, and where they come from.
+        Path of the weights or of their index, and a text that says where they come from.
 
     Raises:
-        InputError: transformers is not installed, or see `find_files`.
+        InputError: transformers is not installed; see also `find_files`.
     """
     import_transformers("a text encoder by its name on the Hugging Face hub")
     try:
@@ -135,17 +138,17 @@ def find_text_encoder(name: str) -> tuple[Path, str]:
         if is_index(path):
             find_files([name], [shard_names(path)])
     except InputError as error:
-        raise InputError(f"no text encoder: {error}; or give its file") from error
+        raise InputError(f"no text encoder: {error}; or give the file itself") from error
     return path, origin
 
 
 def check_text_encoder(folder: Path, config: Mapping[str, Any], where: str) -> None:
-    """Raises InputError unless the text encoder in a folder computes what the model's does.
+    """Raises InputError unless the text encoder in a folder computes the same as the model's.
 
-    Sizes such as the number of heads, and the kind of activation, cannot be told by tensors.
+    The tensors do not show the number of heads or the kind of activation.
 
     Args:
-        folder: with `config.json`, which transformers reads: files of old models leave out what was usual then.
+        folder: folder with `config.json`. transformers reads it, because files of old models leave out old defaults.
         config: section `roberta` of the model's configuration.
         where: names the text encoder in messages.
     """
@@ -159,4 +162,4 @@ def check_text_encoder(folder: Path, config: Mapping[str, Any], where: str) -> N
     values = {key: getattr(found, key, "absolute" if key == "position_embedding_type" else None) for key in wanted}
     if wrong := [key for key, value in wanted.items() if values[key] != value]:
         told = ", ".join(f"{key} {quoted(values[key], 40)} where the model has {wanted[key]!r}" for key in wrong)
-        raise InputError(f"{where} is another text encoder than the model's: {told}")
+        raise InputError(f"{where} is not the text encoder of the model: {told}")

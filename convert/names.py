@@ -1,8 +1,8 @@
-"""Names of tensors as training tools write them, and as a format knows them.
+"""Names of tensors as training tools write them and as a format knows them.
 
-`torch.compile`, DistributedDataParallel, FSDP and others put a part of their own into names, in any place; a trainer
-whose attribute holds the model puts that attribute before all of them. Beside the model a trainer may keep tensors of
-its own (a loss, metrics), and a second set of weights (student and teacher).
+`torch.compile`, DistributedDataParallel, FSDP and others insert a part into names, at any place. A trainer that holds
+the model as an attribute puts the name of the attribute before all of them. Beside the model a trainer may keep its own
+tensors (a loss, metrics) and a second set of weights (student and teacher).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.errors import InputError, quoted
 
-# No name of a released model has such a part.
+# Inserted parts. No name of a released model has one of them.
 WRAPPERS = frozenset(
     [
         "module",  # DataParallel, DistributedDataParallel, AveragedModel, DeepSpeed
@@ -32,7 +32,7 @@ WRAPPERS = frozenset(
 )
 _MAX_PREFIX_PARTS = 8
 _MAX_PREFIXES = 30
-# Written by trainers beside a model's tensors; what a format knows is never taken for one of these.
+# Tensors that trainers write beside a model's. A name that a format knows is never taken for one of them.
 _COUNTER = re.compile(r"(?:\w+\.)?(?:n_averaged|initted|decay|num_updates|steps?|epochs?|global_step|iterations?)")
 _COMPANION = re.compile(
     r"(?:(?:cpu|cuda|torch)_)?rng_states?"
@@ -52,13 +52,13 @@ class NameSet:
 
     Attributes:
         format: the format whose names they have.
-        prefix: what stands before each of them, with its dot; "" for nothing.
-        tensors: the name that the format knows -> tensor.
-        spelled: the same -> the name in the file.
-        removed: part that a tool put into names -> the number of names that had it.
-        beside: name in the file -> the reason why it is left out.
+        prefix: common beginning of their names in the file, with its dot; "" for none.
+        tensors: tensors by the name that the format knows.
+        spelled: names in the file, by the name that the format knows.
+        removed: number of names that had a part which a tool inserted, by that part.
+        beside: reasons why tensors are left out, by the name in the file.
         unexpected: other names in the file that do not have the prefix.
-        has_copies: whether tensors are left out that are copies under names without dots.
+        has_copies: whether some of the tensors left out are copies under names without dots.
     """
 
     format: Format
@@ -72,29 +72,29 @@ class NameSet:
 
     @property
     def wrapping(self) -> dict[str, Any]:
-        """What was taken off the names, for a report."""
+        """Prefix and parts removed from the names, for a report."""
         return {"prefix": self.prefix, "parts": self.removed}
 
 
 def bare(name: str) -> str:
-    """`name` without the parts that tools put in; the last part is always the tensor's own."""
+    """`name` without the parts that tools insert. The last part always belongs to the tensor."""
     *parts, last = name.split(".")
     return ".".join([*(part for part in parts if part not in WRAPPERS), last])
 
 
 def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where: str) -> list[NameSet]:
-    """The models whose names these tensors have, with whatever stands before them; the first format counts.
+    """The models among the tensors of a dict, each under a prefix of its own.
 
     Args:
-        tensors: name -> tensor, all of one dict.
-        formats: to look for.
-        where: names the dict in messages.
+        tensors: the tensors of one dict, by name.
+        formats: formats to look for; the first that fits is taken.
+        where: name of the dict in messages.
 
     Returns:
-        At least half of the tensors, those of a trainer not counted, belong to one of the sets, or there are none.
+        Sets that hold at least half of the tensors together, not counting those of a trainer; otherwise none.
 
     Raises:
-        InputError: two names are equal without the parts that tools put in, or there are too many sets.
+        InputError: two names are equal without the inserted parts, or there are too many sets.
     """
     names: dict[str, str] = {}
     clash = None
@@ -104,8 +104,8 @@ def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where:
     prefixes = _prefixes(names, formats)
     if clash and prefixes:
         raise InputError(
-            f"{where} holds {quoted(clash[0])} and {quoted(clash[1])}, which are two names of one tensor; choose what "
-            "holds the model with --node"
+            f"{where} holds {quoted(clash[0])} and {quoted(clash[1])}, which are two names of one tensor; choose the "
+            "dict that holds the model with --node"
         )
     if len(prefixes) > _MAX_PREFIXES:
         raise InputError(f"{where} holds more than {_MAX_PREFIXES} models; choose one with --node")
@@ -118,7 +118,7 @@ def find_name_sets(tensors: Mapping[str, Any], formats: Sequence[Format], where:
 
 
 def _prefixes(names: Collection[str], formats: Sequence[Format]) -> dict[str, Format]:
-    """The texts, each "" or ending in a dot, after which some names fit every pattern of a format's signature."""
+    """Formats by prefix ("", or ending in a dot): behind it, names match all patterns of the format's signature."""
     found: dict[str, Format] = {}
     for fmt in formats:
         prefixes = None
@@ -134,14 +134,14 @@ def _prefixes(names: Collection[str], formats: Sequence[Format]) -> dict[str, Fo
 
 
 def _is_part(prefix: str, found: Mapping[str, Format], names: Collection[str]) -> bool:
-    """Whether what stands behind `prefix` is a part of a larger model, as its text encoder is."""
+    """True if the names with `prefix` are a part of a larger model, such as its text encoder."""
     larger = [other for other in found if other != prefix and prefix.startswith(other)]
     sample = next(name for name in names if name.startswith(prefix))
     return any(found[other].knows(sample.removeprefix(other)) for other in larger)
 
 
 def _owners(names: Collection[str], prefixes: Collection[str]) -> dict[str, list[str]]:
-    """Prefix -> the names that belong to it: those that begin with it and with no longer one."""
+    """The names that belong to each prefix: those for which it is the longest."""
     owners: dict[str, list[str]] = {prefix: [] for prefix in prefixes}
     longest_first = sorted(prefixes, key=len, reverse=True)
     for name in names:
@@ -183,7 +183,7 @@ def _name_set(
 
 
 def _reason(name: str, tensor: Any, squeezed: Collection[str]) -> str | None:
-    """The reason why a tensor of this name would be useless."""
+    """The reason to leave out a tensor of this name; None if it belongs to a model."""
     if _COUNTER.fullmatch(name) and math.prod(tensor.shape) == 1:
         return _OF_THE_TRAINER
     copied = _DOTLESS.fullmatch(name)

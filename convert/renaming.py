@@ -26,16 +26,16 @@ _SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e
 
 @dataclasses.dataclass
 class Converted:
-    """What came of a state dict.
+    """Result of applying a format's rules to a state dict.
 
     Attributes:
-        parameters: path -> array.
-        taken: source name -> paths it became.
-        dropped: source name -> reason.
-        aliases: source name -> the name it repeats.
-        problems: what does not fit, one line each.
-        spelled: source name -> name in the file, where they differ.
-        nonfinite: name in the file -> number of values that are not finite.
+        parameters: arrays by path.
+        taken: paths that a source tensor became, by its name.
+        dropped: reasons why source tensors are left out, by name.
+        aliases: original names of tensors with a second name, by that second name.
+        problems: lines about names and arrays that do not fit.
+        spelled: names in the file, by source name, where they differ.
+        nonfinite: numbers of values that are not finite, by the name in the file.
     """
 
     parameters: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -47,7 +47,7 @@ class Converted:
     nonfinite: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def shown(self, name: str) -> str:
-        """A source name as it stands in messages: as the file spells it."""
+        """A source name for messages, as the file spells it."""
         return quoted(self.spelled.get(name, name))
 
 
@@ -78,17 +78,16 @@ def rename(
     """Applies a format's rules.
 
     Args:
-        tensors: source name -> numpy array, or anything with `.shape`, `.dtype` and `.read()` that gives an array.
+        tensors: numpy arrays by source name, or objects with `.shape`, `.dtype` and a `.read()` that returns an array.
         fmt: the format.
-        shapes: path -> shape of the model's parameters. A tensor that cannot be made into them is not read, so a file
-            that claims huge or endlessly many tensors costs nothing; its parameters are blank. None reads all.
-        spelled: source name -> name in the file, for messages.
+        shapes: shapes of the model's parameters, by path. Tensors that do not fit them are not read and give blank
+            parameters, so that a file that claims huge or very many tensors costs nothing. None reads all.
+        spelled: names in the file, by source name, for messages.
         progress: called with each source name when it is done.
 
     Returns:
-        Every parameter the source holds. Its problems are names that no rule knows, second names whose values differ,
-        arrays that a rule cannot reshape, and parameters written twice; completeness against the model is the
-        caller's to check.
+        All parameters in the source. Problems are names that no rule knows, second names whose values differ, arrays
+        that a rule cannot reshape, and parameters written twice. The caller checks that the model is complete.
     """
     source = _Source(tensors)
     result = Converted(spelled=spelled or {})
@@ -107,7 +106,7 @@ def rename(
 
 
 def _is_readable(tensor: Any, rule: Rule, match: re.Match, shapes: Mapping[str, tuple[int, ...]] | None) -> bool:
-    """Whether the tensor has as many values as the parameters made of it; a patch kernel may span a few frames."""
+    """True if the tensor has as many values as the parameters made of it; a patch kernel may span a few frames."""
     if shapes is None:
         return True
     paths = [match.expand(target) for target in rule.targets]
@@ -142,7 +141,7 @@ def _add_alias(
 
 
 def _are_equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether all values are equal; NaN equals itself."""
+    """True if all values are equal; NaN equals itself."""
     return bool(np.all((first == second) | ((first != first) & (second != second))))
 
 
@@ -154,7 +153,7 @@ def _write(result: Converted, name: str, rule: Rule, match: re.Match, source: _S
         result.problems.append(f"! {result.shown(name)} holds {value.dtype} values; a parameter is floating point")
     try:
         arrays = rule.transform(value)
-    except (ValueError, IndexError, TypeError):  # what numpy says to an array with too few or too many axes
+    except (ValueError, IndexError, TypeError):  # numpy's errors for an array with too few or too many axes
         result.problems.append(
             f"! {result.shown(name)} has shape {value.shape}, which {' and '.join(targets)} cannot be made of"
         )

@@ -1,6 +1,6 @@
-"""Renaming rules from PyTorch state dicts to parameter paths, and the words to write them with.
+"""Rules that rename tensors of PyTorch state dicts to parameter paths, and functions that make rules.
 
-A format is a list of rules plus what it leaves out on purpose; `convert.renaming` applies it.
+A format is a list of rules and of the tensors that are left out on purpose; `convert.renaming` applies it.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ _GROUP = re.compile(r"\((?!\?)(?:[^()]|\([^()]*\))*\)")
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How one kind of released checkpoint maps onto a model.
+    """Mapping of one kind of released checkpoint to a model.
 
     Attributes:
-        name: what `--format` calls it.
-        describes: one line for people.
-        signature: regular expressions; a state dict with a name for each of them is of this format.
-        rules: see Rule.
+        name: value of `--format`.
+        describes: a line of text.
+        signature: regular expressions; a state dict with a matching name for each of them is of this format.
+        rules: renamings, see `Rule`.
         dropped: (regular expression, reason) for tensors that the model does not need.
-        aliases: regular expression -> replacement; a second name of a tensor, whose values must be equal.
-        fills: regular expressions of the parameter paths that it must write, all of them. Everything by default;
-            initialisation sources fill a part of a model.
-        release: the name in `configs/` of the model that a state dict, name -> anything with `.shape`, is of; None for
-            a source that fills what is alike in all of them.
+        aliases: (regular expression, replacement) for second names of tensors; their values must be equal.
+        fills: regular expressions of the parameter paths that it must write. All paths by default; a checkpoint that
+            training starts from fills a part of a model.
+        release: function from a state dict (anything with `.shape`, by name) to the name of its configuration in
+            `configs/`; None for a part that is alike in all models.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Format:
         return self.fills != (".*",)
 
     def knows(self, name: str) -> bool:
-        """Whether the format uses a tensor of this name, or leaves it out on purpose."""
+        """True if the format uses a tensor of this name or leaves it out on purpose."""
         found = (self.reason_to_drop(name), self.original_of(name), self.claim(name))
         return any(one is not None for one in found)
 
@@ -90,14 +90,14 @@ class Format:
         return next((reason for pattern, reason in self.dropped if re.fullmatch(pattern, name)), None)
 
     def original_of(self, name: str) -> str | None:
-        """The first name of a tensor whose second name this is; None where it is not one."""
+        """The original name of a tensor whose second name this is; None for any other name."""
         for pattern, replacement in self.aliases:
             if match := re.fullmatch(pattern, name):
                 return match.expand(replacement)
         return None
 
     def claim(self, name: str) -> tuple[Rule, re.Match] | None:
-        """The rule for a tensor, and what its pattern found; None where there is none."""
+        """The rule for a tensor and the match of its pattern; None if there is no rule."""
         claims = [(rule, match) for rule in self.rules if (match := rule.pattern.fullmatch(name))]
         if len(claims) > 1:
             raise AssertionError(f"{name} is claimed by {[rule.source for rule, _ in claims]}; rules must be disjoint")
@@ -124,8 +124,10 @@ def _image_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def patch_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
-    """Patch convolution [out, in, t, p, p] -> kernel [p * p * in, out]; a kernel over several frames is summed over
-    them, which is how the reference turns a video patch into a frame patch."""
+    """Patch convolution [out, in, t, p, p] -> kernel [p * p * in, out].
+
+    A kernel over several frames is summed over them, as the released code turns a video patch into a frame patch.
+    """
     summed = array.sum(axis=2)
     return (summed.transpose(2, 3, 1, 0).reshape(-1, len(array)),)
 
@@ -149,6 +151,7 @@ def norm(source: str, target: str) -> tuple[Rule, ...]:
 
 
 def embedding(source: str, target: str) -> tuple[Rule, ...]:
+    """An Embedding."""
     return (Rule(rf"{source}\.weight", (f"{target}/embedding",), _same),)
 
 

@@ -1,4 +1,4 @@
-"""From a state dict to the parameters of a model, checked to be complete."""
+"""Conversion of a state dict into the parameters of a model, checked to be complete."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def convert_state_dict(
     """Renames and reshapes the tensors of a PyTorch state dict.
 
     Args:
-        tensors: name -> array; what training tools put into names, and a prefix before those of the model, is ignored
+        tensors: arrays by name; a prefix and the parts that training tools insert into names are ignored
             (see `convert.names`).
         format: one of `convert.formats.known_formats`; None for that of the configuration's model, or, without one,
             for that which the names tell.
         config: configuration of the model (see `configs/`), with `name` and a section `model`; None for that of the
             release.
-        allow_nonfinite: take values that are NaN or infinite, too.
+        allow_nonfinite: also accept NaN and infinite values.
 
     Returns:
         Parameter path -> array, for `stvg_jax.core.tree.unflatten` and `PureModule.apply`.
 
     Raises:
-        InputError: unless every tensor is used or known to be useless, and every parameter of the model is filled
-            with a finite array of its shape. All offenders are listed.
+        InputError: a tensor is neither used nor known to be useless, or a parameter of the model is not filled with a
+            finite array of its shape. All such names are listed.
     """
     where = "the state dict"
     declared = None if config is None else declared_parameters(config)
@@ -60,17 +60,17 @@ def convert_state_dict(
         prefixes = ", ".join(quoted(names.prefix) for names in found)
         raise InputError(f"{where} holds several models, whose names begin with {prefixes}; give the tensors of one")
     (names,) = found
-    config = published_config(names.tensors, fmt) if config is None else config
+    config = released_config(names.tensors, fmt) if config is None else config
     declared = declared_parameters(config) if declared is None else declared
     check_model(fmt, config, where)
     return convert_checked(names, declared, where=where, allow_nonfinite=allow_nonfinite).parameters
 
 
 def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Path -> declaration of every parameter that the model of a configuration has.
+    """Declarations of all parameters of a configuration's model, by path.
 
     Raises:
-        InputError: for a configuration without `name` or `model`, or of a model that there is not.
+        InputError: the configuration lacks `name` or `model`, or its model is unknown.
     """
     if missing := {"name", "model"} - set(config):
         raise InputError(f"the configuration lacks {' and '.join(sorted(missing))}")
@@ -78,10 +78,10 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_model(fmt: Format, config: Mapping[str, Any], where: str) -> None:
-    """Raises InputError if a source of this format holds another model than the configuration's."""
+    """Raises InputError if the format is of another model than the configuration."""
     if not fmt.is_partial and config["name"] != fmt.name:
         raise InputError(
-            f"{where} holds a model {fmt.name}, and the configuration is of {config['name']}; choose one of {fmt.name}"
+            f"{where} holds a {fmt.name} model, but the configuration is of {config['name']}; give a {fmt.name} one"
         )
 
 
@@ -99,7 +99,7 @@ def convert_checked(
         names: the tensors, which may be lazy, see `renaming.rename`.
         declared: see `declared_parameters`.
         where: names the source in messages.
-        allow_nonfinite: take values that are NaN or infinite, too.
+        allow_nonfinite: also accept NaN and infinite values.
         progress: called with each source name when it is done.
 
     Raises:
@@ -118,7 +118,7 @@ def convert_checked(
             f"{where}, read as {fmt.name}, does not fit the model in {len(problems)} places:\n" + "\n".join(shown)
         )
     converted.dropped.update(names.beside)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is found next
+    with np.errstate(over="ignore"):  # values too large for float32 become infinite, and are found next
         converted.parameters = {
             path: np.asarray(converted.parameters.pop(path), expected[path].dtype) for path in expected
         }
@@ -132,14 +132,14 @@ def convert_checked(
 
 
 def describe_nonfinite(nonfinite: Mapping[str, int]) -> str:
-    """Tensors with values that are not finite in a few words: name -> number of such values."""
+    """A short text about tensors with values that are not finite, given the number of such values by name."""
     named = [f"{quoted(name)} ({count:,})" for name, count in list(nonfinite.items())[:_MAX_NAMED]]
     more = f" and {len(nonfinite) - len(named)} more tensors" if len(nonfinite) > len(named) else ""
     return f"values that are not finite (NaN or infinity), as after a diverged training, in {', '.join(named)}{more}"
 
 
 def _nonfinite(converted: Converted) -> dict[str, int]:
-    """Name in the file -> number of values that are not finite once they are parameters."""
+    """Numbers of values that are not finite as parameters, by the name in the file."""
     found: dict[str, int] = {}
     for name, paths in converted.taken.items():
         if count := sum(map(_count_nonfinite, (converted.parameters[path] for path in paths))):
@@ -176,6 +176,6 @@ def _differences(converted: Converted, fmt: Format, expected: Mapping[str, Any])
     return lines
 
 
-def published_config(tensors: Mapping, fmt: Format) -> Mapping[str, Any]:
+def released_config(tensors: Mapping, fmt: Format) -> Mapping[str, Any]:
     """The configuration of the release that a state dict of this format belongs to."""
     return load_config_file(Path(_DEFAULT_CONFIG if fmt.release is None else fmt.release(tensors)))

@@ -1,4 +1,4 @@
-"""Finding RoBERTa's tokenizer and putting it into a checkpoint."""
+"""RoBERTa's tokenizer: found, checked, and written into a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,35 +14,34 @@ from stvg_jax.core.json_files import read_text
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# What the reference calls it, and where the hub keeps it now.
+# The name in the released code, and the present one on the hub.
 HUB_NAMES = ("roberta-base", "FacebookAI/roberta-base")
-# Either is a whole tokenizer.
+# Each of these is a complete tokenizer.
 _FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-# What transformers makes the tokenizer of, with these files.
+# Files that tell transformers which tokenizer to make.
 _DESCRIPTIONS = ("tokenizer_config.json", "config.json")
 _SPECIAL = {"<s>": 0, "<pad>": 1, "</s>": 2}
 _PROBE = "Hello world"
-# RoBERTa-base, as its documentation in transformers has it.
+# RoBERTa-base, from its documentation in transformers.
 _BASE_SIZE, _BASE_IDS = 50_265, [0, 31414, 232, 2]
 
 
 def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
     """Writes `out/tokenizer.json`.
 
-    Where transformers is installed and the files say what kind of tokenizer they are, its `AutoTokenizer` makes the
-    tokenizer of them.
+    If transformers is installed and the files say which kind of tokenizer they are, its `AutoTokenizer` reads them.
 
     Args:
         source: folder with tokenizer.json, or with vocab.json and merges.txt, or the name of a repository on the
-            Hugging Face hub; None is roberta-base. The local cache of the hub comes before the hub.
+            Hugging Face hub; None for roberta-base. The local cache of the hub is searched first.
         out: folder to make.
         vocab_size: rows of the model's token table.
 
     Returns:
-        Where the tokenizer came from.
+        A text that says where the tokenizer came from.
 
     Raises:
-        InputError: if there is none, it is not RoBERTa's, or it has ids that the model has no row for.
+        InputError: there is none, it is not RoBERTa's, or it has ids for which the model has no row.
     """
     if source is None or hub.is_name(source):
         folder, origin = _from_hub(HUB_NAMES if source is None else (str(source),))
@@ -65,10 +64,10 @@ def _check(tokenizer: Tokenizer, origin: str, vocab_size: int, *, is_base: bool)
     if (largest := max(vocabulary.values())) >= vocab_size:
         raise InputError(f"the tokenizer in {origin} has token id {largest}, but the model knows {vocab_size} tokens")
     probe = tokenizer.encode(_PROBE)
-    # Letters that no token has are left out, or become <unk>.
+    # Letters that are in no token are left out or become <unk>.
     if "".join(probe.tokens[1:-1]).lstrip("Ġ") != _PROBE.replace(" ", "Ġ"):
         raise InputError(
-            f"the tokenizer in {origin} cannot write {_PROBE!r} with its {len(vocabulary):,} tokens: a part of it is "
+            f"the tokenizer in {origin} cannot spell {_PROBE!r} with its {len(vocabulary):,} tokens: a part of it is "
             "missing; download it again"
         )
     if is_base and vocab_size == _BASE_SIZE and (len(vocabulary) != _BASE_SIZE or probe.ids != _BASE_IDS):
@@ -89,7 +88,7 @@ def _read(folder: Path) -> Tokenizer:
         raise InputError(
             f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"
         ) from error
-    # Where it finds no vocabulary, transformers makes an empty tokenizer and says nothing.
+    # If transformers finds no vocabulary, it makes an empty tokenizer without a warning.
     if lost := plain.get_vocab().keys() - tokenizer.get_vocab().keys():
         raise InputError(
             f"no tokenizer in {folder}: transformers reads {tokenizer.get_vocab_size():,} tokens of it and loses "
@@ -99,7 +98,7 @@ def _read(folder: Path) -> Tokenizer:
 
 
 def _by_transformers(folder: Path) -> Tokenizer | None:
-    """As `tokenizer_config.json` or `config.json` there describes it; None without those or without transformers."""
+    """The tokenizer that `tokenizer_config.json` or `config.json` describes; None without them or transformers."""
     if not any((folder / name).is_file() for name in _DESCRIPTIONS) or importlib.util.find_spec("transformers") is None:
         return None
     transformers = hub.import_transformers("the tokenizer")
@@ -108,7 +107,7 @@ def _by_transformers(folder: Path) -> Tokenizer | None:
             readable, local_files_only=True, use_fast=True, trust_remote_code=False
         )
     tokenizer = made.backend_tokenizer
-    # What texts are cut and filled up to is the model's affair.
+    # The loader decides to which length texts are padded.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -124,7 +123,7 @@ def _by_tokenizers(folder: Path, names: tuple[str, ...]) -> Tokenizer:
 
 
 def _roberta(vocab: str, merges: str) -> Tokenizer:
-    """Byte-level BPE as RoBERTa uses it."""
+    """RoBERTa's byte-level BPE."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.BPE.from_file(vocab, merges))
@@ -138,7 +137,7 @@ def _roberta(vocab: str, merges: str) -> Tokenizer:
 
 
 def _from_hub(names: tuple[str, ...]) -> tuple[Path, str]:
-    """Folder of the tokenizer's files, and where they come from."""
+    """Folder of the tokenizer's files, and a text that says where they come from."""
     try:
         paths, origin = hub.find_files(names, _FILES, beside=_DESCRIPTIONS)
     except InputError as error:

@@ -10,8 +10,7 @@ from typing import Any
 from stvg_jax.convert.formats import check_format, get_format, known_formats, recognise
 from stvg_jax.convert.names import NameSet, bare, find_name_sets
 from stvg_jax.convert.readers import Node, find_nodes
-from stvg_jax.convert.readers.averages import is_average_path
-from stvg_jax.convert.readers.nodes import find_unnamed, node_at
+from stvg_jax.convert.readers.nodes import find_unnamed, is_average_path, node_at
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.errors import InputError, quoted
 
@@ -19,7 +18,7 @@ TOP = "(top level)"
 _MAX_LISTED = 20
 _MAX_CANDIDATES = 500
 _MAX_TENSORS = 5_000  # a whole model has about 1,000
-_MIN_SHARE = 0.25  # of a model's tensors in its moving average, which often lacks what is not trained
+_MIN_SHARE = 0.25  # of a model's tensors in its moving average, which often lacks those that are not trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +26,9 @@ class Weights:
     """One set of weights in a checkpoint.
 
     Attributes:
-        path: as `--node` takes it: the keys that lead to its dict and the prefix of its names, joined with ".".
-        names: its tensors, and what was taken off their names.
-        is_average: whether it is a moving average.
+        path: value for `--node`: the keys that lead to the dict and the prefix of the names, joined with ".".
+        names: the tensors, and what was removed from their names.
+        is_average: whether they are a moving average.
     """
 
     path: str
@@ -38,7 +37,7 @@ class Weights:
 
     @property
     def label(self) -> str:
-        """The path for people: as it is, unless it is long or would disturb a terminal."""
+        """The path for messages, quoted if it is long or would disturb a terminal."""
         if self.path in ("", "."):
             return TOP
         return self.path if self.path.isprintable() and len(self.path) <= 120 else quoted(self.path)
@@ -49,12 +48,12 @@ def choose_weights(
 ) -> Weights:
     """The weights of a checkpoint to convert.
 
-    Where there are several, the moving average is taken; where that leaves none or several, they are refused.
+    If there are several, the moving average is taken; several averages, or several sets without one, are refused.
 
     Args:
         tree: content of the checkpoint.
-        source: names it in messages.
-        format: a name from `convert.formats.known_formats`, or "auto" to tell by the tensors' names.
+        source: its name in messages.
+        format: a name from `convert.formats.known_formats`, or "auto" to recognise it by the tensors' names.
         weights: "ema" for the moving average only, "model" for other weights only, "auto" for the rule above.
         node: path of the weights, of a dict that holds them, or of a prefix of names in it; None looks everywhere.
 
@@ -103,12 +102,12 @@ def _candidates(nodes: Mapping[str, Node], formats: Sequence[Format], tree: Any,
         where = f"{source}, {quoted(node.name)}," if node.path else source
         sets = find_name_sets(node.own, formats, where) if node.own else []
         if not sets and node.below:
-            # Sets of different dicts may clash when they are seen together; each dict is looked at by itself, too.
+            # Sets of different dicts may clash here; each dict is also searched by itself.
             with contextlib.suppress(InputError):
                 sets = find_name_sets({**node.own, **node.below}, formats, where)
         for names in sets:
             path = ".".join(filter(None, (node.name, names.prefix.removesuffix("."))))
-            # The last one wins: the same tensors again, seen from a dict further in.
+            # The same tensors may be found again from an inner dict, whose path is kept.
             found[frozenset(map(id, names.tensors.values()))] = Weights(path, names, _is_average(path, tree))
         if len(found) > _MAX_CANDIDATES:
             raise InputError(f"{source} holds more than {_MAX_CANDIDATES} sets of weights; choose one with --node")
@@ -116,7 +115,7 @@ def _candidates(nodes: Mapping[str, Node], formats: Sequence[Format], tree: Any,
 
 
 def _without_equals(weights: Sequence[Weights]) -> list[Weights]:
-    """Without those that hold the very same values as one before, as a dict that was saved under two keys."""
+    """The weights without repetitions, as of a dict that was saved under two keys."""
     found: dict[frozenset, Weights] = {}
     for w in weights:
         values = ((name, id(t.storage), t.start, t.shape, t.strides) for name, t in w.names.tensors.items())
@@ -125,10 +124,10 @@ def _without_equals(weights: Sequence[Weights]) -> list[Weights]:
 
 
 def _is_average(path: str, tree: Any) -> bool:
-    """Whether weights are a moving average, by their path.
+    """True if weights are a moving average, judged by their path.
 
-    Two trainers keep the average as `state_dict` and the plain weights beside: mmengine as `ema_state_dict`, Lightning
-    as `current_model_state`.
+    Two trainers keep the average as `state_dict` and the plain weights under another key: mmengine as `ema_state_dict`,
+    Lightning as `current_model_state`.
     """
     if isinstance(tree, dict) and "state_dict" in tree:
         meta = tree.get("meta")
@@ -141,7 +140,7 @@ def _is_average(path: str, tree: Any) -> bool:
 
 
 def _at(tree: Any, nodes: dict[str, Node], name: str, formats: Sequence[Format], source: str) -> dict[str, Node]:
-    """The node at `name`; or the tensors of a node whose names begin with the end of `name`."""
+    """The node at `name`, or the tensors of a node whose names begin with the rest of `name`."""
     name = "" if name in (".", TOP) else name
     # A prefix of names ends in a dot, and may be given with it.
     for spelled in dict.fromkeys((name, name.removesuffix("."))):
@@ -162,7 +161,7 @@ def _at(tree: Any, nodes: dict[str, Node], name: str, formats: Sequence[Format],
 
 
 def _refuse_unread_average(tree: Any, nodes: Mapping[str, Node], plain: Sequence[Weights], source: str) -> None:
-    """Raises InputError if there is a moving average that is none of the weights found, which are all `plain`."""
+    """Raises InputError if there is a moving average that cannot be read beside the `plain` weights that were found."""
     way_out = "which cannot be converted; take the plain weights with --weights model"
     if paths := [path for path in find_unnamed(tree) if is_average_path(path)]:
         raise InputError(

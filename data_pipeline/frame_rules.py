@@ -1,4 +1,4 @@
-"""Rules by which the frames of a clip that a model looks at are chosen, in training and in evaluation."""
+"""Rules that choose the frames of a clip for training and for evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SAMPLE_FPS = 3.2
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
-    """The number of frames that is wanted; each rule reads the fields that concern it.
+    """The wanted number of frames; each rule uses the fields that concern it.
 
     Attributes:
         frames_per_pass: frames of one row.
         sample_fps: frames per second of one row.
         passes: rows that share the frames.
-        video_fps: frames per second of the video itself; None where it is not known yet.
+        video_fps: frames per second of the video itself; None if it is not known yet.
     """
 
     frames_per_pass: int = FRAMES_PER_PASS
@@ -36,9 +36,9 @@ class FrameRule(abc.ABC):
     """A way to spread frames over a clip.
 
     Attributes:
-        crops_first: whether a temporal crop of training takes a part of all frames, over which frames are spread then,
-            so that any frame may be wanted; if not, it takes a part of the spread ones.
-        takes_last: whether the clip's last frame may be among those that are spread.
+        crops_first: whether a temporal crop of training cuts the clip before frames are spread over it, so that any
+            frame may be chosen; otherwise it takes a part of the frames that were spread over the whole clip.
+        takes_last: whether the last frame of the clip may be chosen.
     """
 
     crops_first: bool
@@ -46,15 +46,18 @@ class FrameRule(abc.ABC):
 
     @abc.abstractmethod
     def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
-        """int64 [n], n >= 1: strictly increasing numbers in 0 .. frame_count - 1 (an InputError where it lacks what
-        `amount` must tell)."""
+        """int64 [n], n >= 1: strictly increasing numbers in 0 .. frame_count - 1.
+
+        Raises:
+            InputError: `amount` lacks a value that the rule needs.
+        """
 
     @abc.abstractmethod
     def usual_frames(self, amount: Amount) -> int:
-        """Frames of one row of a clip of the usual length."""
+        """Number of frames of one row, for a clip of the usual length."""
 
     def end(self, clip: tuple[int, int]) -> int:
-        """One past the last frame of a clip, (first, end), that the rule may take."""
+        """The frame after the last one of a clip, (first, end), that the rule may choose."""
         return clip[1] if self.takes_last else max(clip[1] - 1, clip[0] + 1)
 
 
@@ -74,8 +77,8 @@ class FixedRate(FrameRule):
     takes_last = False
 
     def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
-        # The same operations in the same order as the released code: the products decide, to the last bit, where a
-        # step falls.
+        # The operations and their order are those of the released code: the last bit of a product decides which frame
+        # is chosen.
         rate = amount.passes * amount.sample_fps / (frame_count / self.clip_sec)
         candidates = np.arange(max(frame_count - 1, 1), dtype=np.int64)
         steps = (candidates * rate).astype(np.int64)
@@ -107,8 +110,8 @@ class EvenlySpaced(FrameRule):
         return amount.frames_per_pass
 
 
-# By the names that configurations and checkpoints hold (`clip.sampling`): each is called after the dataset for which
-# the released systems use it. The rule that cleans the text has the same name (`TEXT_RULES`).
+# By the names in configurations and checkpoints (`clip.sampling`). Each has the name of the dataset for which the
+# released systems use it; the rule that cleans the text has the same name (`TEXT_RULES`).
 FRAME_RULES: dict[str, FrameRule] = {"hcstvg": FixedRate(clip_sec=20), "vidstg": EvenlySpaced()}
 
 
@@ -133,19 +136,19 @@ def evaluation_frame_ids(
     passes: int = TWO,
     video_fps: float | None = None,
 ) -> np.ndarray:
-    """The frames of a clip that evaluation looks at, for all of its passes together.
+    """The frames of a clip for an evaluation, of all its passes together.
 
     Args:
         frame_count: number of frames in the clip.
         rule: a key of `FRAME_RULES`.
-        first: id of the clip's first frame; it is added to the result and has no other influence.
+        first: id of the clip's first frame, which is added to the result.
         frames_per_pass, sample_fps, passes, video_fps: see `Amount`.
 
     Returns:
         int64 [n], strictly increasing ids in first .. first + frame_count - 1, n >= 1.
 
     Raises:
-        InputError: unknown rule, an empty clip, a negative `first`, or a rate or number that is not positive.
+        InputError: the rule is unknown, the clip is empty, `first` is negative, or a rate or number is not positive.
     """
     amount = Amount(frames_per_pass, sample_fps, passes, video_fps)
     return first + _checked(frame_count, rule, first, amount).spread(frame_count, amount)
@@ -167,16 +170,16 @@ def training_frame_ids(
     `datasets/data_utils.py`).
 
     With `crop_probability` the clip is cut to a random part that holds the tube: it begins at any frame before the tube
-    and ends at any frame after it (at the tube itself only where there is no such frame). A rule that `crops_first`
-    spreads its frames over that part; of another, the crop takes a part of the spread frames.
+    and ends at any frame after it (at the tube itself only if there is no such frame). A rule that `crops_first`
+    spreads its frames over that part; otherwise the crop takes a part of the frames spread over the whole clip.
 
-    Where no sampled frame lies in the tube, the one next to it moves to the tube's middle: there would be nothing to
-    learn otherwise (the released code fails on such a clip).
+    If no sampled frame lies in the tube, the nearest one moves to the middle of the tube, so that there is something to
+    learn (the released code fails on such a clip).
 
     Args:
         frame_count, rule, first, frames_per_pass, sample_fps, video_fps: as for `evaluation_frame_ids`.
         tube: (first, end) ids of the described event, ends one past the last; some of it lies in the clip.
-        rng: where the draws come from; three at most.
+        rng: source of at most three draws.
 
     Returns:
         int64 [n], strictly increasing ids in first .. first + frame_count - 1, at least one of them in the tube.
@@ -195,13 +198,13 @@ def training_frame_ids(
 
 
 def cut_window(ids: np.ndarray, tube: tuple[int, int], length: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `length` consecutive ones of a training clip's frames, at a random place that shows some of the tube.
+    """At most `length` consecutive frames of a training clip, at a random place with some of the tube.
 
     Args:
-        ids: of `training_frame_ids`.
-        tube: as for it.
+        ids: frames from `training_frame_ids`.
+        tube: (first, end) ids of the described event.
         length: at least 1; 1 makes a picture of the clip.
-        rng: where the draw comes from; one if the clip is longer, else none.
+        rng: source of one draw if the clip is longer, else of none.
     """
     if len(ids) <= length:
         return ids
@@ -224,7 +227,7 @@ def candidate_frame_ids(
     """Every frame that `training_frame_ids` may choose, whatever it draws: int64 [n], strictly increasing.
 
     Args:
-        crop: whether `crop_probability` is above 0. A rule that `crops_first` may ask for any frame then.
+        crop: whether `crop_probability` is above 0; a rule that `crops_first` may then choose any frame.
 
     Raises:
         InputError: as `training_frame_ids`.
@@ -239,7 +242,7 @@ def candidate_frame_ids(
 
 
 def _checked(frame_count: int, rule: str, first: int, amount: Amount) -> FrameRule:
-    """The rule, after a look at the other arguments."""
+    """The rule with this name; the other arguments are checked."""
     found = get_frame_rule(rule)
     if frame_count < 1 or first < 0:
         raise InputError(
@@ -256,7 +259,7 @@ def _checked(frame_count: int, rule: str, first: int, amount: Amount) -> FrameRu
 
 
 def _crop_around(ids: np.ndarray, tube: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random run of `ids` that holds all of those in the tube."""
+    """A random run of `ids` that holds all ids in the tube."""
     before = int(np.searchsorted(ids, tube[0]))
     after = int(np.searchsorted(ids, tube[1]))
     start = int(rng.integers(before)) if before else 0
@@ -265,7 +268,7 @@ def _crop_around(ids: np.ndarray, tube: tuple[int, int], rng: np.random.Generato
 
 
 def _within(ids: np.ndarray, tube: tuple[int, int]) -> np.ndarray:
-    """bool [n]: which of `ids` lie in the tube."""
+    """bool [n], True for the `ids` in the tube."""
     return (ids >= tube[0]) & (ids < tube[1])
 
 

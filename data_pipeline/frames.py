@@ -1,4 +1,4 @@
-"""From decoded pictures to the arrays that a model takes: resized as in the released systems, and normalised."""
+"""Pictures resized as in the released systems and normalised, as arrays for a model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _THREADS = max(1, min(8, os.cpu_count() or 1))
 
 
 def model_size(height: int, width: int, resolution: int) -> tuple[int, int]:
-    """(height, width) that a picture of this height and width has for a model of this resolution.
+    """(height, width) of a picture of this height and width at the resolution of a model.
 
-    The height becomes `resolution`; the width follows but is at most 1.4 times that, so wide pictures are squeezed.
+    The height becomes `resolution`. The width keeps the proportions but is at most 1.4 times that, so that wide
+    pictures are squeezed.
 
     Raises:
         InputError: a size that is not positive, or a picture so narrow that no column would be left.
@@ -64,9 +65,9 @@ def load_clip(
     resolution: int,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Decodes, resizes and normalises frames of a video; what `prepare(reader.read(frame_ids), resolution)` gives.
+    """Decodes, resizes and normalises frames of a video: the same as `prepare(reader.read(frame_ids), resolution)`.
 
-    Full-size pictures are held a few at a time, and resized on threads while the next ones are decoded.
+    Only a few full-size pictures are in memory; they are resized on threads while the next ones are decoded.
 
     Args:
         frame_ids: [n] ids in any order, repeats allowed.

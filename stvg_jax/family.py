@@ -57,8 +57,8 @@ class Loader(Protocol):
         """Upper bounds of the sizes of a row of a batch: (frames, height, width)."""
         ...
 
-    def batches(self, first_step: int = 0, last_step: int | None = None) -> Iterator[Batch]:
-        """This host's rows of the batches from `first_step` to before `last_step`. Every batch has `sample`, int32 [b]:
+    def batches(self, first_step: int = 0, end: int | None = None) -> Iterator[Batch]:
+        """This host's rows of the batches from `first_step` to before `end`. Every batch has `sample`, int32 [b]:
         the index of a row's sample, negative for a row that fills up the batch."""
         ...
 

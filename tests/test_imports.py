@@ -166,7 +166,8 @@ def test_convert_stands_on_core():
 
 
 def test_configs_know_sections_and_models():
-    parts = ("configs", "core", "eval.config", "grounding", "train.config", "train.optim", "train.schedules")
+    training = ("train.config", "train.optim", "train.schedules")
+    parts = ("configs", "core", "data_pipeline.loading.config", "eval.config", "grounding", *training)
 
     def allowed(module, name):
         if within(name, "stvg_jax.grounding.evaluation"):

@@ -1,4 +1,4 @@
-"""The released checkpoints that can be read: one format each."""
+"""Formats of the released checkpoints that can be read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from stvg_jax.convert.rules import Format
 from stvg_jax.core import registry
 from stvg_jax.core.errors import InputError, quoted
 
-# What training starts from; the formats of whole models belong to their families.
+# Checkpoints that training starts from. The formats of whole models belong to their families.
 _STARTS = (MDETR, VIDEO_SWIN, ROBERTA)
 
 
 def known_formats() -> dict[str, Format]:
-    """Every format by its name: those of the families (`stvg_jax.family.Family.formats`), then those of starts."""
+    """All formats by name: those of the families (`stvg_jax.family.Family.formats`), then those of starts."""
     modules = [module for name in registry.FAMILIES for module in registry.get_family(name).formats]
     formats = (*(importlib.import_module(module).FORMAT for module in modules), *_STARTS)
     return {fmt.name: fmt for fmt in formats}
 
 
 def get_format(name: str) -> Format:
-    """The format called `name`; InputError with the known names otherwise."""
+    """The format called `name`.
+
+    Raises:
+        InputError: there is none; the message lists the known names.
+    """
     formats = known_formats()
     if name not in formats:
         raise InputError(f"format {quoted(name)} is unknown; known formats: {', '.join(formats)}")
@@ -31,20 +35,20 @@ def get_format(name: str) -> Format:
 
 
 def recognise(names: Collection[str], where: str) -> Format:
-    """The format that tensors with these names have.
+    """The format of tensors with these names.
 
     Raises:
-        InputError: if there is none, with the known formats.
+        InputError: it is unknown; the message lists the known formats.
     """
     if fmt := _recognised(names):
         return fmt
     known = "; ".join(f"{fmt.name} ({fmt.describes})" for fmt in known_formats().values())
     sample = ", ".join(quoted(name, 60) for name in list(names)[:3]) or "nothing"
-    raise InputError(f"{where} is of no known format: it holds {sample}, ... Known formats: {known}")
+    raise InputError(f"{where} has no known format: it holds {sample}, ... Known formats: {known}")
 
 
 def check_format(fmt: Format, names: Collection[str], where: str) -> None:
-    """Raises InputError, with the reason, unless tensors with these names can be of the format."""
+    """Raises InputError, with the reason, if tensors with these names cannot be of the format."""
     if lacking := _lacking(fmt, names):
         likely = _recognised(names)
         raise InputError(
@@ -58,7 +62,7 @@ def _recognised(names: Collection[str]) -> Format | None:
 
 
 def _lacking(fmt: Format, names: Collection[str]) -> list[str]:
-    """The patterns of the format's signature that no name has."""
+    """Patterns of the format's signature that no name matches."""
     return [pattern for pattern in fmt.signature if not any(re.fullmatch(pattern, name) for name in names)]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stvg_jax.convert.formats.parts import mlp
-from stvg_jax.convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
+from stvg_jax.convert.formats.parts import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block, mlp
 from stvg_jax.convert.rules import Format
 
 _DECODER = r"ground_decoder\.decoder"
@@ -13,7 +12,7 @@ FORMAT = Format(
     name="cg_stvg",
     describes="a released or self-trained CG-STVG checkpoint",
     signature=(rf"{_DECODER}\.layers\.\d+\.ca2\..+", rf"{_DECODER}\.conf\..+"),
-    # Nothing in a file tells the dataset; the models for HC-STVG v1 and v2 differ in training only.
+    # A file does not say its dataset. The models for HC-STVG v1 and v2 differ in training only.
     release=lambda tensors: "cg_stvg_hcstvg1",
     rules=(
         *RULES,

@@ -1,4 +1,7 @@
-"""What the reference starts training from: MDETR, Kinetics Video Swin-T, RoBERTa-base. Each fills a part of a model."""
+"""Checkpoints that the released training starts from: MDETR, Kinetics Video Swin-T, RoBERTa-base.
+
+Each fills a part of a model.
+"""
 
 from __future__ import annotations
 

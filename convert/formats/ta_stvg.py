@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stvg_jax.convert.formats.released import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
+from stvg_jax.convert.formats.parts import ALIASES, DROPPED, NEVER_ACTS, RULES, cross_attention_block
 from stvg_jax.convert.rules import Format, Rule, array, linear, matrix, norm
 
 # Attribute vocabularies of the releases, appearance and motion words.
@@ -23,7 +23,7 @@ def _classifier(source: str, target: str) -> tuple[Rule, ...]:
 
 
 def _release(tensors: Mapping) -> str:
-    """Told by the attribute vocabularies; HC-STVG v1 and v2 have the same model."""
+    """The release with these sizes of the attribute vocabularies. HC-STVG v1 and v2 have the same model."""
     heads = ("s_spatial_clas.head.bias", "t_spatial_clas.head.bias")
     words = tuple(int(tensors[h].shape[0]) for h in heads if h in tensors and len(tensors[h].shape) == 1)
     return _RELEASES.get(words, "ta_stvg_hcstvg1")

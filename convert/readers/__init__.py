@@ -1,4 +1,4 @@
-"""Reading checkpoints as data: torch (zip and legacy) and safetensors, without torch and without running anything.
+"""Checkpoints read as data: torch (zip and legacy) and safetensors, without torch and without running anything.
 
 with open_checkpoint("model.pth") as checkpoint:
     for name, tensor in find_nodes(checkpoint.tree)["model_ema"].own.items():

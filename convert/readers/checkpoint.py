@@ -9,12 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stvg_jax.convert.readers import torch_legacy, torch_zip
 from stvg_jax.convert.readers.safetensors import read_safetensors
 from stvg_jax.convert.readers.sharded import check_shard, is_index, read_index, resolve
 from stvg_jax.convert.readers.tensors import FileSource, TensorRef
-from stvg_jax.convert.readers.torch_legacy import read_torch_legacy
-from stvg_jax.convert.readers.torch_zip import read_torch_zip
+from stvg_jax.convert.readers.torch_files import LEGACY_MAGICS, ZIP_MAGICS, read_torch_legacy, read_torch_zip
 from stvg_jax.core.errors import InputError, quoted
 
 ACCEPTED = "a checkpoint written by torch.save (.pth, .pt, .bin) or a .safetensors file"
@@ -37,7 +35,7 @@ _OTHERS = (
 
 @dataclasses.dataclass
 class Checkpoint:
-    """An open checkpoint. Close it (or use `with`) when the tensors have been read; they are lazy.
+    """An open checkpoint. Its tensors are lazy: close it (or use `with`) after they have been read.
 
     Attributes:
         path: the file, or the index of several.
@@ -54,11 +52,11 @@ class Checkpoint:
 
     @property
     def files(self) -> list[Path]:
-        """Every file it consists of, the one at `path` first."""
+        """All files of the checkpoint, the one at `path` first."""
         return list(dict.fromkeys((self.path, *(source.path for source in self._sources))))
 
     def close(self) -> None:
-        """Close the files; tensors that were not read yet cannot be read any more."""
+        """Closes the files; tensors cannot be read any more."""
         for source in self._sources:
             source.close()
 
@@ -70,13 +68,13 @@ class Checkpoint:
 
 
 def open_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Open a checkpoint without running anything in it; the container is decided by the content, not the name.
+    """Opens a checkpoint without running anything in it. The container is recognised by the content, not by the name.
 
     Of a checkpoint in several parts, `path` is the index, one of the parts, or the folder. Only the description of the
     contents is read; tensors stay in the file until `TensorRef.read`.
 
     Raises:
-        InputError: no such file, not a checkpoint, cut short, damaged, or made to run code when opened.
+        InputError: the file is missing, not a checkpoint, cut short, damaged, or made to run code when opened.
     """
     path = resolve(Path(path))
     if is_index(path):
@@ -103,7 +101,7 @@ def _open_shards(index: Path) -> Checkpoint:
             containers[container] = None
             tree = _READERS[container](source)
             if not isinstance(tree, dict) or not all(isinstance(value, TensorRef) for value in tree.values()):
-                raise InputError(f"{path} is no part of a state dict: it holds something else than tensors by name")
+                raise InputError(f"{path} is not a part of a state dict: it holds more than tensors by name")
             check_shard(path, tree, listed)
             tensors |= tree
         stack.pop_all()
@@ -130,17 +128,17 @@ def sha256(path: str | os.PathLike) -> str:
 
 def _container(source: FileSource) -> str:
     head = source.read(0, min(source.size, _HEAD_BYTES))
-    if head.startswith(torch_zip.MAGICS):
+    if head.startswith(ZIP_MAGICS):
         return "torch-zip"
-    if head.startswith(torch_legacy.MAGICS):
+    if head.startswith(LEGACY_MAGICS):
         return "torch-legacy"
     if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:
         return "safetensors"
-    raise InputError(f"{source.path} is {_describe(source, head)}; accepted is {ACCEPTED}")
+    raise InputError(f"{source.path} is {_describe(source, head)}; give {ACCEPTED}")
 
 
 def _describe(source: FileSource, head: bytes) -> str:
-    """What a file that is no checkpoint seems to be."""
+    """A guess at the kind of a file that is not a checkpoint."""
     if not head:
         return "empty (0 bytes)"
     for magic, what in _OTHERS:

@@ -1,4 +1,4 @@
-"""The dicts of a checkpoint: where the tensors are, by path and name.
+"""The dicts of a checkpoint: where the tensors are, by path and name, and which are moving averages.
 
 Dicts may be shared and may contain themselves, so each is visited once, under the shortest path that leads to it.
 """
@@ -12,17 +12,43 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stvg_jax.convert.readers.averages import is_average_key
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 from stvg_jax.core.errors import InputError
 
+# As in "model_ema", "EMACallback", "swa_state_dict", "averaged_model", "shadow".
+_AVERAGE = r"ema|emas|swa|polyak|avg|averaged?|shadow"
+_IN_PATH = re.compile(
+    rf"(?<![a-zA-Z])({_AVERAGE}|model_?ema|ema_?model)(?![a-z])"
+    r"|(?<![A-Z])(EMA|SWA|Ema|Swa|Avg|Averaged?|Polyak|Shadow)(?![a-z])"
+)
+# Plain weights that a moving average keeps within itself: ema-pytorch's `online_model`, the copy put back after a test.
+_KEPT = re.compile(r"(?:^|\.)(?:online_model|backup|collected_params)(?:\.|$)")
+# Words for the averaged values, where a key has one.
+_OF_WEIGHTS = re.compile(r"model|module|network|net|param|parameter|weight|buffer|state|dict|moving|list|copy")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def is_average_path(path: str) -> bool:
+    """True if a path, keys joined with ".", leads to a moving average."""
+    return _IN_PATH.search(path) is not None and _KEPT.search(path) is None
+
+
+def is_average_key(key: str) -> bool:
+    """True if a key is made of words for averages and weights only: "ema_params", not Adam's "exp_avg"."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    averages = [re.fullmatch(_AVERAGE, word) is not None for word in words]
+    return any(averages) and all(
+        average or _OF_WEIGHTS.fullmatch(word.removesuffix("s")) for word, average in zip(words, averages, strict=True)
+    )
+
+
 MAX_ENTRIES = 300_000  # keys looked at; a training checkpoint of 4,000 tensors has about 50,000
 MAX_DEPTH = 12
-MAX_KEY = 200  # characters of a key; below longer ones nothing is looked at
+MAX_KEY = 200  # characters of a key; nothing below a longer one is searched
 _MAX_LIST = 20  # longer lists hold no state dicts
 _MAX_CHARACTERS = 50_000_000  # of the names of tensors in dicts below, all nodes together
 _NAME_OVERHEAD = 60  # a short string takes as much
-_MAX_LOOKED_AT = 10  # entries of a list or a dict, to see what it holds
+_MAX_LOOKED_AT = 10  # entries of a list or a dict that show what it holds
 _MODULE_KEYS = ("_parameters", "_buffers", "_modules")  # of the state of a torch.nn.Module
 _OPTIMISER = re.compile(r"optim(izer|iser)?s?(_.*)?|(lr_)?sched.*|(grad_)?scaler.*")
 
@@ -32,8 +58,8 @@ class Node:
     """A dict with tensors.
 
     Attributes:
-        path: the keys that lead to it; () is the whole.
-        own: the tensors that it holds itself, by key.
+        path: the keys that lead to it; () for the whole checkpoint.
+        own: its own tensors, by key.
         below: the tensors of the dicts in it, by their keys joined with ".".
     """
 
@@ -43,17 +69,16 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The path as `--node` takes it."""
+        """The path as a value of `--node`."""
         return ".".join(self.path)
 
 
 def find_nodes(tree: Any) -> dict[str, Node]:
-    """Every dict of a checkpoint that holds tensors, itself or in dicts below, by its path, keys joined with ".".
+    """All dicts of a checkpoint that hold tensors, themselves or in dicts below, by path (keys joined with ".").
 
-    Shorter paths come first, in the order of the file. Not looked at is what lies below a key that is no text or longer
-    than `MAX_KEY`, deeper than `MAX_DEPTH`, or in the state of an optimizer, but for a moving average that it keeps. A
-    module that was saved as an object is a dict of its tensors and modules; the dicts of a list have their numbers as
-    keys.
+    Shorter paths come first, in the order of the file. Skipped are keys that are not text or longer than `MAX_KEY`,
+    dicts deeper than `MAX_DEPTH`, and the state of an optimizer, except a moving average in it. A module that was saved
+    as an object counts as a dict of its tensors and modules; the dicts of a list have their numbers as keys.
 
     Raises:
         InputError: there are more than `MAX_ENTRIES` entries, or their names are too long.
@@ -70,7 +95,7 @@ def find_nodes(tree: Any) -> dict[str, Node]:
                     nodes[path[:length]].below[name] = value
                     characters += len(name) + _NAME_OVERHEAD
                 if characters > _MAX_CHARACTERS:
-                    raise InputError("the checkpoint's tensors have too many and too long names: no checkpoint")
+                    raise InputError("the checkpoint's tensors have too many and too long names; it holds no model")
     found: dict[str, Node] = {}
     for node in nodes.values():
         if node.own or node.below:
@@ -79,7 +104,7 @@ def find_nodes(tree: Any) -> dict[str, Node]:
 
 
 def node_at(tree: Any, name: str) -> Node | None:
-    """The node at a path, which may be another path of a dict that `find_nodes` has elsewhere."""
+    """The node at a path; a dict may have other paths than the one in `find_nodes`."""
     rest, value = name, tree
     while rest:
         items = [(k, v) for k, v in _items(value) if type(k) is str and (rest == k or rest[:-1].startswith(f"{k}."))]
@@ -115,7 +140,7 @@ def _holds_unnamed(value: Any) -> bool:
 
 
 def _any_array(values: Iterable[Any]) -> bool:
-    """Whether there is a tensor that is no single number, as the average of a loss would be."""
+    """True if there is a tensor of more than a single number, unlike the average of a loss."""
     return any(isinstance(value, TensorRef) and value.shape for value in itertools.islice(values, _MAX_LOOKED_AT))
 
 
@@ -128,7 +153,7 @@ def _walk(tree: Any) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, Any]]]]:
         items = _items(node)
         entries += len(items)
         if entries > MAX_ENTRIES:
-            raise InputError(f"the checkpoint's dicts have more than {MAX_ENTRIES:,} entries: no checkpoint")
+            raise InputError(f"the checkpoint's dicts have more than {MAX_ENTRIES:,} entries; it holds no model")
         if is_optimiser and isinstance(node, (dict, Opaque)):
             items = list(_averages(items))
         yield path, items

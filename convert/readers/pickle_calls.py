@@ -1,6 +1,6 @@
-"""What the constructors that real checkpoints name stand for: tensors, storages, ordered dicts, numpy numbers.
+"""Handlers for the constructors named in real checkpoints: tensors, storages, ordered dicts, numpy numbers.
 
-Each handler takes the machine that reads the pickle and the arguments found there, and gives plain data.
+Each takes the machine that reads the pickle and the arguments found there, and returns plain data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
-from stvg_jax.convert.readers.pickle_limits import fill
+from stvg_jax.convert.readers.pickle_rules import fill
 from stvg_jax.convert.readers.tensors import TORCH_DTYPES, BytesStorage, Opaque, TensorRef, contiguous_strides
 from stvg_jax.core.errors import InputError, quoted
 
@@ -41,7 +41,7 @@ LoadStorage = Callable[[np.dtype, str, int], TensorRef]
 
 
 class Machine(Protocol):
-    """What the handlers need of the machine."""
+    """The part of the machine that the handlers use."""
 
     load_storage: LoadStorage | None
 
@@ -63,9 +63,9 @@ class ArrayStub(Opaque):
 
 
 def referenced(machine: Machine, reference: Any) -> Any:
-    """What lies outside the pickle, by its persistent id: a storage as a 1-D `TensorRef`, or a class."""
+    """The value of a persistent id, which lies outside the pickle: a storage as a 1-D `TensorRef`, or a class."""
     if type(reference) is not tuple or not 2 <= len(reference) <= 6:
-        raise TypeError("a reference that is no short tuple")
+        raise TypeError("a reference that is not a short tuple")
     kind, *rest = reference
     if kind == "module":  # a class together with its source text
         return rest[0]
@@ -108,7 +108,7 @@ def _call_from_type(machine: Machine, function: Any, _kind: Any, args: Any, *_: 
 
 
 def _call_dict(machine: Machine, *args: Any) -> dict:
-    """OrderedDict and its like; Python 2 gives the items as a list of pairs."""
+    """OrderedDict and similar classes; Python 2 writes the items as a list of pairs."""
     if not args:
         return {}
     pairs = args[0].items() if type(args[0]) is dict else args[0]
@@ -126,7 +126,7 @@ def _call_size(machine: Machine, sizes: Any = ()) -> tuple:
 
 
 def _call_encode(machine: Machine, text: str, encoding: str = "utf-8", *_: Any) -> bytes:
-    """How protocols below 3 spell bytes."""
+    """Bytes, as protocols below 3 write them."""
     if encoding not in ("latin1", "latin-1", "utf-8"):
         raise ValueError("bytes in an unknown encoding")
     machine.spend(len(text) // 64)
@@ -184,7 +184,7 @@ def _call_type(machine: Machine, *args: Any) -> Opaque:
 
 
 def is_partial_methodcaller(value: Opaque) -> bool:
-    """Whether `value` is how a `methodcaller` with keyword arguments is written, whose call makes it."""
+    """True if `value` is a `methodcaller` with keyword arguments, which is written as a call of a partial."""
     function = value.args[0] if value.name == "functools.partial" and value.args else None
     return _is_mention(function) and function.name == "operator.methodcaller"
 
@@ -221,7 +221,7 @@ def array_from_state(machine: Machine, state: Any) -> TensorRef | None:
 
 
 def _call_numpy_buffer(machine: Machine, raw: Any, dtype: Any, shape: Any, order: Any, *rest: Any) -> Any:
-    """How protocol 5 spells arrays."""
+    """An array, as protocol 5 writes it."""
     tensor = _array(machine, raw, dtype, shape, order == "F") if order in ("C", "F") else None
     return Opaque("numpy.ndarray", (raw, dtype, shape, order, *rest)) if tensor is None else tensor
 

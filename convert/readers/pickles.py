@@ -1,13 +1,13 @@
-"""Reading a pickle as data.
+"""Pickles read as data.
 
 A pickle is a program for a small stack machine that may call anything importable. This interpreter runs the
 stack part only: nothing named in the file is ever imported or called. Names that real checkpoints hold (tensors,
 storages, ordered dicts, numpy numbers) have a handler in `pickle_calls`, every other class becomes an `Opaque`.
 
 Inert stand-ins make a hostile file harmless, not honest, so names that only serve to run code (`os.system`,
-`builtins.eval`, `torch.hub.load`, ...) are reported as an error, wherever they are mentioned (`pickle_names`).
+`builtins.eval`, `torch.hub.load`, ...) are reported as an error, wherever they are mentioned (`pickle_rules`).
 
-Work is limited (`pickle_limits`): a small file can take neither unbounded memory nor time.
+Work is limited (`pickle_rules`): a small file can take neither unbounded memory nor time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from stvg_jax.convert.readers.pickle_calls import (
     is_partial_methodcaller,
     referenced,
 )
-from stvg_jax.convert.readers.pickle_limits import (
+from stvg_jax.convert.readers.pickle_rules import (
+    HOOKS,
+    JUDGED,
     MAX_DEPTH,
     MAX_INT_BITS,
     MAX_MARKS,
@@ -33,13 +35,15 @@ from stvg_jax.convert.readers.pickle_limits import (
     BoundedStream,
     fill,
     is_deeper,
+    is_hostile,
+    modern,
+    words,
 )
-from stvg_jax.convert.readers.pickle_names import HOOKS, JUDGED, is_hostile, modern, words
 from stvg_jax.convert.readers.tensors import Opaque, TensorRef
 from stvg_jax.core.errors import InputError, quoted
 
-_LONG_STEP = 4  # looking up a name or a storage takes as long as so many other steps
-# Everything that malformed bytes can trip: short reads, empty stack, unknown memo, wrong kinds of arguments.
+_LONG_STEP = 4  # looking up a name or a storage takes as long as this many other steps
+# Errors that malformed bytes can cause: short reads, empty stack, unknown memo, wrong kinds of arguments.
 _DAMAGE = (
     ValueError,
     TypeError,
@@ -55,7 +59,7 @@ _DAMAGE = (
 
 
 def read_pickle(path: Any, stream: BoundedStream, max_work: int, load_storage: LoadStorage | None = None) -> Any:
-    """Read one pickle from where `stream` stands, as plain data.
+    """Reads one pickle from the position of `stream`, as plain data.
 
     Args:
         path: name of the file, for messages.
@@ -104,14 +108,14 @@ class _Machine:
                 f"{self.stream.tell():,} ({type(error).__name__}: {quoted(str(error))}); download it again"
             ) from error
         if is_deeper(value, MAX_DEPTH):
-            raise InputError(f"{self.path} nests its contents more than {MAX_DEPTH} deep: no checkpoint")
+            raise InputError(f"{self.path} nests its contents more than {MAX_DEPTH} deep; it is not a checkpoint")
         return value
 
     def spend(self, amount: int) -> None:
         self.work += amount
         if self.work > self.max_work:
             raise InputError(
-                f"{self.path} needs more than {self.max_work:,} steps to describe its contents: no checkpoint"
+                f"{self.path} needs more than {self.max_work:,} steps to describe its contents; it is not a checkpoint"
             )
 
     # Names and calls.
@@ -119,7 +123,7 @@ class _Machine:
     def reference(self, module: Any, name: Any) -> Opaque:
         """The inert stand-in for a global that the file names."""
         if type(module) is not str or type(name) is not str or len(module) + len(name) > MAX_NAME:
-            raise ValueError("a class whose name is no short text")
+            raise ValueError("a class whose name is not a short text")
         self.spend(_LONG_STEP)
         module, name = modern(module, name)
         if is_hostile(module, name):
@@ -140,7 +144,7 @@ class _Machine:
         if function.args is not None:
             raise self.hostile(f"tries to call an object of {quoted(function.name)}")
         if type(args) is not tuple:
-            raise TypeError("arguments are no tuple")
+            raise TypeError("arguments are not a tuple")
         self.spend(len(args))
         for value in args:
             if isinstance(value, Opaque) and value.args is None and value.name in JUDGED:
@@ -229,7 +233,7 @@ class _Machine:
     def op_newobj_ex(self, _) -> None:
         kind, args, kwargs = self.take(3)
         if type(kwargs) is not dict:
-            raise TypeError("keyword arguments are no dict")
+            raise TypeError("keyword arguments are not a dict")
         self.spend(len(args))
         self.push(self.call(kind, (*args, kwargs) if kwargs else args))
 
@@ -264,7 +268,7 @@ class _Machine:
             target.state = state
 
     def finish_array(self, stub: ArrayStub, state: Any) -> None:
-        """Put the tensor in the place of its stand-in, which the memo already holds."""
+        """Replaces the stand-in, which the memo already holds, by the tensor."""
         stub.state = state
         tensor = array_from_state(self, state)
         if tensor is None:

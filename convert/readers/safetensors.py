@@ -63,8 +63,8 @@ def _tensor(source: FileSource, name: str, entry: dict, data_start: int) -> Tens
         raise InputError(
             f"{source.path}: tensor {quoted(name)} is {quoted(entry['dtype'])}; readable are {', '.join(_DTYPES)}"
         )
-    first, stop = entry["data_offsets"]
-    storage = FileStorage(source, name, data_start + first, stop - first)
+    first, end = entry["data_offsets"]
+    storage = FileStorage(source, name, data_start + first, end - first)
     dtype: np.dtype = TORCH_DTYPES[_DTYPES[entry["dtype"]]]
     try:
         return TensorRef(storage, dtype, tuple(entry["shape"]))

@@ -1,7 +1,7 @@
 """A state dict in several files, as transformers, accelerate and diffusers write it.
 
-`model.safetensors.index.json` (or `pytorch_model.bin.index.json`) says which file beside it holds each tensor. What the
-index says and what the files hold must agree. A variant such as fp16 has its name in the names of its files: in
+`model.safetensors.index.json` (or `pytorch_model.bin.index.json`) says which file beside it holds each tensor. The
+index and the files must agree. A variant such as fp16 has its name in the names of its files: in
 `model.safetensors.index.fp16.json` and `model.fp16-00001-of-00002.safetensors`, or, as older diffusers wrote it,
 `model.safetensors.fp16.index.json` and `model-00001-of-00002.fp16.safetensors`.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import parse_json
 
-# A folder's checkpoint, best first: as transformers chooses; then a variant.
+# Files of a folder, best first: in the order of transformers, then variants.
 _USUAL = ("*.safetensors.index.json", "*.bin.index.json", "model.safetensors", "pytorch_model.bin")
 _VARIANTS = (
     ("*.safetensors.index.*.json", "*.safetensors.*.index.json"),
@@ -32,7 +32,7 @@ _MAX_NAMED = 3
 
 
 def is_index(path: Path) -> bool:
-    """Whether a file is an index, by its name."""
+    """True if the name of a file is that of an index."""
     return _INDEX.fullmatch(path.name) is not None and path.is_file()
 
 
@@ -51,8 +51,8 @@ def resolve(path: Path) -> Path:
             return index
         if int(part["count"]) > 1:
             raise InputError(
-                f"{path} is part {int(part['number'])} of {int(part['count'])}, and {quoted(names[0])}, which tells "
-                "what the others hold, is not beside it; fetch it and all parts"
+                f"{path} is part {int(part['number'])} of {int(part['count'])}, and {quoted(names[0])}, which lists "
+                "the other parts, is not beside it; fetch it and all parts"
             )
     return path
 
@@ -87,7 +87,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def read_index(path: Path) -> dict[Path, set[str]]:
-    """File -> the names of the tensors that it must hold.
+    """Names of the tensors that each file must hold.
 
     Raises:
         InputError: the index is damaged, names a file outside its folder or one that is missing, or leaves out a part.
@@ -107,12 +107,12 @@ def shard_names(path: Path) -> list[str]:
 
 
 def _shards(path: Path) -> dict[str, set[str]]:
-    """Name of a file -> the names of the tensors that the index lists for it."""
+    """Names of the tensors that the index lists, by the name of the file."""
     weight_map = _weight_map(path)
     shards: dict[str, set[str]] = {}
     for name, file in weight_map.items():
         if type(file) is not str:
-            raise InputError(f"{path} is damaged: the file of tensor {quoted(name)} is no text; download it again")
+            raise InputError(f"{path} is damaged: the file of tensor {quoted(name)} is not text; download it again")
         shards.setdefault(file, set()).add(name)
     if not shards or len(shards) > _MAX_SHARDS:
         raise InputError(f"{path} lists {len(shards):,} files; from 1 to {_MAX_SHARDS:,} are readable")
@@ -123,7 +123,7 @@ def _shards(path: Path) -> dict[str, set[str]]:
 
 
 def check_shard(path: Path, held: Collection[str], listed: set[str]) -> None:
-    """Raises InputError unless a file holds just the tensors that the index lists for it."""
+    """Raises InputError unless a file holds exactly the tensors that the index lists for it."""
     if held_only := [name for name in held if name not in listed]:
         raise InputError(f"{path} holds {_named(held_only)}, which the index does not list there; fetch both again")
     if missing := sorted(listed.difference(held)):
@@ -137,15 +137,15 @@ def _weight_map(path: Path) -> dict[str, Any]:
     try:
         index = parse_json(path.read_bytes())
     except ValueError as error:
-        raise InputError(f"{path} is no sound index: {quoted(str(error), 300)}; download it again") from error
+        raise InputError(f"{path} is not a valid index: {quoted(str(error), 300)}; download it again") from error
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict):
-        raise InputError(f"{path} is no index of a checkpoint: it has no weight_map")
+        raise InputError(f"{path} is not the index of a checkpoint: it has no weight_map")
     return weight_map
 
 
 def _check_complete(index: Path, shards: Collection[str]) -> None:
-    """Every file is there, and none of the same series is left out."""
+    """Raises InputError if a file is missing, or one of the same series is not in the index."""
     if missing := [name for name in shards if not index.with_name(name).is_file()]:
         raise InputError(f"{index} needs {_named(missing)}, which is not beside it; fetch all parts")
     parts = [part for name in shards if (part := _PART.fullmatch(name))]

@@ -1,4 +1,4 @@
-"""What a checkpoint is read into: lazy tensors, inert stand-ins for objects, and the bytes behind both."""
+"""Contents of a checkpoint: lazy tensors, inert stand-ins for objects, and the bytes behind both."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FileSource:
     def __init__(self, path: Path):
         self.path = path
         if path.is_dir():
-            raise InputError(f"{path} is a directory; a checkpoint is one file (.pth, .pt, .bin or .safetensors)")
+            raise InputError(f"{path} is a directory; give a checkpoint file (.pth, .pt, .bin or .safetensors)")
         if not path.exists():
             raise InputError(f"{path}: no such file; give the path of a checkpoint (.pth, .pt, .bin or .safetensors)")
         if not path.is_file():
@@ -149,7 +149,7 @@ class FileStorage:
 
 
 class BytesStorage:
-    """A storage already in memory (the content of a pickled numpy array)."""
+    """A storage in memory (the content of a pickled numpy array)."""
 
     def __init__(self, data: bytes, *, big_endian: bool = False):
         self.nbytes = len(data)
@@ -238,23 +238,23 @@ class TensorRef:
         last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         return (last + 1) * self.dtype.itemsize
 
-    def _check(self, stop: int) -> None:
+    def _check(self, end: int) -> None:
         if len(self.shape) > MAX_DIMS or len(self.shape) != len(self.strides):
             raise ValueError(f"tensor with {len(self.shape)} sizes and {len(self.strides)} strides")
         claimed = math.prod(max(n, 1) for n in self.shape) * self.dtype.itemsize
         if claimed > max(self.storage.nbytes, MAX_EXPANDED_BYTES):
             raise ValueError(f"tensor {self.shape} would take {claimed} bytes, its storage {self.storage.nbytes}")
-        if self.size and self.start + self._span() > stop:
-            raise ValueError(f"tensor {self.shape} ends at byte {self.start + self._span()} of a storage of {stop}")
+        if self.size and self.start + self._span() > end:
+            raise ValueError(f"tensor {self.shape} ends at byte {self.start + self._span()} of a storage of {end}")
 
 
 class Opaque:
-    """An object of a class this reader does not know, as data: nothing of it was imported or called.
+    """An object of an unknown class, as data: nothing of it was imported or called.
 
     Attributes:
         name: "module.name" of the class or function, as the file spells it.
-        args: what it would have been called with; None when the file only mentions the name.
-        state: what would have been restored into it (often the instance's `__dict__`); None when there was nothing.
+        args: arguments of the call that would have made it; None if the file only mentions the name.
+        state: state that would have been restored (often the instance's `__dict__`); None if there was none.
         mapping: items set on it, for subclasses of dict such as a yacs `CfgNode`.
         sequence: items appended to it, for subclasses of list and for sets.
     """
@@ -279,7 +279,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _sizes(values: tuple) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)) or len(values) > MAX_DIMS:
-        raise ValueError("sizes or strides are no tuple, or too many")
+        raise ValueError("sizes or strides are not a tuple, or too many")
     if any(type(v) is not int or not 0 <= v < 2**62 for v in values):
         raise ValueError("sizes, strides or offset out of range")
     return tuple(values)

@@ -1,4 +1,4 @@
-"""Annotations of all datasets as one record type: see docs/annotations.md. `data_pipeline.datasets` reads them."""
+"""Annotations of all datasets as one record type (docs/annotations.md). `data_pipeline.datasets` reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering of the entries that a reader has read: samples, exclusions and problems."""
+"""Collection of the entries that a reader has read: samples, exclusions and problems."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from stvg_jax.data_pipeline.language.subject import find_subject
 
 ON_PROBLEM = ("raise", "exclude", "keep")
 _WAY_OUT = (
-    "mend these entries, or leave them out with on_problem='exclude' (eval and train: "
+    "correct these entries, or leave them out with on_problem='exclude' (eval and train: "
     "--config.data.on_problem=exclude; score: --on-problem exclude)"
 )
 
 
 class Collector:
-    """Gathers samples, exclusions and problems into `Annotations`.
+    """Collects samples, exclusions and problems into `Annotations`.
 
     Args:
-        dataset, split: of the result.
-        videos: where the videos are; None leaves unchecked whether they exist.
+        dataset, split: names for the result.
+        videos: folder of the videos; None does not check that they exist.
         on_problem: see `read_annotations`.
     """
 
@@ -42,7 +42,7 @@ class Collector:
         self._problems: list[Problem] = []
 
     def add(self, id: str, fields: Fields, sample: VideoText | None) -> None:
-        """Takes in an entry: its sample, None where its values allow none, and what was noted while it was read."""
+        """Adds an entry: its sample, None if its values do not make one, and the problems noted while it was read."""
         if id in self._ids:
             fields.report("duplicate id", f"an earlier entry has the same id, {quoted(id)}")
             sample = None
@@ -54,30 +54,34 @@ class Collector:
             self._samples.append(sample)
         else:
             reason = "; ".join(f"{p.rule}: {p.detail}" for p in fields.problems)
-            self.exclude(id, fields, reason or "what it refers to is wrong")
+            self.exclude(id, fields, reason or "an entry that it refers to is wrong")
 
     def note(self, fields: Fields) -> None:
-        """Takes in problems of the file that belong to no single entry."""
+        """Adds problems of the file that do not belong to a single entry."""
         self._problems += fields.problems
 
     def exclude(self, id: str, fields: Fields, reason: str) -> None:
-        """Takes in an entry that the dataset's own rules leave out."""
+        """Adds an entry that the rules of the dataset leave out."""
         self._ids.add(id)
         self._excluded.append(Excluded(id, fields.entry, reason))
 
     def finish(self, what: str, vocabularies: Vocabularies | None = None) -> Annotations:
-        """Everything that was taken in.
+        """All entries that were added.
+
+        Args:
+            what: names the annotations in messages.
+            vocabularies: attribute words of the file.
 
         Raises:
-            InputError: there are problems and they were to be raised, or there is no sample.
+            InputError: there are problems and `on_problem` is "raise", or there is no sample.
         """
         problems = list(dict.fromkeys(self._problems))  # several sentences may share one
         if self._on_problem == "raise":
             raise_problems(problems, what, _WAY_OUT)
         if not self._samples:
             first = one_line(self._excluded[0].reason, 300) if self._excluded else ""
-            reasons = f"; the first is left out because: {first}" if first else ""
-            raise InputError(f"{what} give no sample: {len(self._excluded)} entries were left out{reasons}")
+            reasons = f"; the first because: {first}" if first else ""
+            raise InputError(f"{what} have no usable sample: {len(self._excluded)} entries were left out{reasons}")
         return Annotations(self._dataset, self._split, self._samples, self._excluded, problems, vocabularies)
 
 
@@ -93,6 +97,6 @@ def _with_video(sample: VideoText, fields: Fields, videos: VideoFolder) -> Video
 
 
 def subject_of(given: str | None, sentence: str) -> str:
-    """The words that name the target: those of the file or, where it has none, those found in the sentence, in lower
-    case as annotators write them."""
+    """The words that name the target: those in the file or, if it has none, those found in the sentence, in lower case
+    like those of annotators."""
     return given.strip() if given else find_subject(sentence).lower()

@@ -1,4 +1,4 @@
-"""The values of one annotation entry, checked as they are taken out; what is wrong with them is collected."""
+"""The values of an annotation entry, checked as they are read. Problems are collected, not raised."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ _ENGLISH_WORD = re.compile(r"[A-Za-z]")
 class Fields:
     """An entry of an annotation file.
 
-    The methods note a problem and return None where the value is not what it must be, so that a reader takes out all
-    values first and then looks whether there are `problems`.
-
-    Like a dictionary it says which keys it has, by `in` and by iteration.
+    Where a value breaks a rule, the methods note a problem and return None. A reader takes all values first and then
+    checks for problems. `in` and iteration give the keys, as of a dictionary.
 
     Args:
         file: the annotation file, for messages.
-        entry: the name of the entry in it, for messages.
+        entry: name of the entry in the file, for messages.
         value: the entry.
-        duplicates: keys that occur twice in it.
+        duplicates: keys that occur twice in the entry.
+
+    Attributes:
+        problems: everything that is wrong with the entry.
     """
 
     def __init__(self, file: str, entry: str, value: Any, duplicates: Iterable[str] = ()):
@@ -50,10 +51,11 @@ class Fields:
 
     @property
     def spoiled(self) -> bool:
-        """Whether a value is missing or cannot be used."""
+        """True if a value is missing or cannot be used."""
         return not all(problem.mended for problem in self.problems)
 
     def report(self, rule: str, detail: str) -> None:
+        """Notes a problem."""
         self.problems.append(Problem(self.file, self.entry, rule, detail))
 
     def __contains__(self, key: str) -> bool:
@@ -63,7 +65,7 @@ class Fields:
         return iter(self._values)
 
     def section(self, key: str) -> Fields:
-        """The object under `key`; its problems are this entry's."""
+        """The object under `key`. Its problems count as those of the entry."""
         value = self._get(key)
         section = Fields(self.file, self.entry, {})
         section.problems = self.problems
@@ -91,7 +93,7 @@ class Fields:
         return None if first is None or second is None else (first, second)
 
     def text(self, key: str) -> str | None:
-        """A string with something in it."""
+        """A string that is not blank."""
         value = self._get(key)
         if value is _MISSING:
             return None
@@ -126,19 +128,19 @@ class Fields:
         return value if isinstance(value, list) else self._wrong_type(key, value, "a list")
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """A list of different strings with something in them."""
+        """A list of different strings, none of them blank."""
         values = self.items(key)
         if values is None:
             return None
         known: set[str] = set()
         for value in values:
             if not isinstance(value, str) or not value.strip() or value in known or has_surrogate(value):
-                return self.report("wrong word", f"{self._name(key)} holds {shown(value)}; different words are needed")
+                return self.report("wrong word", f"{self._name(key)} holds {shown(value)}; all words must differ")
             known.add(value)
         return tuple(values)
 
     def indices(self, key: str) -> tuple[int, ...] | None:
-        """A list of numbers from 0 on, in ascending order; None, without a problem, where there is no list."""
+        """A list of whole numbers from 0 on, ascending; None, without a problem, if there is no such key."""
         values = self.items(key) if key in self else None
         if values is None:
             return None
@@ -176,7 +178,7 @@ class Fields:
         return without_surrogates(value)
 
     def _report_half(self, found: str) -> None:
-        self.report(HALF_A_CHARACTER, f"{found}: a character was cut in two (a lone surrogate), write it whole")
+        self.report(HALF_A_CHARACTER, f"{found}: a character was cut in two (a lone surrogate); write it whole")
 
     def _whole(self, key: str, value: Any, least: int | None = None) -> int | None:
         if not _is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
@@ -193,3 +195,54 @@ class Fields:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+# Pixels. Drawing tools put the last pixel at `width - 1` or at `width`, or round outwards. A box further out is that of
+# another video, or of the same video in another size.
+BOX_TOLERANCE = 1.0
+
+
+def check_tube(fields: Fields, tube: tuple[int, int], clip: tuple[int, int]) -> bool:
+    """True if the tube is not empty and lies within the clip; a problem is noted otherwise."""
+    tube_text = f"the tube is frames {tube[0]} to {tube[1] - 1}"
+    if tube[1] <= tube[0]:
+        fields.report("empty tube", f"the tube begins with frame {tube[0]} and ends before frame {tube[1]}")
+    elif tube[0] < clip[0]:
+        fields.report("tube before the beginning", f"{tube_text}, the first possible one is {clip[0]}")
+    elif tube[1] > clip[1]:
+        fields.report("tube longer than the video", f"{tube_text}, the last possible one is {clip[1] - 1}")
+    else:
+        return True
+    return False
+
+
+def check_boxes(fields: Fields, boxes_xyxy: np.ndarray, width: int, height: int, first_frame: int) -> bool:
+    """Notes boxes that are reversed, have no area, or reach out of the frame by more than `BOX_TOLERANCE` pixels.
+
+    Args:
+        boxes_xyxy: float [frames, 4], one box per frame from `first_frame` on.
+
+    Returns:
+        True if the tube can be used in spite of such problems: no box is reversed.
+    """
+    x1, y1, x2, y2 = boxes_xyxy.T
+    is_reversed = (x2 < x1) | (y2 < y1)
+    has_no_area = ~is_reversed & ((x2 == x1) | (y2 == y1))
+    right, lower = width + BOX_TOLERANCE, height + BOX_TOLERANCE
+    is_outside = ~is_reversed & ((np.minimum(x1, y1) < -BOX_TOLERANCE) | (x2 > right) | (y2 > lower))
+    for wrong, rule, comment in (
+        (is_reversed, "box reversed", "x2 < x1 or y2 < y1"),
+        (has_no_area, "box without area", "x1 = x2 or y1 = y2"),
+        (is_outside, "box outside the frame", f"the frame is {width} x {height}, {BOX_TOLERANCE:g} pixel is tolerated"),
+    ):
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            box = ", ".join(f"{value:g}" for value in boxes_xyxy[first])
+            count = f" (one of {wrong.sum()})" if wrong.sum() > 1 else ""
+            fields.report(rule, f"frame {first_frame + first}{count} has the box {box}, x1 y1 x2 y2: {comment}")
+    return not is_reversed.any()
+
+
+def cut_to_frame(boxes_xyxy: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The boxes without their parts outside the frame, float64 [frames, 4]."""
+    return np.clip(boxes_xyxy, 0.0, [width, height, width, height])

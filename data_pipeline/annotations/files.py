@@ -1,4 +1,4 @@
-"""Files of annotations: finding that of a split, and reading JSON entry by entry."""
+"""Annotation files: the file of a split, and JSON read entry by entry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def choose_file(path: Path, split: str, layouts: Iterable[str]) -> Path:
     """`path` itself if it is a file, else the file of `split` in it.
 
     Raises:
-        InputError: nothing is there.
+        InputError: there is no such file.
     """
     if path.is_file():
         return path
@@ -39,26 +39,26 @@ def choose_file(path: Path, split: str, layouts: Iterable[str]) -> Path:
 
 
 def splits_in(path: Path, layouts: Iterable[str]) -> list[str]:
-    """Those of "train", "val" and "test" that a dataset folder holds."""
+    """The splits in a dataset folder, out of "train", "val" and "test"."""
     return [split for split in ("train", "val", "test") if find_file(path, split, layouts)]
 
 
 class JsonFile:
     """A JSON file whose top level is an object or a list of entries.
 
-    Entries are decoded one at a time: the merged VidSTG training file holds some 23 million boxes, which as Python
-    objects all at once take ten gigabytes.
+    Entries are decoded one at a time: the merged VidSTG training file holds some 23 million boxes, which take ten
+    gigabytes as Python objects.
 
     Args:
         path: the file.
-        holds: what it must hold, "object" or "list"; None for either.
+        holds: required kind, "object" or "list"; None for either.
 
     Attributes:
         path: the file.
         holds: "object" or "list".
 
     Raises:
-        InputError: the file is missing, is no text, or holds something else.
+        InputError: the file is missing, not text, or of another kind.
     """
 
     def __init__(self, path: Path, *, holds: str | None = None):
@@ -76,12 +76,12 @@ class JsonFile:
             raise InputError(f"{path} is {_NAMES[self.holds]}; its annotations must be {_NAMES[holds]}")
 
     def entries(self) -> Iterator[tuple[str, Any, list[str]]]:
-        """Yields for each entry its key (in a list: its number), its value, and the keys that occur twice within it.
+        """Yields each entry: its key (in a list: its number), its value, and the keys that occur twice in the value.
 
         A key that occurs twice at the top level is yielded twice.
 
         Raises:
-            InputError: the file is not JSON from some place on; the message has its line and column.
+            InputError: the file is not JSON; the message has the line and the column.
         """
         try:
             yield from self._entries()

@@ -1,4 +1,4 @@
-"""Problems of annotations: collected while these are read, and reported all together."""
+"""Problems of annotations: collected while they are read, and reported together."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Problem:
     """One broken rule.
 
     Attributes:
-        file: the annotation file, or the folder that something is missing from.
-        entry: the entry in it.
-        rule: what is wrong, in the same words for every entry with this problem.
-        detail: the value, and what it should be.
+        file: the annotation file, or the folder in which a file is missing.
+        entry: name of the entry in it.
+        rule: name of the broken rule, the same for all entries.
+        detail: the value, and its right form.
     """
 
     file: str
@@ -34,20 +34,20 @@ class Problem:
 
     @property
     def mended(self) -> bool:
-        """Whether the value was read all the same, with U+FFFD in it."""
+        """True if the value could be used nevertheless, with U+FFFD in it."""
         return self.rule == HALF_A_CHARACTER
 
 
-def raise_problems(problems: Sequence[Problem], what: str, way_out: str = "mend these entries") -> None:
-    """Raises one InputError that tells all `problems`, grouped by rule; returns if there are none.
+def raise_problems(problems: Sequence[Problem], what: str, way_out: str = "correct these entries") -> None:
+    """Raises one InputError about all `problems`, grouped by rule; returns if there are none.
 
-    Up to three of each rule stand in the message. Where there are more, all are written to a file that the message
-    names: one line each, with file, entry, rule and detail separated by tabs.
+    The message has up to three of each rule. If there are more, all are written to a file that the message names, one
+    line each, with file, entry, rule and detail separated by tabs.
 
     Args:
         problems: from `read_annotations` or `check_against_videos`.
-        what: what they are about, such as "the annotations in data/hc-stvg".
-        way_out: what the reader of the message can do, its last line.
+        what: subject of the message, such as "the annotations in data/hc-stvg".
+        way_out: advice, the last line of the message.
     """
     if not problems:
         return

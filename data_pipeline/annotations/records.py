@@ -1,4 +1,4 @@
-"""One record type for the annotations of every dataset, and the result of reading a file of them."""
+"""The record type for the annotations of all datasets, and the annotations of a split."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class VideoText:
     Frames count from 0 over the whole video, and ends are one past the last frame.
 
     Attributes:
-        id: unique within a split; what predictions are filed under. The number that the released systems give the same
-            entry (HC-STVG: its position in the file; VidSTG: its position over captions and questions).
+        id: name of its predictions, unique within a split. The number that the released systems give the same entry
+            (HC-STVG: its position in the file; VidSTG: its position over captions and questions).
         video: path of the video file relative to the dataset's video folder, with "/" and its suffix.
-        sentence: cleaned by the dataset's rules (HC-STVG, one's own data: as in the file; VidSTG: words in lower case).
-        clip: (first, end) frames that belong to this sample; what is sampled lies within
-            (`data_pipeline.frame_rules`). None for a whole video of which the annotations do not say how long it is.
+        sentence: cleaned by the dataset's rules (VidSTG: words in lower case; other datasets: as in the file).
+        clip: (first, end) frames of the sample, among which frames are sampled (`data_pipeline.frame_rules`). None for
+            a whole video whose length is not in the annotations.
     """
 
     id: str
@@ -35,30 +35,29 @@ class VideoText:
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
-        """(width, height) in pixels, by the annotation; None where it does not say."""
+        """(width, height) in pixels according to the annotation; None if it does not say."""
         return None
 
     @property
     def event(self) -> tuple[int, int] | None:
-        """(first, end) frames of the described event; None where the text is about all of the clip."""
+        """(first, end) frames of the described event; None if the text is about the whole clip."""
         return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Sample(VideoText):
-    """A sentence about a video, with the tube that it means.
+    """A sentence about a video, with its tube.
 
     Attributes:
         subject: words that name the target, from the file or found in the sentence.
         kind: "declarative" or "interrogative"; HC-STVG has declarative sentences only.
         category: class of the target in the file, "person" in HC-STVG.
-        width, height: pixels of a frame, by the annotation.
-        tube: (first, end) frames of the described event. It ends within the clip, but may begin before it in VidSTG, as
-            in the released systems.
-        boxes_xyxy: float64 [tube frames, 4], (x1, y1, x2, y2) in pixels; read-only, as samples that mean the same tube
+        width, height: pixels of a frame, according to the annotation.
+        tube: (first, end) frames of the described event. It ends within the clip, but in VidSTG it may begin before it,
+            as in the released systems.
+        boxes_xyxy: float64 [tube frames, 4], (x1, y1, x2, y2) in pixels; read-only, because samples with the same tube
             share it.
-        appearance_labels, motion_labels: ascending indices into the attribute vocabularies; None where the file has
-            none and none were made.
+        appearance_labels, motion_labels: ascending indices into the attribute vocabularies; None without labels.
     """
 
     clip: tuple[int, int] = dataclasses.field()
@@ -89,12 +88,12 @@ AnySample = TypeVar("AnySample", bound=VideoText)
 
 @dataclasses.dataclass(frozen=True)
 class Excluded:
-    """An entry that was left out, by the dataset's own rules or because something is wrong with it.
+    """An entry that was left out, by the rules of the dataset or because it is wrong.
 
     Attributes:
-        id: the id that its sample would have.
-        entry: where it stands in the file.
-        reason: in words.
+        id: id that its sample would have.
+        entry: its name in the file.
+        reason: a clause, for messages.
     """
 
     id: str
@@ -104,7 +103,7 @@ class Excluded:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabularies:
-    """The attribute words that the labels of samples are indices into."""
+    """The attribute words, into which the labels of samples are indices."""
 
     appearance: tuple[str, ...]
     motion: tuple[str, ...]
@@ -115,12 +114,12 @@ class Annotations(Generic[AnySample]):
     """One split of a dataset.
 
     Attributes:
-        dataset: its name.
+        dataset: name of the dataset.
         split: such as "train".
-        samples: in the order of the file.
-        excluded: what the file holds besides.
-        problems: what is wrong with the entries of the file; empty unless they were to be excluded or kept.
-        vocabularies: None where the labels have no known words (the released files) or there are none.
+        samples: samples in the order of the file.
+        excluded: entries that were left out.
+        problems: problems of the entries; empty unless `on_problem` is "exclude" or "keep".
+        vocabularies: attribute words; None if they are unknown (the released files) or there are no labels.
     """
 
     dataset: str
@@ -132,7 +131,7 @@ class Annotations(Generic[AnySample]):
 
 
 def require_tubes(annotations: Annotations) -> None:
-    """Raises an InputError for annotations of whole videos, which say nothing about where and when."""
+    """Raises an InputError for annotations of whole videos, which have no tubes."""
     if not all(isinstance(sample, Sample) for sample in annotations.samples):
         raise InputError(
             f"the dataset {annotations.dataset} has texts about videos and no tubes; take one that has tubes, such as "

@@ -13,8 +13,17 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Annotations
 
 
-class VideoFacts(Protocol):
-    """A video file as it really is: frames that can be decoded, and their size in pixels as displayed."""
+@dataclasses.dataclass(frozen=True)
+class VideoFacts:
+    """Facts of a video file: frames that can be decoded, and their size in pixels as displayed."""
+
+    frame_count: int
+    width: int
+    height: int
+
+
+class VideoLike(Protocol):
+    """Anything with the attributes of `VideoFacts`, such as a stored video."""
 
     @property
     def frame_count(self) -> int: ...
@@ -27,7 +36,7 @@ class VideoFacts(Protocol):
 
 
 class VideoPaths:
-    """Paths of videos within a folder, with "/": VidOR's may lie in groups, those of HC-STVG 2 in packages."""
+    """Paths of videos within a folder, with "/". VidOR's videos lie in groups, those of HC-STVG 2 in packages."""
 
     def __init__(self, paths: Iterable[str]):
         self._by_name: dict[str, list[str]] = {}
@@ -35,13 +44,13 @@ class VideoPaths:
             self._by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
 
     def find(self, video: str) -> list[str]:
-        """The paths that `video`, a name or a path, may mean: itself, or else all that end with it."""
+        """The paths that `video`, a name or a path, may mean: the same path, or else all that end with it."""
         named = self._by_name.get(video.rsplit("/", 1)[-1], [])
         return [video] if video in named else [path for path in named if path.endswith(f"/{video}")]
 
 
 class VideoFolder:
-    """A folder of videos, which may lie in folders of their own."""
+    """A folder of videos, which may lie in folders below it."""
 
     def __init__(self, folder: Path):
         if not folder.is_dir():
@@ -49,7 +58,7 @@ class VideoFolder:
         self.folder = folder
 
     def find(self, video: str) -> list[str]:
-        """As `VideoPaths.find`. The folders below are searched only if a video does not lie where it is said to."""
+        """As `VideoPaths.find`. The folders below are searched only if there is no file at the given path."""
         return [video] if (self.folder / video).is_file() else self._paths.find(video)
 
     @functools.cached_property
@@ -69,10 +78,10 @@ class VideoFolder:
 
 
 def match_videos(annotations: Annotations, paths: Iterable[str]) -> Annotations:
-    """`annotations` with each `Sample.video` as it is called among `paths`, such as those of a frame store.
+    """`annotations` with each `Sample.video` replaced by its path among `paths`, such as those of a frame store.
 
-    For annotations that were read without their video folder, when the videos lie in folders within it. A video that is
-    not among `paths`, or not once only, keeps its name.
+    For annotations that were read without their video folder, if the videos lie in folders within it. A video that is
+    not among `paths`, or more than once, keeps its name.
     """
     known = VideoPaths(paths)
     samples = []

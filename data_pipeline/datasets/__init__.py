@@ -1,5 +1,4 @@
-"""Datasets: a record in a module of its own for each, found by name (`registry`), and what is read with its help.
+"""Datasets: a module with a record for each, found by name (`registry`), and functions that read any of them.
 
-A new dataset is a module here that exports its record as `DATASET` (`dataset.Dataset`), and a line in
-`registry.MODULES`.
+A new dataset is a module that exports its record as `DATASET` (`dataset.Dataset`), and a line in `registry.MODULES`.
 """

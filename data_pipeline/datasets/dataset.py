@@ -21,8 +21,8 @@ class PublishedResult:
 
     Attributes:
         method, venue: such as "TA-STVG" and "ICLR 2025".
-        percent: by kind of sentence, one per measure of the benchmark; None where it was not reported.
-        source: where the figures are from.
+        percent: figures by kind of sentence, one per measure of the benchmark; None if it was not reported.
+        source: source of the figures.
     """
 
     method: str
@@ -33,12 +33,12 @@ class PublishedResult:
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
-    """A test set and what has been reported on it.
+    """A test set, with the published results.
 
     Attributes:
-        title: for people.
-        samples: how many sentences it has, by kind.
-        results: oldest first.
+        title: name in texts.
+        samples: numbers of sentences by kind.
+        results: published results, oldest first.
         measures: names of the figures.
     """
 
@@ -48,7 +48,7 @@ class Benchmark:
     measures: tuple[str, ...] = MEASURES
 
     def is_of_size(self, samples: int) -> bool:
-        """Whether a set of so many samples may be this one, to 3 %: each reader leaves out some unusable entries."""
+        """True if a set of this size may be this one, to 3 %, because each reader leaves out some unusable entries."""
         size = sum(self.samples.values())
         return abs(samples - size) <= 0.03 * size
 
@@ -58,9 +58,9 @@ class Option:
     """An argument of `read` that only some datasets have.
 
     Attributes:
-        help: its meaning, for the command line.
-        metavar: of its value there, such as "DIR".
-        load: turns the value that a user gives into that which `read` takes.
+        help: help text of the command line.
+        metavar: name of its value there, such as "DIR".
+        load: function from the value that a user gives to the one that `read` takes.
         for_sentences: whether `read_sentences` takes it too.
     """
 
@@ -72,26 +72,26 @@ class Option:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Everything that is particular to a dataset. The rest of the project asks the record and knows no dataset by name.
+    """Everything that is particular to a dataset. The rest of the project asks the record and names no dataset.
 
     Attributes:
-        name: that configurations and command lines give, a key of `registry.MODULES`.
-        title: for people.
-        layouts: where the annotation file of a split lies in the dataset folder: paths with "{split}" in them, the
+        name: name in configurations and on command lines, a key of `registry.MODULES`.
+        title: name in texts.
+        layouts: possible paths of the annotation file of a split in the dataset folder, with "{split}" in them; the
             first that exists is taken.
-        read: reads one split, `read(path, split, *, videos, on_problem, **options)`, with the arguments of
+        read: function that reads a split, `read(path, split, *, videos, on_problem, **options)`, with the arguments of
             `reading.read_annotations`.
         video_folders: names that the folder of videos may have in the dataset folder.
         rules: key of `FRAME_RULES` and `TEXT_RULES` (`clip.sampling`): the frame rule and the text rule with which
             models of this dataset are trained; None where there is none.
-        stored_frames: what `stvg-jax prepare frames` stores unless told otherwise, one of `shards.POLICIES`: "sampled"
-            where training looks only at frames that evaluation looks at, else "clips".
+        stored_frames: default of `stvg-jax prepare frames --frames`, one of `shards.POLICIES`: "sampled" if training
+            uses only frames that evaluation uses too, else "clips".
         label_words: sizes of the appearance and the motion vocabulary of the released systems.
         options: further arguments of `read`, by name.
-        read_sentences: sample id -> sentence of a split, `read_sentences(path, split, **options)`, for a dataset whose
-            sentences can be read without their tubes; None where they are read with them.
+        read_sentences: function that reads the sentences of a split by sample id, `read_sentences(path, split,
+            **options)`, if they can be read without their tubes; else None.
         scored_by_kind: whether the released evaluators' file of results has measures by kind of sentence.
-        benchmarks: its test sets with published results, by name.
+        benchmarks: test sets with published results, by name.
     """
 
     name: str
@@ -109,11 +109,11 @@ class Dataset:
 
     @property
     def frame_rule(self) -> FrameRule | None:
-        """The rule that spreads frames over its clips."""
+        """The rule that chooses frames of its clips."""
         return None if self.rules is None else get_frame_rule(self.rules)
 
     def load_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that are given, not None, as `read` takes them.
+        """The given options that are not None, in the form that `read` takes.
 
         Raises:
             InputError: the dataset has no such option, or its file cannot be read.
@@ -125,11 +125,11 @@ class Dataset:
         return {name: self.options[name].load(value) for name, value in given.items()}
 
     def find_benchmark(self, samples: int) -> str | None:
-        """The benchmark that a set of so many samples is, told by its size; None for any other set."""
+        """Name of the benchmark of this size; None if there is none."""
         return next((name for name, one in self.benchmarks.items() if one.is_of_size(samples)), None)
 
     def frames_needed(self, sample: VideoText) -> int:
-        """The least length of a video for a sample: one past the last frame that may be sampled or is in the tube."""
+        """Least number of frames of a sample's video: one past the last frame that may be sampled or is in the tube."""
         if sample.clip is None:
             return 1
         sampled = sample.clip[1] if self.frame_rule is None else self.frame_rule.end(sample.clip)

@@ -1,4 +1,4 @@
-"""Annotations of one's own, in this library's JSON format: see docs/annotations.md."""
+"""Annotations in this library's own JSON format (docs/annotations.md), for your own videos."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from stvg_jax.core.characters import one_line, without_surrogates
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
-from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.fields import Fields, check_boxes, check_tube, cut_to_frame
 from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
-from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube, cut_to_frame
 from stvg_jax.data_pipeline.annotations.records import KINDS, Annotations, Sample, Vocabularies
 from stvg_jax.data_pipeline.datasets.dataset import Dataset
 
@@ -29,7 +28,7 @@ _SAMPLE_KEYS = (
 def read_generic(path: Path, split: str, *, videos: Path | None = None, on_problem: str = "raise") -> Annotations:
     """Reads a file in the generic format, or `<split>.json` in a folder.
 
-    Boxes that reach out of the frame by no more than the tolerance are cut.
+    Boxes that reach out of the frame within the tolerance are cut at its edges.
     """
     file = choose_file(Path(path), split, LAYOUTS)
     collector = Collector("json", split, videos=videos, on_problem=on_problem)
@@ -56,7 +55,7 @@ def read_generic(path: Path, split: str, *, videos: Path | None = None, on_probl
 
 
 def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> bool:
-    """Whether there are none."""
+    """Reports keys other than the `known` ones; True if there are none."""
     unknown = [key for key in fields if key not in known]
     for key in unknown:
         fields.report("unknown key", f"{quoted(key)} is none of {', '.join(known)}")
@@ -64,7 +63,7 @@ def _refuse_unknown_keys(fields: Fields, known: Iterable[str]) -> bool:
 
 
 def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
-    """Width, height and frames of each video; None where they are wrong."""
+    """Width, height and number of frames of each video; None if they are wrong."""
     section = whole_file.section("videos")
     facts: dict[str, tuple[int, int, int] | None] = {}
     for name in section:
@@ -79,7 +78,7 @@ def _videos(whole_file: Fields) -> dict[str, tuple[int, int, int] | None]:
 
 
 def _words(whole_file: Fields) -> dict[str, tuple[str, ...]]:
-    """The vocabularies of the file, empty where it has none."""
+    """The vocabularies of the file; empty if it has none."""
     if "vocabularies" not in whole_file:
         return {"appearance": (), "motion": ()}
     section = whole_file.section("vocabularies")
@@ -152,7 +151,7 @@ def _labels(fields: Fields, key: str, vocabulary: Mapping[str, int]) -> tuple[in
 
 DATASET = Dataset(
     name="json",
-    title="one's own videos",
+    title="your own videos",
     layouts=LAYOUTS,
     read=read_generic,
     video_folders=("videos",),

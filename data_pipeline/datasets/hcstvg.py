@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
-from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.fields import Fields, check_boxes, check_tube
 from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
-from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, PublishedResult
 
-# Where the releases of TA-STVG, of CG-STVG and of the dataset itself keep a split.
+# Paths of a split in the releases of TA-STVG, of CG-STVG and of the dataset itself.
 LAYOUTS = (
     "annos/{split}.json",
     "annos/hcstvg_v1/{split}.json",
@@ -70,7 +69,7 @@ def _sample(id: str, fields: Fields) -> Sample | None:
     if not check_tube(fields, tube, (0, frames)):
         return None
     if tube[0] == frames - 1:
-        return fields.report("tube never sampled", f"it is frame {tube[0]} only, the last one, which is never sampled")
+        return fields.report("tube never sampled", f"it is only frame {tube[0]}, the last one, which is never sampled")
     boxes_xyxy = boxes_xywh + np.concatenate([np.zeros_like(boxes_xywh[:, :2]), boxes_xywh[:, :2]], axis=1)
     if not check_boxes(fields, boxes_xyxy, width, height, tube[0]):
         return None
@@ -113,8 +112,8 @@ DATASET = Dataset(
     read=read_hcstvg,
     video_folders=("v1_video", "v2_video", "video", "videos"),
     rules="hcstvg",
-    # A step of the training grid, 3.2 frames per second, is every other step of the evaluation's, and a temporal crop
-    # takes a part of the grid (TA-STVG, datasets/data_utils.py).
+    # Training takes every other frame that evaluation takes (3.2 of 6.4 per second), and a temporal crop takes a part
+    # of these (TA-STVG, datasets/data_utils.py).
     stored_frames="sampled",
     benchmarks={
         "hcstvg1": Benchmark(

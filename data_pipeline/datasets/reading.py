@@ -1,4 +1,4 @@
-"""Reading any dataset, finding its videos, and comparing the two."""
+"""Annotations of any dataset, its video folder, and the comparison of the two."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Annotations, Problem, VideoFacts, VideoText
-from stvg_jax.data_pipeline.annotations.labels import merge_labels, read_labels
+from stvg_jax.data_pipeline.annotations import Annotations, Problem, VideoText
+from stvg_jax.data_pipeline.annotations.videos import VideoLike
+from stvg_jax.data_pipeline.datasets.labels import merge_labels, read_labels
 from stvg_jax.data_pipeline.datasets.registry import get_dataset
 
 
@@ -25,21 +26,21 @@ def read_annotations(
     """Reads one split of a dataset. The formats and rules are in docs/annotations.md.
 
     Args:
-        dataset: its name (`registry.MODULES`): "hcstvg" (both versions), "vidstg" or "json", one's own.
+        dataset: name of the dataset (`registry.MODULES`): "hcstvg" (both versions), "vidstg" or "json" (your own).
         path: the dataset folder, or the annotation file itself.
-        split: "train", "val" or "test"; for one's own data whatever the file is called.
-        videos: the video folder, to check that the videos exist and to find those in folders below it; see
-            `find_video_folder`. None: they are not looked for, and are taken to lie flat.
-        labels: a file made by `stvg-jax prepare labels`, whose labels and vocabularies take the place of the file's.
-        on_problem: what becomes of entries with something wrong: "raise" an error that tells all of them; "exclude"
-            them; or "keep" those that can be used, as the released systems do, which check little: boxes outside the
-            frame or without area, and missing videos. What cannot be used is excluded then.
-        options: of the dataset (`Dataset.options`), None for its default. VidSTG: `trajectories`, the folder of VidOR's
-            trajectories for sentence files, by default looked for beside them; `replacements`, words to replace in
-            sentences, typing errors for the most part, or the JSON file of them.
+        split: "train", "val" or "test"; of your own data, the name of the file.
+        videos: the video folder (see `find_video_folder`), to check that the videos exist and to find those in folders
+            below it. None does not look for them and takes them to lie flat.
+        labels: a file made by `stvg-jax prepare labels`; its labels and vocabularies replace those of the annotations.
+        on_problem: treatment of wrong entries: "raise" an error that lists all of them; "exclude" them; or "keep" those
+            that can be used, as the released systems do, which check little (boxes outside the frame or without area,
+            missing videos). Entries that cannot be used are excluded then.
+        options: options of the dataset (`Dataset.options`), None for a default. VidSTG: `trajectories`, the folder of
+            VidOR's trajectories for sentence files, by default one beside them; `replacements`, words to replace in
+            sentences (mostly typing errors), or the JSON file of them.
 
     Returns:
-        The samples in the order of the file, what was left out and why, and what is wrong with the file.
+        The samples in the order of the file, the entries left out, and the problems found.
 
     Raises:
         InputError: a file is missing or not JSON, an option is unknown, entries are wrong (`on_problem="raise"`), or no
@@ -57,10 +58,10 @@ def read_annotations(
 
 
 def find_video_folder(dataset: str, path: Path) -> Path:
-    """The video folder that belongs to a dataset folder or to an annotation file in one, by the releases' layouts.
+    """The video folder of a dataset folder, or of an annotation file in one, in the layouts of the releases.
 
     Raises:
-        InputError: there is none, or more than one; no dataset has this name.
+        InputError: there is none, or more than one; or no dataset has this name.
     """
     known = get_dataset(dataset).video_folders
     path = path.resolve()
@@ -77,18 +78,17 @@ def find_video_folder(dataset: str, path: Path) -> Path:
     raise InputError(f"no video folder ({names}) was found in {places[0]}; say where the videos are with --videos")
 
 
-def check_against_videos(annotations: Annotations, facts: Mapping[str, VideoFacts]) -> list[Problem]:
+def check_against_videos(annotations: Annotations, facts: Mapping[str, VideoLike]) -> list[Problem]:
     """Compares annotations with the videos themselves.
 
-    A video must exist, have the annotated size, and have the frames that the sample needs: those that may be sampled
-    and those of the tube.
+    A video must exist, have the annotated size, and have all frames that may be sampled or are in the tube.
 
     Args:
-        annotations: of one split.
-        facts: by `Sample.video`.
+        annotations: the annotations of a split.
+        facts: facts of the videos, by `Sample.video`.
 
     Returns:
-        A problem for each sample and rule; for `raise_problems`.
+        A problem for each sample and broken rule; see `raise_problems`.
     """
     record, problems = get_dataset(annotations.dataset), []
     for sample in annotations.samples:

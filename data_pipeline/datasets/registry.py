@@ -1,4 +1,4 @@
-"""Datasets by name; the module of one is imported when it is asked for."""
+"""Datasets by name. The module of a dataset is imported when it is asked for."""
 
 from __future__ import annotations
 

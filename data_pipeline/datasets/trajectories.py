@@ -1,4 +1,4 @@
-"""VidOR's trajectories: a JSON file per video, in VidSTG's flat folder or in VidOR's own nested ones."""
+"""VidOR's trajectories: a JSON file per video, in VidSTG's flat folder or in the nested folders of VidOR."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Trajectories:
     """The boxes of every object in every frame of VidOR's videos. One video's file is in memory at a time.
 
     Args:
-        folder: with the files `<video>.json`, in it or in folders below it.
+        folder: folder of the files `<video>.json`, which may lie in folders below it.
 
     Raises:
         InputError: there is no such folder, or no JSON file in it.
@@ -35,8 +35,8 @@ class Trajectories:
         self._frames: list[list] | Problem = []
 
     def rows(self, video: str, target: int | None, first: int, end: int, fields: Fields) -> list[Any] | None:
-        """The boxes of object `target` in frames `first` to `end` - 1, each as `box_row` gives it, None where the
-        object is missing. Without readable trajectories of all these frames: a problem in `fields`, and None."""
+        """The boxes of object `target` in frames `first` to `end` - 1, each in the form of `box_row`, None for a frame
+        without the object. If trajectories of these frames cannot be read, a problem is noted and None returned."""
         if video != self._video:
             self._video, self._frames = video, self._load(video)
         if isinstance(self._frames, Problem):
@@ -74,8 +74,10 @@ def _row(objects: list, target: int | None) -> Any:
 
 
 def box_row(box: Any) -> Any:
-    """VidOR's `{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ...}` as (x1, y1, x2, y2); None for an empty object or
-    list, which stands for a missing box; anything else as it is, for `Fields.boxes` to judge."""
+    """VidOR's `{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ...}` as (x1, y1, x2, y2).
+
+    An empty object or list, which stands for a missing box, becomes None. `Fields.boxes` checks all other values.
+    """
     try:
         return _CORNERS(box)
     except (KeyError, TypeError):

@@ -9,16 +9,15 @@ from pathlib import Path
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Progress, Terminal
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
-from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.fields import Fields, check_boxes
 from stvg_jax.data_pipeline.annotations.files import JsonFile, choose_file
-from stvg_jax.data_pipeline.annotations.geometry import check_boxes
 from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Annotations, Sample
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, Option, PublishedResult, as_path
 from stvg_jax.data_pipeline.datasets.trajectories import Trajectories, without_gaps
 from stvg_jax.data_pipeline.datasets.vidstg_files import Entry, Pair, load_replacements, read_entries
 
-# Where the releases of TA-STVG and CG-STVG keep the merged file of a split; then the dataset's own sentence files.
+# Paths of the merged file of a split in the releases of TA-STVG and CG-STVG, then of the dataset's sentence files.
 LAYOUTS = (
     "annos/{split}.json",
     "vstg_annos/{split}.json",
@@ -37,8 +36,8 @@ class Sentence:
     Attributes:
         id, kind, category: as in `Sample`.
         video: VidOR's name of the video.
-        description: as in the file.
-        sentence: cleaned.
+        description: the sentence as in the file.
+        sentence: the same, cleaned.
     """
 
     id: str
@@ -52,7 +51,7 @@ class Sentence:
 def read_sentences(
     path: Path, split: str, *, replacements: Mapping[str, str] | None = None, on_problem: str = "raise"
 ) -> list[Sentence]:
-    """All sentences of a split, those too that `read_vidstg` leaves out; no trajectories are needed.
+    """All sentences of a split, including those that `read_vidstg` leaves out. No trajectories are needed.
 
     Args:
         path: the dataset folder, or a file of either form.
@@ -61,7 +60,7 @@ def read_sentences(
         on_problem: "raise" an error if entries are wrong, or "exclude" them.
 
     Raises:
-        InputError: nothing is there, the file is not JSON, or entries of it are wrong: all of them are told.
+        InputError: the file is missing or not JSON, or entries are wrong; the message lists all of them.
     """
     file = choose_file(Path(path), split, LAYOUTS)
     problems, sentences = {}, []
@@ -85,13 +84,13 @@ def read_vidstg(
 ) -> Annotations:
     """Reads a dataset folder, a sentence file or a merged file of VidSTG.
 
-    Left out, as by the released systems, are sentences whose event goes on after the used segment or lies outside it,
-    and those with a gap in the trajectory. The tube is the event, and may begin before the segment.
+    Like the released systems, it leaves out sentences whose event goes on after the used segment or lies outside it,
+    and those with a gap in the trajectory. The tube is the event, which may begin before the segment.
 
     Args:
         path: the dataset folder, in which a merged file is preferred, or a file.
         split: such as "train".
-        videos: folder with `<video>.mp4`, flat or in VidOR's groups; None leaves unchecked whether they exist.
+        videos: folder with `<video>.mp4`, flat or in VidOR's groups; None does not check that they exist.
         trajectories: for sentence files, the folder with `<video>.json`, flat or in VidOR's groups; by default
             `bbox_annos` or `annotation` in the dataset folder.
         replacements: typing errors to mend in the sentences.
@@ -124,7 +123,7 @@ def _collect(entry: Entry, collector: Collector) -> None:
 
 
 def _trajectory_folder(file: Path) -> Path:
-    """Beside the sentence file or beside its folder."""
+    """The folder of trajectories beside the sentence file or beside its folder."""
     places = [folder / name for folder in (file.parent, file.parent.parent) for name in _TRAJECTORY_FOLDERS]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
@@ -136,7 +135,7 @@ def _trajectory_folder(file: Path) -> Path:
 
 
 def _read_trajectories(entries: Sequence[Entry], trajectories: Trajectories, progress: Progress) -> None:
-    """Gives `entries` their boxes, video by video: its sentences are scattered over the file, and many share a tube."""
+    """Gives `entries` their boxes, video by video: its sentences lie all over the file, and many share a tube."""
     by_video: dict[str, list[tuple[Pair, Fields]]] = {}
     for entry in entries:
         if (pair := entry.pair) is not None and _reason_to_leave_out(pair) is None:
@@ -169,7 +168,7 @@ def _set_boxes(pair: Pair, fields: Fields, rows: list) -> None:
 
 
 def _row_count(pair: Pair) -> int:
-    """Frames of the event in the video, which sentence files let go on after the last one."""
+    """Frames of the event that the video has. In sentence files an event may go on after the last frame."""
     if pair.rows is not None:
         return len(pair.rows)
     end = pair.event[1] if pair.frame_count is None else min(pair.event[1], pair.frame_count)

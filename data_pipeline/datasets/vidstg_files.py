@@ -79,12 +79,12 @@ class Entry:
 def clean_sentence(description: str, replacements: Mapping[str, str] | None = None) -> str:
     """The words of a sentence in lower case, separated by single spaces.
 
-    What has no letter of the Latin alphabet in it is no word. `data_pipeline.language.text.model_text` changes nothing
-    in the result.
+    A word has a letter of the Latin alphabet in it. `data_pipeline.language.text.model_text` changes nothing in the
+    result.
 
     Args:
-        description: as in the file.
-        replacements: word -> what to write for it, several words or none too; see `read_replacements`.
+        description: the sentence as in the file.
+        replacements: new texts by word, of one word, several or none; see `read_replacements`.
     """
     words = english_words(description.lower())
     if replacements:
@@ -93,10 +93,10 @@ def clean_sentence(description: str, replacements: Mapping[str, str] | None = No
 
 
 def read_replacements(path: Path) -> dict[str, str]:
-    """A JSON object of typing errors and what to write for them, such as {"smll": "small"}.
+    """A JSON object of typing errors and their corrections, such as {"smll": "small"}.
 
     Raises:
-        InputError: the file is something else.
+        InputError: the file holds anything else.
     """
     value = read_json(path)
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
@@ -107,7 +107,7 @@ def read_replacements(path: Path) -> dict[str, str]:
 
 
 def load_replacements(given: Path | str | Mapping[str, str]) -> Mapping[str, str]:
-    """Replacements that are given themselves or as the file that holds them (`read_replacements`)."""
+    """Replacements, given as such or as the file that holds them (`read_replacements`)."""
     return read_replacements(Path(given)) if isinstance(given, (str, Path)) else given
 
 
@@ -141,7 +141,7 @@ def _span(fields: Fields, key: str) -> tuple[int, int] | None:
 
 
 def _length(fields: Fields, key: str) -> int | None:
-    """Frames of a span that counts from the beginning of the segment; of a spoiled entry it may be reversed."""
+    """Number of frames of a span that counts from the beginning of the segment."""
     if key not in fields:
         return None
     section = fields.section(key)
@@ -168,7 +168,7 @@ def _sentence_pairs(entry: Fields, replacements: Mapping[str, str] | None) -> It
     sentences = [(key, i, value) for key in _KINDS for i, value in enumerate(entry.items(key) or [])]
     if entry.problems and not sentences:
         yield entry, None
-    # The first sentence tells all that is wrong with the entry; for the others one reason is enough.
+    # The first sentence has all problems of the entry; for the others one is enough.
     told, reason = entry.problems, sorted(entry.problems, key=lambda problem: problem.mended)[:1]
     for key, i, value in sentences:
         fields = Fields(entry.file, f"{entry.entry}, {key} {i}", value)

@@ -1,4 +1,4 @@
-"""Faults that would stop a run half-way, found before it begins."""
+"""Checks, before a run begins, for faults that would stop it half-way."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LABELS = "train on annotations that have them, or make them with `stvg-jax prep
 def find_problems(
     samples: Sequence[Sample], store: FrameStore, config: LoaderConfig, passes: Passes | None
 ) -> list[Problem]:
-    """A problem for each sample and rule: for `data_pipeline.annotations.raise_problems`.
+    """A problem for each sample and broken rule; see `data_pipeline.annotations.raise_problems`.
 
     Args:
-        passes: of an evaluation; None in training.
+        passes: passes of an evaluation; None in training.
     """
     problems = []
     for sample in samples:
@@ -68,15 +68,15 @@ def _label_problems(sample: Sample, config: LoaderConfig, training: bool) -> Ite
 def check_batches(
     samples: int, batch_size: int, hosts: tuple[int, int], training: bool, only: Sequence[int] | None
 ) -> None:
-    """Raises an InputError for numbers that no batches can be made of."""
+    """Raises an InputError for numbers from which no batches can be made."""
     host, count = hosts
     if not 0 <= host < count:
-        raise InputError(f"host {host} of {count}: hosts are numbered from 0 up to their number")
+        raise InputError(f"host {host} of {count}: hosts are numbered from 0 to {count - 1}")
     if batch_size < 1 or batch_size % count:
         raise InputError(f"batch_size={batch_size} must be positive and a multiple of the number of hosts, {count}")
     if training and (only is not None or samples < batch_size):
         raise InputError(
-            f"training on {samples} samples with batch_size={batch_size}: it needs all samples, and a batch at least"
+            f"training on {samples} samples with batch_size={batch_size}: it needs all samples, and at least one batch"
         )
     if only is not None and any(not 0 <= index < samples for index in only):
         raise InputError(f"only={list(only)[:5]}... are not all indices of samples; those run from 0 to {samples - 1}")

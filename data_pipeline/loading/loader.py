@@ -31,37 +31,37 @@ from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH, Batch
 from stvg_jax.data_pipeline.loading.texts import Texts, Tokenize
 from stvg_jax.data_pipeline.shards import FrameStore
 
-# Where training is not told to end. Rows are counted in 64 bits.
+# End of a training that has none. Rows are counted in 64 bits.
 _NEVER = 2**40
 
 
 class Loader:
     """Batches of samples, for training or for evaluation.
 
-    Batch k is a pure function of the arguments and k: it does not matter where iteration began, and any number of hosts
-    sees the same batches. Training goes through the samples in epochs of `steps_per_epoch` batches, each epoch in an
-    order of its own. Evaluation has every sample in exactly one batch.
+    Batch k is a pure function of the arguments and k: it does not depend on where iteration began or on the number of
+    hosts. Training goes through the samples in epochs of `steps_per_epoch` batches, each epoch in another order. In an
+    evaluation every sample is in exactly one batch.
 
     Args:
-        samples: of one split.
-        store: where their frames are.
+        samples: samples of a split.
+        store: their frames.
         tokenize: text to int32 [l] token ids, start and end tokens included; may raise InputError.
-        config: how samples become batches.
-        seed: that all draws depend on.
-        training: whether to shuffle, augment and give targets, or to show each sample whole.
+        config: settings.
+        seed: seed of all draws.
+        training: whether to shuffle, augment and give targets; an evaluation shows each sample whole.
         batch_size: samples in a batch over all hosts; an evaluation batch has a row for each pass over each of them.
         hosts: (index of this host, their number); each gets an equal run of every batch.
         only: indices of the samples to evaluate, such as those that an interrupted evaluation lacks; None for all.
-        passes: of an evaluation; None for the two interleaved ones of the released systems.
+        passes: passes of an evaluation; None for the two interleaved ones of the released systems.
 
     Attributes:
-        samples: as given; `sample` of a batch counts in them.
+        samples: the samples; `sample` of a batch holds indices into them.
         steps_per_epoch: batches in an epoch, or in the whole evaluation.
         sent: names of the arrays of a batch that go to the devices.
 
     Raises:
-        InputError: arguments that do not fit together; and all in one, every sample whose video or frames are not
-            stored, whose text is too long or whose labels are missing.
+        InputError: arguments do not fit together; or samples whose video or frames are not stored, whose text is too
+            long or whose labels are missing. One message lists all such samples.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Loader:
         )
         self._frames = most_frames(samples, store.videos, config, self._passes)
         self._widths = np.array([self._bucket(sample) for sample in samples], np.int64)
-        # Two, because reading ahead needs the next epoch's while this one's is still in use.
+        # Two, because reading ahead needs the order of the next epoch while this one is in use.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
         self.steps_per_epoch = len(self._order(0).buckets)
 
@@ -106,17 +106,17 @@ class Loader:
         """(frames, rows, columns) that no row of a batch exceeds."""
         return self._frames, self._config.resolution, int(self._widths.max())
 
-    def batches(self, first_step: int = 0, last_step: int | None = None) -> Iterator[Batch]:
-        """Yields this host's rows of the batches from `first_step` up to but not including `last_step`.
+    def batches(self, first_step: int = 0, end: int | None = None) -> Iterator[Batch]:
+        """Yields this host's rows of the batches from `first_step` to `end` - 1.
 
         Args:
-            last_step: None for the end of an evaluation, and for ever in training.
+            end: None for the end of an evaluation; a training has none.
 
         Raises:
             InputError: steps that do not exist; a stored frame that is damaged or cannot be read.
         """
         limit = _NEVER if self._training else self.steps_per_epoch
-        end = limit if last_step is None else last_step
+        end = limit if end is None else end
         if not 0 <= first_step <= end <= limit:
             raise InputError(f"steps {first_step}:{end} are not steps of this loader; its own are 0:{limit}")
         return self._iterate(first_step, end)
@@ -139,8 +139,8 @@ class Loader:
             yield self._complete(step, frames)
 
     def _complete(self, step: int, frames: np.ndarray) -> Batch:
-        """The batch of a step around its pictures."""
-        # The text is as long on all hosts, hence by the samples of all of them.
+        """The batch of a step, given its pictures."""
+        # The text length must be the same on all hosts, so it depends on the samples of all of them.
         sizes = {
             "t": self._frames,
             "l": self._texts.bucket(self._batch(step)[1]),
@@ -157,7 +157,7 @@ class Loader:
         return row | {"pass": plan.pass_index}
 
     def _batch(self, step: int) -> tuple[int, np.ndarray, int]:
-        """Of a step: its epoch, the samples of its batch over all hosts, the width that they are padded to."""
+        """Epoch of a step, samples of its batch over all hosts, and the width to which they are padded."""
         epoch, number = divmod(step, self.steps_per_epoch)
         order = self._order(epoch)
         return epoch, order.samples[number], int(order.buckets[number])
@@ -192,7 +192,7 @@ class Loader:
         return [] if plan.sample == NO_SAMPLE else self._store.read(self.samples[plan.sample].video, plan.frame_ids)
 
     def _find_damage(self, step: int) -> None:
-        """Raises an InputError that names the first frame of this host's batch that cannot be used, if there is one."""
+        """Raises an InputError that names the first damaged frame of this host's batch, if there is one."""
         for plan in (self._plan(step, row) for row in range(self._rows)):
             for frame, jpeg in zip(plan.frame_ids, self._read(plan), strict=False):
                 try:

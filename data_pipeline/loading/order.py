@@ -15,21 +15,21 @@ ORDER, CLIP = range(2)
 
 
 def check_seed(seed: int) -> None:
-    """Raises an InputError for what cannot be a seed."""
+    """Raises an InputError for a number that cannot be a seed."""
     if not 0 <= seed < 2**63:
         raise InputError(f"seed {seed}: give a whole number from 0 to {2**63 - 1}")
 
 
 def generator(seed: int, epoch: int, purpose: int, index: int = 0) -> np.random.Generator:
-    """A generator of its own for each combination of arguments; none repeats numbers of another.
+    """A separate generator for each combination of arguments; none repeats numbers of another.
 
-    Philox computes each number from a key and a counter. The key is (seed, epoch); the counter's upper half says what
-    the numbers are for, and its lower half is left to count them. (What numpy makes of these numbers, a permutation for
-    example, may change with numpy's version; all hosts of a run need the same.)
+    Philox computes each number from a key and a counter. The key is (seed, epoch); the upper half of the counter is the
+    purpose of the numbers, and the lower half counts them. (Functions of numpy such as a permutation may use these
+    numbers differently in another version; all hosts of a run need the same version.)
 
     Args:
         purpose: ORDER or CLIP.
-        index: of the sample.
+        index: index of the sample.
     """
     return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, index, purpose]))
 
@@ -40,7 +40,7 @@ class Order:
 
     Attributes:
         samples: int32 [batches, batch size], indices of samples; NO_SAMPLE where a batch of evaluation is not full.
-        buckets: int32 [batches], the bucket that a batch is padded to: that of its widest sample, or a wider one.
+        buckets: int32 [batches], the bucket to which a batch is padded: that of its widest sample, or a wider one.
     """
 
     samples: np.ndarray
@@ -50,8 +50,8 @@ class Order:
 def training_order(buckets: np.ndarray, batch_size: int, seed: int, epoch: int) -> Order:
     """Shuffled full batches of samples of one bucket each.
 
-    What is left over of a bucket goes into the next wider one; padding changes no result. So only the remainder of the
-    whole is left out, fewer than `batch_size` samples, drawn anew in every epoch.
+    Samples left over in a bucket go into the next wider one; padding changes no result. So fewer than `batch_size`
+    samples are left out in all, other ones in every epoch.
 
     Args:
         buckets: int [n], the bucket of each sample; a higher number is a wider bucket.

@@ -1,4 +1,4 @@
-"""The tf.data graph: JPEG files to padded batches of frames. TensorFlow comes in here alone."""
+"""The tf.data graph from JPEG files to padded batches of frames. No other module uses TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.core.errors import missing_extra
-from stvg_jax.data_pipeline.loading.geometry import View
+from stvg_jax.data_pipeline.loading.plan import View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,8 @@ class RowFiles:
     """The pictures of one row, not yet decoded.
 
     Attributes:
-        jpegs: one file for each frame; fewer where the rest is black.
-        view: how they are shown.
+        jpegs: a file for each frame; fewer if the rest is black.
+        view: view of the pictures.
         padded: (height, width) of the batch.
     """
 
@@ -44,15 +44,15 @@ def iterate_pictures(
 ) -> Iterator[np.ndarray]:
     """Yields batches of frames in the order of their rows: uint8 [rows, frames, height, width, 3], read-only.
 
-    Rows are taken apart into frames, which are decoded on all threads and put together once. (Measured on two cores
+    Rows are divided into frames, which are decoded on all threads and copied into a batch once. (Measured on two cores
     with rows of 65 frames of 420 x 588, 4:2:0: 26 rows per second, where decoding alone reaches 29; rows mapped whole
     21, Pillow on threads 13.) Memory: `prefetch` + 2 batches, and the files of a few rows. A batch has
     3 * rows * frames * height * width bytes, 48 MB for each such row.
 
     Args:
-        read_row: gives the row with a number; called on several threads.
+        read_row: function from the number of a row to its files; called on several threads.
         row_numbers: (first, end); all rows of a batch have the same `padded` size.
-        rows, frames: of a batch; a row may have fewer frames, the rest is black.
+        rows, frames: size of a batch; a row may have fewer frames, the rest is black.
         prefetch: batches made in advance.
 
     Raises:
@@ -125,7 +125,7 @@ def _decode_frame(data: Any, how: Any) -> Any:
 
 @functools.cache
 def import_tensorflow() -> ModuleType:
-    """TensorFlow, kept off the GPUs: it would take all of their memory, and only decodes pictures here.
+    """TensorFlow, kept off the GPUs, whose memory it would take only to decode pictures.
 
     Raises:
         InputError: it is not installed.
@@ -142,8 +142,11 @@ def import_tensorflow() -> ModuleType:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of what the C++ code writes to standard error is seen. It tells, whatever the log level, which
-    instructions it was built for and that there is no GPU; real trouble arrives as an exception."""
+    """Hides what C++ code writes to standard error.
+
+    At every log level TensorFlow reports the instructions it was built for and that there is no GPU. Errors arrive as
+    exceptions.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:

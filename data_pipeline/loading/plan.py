@@ -17,9 +17,96 @@ from stvg_jax.data_pipeline.frame_rules import (
 )
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.loading.geometry import View, training_view, whole_view
 from stvg_jax.data_pipeline.loading.order import CLIP, NO_SAMPLE, generator
 from stvg_jax.data_pipeline.shards import StoredVideo
+
+# TA-STVG's datasets/build.py resizes to one of these rows, then cuts out a part with sides of 384 to 600, at resolution
+# 420. Here all of them scale with the resolution.
+_REFERENCE_RESOLUTION = 420
+_CROP_SCALES = (400, 500, 600)
+_CROP_SIDE = (384, 600)
+_CROP_TRIES = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The picture that a model sees of a stored one: a part is cut out, resized, then flipped.
+
+    Attributes:
+        stored: (height, width) of the stored picture.
+        part: (top, left, height, width) in pixels of the stored picture.
+        size: (height, width) of what the model sees.
+        flip: whether it is mirrored.
+    """
+
+    stored: tuple[int, int]
+    part: tuple[int, int, int, int]
+    size: tuple[int, int]
+    flip: bool = False
+
+    def show(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes of the stored picture in the view, cut at its edges: xyxy, float64 [n, 4], both in [0, 1]."""
+        height, width = self.stored
+        top, left, part_height, part_width = self.part
+        offset, scale = np.array([left, top] * 2), np.array([part_width, part_height] * 2)
+        shown = np.clip((boxes * [width, height, width, height] - offset) / scale, 0, 1)
+        return np.abs(shown[:, [2, 1, 0, 3]] - [1, 0, 1, 0]) if self.flip else shown
+
+
+def whole_view(stored: tuple[int, int], size: tuple[int, int]) -> View:
+    """A view of the whole picture, not flipped."""
+    return View(stored, (0, 0, *stored), size)
+
+
+def training_view(
+    stored: tuple[int, int],
+    original: tuple[int, int],
+    boxes: np.ndarray,
+    config: LoaderConfig,
+    rng: np.random.Generator,
+) -> View:
+    """A random view; never larger than `model_size(*original, config.resolution)`.
+
+    Args:
+        stored, original: (height, width) of a picture in the store and in the video.
+        boxes: float64 [n, 4], xyxy in [0, 1]; a part of each is in the view.
+    """
+    flip = bool(rng.random() < config.flip)
+    rows = config.scales[rng.integers(len(config.scales))] if config.scales else config.resolution
+    size = model_size(*original, rows)
+    if not rng.random() < config.size_crop:
+        return View(stored, (0, 0, *stored), size, flip)
+    part = _random_part(stored, model_size(*original, config.resolution), boxes, config, rng)
+    # Enlarged or reduced to just fit: a part need not have the proportions of the whole.
+    full_height, full_width = (part[2] / stored[0] * size[0], part[3] / stored[1] * size[1])
+    factor = min(size[0] / full_height, size[1] / full_width)
+    shown = max(1, int(full_height * factor + 1e-6)), max(1, int(full_width * factor + 1e-6))
+    return View(stored, part, shown, flip)
+
+
+def _random_part(
+    stored: tuple[int, int],
+    size: tuple[int, int],
+    boxes: np.ndarray,
+    config: LoaderConfig,
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """A part of the stored picture with some of each box; the whole picture if none is found."""
+    unit = config.resolution / _REFERENCE_RESOLUTION
+    rows = rng.choice(_CROP_SCALES) * unit
+    enlarged = np.array([rows, rows * size[1] / size[0]])
+    least, most = np.minimum(_CROP_SIDE[0] * unit, enlarged), np.minimum(_CROP_SIDE[1] * unit, enlarged)
+    for _ in range(_CROP_TRIES):
+        # In [0, 1] of the picture, then in whole pixels of it.
+        sides = rng.uniform(least, most) / enlarged
+        corner = rng.uniform(0, 1 - sides)
+        first = np.round(corner * stored).astype(int)
+        last = np.maximum(np.round((corner + sides) * stored).astype(int), first + 1)
+        view = View(stored, (*first.tolist(), *(last - first).tolist()), size)
+        left_over = view.show(boxes)
+        if np.all(left_over[:, :2] < left_over[:, 2:]):
+            return view.part
+    return (0, 0, *stored)
 
 
 class Passes(Protocol):
@@ -42,9 +129,9 @@ class RowPlan:
 
     Attributes:
         sample: index into the loader's samples; `order.NO_SAMPLE` for a row that fills up a batch.
-        pass_index: of an evaluation; 0 in training.
+        pass_index: pass of an evaluation; 0 in training.
         frame_ids: int64 [n], strictly increasing.
-        view: how each frame is shown.
+        view: view of each frame.
     """
 
     sample: int
@@ -56,8 +143,10 @@ class RowPlan:
 def most_frames(
     samples: Sequence[Sample], videos: Mapping[str, StoredVideo], config: LoaderConfig, passes: Passes | None
 ) -> int:
-    """Frames of the longest row that any of these samples can make, with the passes of an evaluation or, with None, in
-    training; 65 or 64 with the released rules unless all clips are shorter."""
+    """Frames of the longest row of these samples, in an evaluation with these passes or, with None, in training.
+
+    With the released rules it is 65 or 64 unless all clips are shorter.
+    """
     longest = (len(_longest_row(sample, videos[sample.video], config, passes)) for sample in samples)
     most = max(longest, default=0)
     return min(most, config.window) if passes is None and config.window else most
@@ -71,13 +160,13 @@ def _longest_row(sample: Sample, video: StoredVideo, config: LoaderConfig, passe
 
 
 def needed_frame_ids(sample: Sample, video: StoredVideo, config: LoaderConfig, passes: Passes | None) -> np.ndarray:
-    """Every frame of its video that rows of this sample may show: int64 [n], strictly increasing.
+    """All frames of its video that rows of this sample may show: int64 [n], strictly increasing.
 
     Args:
-        passes: of an evaluation; None in training.
+        passes: passes of an evaluation; None in training.
 
     Raises:
-        InputError: as `data_pipeline.frame_rules`.
+        InputError: see `data_pipeline.frame_rules`.
     """
     clip = _clip_arguments(sample, video, config)
     if passes is None:
@@ -104,7 +193,7 @@ def training_plan(
     """Draws the frames and the view of a sample.
 
     Args:
-        index: of the sample, which the draws depend on.
+        index: index of the sample, on which the draws depend.
     """
     rng = generator(seed, epoch, CLIP, index)
     ids = training_frame_ids(
@@ -130,7 +219,7 @@ def evaluation_plan(
 
 
 def filling_plan(pass_index: int, size: tuple[int, int]) -> RowPlan:
-    """One black frame of this size (height, width), where an evaluation has run out of samples."""
+    """One black frame of this size (height, width), for an evaluation that has run out of samples."""
     return RowPlan(NO_SAMPLE, pass_index, np.zeros(1, np.int64), whole_view(size, size))
 
 
@@ -140,19 +229,19 @@ def stored_size(video: StoredVideo) -> tuple[int, int]:
 
 
 def tube_boxes(sample: Sample, frame_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A mask of these frames, bool [n], True in the tube, and the boxes of those: float64 [m, 4], xyxy in [0, 1]."""
+    """Mask of the frames in the tube, bool [n], and the boxes of these: float64 [m, 4], xyxy in [0, 1]."""
     in_tube = (frame_ids >= sample.tube[0]) & (frame_ids < sample.tube[1])
     boxes = sample.boxes_xyxy[frame_ids[in_tube] - sample.tube[0]]
     return in_tube, boxes / [sample.width, sample.height, sample.width, sample.height]
 
 
 def row_arrays(plan: RowPlan, text_ids: np.ndarray) -> dict[str, Any]:
-    """Arrays of `GROUNDING_BATCH` that every row has besides its pictures, as `BatchSchema.pack` takes them."""
+    """Arrays of `GROUNDING_BATCH` that every row has beside its pictures, for `BatchSchema.pack`."""
     return {"frame_ids": plan.frame_ids, "sizes": plan.view.size, "text_ids": text_ids, "sample": plan.sample}
 
 
 def row_targets(plan: RowPlan, sample: Sample, config: LoaderConfig) -> dict[str, np.ndarray]:
-    """Arrays of `GROUNDING_BATCH` that a training row has as well."""
+    """Further arrays of `GROUNDING_BATCH` of a training row."""
     in_tube, stored = tube_boxes(sample, plan.frame_ids)
     boxes = np.zeros((len(in_tube), 4), np.float32)
     boxes[in_tube] = _cxcywh(plan.view.show(stored))

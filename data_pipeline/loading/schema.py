@@ -1,4 +1,4 @@
-"""The arrays of a batch, described once: padding, packing, shapes, and what goes to the devices all derive from it."""
+"""Description of the arrays of a batch, from which padding, shapes and the arrays for the devices derive."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Array:
     """One array of a batch.
 
     Attributes:
-        dtype: of its values.
+        dtype: dtype of its values.
         axes: names or lengths of the axes after that of the rows.
         about: its meaning.
-        pad: stands at the end of each axis that is longer than a row's own array.
+        pad: value at the end of each axis that is longer than the array of a row.
         given: batches that have it.
         sent: batches that send it to the devices.
-        marks: of a mask, the array whose real entries along its axis it marks; made while packing.
+        marks: for a mask, the array whose real entries it marks; such a mask is made while packing.
     """
 
     dtype: str
@@ -45,7 +45,7 @@ class BatchSchema:
     arrays: Mapping[str, Array]
 
     def names(self, *, training: bool, sent: bool = False) -> tuple[str, ...]:
-        """Arrays of a batch of training or of evaluation; with `sent` only those that go to the devices."""
+        """Names of the arrays of a training or an evaluation batch; with `sent`, only of those for the devices."""
         parts = ("always", "training" if training else "evaluation")
         return tuple(
             name for name, array in self.arrays.items() if array.given in parts and (not sent or array.sent in parts)
@@ -54,10 +54,10 @@ class BatchSchema:
     def shapes(
         self, rows: int, sizes: Mapping[str, int], *, training: bool, sent: bool = True
     ) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """(shape, dtype) of each array of a batch with these rows.
+        """(shape, dtype) of each array of a batch.
 
         Args:
-            rows: of the batch.
+            rows: number of rows.
             sizes: lengths of the axes, by name.
             training, sent: as for `names`.
         """
@@ -67,11 +67,11 @@ class BatchSchema:
         }
 
     def pack(self, rows: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]) -> Batch:
-        """Batches the arrays of rows, each padded at its end, and adds the masks that mark them.
+        """Stacks the arrays of rows, padded at their ends, and adds the masks of their real entries.
 
         Args:
-            rows: at least one; the same names in each, without the axis of the rows.
-            sizes: lengths of the axes that they are padded to, by name; at least the longest row's.
+            rows: at least one, all with the same names; arrays without the axis of the rows.
+            sizes: padded lengths of the axes, by name; at least those of the longest row.
         """
         batch = {}
         for name in rows[0]:
@@ -102,8 +102,8 @@ GROUNDING_BATCH = BatchSchema(
         "sample": Array(
             "int32",
             (),
-            "index into the loader's samples; -1 for a row that fills up the last batch of an evaluation, with one "
-            "black frame and one token, so that nothing divides by zero",
+            "index into the loader's samples; -1 for a row that fills the last batch of an evaluation, with one black "
+            "frame and one token, so that nothing divides by zero",
             sent="training",
         ),
         "pass": Array("int32", (), "number of the pass over the sample", given="evaluation", sent="never"),

@@ -1,4 +1,4 @@
-"""The token ids of every sample, made once: a batch's text length must be known on hosts that hold other rows of it."""
+"""Token ids of all samples, made once: each host needs the text length of a whole batch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Tokenize = Callable[[str], np.ndarray]
 
 
 class Texts:
-    """Tokenised sentences, as written and as they describe the mirrored picture.
+    """Tokenised sentences, as written and for the mirrored picture.
 
     Args:
-        samples: what to tokenise.
+        samples: samples of a split.
         tokenize: text to int32 [l], start and end tokens included.
-        config: says how to clean, whether to swap directions and how long a text may be.
+        config: settings.
 
     Attributes:
-        refused: (index of the sample, why) for every text that cannot be used.
+        refused: (index of the sample, reason) for every text that cannot be used.
     """
 
     def __init__(self, samples: Sequence[Sample], tokenize: Tokenize, config: LoaderConfig, *, training: bool) -> None:
@@ -42,13 +42,13 @@ class Texts:
                 self.refused.append((index, str(error)))
 
     def __call__(self, sample: int, flip: bool) -> np.ndarray:
-        """int32 [l], the text of a sample for its picture as it is or flipped; one token for NO_SAMPLE."""
+        """int32 [l], the text of a sample for its original or its flipped picture; one token for NO_SAMPLE."""
         if sample == NO_SAMPLE:
             return np.array([TEXT_PAD], np.int32)
         return self._ids.get((sample, flip), self._ids[sample, False])
 
     def bucket(self, samples: Iterable[int]) -> int:
-        """Tokens that texts of these samples are padded to, flipped or not."""
+        """Tokens to which texts of these samples are padded, flipped or not."""
         return text_bucket(max(len(self(sample, flip)) for sample in samples for flip in (False, True)), self._config)
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class Texts:
 
 
 def _texts(sample: Sample, config: LoaderConfig, *, mirrored: bool) -> Iterator[tuple[bool, str]]:
-    """(whether it is for the mirrored picture, text); the former only where the two differ."""
+    """(True for the mirrored picture, text); a text for the mirrored picture only if it differs."""
     subject = sample.subject if config.reads_subject else None
     written = model_text(subject, sample.sentence, config.sampling)
     yield False, written

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
+    from stvg_jax.data_pipeline.datasets.labels import prepare_labels
 
     if args.out.exists() and not args.force:
         raise InputError(f"{args.out} exists; use --force to replace it")

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from stvg_jax.core.config import build
-from stvg_jax.core.constants import TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.base import GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
@@ -20,7 +19,7 @@ from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.annotations import Annotations, Sample
-    from stvg_jax.data_pipeline.loading import Loader
+    from stvg_jax.data_pipeline.loading.loader import Loader
     from stvg_jax.data_pipeline.shards import FrameStore
     from stvg_jax.runtime.tokenizer import Tokenizer
 
@@ -49,25 +48,6 @@ class DataConfig:
     on_problem: str = "raise"
 
 
-@dataclasses.dataclass(frozen=True)
-class LoaderSettings:
-    """Section `loader` of an experiment: augmentation and the shapes of batches.
-
-    `data_pipeline.loading.LoaderConfig` documents the fields. Its other fields come from the model.
-    """
-
-    width_multiple: int = 28
-    text_lengths: tuple[int, ...] = TEXT_LENGTHS
-    temporal_crop: float = 0.5
-    window: int = 0
-    flip: float = 0.7
-    scales: tuple[int, ...] = ()
-    size_crop: float = 0.0
-    reference: bool = False
-    threads: int = 0
-    prefetch: int = 1
-
-
 class GroundingInputs:
     """One split of a dataset, checked against its stored frames.
 
@@ -89,6 +69,7 @@ class GroundingInputs:
     def __init__(self, config: Mapping[str, Any], split: str, protocol: Protocol = TWO_PASSES) -> None:
         from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
         from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
+        from stvg_jax.data_pipeline.loading.config import LoaderSettings
         from stvg_jax.data_pipeline.shards import FrameStore
 
         self._protocol = protocol
@@ -153,12 +134,13 @@ class GroundingInputs:
 
         Args:
             config, clip, tokenizer: of the model.
-            training, batch_size, hosts, seed, only: as for `data_pipeline.loading.Loader`.
+            training, batch_size, hosts, seed, only: as for `data_pipeline.loading.loader.Loader`.
 
         Raises:
             InputError: as `Loader`.
         """
-        from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+        from stvg_jax.data_pipeline.loading.config import LoaderConfig
+        from stvg_jax.data_pipeline.loading.loader import Loader
 
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}
@@ -213,7 +195,7 @@ def batch_shapes(
         width: columns of a frame; None for those of a wide video.
         tokens: of each text.
     """
-    from stvg_jax.data_pipeline.loading import GROUNDING_BATCH
+    from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH
 
     usual_frames, usual_width = _usual_size(experiment, clip)
     sizes = {
@@ -232,8 +214,7 @@ def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, i
     """(frames, columns) of most rows of a training batch: those of one pass over a clip of a wide video."""
     from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
     from stvg_jax.data_pipeline.frames import model_size
-    from stvg_jax.data_pipeline.loading import LoaderConfig
-    from stvg_jax.data_pipeline.loading.config import bucket_width
+    from stvg_jax.data_pipeline.loading.config import LoaderConfig, LoaderSettings, bucket_width
 
     settings = build(LoaderSettings, experiment.get("loader", {}), "config.loader")
     loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))

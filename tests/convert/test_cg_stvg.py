@@ -7,7 +7,7 @@ import pytest
 
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats, recognise
-from stvg_jax.convert.state_dict import declared_parameters, published_config
+from stvg_jax.convert.state_dict import declared_parameters, released_config
 from stvg_jax.core.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config, tiny_model_config
@@ -29,7 +29,7 @@ def tensors(config):
 
 def test_every_parameter_has_one_source_among_the_released_names():
     fmt = FORMATS["cg_stvg"]
-    declared = declared_parameters(published_config({}, fmt))
+    declared = declared_parameters(released_config({}, fmt))
     named = {path: [n for rule in fmt.rules if (n := rule.source_of(path))] for path in declared}
     released = manifest("cgstvg")
     assert [path for path, names in named.items() if len(names) != 1 or names[0] not in released] == []
@@ -38,7 +38,7 @@ def test_every_parameter_has_one_source_among_the_released_names():
 @pytest.mark.slow
 def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     parameters = convert_state_dict(blank_state_dict("cgstvg"), format="cg_stvg")
-    declared = declared_parameters(published_config({}, FORMATS["cg_stvg"]))
+    declared = declared_parameters(released_config({}, FORMATS["cg_stvg"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
 
 
@@ -80,5 +80,5 @@ def test_a_file_tells_which_system_it_is_of():
 
 
 def test_a_configuration_of_the_other_system_is_refused(tensors):
-    with pytest.raises(InputError, match="holds a model cg_stvg, and the configuration is of ta_stvg"):
+    with pytest.raises(InputError, match="holds a cg_stvg model, but the configuration is of ta_stvg"):
         convert_state_dict(tensors, format="cg_stvg", config=tiny_config(64))

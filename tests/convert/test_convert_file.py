@@ -199,7 +199,7 @@ def test_an_average_that_lacks_tensors_is_named(ema, plain, command, tmp_path):
     code, message = command(save_zip(tmp_path / "last.pth", {"model": plain, "ema": parts}))
     assert code == 2
     assert "- missing vis_encoder.0.body.bn1.running_mean, for resnet/stem/mean (8,)" in message
-    assert message.endswith("\nThese are the moving average, ema; --weights model takes other weights")
+    assert message.endswith("\nThese weights are the moving average, ema; take the plain ones with --weights model")
 
 
 def test_misfits_of_wrapped_files_are_listed_by_the_names_of_the_file(ema, command, tmp_path):
@@ -252,7 +252,7 @@ def test_values_that_are_not_finite(ema, config, convert, command, tmp_path):
     assert "choose an earlier checkpoint, or convert it as it is with --allow-nonfinite" in message
     report = convert(source, allow_nonfinite=True, verify=True)
     assert report["nonfinite"] == {f"module.{first}": 1, f"module.{second}": 2}
-    assert "warning: it holds values that are not finite (NaN or infinity), as after a" in summary(report)
+    assert "warning: the checkpoint holds values that are not finite (NaN or infinity), as after a" in summary(report)
     assert np.isnan(read(tmp_path / "out")["motion_projection/bias"][0])
 
 
@@ -366,11 +366,11 @@ def test_misfits_are_listed(ema, command, tmp_path):
         (
             {"fc.weight": ONES},
             (),
-            "is of no known format: it holds 'fc.weight', ... Known formats: ta_stvg (a",
+            "has no known format: it holds 'fc.weight', ... Known formats: ta_stvg (a",
         ),
         ({"fc.weight": ONES}, ("--format", "ta_stvg"), "is not of format ta_stvg"),
         ({"fc.weight": ONES}, ("--format", "onnx"), "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, mdetr"),
-        ({"model": {"w": ONES}}, ("--weights", "ema"), "is of no known format: it holds 'w', ..."),
+        ({"model": {"w": ONES}}, ("--weights", "ema"), "has no known format: it holds 'w', ..."),
         ({"epoch": 3}, (), "holds no tensors with names"),
     ],
 )
@@ -386,7 +386,7 @@ def test_another_grounding_model_is_not_mistaken_for_its_text_encoder(command, t
     other = {name: np.zeros(1, np.float32) for name in names} | {"ground_decoder.template": np.zeros(1, np.float32)}
     code, message = command(save_zip(tmp_path / "other.pth", {"model": other}))
     assert code == 2
-    assert "is of no known format" in message
+    assert "has no known format" in message
 
 
 @pytest.mark.parametrize("container", SAVERS)
@@ -439,6 +439,8 @@ def test_without_tokenizer_and_hub(released, config_file, monkeypatch, tmp_path,
 def test_configurations(ema, released, config, convert, command, tmp_path):
     with pytest.raises(InputError, match="the configuration lacks model"):
         convert(released, config={key: config[key] for key in ("name", "clip")})
+    with pytest.raises(InputError, match="the configuration lacks clip"):
+        convert(released, config={key: config[key] for key in ("name", "model")})
     code, message = command(released, "--config", str(tmp_path / "none.py"))
     assert code == 2
     assert message.startswith(f"configuration {tmp_path / 'none.py'} does not exist; the library has ")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.convert.readers import nodes, open_checkpoint, pickle_limits
+from stvg_jax.convert.readers import nodes, open_checkpoint, pickle_rules
 from stvg_jax.convert.weights import choose_weights
 from stvg_jax.core.errors import InputError
 from tests.torch_files import LEGACY_VERSION, MAGIC_NUMBER, Name, Raw, save_zip, tensor_code
@@ -81,7 +81,7 @@ def test_paths_are_of_bounded_length(tmp_path):
 def test_names_of_bounded_total_length(tmp_path, monkeypatch):
     tree = {"a" * 150: {"b" * 150: {f"w{i}": np.ones(1, np.float32) for i in range(50)}}}
     path = save_zip(tmp_path / "x.pth", tree)
-    assert "is of no known format" in looked_at(path)
+    assert "has no known format" in looked_at(path)
     monkeypatch.setattr(nodes, "_MAX_CHARACTERS", 20_000)
     assert "too many and too long names" in looked_at(path)
 
@@ -151,7 +151,7 @@ PICKLES = {
 
 @pytest.mark.parametrize("kind", PICKLES)
 def test_work_is_bounded(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(pickle_limits, "_FREE_WORK", 1_000)
+    monkeypatch.setattr(pickle_rules, "_FREE_WORK", 1_000)
     looked_at(save_zip(tmp_path / "x.pth", pickle_bytes=two(PICKLES[kind](20_000)), replace={"data/0": bytes(4)}))
 
 
@@ -235,7 +235,7 @@ def test_headers_of_safetensors(header, tmp_path):
 
 
 def test_legacy_files_share_one_budget(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickle_limits, "_FREE_WORK", 1_000)
+    monkeypatch.setattr(pickle_rules, "_FREE_WORK", 1_000)
     parts = [pickle.dumps(value, 2) for value in (MAGIC_NUMBER, LEGACY_VERSION, {})]
     many = two(b"(" + b"N" * 9_000 + b"l")
     for content in ((many, two(b"]")), (two(b"}"), many)):

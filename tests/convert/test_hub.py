@@ -120,7 +120,7 @@ def test_without_network_and_cache(cache, config, tmp_path):
     message = refused(converted, config, tmp_path / "out")
     assert message == (
         "no text encoder: me/encoder is not in the local cache of the Hugging Face hub, and the hub cannot be reached; "
-        "or give its file"
+        "or give the file itself"
     )
 
 

@@ -229,7 +229,7 @@ def test_none_is_taken_for_another(tensors):
         [],
         ["fc"],
     ):
-        with pytest.raises(InputError, match="it is of no known format"):
+        with pytest.raises(InputError, match="it has no known format"):
             recognise(held, "it")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert.convert_file import summary
-from stvg_jax.convert.readers import open_checkpoint, pickle_limits, sha256, tensors
+from stvg_jax.convert.readers import open_checkpoint, pickle_rules, sha256, tensors
 from stvg_jax.core.errors import InputError
 from tests.torch_files import Name, Object, Raw, save_legacy, save_zip, tensor_code
 
@@ -45,10 +45,10 @@ def as_key(code: bytes) -> bytes:
 
 
 AT_MOST = {
-    "letters of a name": (name_of, pickle_limits.MAX_NAME),
-    "bits of an integer": (lambda bits: integer(2**bits - 1), pickle_limits.MAX_INT_BITS),
-    "lists in lists": (nested, pickle_limits.MAX_DEPTH),
-    "open marks": (lambda marks: b"(" * marks + b"1" * marks + b"N", pickle_limits.MAX_MARKS),
+    "letters of a name": (name_of, pickle_rules.MAX_NAME),
+    "bits of an integer": (lambda bits: integer(2**bits - 1), pickle_rules.MAX_INT_BITS),
+    "lists in lists": (nested, pickle_rules.MAX_DEPTH),
+    "open marks": (lambda marks: b"(" * marks + b"1" * marks + b"N", pickle_rules.MAX_MARKS),
     "an integer key": (lambda key: as_key(integer(key)), 2**61 - 2),
     "a negative integer key": (lambda key: as_key(integer(-key)), 2**61 - 2),
     "sizes of a tensor": (lambda sizes: as_tensor((1,) * sizes, (1,) * sizes), tensors.MAX_DIMS),
@@ -79,13 +79,13 @@ def test_bounds_are_included(tmp_path, what):
 def test_steps_are_counted_one_by_one(tmp_path, monkeypatch):
     """PROTO, a mark, 98 values, a tuple and STOP are 102 opcodes."""
     values = b"(" + b"N" * 98 + b"t"
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 102)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 102)
     tree(tmp_path, values)
     # A call costs its arguments too.
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 104)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 104)
     with pytest.raises(InputError, match="more than 104 steps"):
         tree(tmp_path, name_of(5) + values + b"R")
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 101)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 101)
     with pytest.raises(InputError, match="more than 101 steps"):
         tree(tmp_path, values)
 
@@ -235,10 +235,10 @@ def test_a_class_beside_its_source_is_that_class(tmp_path):
 def test_arguments_that_are_copied_are_work(tmp_path, monkeypatch):
     """101 opcodes for 95 arguments, which NEWOBJ_EX copies and the call takes."""
     code = b"ca\nB\n(" + b"N" * 95 + b"t}K\x01K\x01s\x92"
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 101 + 95 + 50)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 101 + 95 + 50)
     with pytest.raises(InputError, match="more than 246 steps"):
         tree(tmp_path, code)
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 2_000)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 2_000)
     assert len(tree(tmp_path, code).args) == 96
 
 
@@ -252,10 +252,10 @@ def test_sizes_and_bytes_spelled_as_text_are_work(tmp_path, monkeypatch):
     sizes = b"ctorch\nSize\n(" + b"K\x01" * 90 + b"t\x85R"
     text = b"c_codecs\nencode\nX" + struct.pack("<I", 64_000) + b"x" * 64_000 + b"\x85R"
     for code, least, value in ((sizes, 180, (1,) * 90), (text, 1_000, b"x" * 64_000)):
-        monkeypatch.setattr(pickle_limits, "MAX_WORK", least)
+        monkeypatch.setattr(pickle_rules, "MAX_WORK", least)
         with pytest.raises(InputError, match=f"more than {least:,} steps"):
             tree(tmp_path, code)
-        monkeypatch.setattr(pickle_limits, "MAX_WORK", least + 200)
+        monkeypatch.setattr(pickle_rules, "MAX_WORK", least + 200)
         assert tree(tmp_path, code) == value
 
 

@@ -37,8 +37,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from stvg_jax.convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickle_limits, sha256
-from stvg_jax.convert.readers.pickle_names import is_hostile, modern
+from stvg_jax.convert.readers import Opaque, TensorRef, find_nodes, open_checkpoint, pickle_rules, sha256
+from stvg_jax.convert.readers.pickle_rules import is_hostile, modern
 from stvg_jax.core.errors import InputError
 from tests.torch_files import (
     DTYPES,
@@ -472,7 +472,7 @@ def test_malformed_content_is_refused(tmp_path, content):
 
 
 def test_bombs_stay_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickle_limits, "MAX_WORK", 200_000)
+    monkeypatch.setattr(pickle_rules, "MAX_WORK", 200_000)
     text = b"X" + struct.pack("<I", 2**20) + b"x" * 2**20 + b"q\x000"
     encode = b"c_codecs\nencode\nq\x010"
     bombs = {
@@ -490,7 +490,7 @@ def test_bombs_stay_small(tmp_path, monkeypatch):
                 assert name == "laughs"
                 assert find_nodes(checkpoint.tree) == {}
         except InputError as error:
-            assert "no checkpoint" in str(error)
+            assert "not a checkpoint" in str(error)
         assert tracemalloc.get_traced_memory()[1] < 50e6, name
         assert time.monotonic() - start < 20, name
         tracemalloc.stop()
@@ -706,8 +706,6 @@ def test_opening_does_not_read_the_tensors(tmp_path, container):
 def test_sha256(tmp_path):
     data = bytes(range(256)) * 40_000
     (tmp_path / "f").write_bytes(data)
-    calls = []
-    assert sha256(tmp_path / "f", lambda *call: calls.append(call)) == hashlib.sha256(data).hexdigest()
-    assert calls[-1] == (len(data), len(data)) and len(calls) == 3
+    assert sha256(tmp_path / "f") == hashlib.sha256(data).hexdigest()
     with pytest.raises(InputError):
         sha256(tmp_path / "none")

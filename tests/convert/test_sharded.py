@@ -143,13 +143,13 @@ def test_parts_lie_beside_the_index(index, name):
 @pytest.mark.parametrize("wrong", [3, None, [], {"a": "b"}, True])
 def test_files_that_are_no_names(index, wrong):
     index.write_text(json.dumps({"weight_map": {"w0": wrong}}))
-    assert "is no text" in refused(index)
+    assert "is not text" in refused(index)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no sound index"),
+        ("", "is not a valid index"),
         ("[1]", "has no weight_map"),
         ("{}", "has no weight_map"),
         ('{"weight_map": 3}', "has no weight_map"),
@@ -157,9 +157,9 @@ def test_files_that_are_no_names(index, wrong):
         ('{"weight_map": {"a": "x", "a": "y"}}', "the key 'a' occurs twice"),
         ('{"weight_map": {"a": "x"}, "weight_map": {}}', "twice"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"a": ' + "1" * 10_000 + "}", "is no sound index"),
+        ('{"a": ' + "1" * 10_000 + "}", "is not a valid index"),
         ('{"weight_map": {"a": "\\ud800"}}', "is not beside it"),
-        ("\udcff", "is no sound index"),
+        ("\udcff", "is not a valid index"),
         (json.dumps({"weight_map": {str(i): f"f{i}" for i in range(1_001)}}), "lists 1,001 files"),
     ],
 )
@@ -170,7 +170,7 @@ def test_broken_indexes(index, text, message):
 
 def test_parts_that_are_no_state_dicts(index):
     save_zip(part(index, 1), {"model": {"w0": TENSORS["w0"]}})
-    assert "is no part of a state dict" in refused(index)
+    assert "is not a part of a state dict" in refused(index)
     part(index, 1).write_bytes(b"x")
     assert "a text file" in refused(index)
 

@@ -8,7 +8,7 @@ import pytest
 
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats
-from stvg_jax.convert.state_dict import declared_parameters, published_config
+from stvg_jax.convert.state_dict import declared_parameters, released_config
 from stvg_jax.core.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config
@@ -51,7 +51,7 @@ def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     # Older versions of transformers kept this table in the state dict.
     released["module.text_encoder.body.embeddings.position_ids"] = np.arange(514)[None]
     parameters = convert_state_dict(released, format="ta_stvg")
-    declared = declared_parameters(published_config(blank_state_dict(), FORMATS["ta_stvg"]))
+    declared = declared_parameters(released_config(blank_state_dict(), FORMATS["ta_stvg"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
     assert all(value.dtype == np.float32 for value in parameters.values())
 
@@ -60,8 +60,8 @@ def test_the_head_of_the_vocabulary_tells_the_release():
     hcstvg = blank_state_dict()
     words = (20, 34)
     vidstg = hcstvg | {name: np.zeros((words[i], *hcstvg[name].shape[1:]), np.float32) for name, i in HEADS.items()}
-    assert published_config(hcstvg, FORMATS["ta_stvg"])["model"]["sampling_threshold"] == 0.7
-    config = published_config(vidstg, FORMATS["ta_stvg"])
+    assert released_config(hcstvg, FORMATS["ta_stvg"])["model"]["sampling_threshold"] == 0.7
+    config = released_config(vidstg, FORMATS["ta_stvg"])
     assert config["model"]["sampling_threshold"] == 0.45
     assert config["clip"]["sampling"] == "vidstg"
     declared = declared_parameters(config)
@@ -178,7 +178,7 @@ def test_all_offenders_are_listed_by_the_names_of_the_file(tensors, config):
 
 
 def test_every_parameter_has_one_source_among_the_released_names():
-    declared = declared_parameters(published_config({}, FORMATS["ta_stvg"]))
+    declared = declared_parameters(released_config({}, FORMATS["ta_stvg"]))
     rules = FORMATS["ta_stvg"].rules
     named = {path: [n for rule in rules if (n := rule.source_of(path))] for path in declared}
     released = manifest()

@@ -131,7 +131,7 @@ def test_a_vocabulary_without_letters_is_found_out(tmp_path):
     content = json.loads(file.read_text())
     del content["model"]["vocab"]["H"]
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="cannot write 'Hello world' with its 259 tokens: a part of it is missing"):
+    with pytest.raises(InputError, match="cannot spell 'Hello world' with its 259 tokens: a part of it is missing"):
         save_tokenizer(tmp_path / "given", tmp_path / "out", size)
 
 

@@ -12,8 +12,8 @@ import ml_collections
 
 from stvg_jax.configs import ta_stvg_hcstvg1
 from stvg_jax.core.registry import default_config, get_family
+from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.inputs import LoaderSettings
 from stvg_jax.train.config import TrainConfig
 from tests.tiny import tiny_model_config
 

@@ -114,8 +114,8 @@ class PairLoader:
         whole = len(pairs) // batch_size
         self.steps_per_epoch = whole if training else -(-len(self._indices) // batch_size)
 
-    def batches(self, first_step: int = 0, last_step: int | None = None) -> Iterator[dict[str, np.ndarray]]:
-        end = (2**40 if self._training else self.steps_per_epoch) if last_step is None else last_step
+    def batches(self, first_step: int = 0, end: int | None = None) -> Iterator[dict[str, np.ndarray]]:
+        end = (2**40 if self._training else self.steps_per_epoch) if end is None else end
         for step in range(first_step, end):
             epoch, number = divmod(step, self.steps_per_epoch)
             order = self._indices

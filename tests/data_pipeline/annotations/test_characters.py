@@ -6,7 +6,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.videos import VideoFolder
-from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
+from stvg_jax.data_pipeline.datasets.labels import prepare_labels
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.datasets.vidstg_files import read_replacements
 from tests.data_pipeline.annotations.folders import (

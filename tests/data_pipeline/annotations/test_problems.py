@@ -26,7 +26,7 @@ def test_few_problems_all_stand_in_the_message():
         "    a.json: x: one",
         "  rule 2 (1):",
         "    a.json: y: two",
-        "mend these entries",
+        "correct these entries",
     ]
 
 

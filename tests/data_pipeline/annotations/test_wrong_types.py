@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations.labels import FORMAT as LABELS
+from stvg_jax.data_pipeline.datasets.labels import FORMAT as LABELS
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.datasets.vidstg_files import read_replacements
 from tests.data_pipeline.annotations.folders import (
@@ -141,7 +141,7 @@ def test_the_facts_of_a_video_must_be_an_object(tmp_path, new):
     file = write_json(tmp_path / "t.json", changed(FORMATS["json"], ("videos", "a.mp4"), new))
     with pytest.raises(InputError, match=r"wrong type \(1\):\n.*the file: videos.a.mp4 is .*, it must be an object"):
         read_annotations("json", file, split="test")
-    with pytest.raises(InputError, match="give no sample"):
+    with pytest.raises(InputError, match="have no usable sample"):
         kept("json", file)
 
 

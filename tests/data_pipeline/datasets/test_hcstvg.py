@@ -136,7 +136,7 @@ def test_a_video_that_occurs_twice_is_noticed(tmp_path):
 
 def test_a_file_without_a_usable_sample_is_an_error(tmp_path):
     file = write_json(tmp_path / "t.json", {"a.mp4": hcstvg_entry(caption="")})
-    with pytest.raises(InputError, match="give no sample: 1 entries were left out.*empty sentence"):
+    with pytest.raises(InputError, match="have no usable sample: 1 entries were left out.*empty sentence"):
         read(file, on_problem="exclude")
     with pytest.raises(InputError, match="on_problem='ignore' is unknown"):
         read(file, on_problem="ignore")

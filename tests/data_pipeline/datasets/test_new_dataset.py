@@ -11,7 +11,8 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.datasets.reading import check_against_videos, find_video_folder, read_annotations
 from stvg_jax.data_pipeline.datasets.registry import MODULES
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
-from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.shards import FrameStore
 from stvg_jax.grounding.inputs import GroundingInputs as Inputs
 from tests.data_pipeline.loading.cases import tokenize

@@ -11,9 +11,8 @@ import numpy as np
 
 from stvg_jax.data_pipeline.annotations import Annotations, Sample, VideoText
 from stvg_jax.data_pipeline.annotations.collecting import Collector, subject_of
-from stvg_jax.data_pipeline.annotations.fields import Fields
+from stvg_jax.data_pipeline.annotations.fields import Fields, check_boxes, check_tube
 from stvg_jax.data_pipeline.annotations.files import choose_file
-from stvg_jax.data_pipeline.annotations.geometry import check_boxes, check_tube
 from stvg_jax.data_pipeline.datasets.dataset import Benchmark, Dataset, PublishedResult
 
 LAYOUTS = ("tables/{split}.csv",)

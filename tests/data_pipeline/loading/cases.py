@@ -10,7 +10,8 @@ from PIL import Image
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import Sample
-from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.shards import StoredVideo
 from tests.videos import numbered_picture
 

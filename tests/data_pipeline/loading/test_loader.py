@@ -13,10 +13,11 @@ from stvg_jax.data_pipeline.frame_rules import (
     training_frame_ids,
 )
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading import GROUNDING_BATCH, Loader
 from stvg_jax.data_pipeline.loading.config import bucket_width
+from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.loading.order import CLIP, generator
 from stvg_jax.data_pipeline.loading.plan import most_frames, needed_frame_ids
+from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH
 from stvg_jax.data_pipeline.shards.jpeg import decode
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
 from tests.videos import numbers_in

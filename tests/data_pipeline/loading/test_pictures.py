@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading.geometry import View, whole_view
 from stvg_jax.data_pipeline.loading.pictures import decode_jpeg, show
+from stvg_jax.data_pipeline.loading.plan import View, whole_view
 from stvg_jax.data_pipeline.shards.jpeg import decode, encode
 from tests.data_pipeline.test_frames import CASES, RESIZED, picture_of_case
 from tests.videos import numbered_picture

@@ -7,9 +7,8 @@ import pytest
 
 from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
-from stvg_jax.data_pipeline.loading.geometry import View
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
-from stvg_jax.data_pipeline.loading.plan import evaluation_plan, filling_plan, training_plan, tube_boxes
+from stvg_jax.data_pipeline.loading.plan import View, evaluation_plan, filling_plan, training_plan, tube_boxes
 from tests.data_pipeline.loading.cases import CONFIG, make_samples, stored_video
 
 # Stored at half its size; the model sees it at most 1.4 times as wide as high.

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.loading import Loader, LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.loader import Loader
 from tests.data_pipeline.loading.cases import CONFIG, make_loader, make_samples, tokenize
 
 

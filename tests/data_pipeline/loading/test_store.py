@@ -7,7 +7,7 @@ import pytest
 
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading import Loader
+from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.shards import FrameStore, Settings, prepare_frames, wanted_frames
 from stvg_jax.data_pipeline.shards.jpeg import decode
 from tests.data_pipeline.loading.cases import CONFIG, tokenize

@@ -1,6 +1,6 @@
-"""What the names in a pickle mean: which only serve to run code, and which are old spellings.
+"""Rules for pickles: what one may cost and hold, and which names only serve to run code.
 
-A name that is in neither list is an unknown class: it becomes an inert stand-in like any other. What only computes
+A name that is in none of the lists is an unknown class: it becomes an inert stand-in like any other. What only computes
 (`len`, `operator.add`) is harmless too, because nothing here ever calls it.
 """
 
@@ -9,9 +9,91 @@ from __future__ import annotations
 import builtins
 import functools
 import sys
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from stvg_jax.convert.readers.tensors import Opaque, TensorRef
+
+MAX_PICKLE_BYTES = 2**26  # a checkpoint with 4,000 tensors has a pickle of about 1 MB
+MAX_WORK = 2_000_000  # opcodes, plus elements copied; the same checkpoint takes about 200,000
+_FREE_WORK = 100_000  # allowed for a file of any size
+MAX_MARKS = 1_000
+MAX_DEPTH = 500
+MAX_NAME = 500
+MAX_INT_BITS = 4_096
+# Python hashes integers modulo this prime: larger keys could all be made to collide.
+_HASH_PRIME = 2**61 - 1
+_CONTAINERS = (dict, list, tuple, Opaque)
+
+
+class BoundedStream:
+    """A binary stream that gives at most `limit` bytes and allocates no more than it holds."""
+
+    def __init__(self, stream: BinaryIO, limit: int):
+        self._stream = stream
+        self._left = limit
+
+    def read(self, count: int) -> bytes:
+        return self._took(self._stream.read(max(0, min(count, self._left))))
+
+    def readline(self) -> bytes:
+        return self._took(self._stream.readline(self._left))
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def _took(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        return data
+
+
+def work_limit(size: int) -> int:
+    """Steps that a file of `size` bytes may take; real files need at most one for two bytes."""
+    return min(MAX_WORK, _FREE_WORK + size // 2)
+
+
+def fill(target: dict, pairs: Iterable) -> dict:
+    """Adds `pairs` to `target`, checks every key, and returns `target`.
+
+    A tuple as a key becomes an `Opaque`, which compares by identity, because thousands of tuples with equal hashes can
+    be made.
+    """
+    for key, value in pairs:
+        target[Opaque("builtins.tuple", key) if type(key) is tuple else _checked_key(key)] = value
+    return target
+
+
+def is_deeper(root: Any, limit: int) -> bool:
+    """True if `root` nests more than `limit` deep, which may overflow the stack of a recursive function."""
+    seen, level, depth = {id(root)}, [root], 0  # every object is visited once
+    while level:
+        depth += 1
+        if depth > limit:
+            return True
+        below = (child for node in level for child in _children(node))
+        level = [c for c in below if isinstance(c, _CONTAINERS) and id(c) not in seen and not seen.add(id(c))]
+    return False
+
+
+def _children(node: Any) -> list | tuple:
+    if isinstance(node, dict):
+        return (*node.keys(), *node.values())
+    if isinstance(node, Opaque):
+        return (node.args, node.state, node.mapping, node.sequence)
+    return node if isinstance(node, (list, tuple)) else ()
+
+
+def _checked_key(key: Any) -> Any:
+    """The key; raises ValueError or TypeError if hashing or comparing it could be made slow."""
+    if type(key) is int and abs(key) >= _HASH_PRIME:
+        raise ValueError("an integer key out of range")
+    if not isinstance(key, (str, bytes, int, float, Opaque, TensorRef)) and key is not None:
+        raise TypeError(f"a key of kind {type(key).__name__}")
+    return key
 
 
 def words(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
@@ -46,7 +128,7 @@ _HOSTILE_ROOTS = words(
     zipimport
     """
 )
-# The same as attributes of other modules, which a name with dots reaches.
+# The same modules as attributes of others, which a name with dots reaches.
 _MODULES = frozenset(root.lstrip("_") for root in _HOSTILE_ROOTS) | {"bltns"}
 _HOSTILE_PREFIXES = (
     "numpy.distutils",
@@ -71,7 +153,7 @@ _HOSTILE_PREFIXES = (
     "torch.utils.collect_env",
     "torch.utils.cpp_extension",
 )
-# What holds data or only computes, in modules that also hold what runs code.
+# Names that hold data or only compute, in modules with names that run code.
 _HARMLESS_IN = {
     "_codecs": "encode",
     "_io": "BytesIO StringIO",
@@ -113,9 +195,9 @@ _HARMLESS = frozenset(
         *(f"builtins.{name}" for name in _ERRORS),
     ]
 )
-# Harmless or not by what they are called with, which `pickle_calls` judges.
+# Harmless or not depending on their arguments, which `pickle_calls` checks.
 JUDGED = frozenset(["builtins.getattr", "builtins.type", "functools.reduce", "operator.getitem"])
-# Keys of a restored `__dict__` that would change what the object does rather than what it holds.
+# Keys of a restored `__dict__` that would change the behaviour of the object, not its data.
 HOOKS = words(
     "__class__ __call__ __getattr__ __getattribute__ __getstate__ __init__ __new__ __reduce__ __reduce_ex__ "
     "__setattr__ __setstate__"
@@ -130,7 +212,7 @@ def modern(module: str, name: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=1_000)
 def is_hostile(module: str, name: str) -> bool:
-    """Whether "module.name" only serves to run code rather than to hold data."""
+    """True if "module.name" only serves to run code rather than to hold data."""
     full = f"{module}.{name}"
     if full in _HARMLESS or full in JUDGED:
         return False

@@ -9,8 +9,7 @@ import pytest
 from stvg_jax.commands import prepare_labels as command
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import Vocabularies
-from stvg_jax.data_pipeline.annotations.labels import make_labels, read_labels, write_labels
-from stvg_jax.data_pipeline.datasets.labelling import prepare_labels
+from stvg_jax.data_pipeline.datasets.labels import make_labels, prepare_labels, read_labels, write_labels
 from stvg_jax.data_pipeline.datasets.reading import read_annotations
 from stvg_jax.data_pipeline.language import attributes
 from stvg_jax.data_pipeline.language.attributes import attribute_words
@@ -99,9 +98,9 @@ def test_a_wrong_labels_file_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         read_labels(write_json(file, content))
     assert str(error.value).startswith("3 problems in the labels in ")
-    for part in ("appearance has 2, and only 2 words", "motion is 'sit', it must", "there is no splits.test.1.motion"):
+    for part in ("appearance has 2, but only 2 words", "motion is 'sit', it must", "there is no splits.test.1.motion"):
         assert part in str(error.value)
-    with pytest.raises(InputError, match="no labels file"):
+    with pytest.raises(InputError, match="not a labels file"):
         read_labels(write_json(file, {"format": "other"}))
 
 

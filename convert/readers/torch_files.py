@@ -1,27 +1,32 @@
-"""The container `torch.save` writes since PyTorch 1.6: an uncompressed zip.
+"""The two containers of `torch.save`: a zip since PyTorch 1.6, a row of pickles before.
 
-`<root>/data.pkl` describes the contents, `<root>/data/<key>` holds the bytes of each storage, `<root>/byteorder`
-says how they were written (little-endian where absent).
+The zip is uncompressed. `<root>/data.pkl` describes the contents, `<root>/data/<key>` holds the bytes of each storage,
+`<root>/byteorder` says how they were written (little-endian where absent).
+
+The older container (also with `_use_new_zipfile_serialization=False`) begins with five pickles: a magic number,
+a version, facts about the machine, the contents, the list of storage keys. After them come the storages in that order,
+each as its number of elements (int64) and its bytes. Both are little-endian on every machine, and there is no checksum.
 """
 
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import zipfile
 from typing import Any
 
 import numpy as np
 
-from stvg_jax.convert.readers.pickle_limits import MAX_PICKLE_BYTES, BoundedStream, work_limit
+from stvg_jax.convert.readers.pickle_rules import MAX_PICKLE_BYTES, BoundedStream, work_limit
 from stvg_jax.convert.readers.pickles import read_pickle
 from stvg_jax.convert.readers.tensors import FileSource, FileStorage, TensorRef
 from stvg_jax.core.errors import InputError, quoted
 
-MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
-# What zipfile raises on directories made of random bytes.
+# Errors of zipfile for directories of random bytes.
 _BAD_ZIP = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -60,7 +65,9 @@ class _Archive:
     def pickle(self) -> bytes:
         entry = self._open(f"{self.root}/data.pkl")
         if entry.nbytes > MAX_PICKLE_BYTES:
-            raise InputError(f"{self.source.path}: {quoted(entry.name)} has {entry.nbytes:,} bytes: no checkpoint")
+            raise InputError(
+                f"{self.source.path}: {quoted(entry.name)} has {entry.nbytes:,} bytes; it is not a checkpoint"
+            )
         return entry.read(0, entry.nbytes).tobytes()
 
     def storage(self, dtype: np.dtype, key: str, numel: int) -> TensorRef:
@@ -102,7 +109,7 @@ class _Archive:
         return order == b"big"
 
     def _open(self, name: str) -> FileStorage:
-        """The bytes of an entry, after a look at both of its headers."""
+        """The bytes of an entry, after a check of both of its headers."""
         path, info = self.source.path, self.entries[name]
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise InputError(
@@ -136,7 +143,7 @@ def _directory(source: FileSource) -> dict[str, zipfile.ZipInfo]:
         ) from error
     names = {entry.filename: entry for entry in entries}
     if len(names) != len(entries):
-        raise InputError(f"{source.path} holds two entries of one name: no file that torch.save wrote")
+        raise InputError(f"{source.path} holds two entries of one name; torch.save did not write it")
     total = sum(entry.compress_size for entry in entries)
     if total > source.size:
         raise InputError(
@@ -145,3 +152,73 @@ def _directory(source: FileSource) -> dict[str, zipfile.ZipInfo]:
     if any(entry.header_offset < 0 for entry in entries):
         raise InputError(f"{source.path} is damaged: an entry starts before the file; download it again")
     return names
+
+
+_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+LEGACY_MAGICS = tuple(pickle.dumps(_MAGIC_NUMBER, protocol) for protocol in range(6))
+_VERSION = 1001
+_FACTS_WORK = 1_000  # steps for each pickle before the contents, which holds a few numbers
+
+
+def read_torch_legacy(source: FileSource) -> Any:
+    """The content of the file as plain data; see `read_pickle`.
+
+    Raises:
+        InputError: the file is cut short, damaged, of another version, or hostile.
+    """
+    source.file.seek(0)
+    stream = BoundedStream(source.file, min(source.size, MAX_PICKLE_BYTES))
+    storages = _Storages(source)
+    _, version, _ = (read_pickle(source.path, stream, _FACTS_WORK) for _ in range(3))
+    if version != _VERSION:
+        found = quoted(version) if type(version) in (int, str) else f"of kind {type(version).__name__}"
+        raise InputError(f"{source.path} has version {found} of the format before PyTorch 1.6; known is {_VERSION}")
+    limit = work_limit(source.size)
+    tree = read_pickle(source.path, stream, limit, storages.declare)
+    storages.place(read_pickle(source.path, stream, limit // 2), stream.tell())
+    return tree
+
+
+class _Storages:
+    """The storages that the contents mention, and their places at the end of the file."""
+
+    def __init__(self, source: FileSource):
+        self.source = source
+        self.by_key: dict[str, tuple[FileStorage, int]] = {}
+
+    def declare(self, dtype: np.dtype, key: str, numel: int) -> TensorRef:
+        """The storage `key` as `numel` elements of `dtype`; its place in the file is not known yet."""
+        nbytes, name = numel * dtype.itemsize, f"storage {quoted(key, 50)}"
+        if nbytes > self.source.size:
+            raise self.source.short(name, nbytes)
+        if key not in self.by_key:
+            self.by_key[key] = FileStorage(self.source, name, 0, nbytes), numel
+        return TensorRef(self.by_key[key][0], dtype, (numel,))
+
+    def place(self, keys: Any, start: int) -> None:
+        """Notes the places of the storages, from byte `start` on and in the order of `keys`."""
+        path = self.source.path
+        # Kinds before values: making text of a list that holds itself many times over may never end.
+        if type(keys) is not list or any(type(key) is not str for key in keys) or len(set(keys)) != len(keys):
+            raise InputError(f"{path} is damaged: it lacks a list of distinct storages; download it again")
+        for key in keys:
+            if key not in self.by_key:
+                raise InputError(f"{path} is damaged: it lists a storage {quoted(key, 50)} that nothing uses")
+            start = self._place_one(key, start)
+        missing = len(self.by_key) - len(keys)
+        if missing:
+            raise InputError(f"{path} is damaged: it lacks {missing} of {len(self.by_key)} storages; download it again")
+
+    def _place_one(self, key: str, start: int) -> int:
+        storage, numel = self.by_key[key]
+        storage.start = start + 8
+        end = storage.start + storage.nbytes
+        if end > self.source.size:
+            raise self.source.short(storage.name, end)
+        (found,) = struct.unpack("<q", self.source.read(start, 8))
+        if found != numel:
+            raise InputError(
+                f"{self.source.path} is damaged: {storage.name} should hold {numel:,} elements, "
+                f"found {found:,}; download it again"
+            )
+        return end

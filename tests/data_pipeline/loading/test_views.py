@@ -7,7 +7,7 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.loading.geometry import View, training_view
+from stvg_jax.data_pipeline.loading.plan import View, training_view
 from tests.data_pipeline.loading.cases import CONFIG
 
 STORED, ORIGINAL = (64, 80), (128, 160)

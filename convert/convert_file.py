@@ -64,56 +64,36 @@ def convert_file(
         The report, which is also written to `out/conversion.json`.
 
     Raises:
-        InputError: see `convert.readers.open_checkpoint`, `convert.hub.find_text_encoder`, `convert_state_dict`,
-            `convert.tokenizer.save_tokenizer` and `stvg_jax.core.checkpoint.new_directory`.
+        InputError: see `open_checkpoint`, `find_text_encoder`, `convert_state_dict`, `save_tokenizer`, `new_directory`.
     """
     progress = progress or Silent()
     if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
-    where, short = str(source), source.name
-    if by_name := hub.is_name(source):
-        if format != "roberta":
-            raise InputError(
-                f"{source}: no such file; give the path of a checkpoint (.pth, .pt, .bin or .safetensors), or --format "
-                "roberta for a text encoder of this name on the Hugging Face hub"
-            )
-        source, where = hub.find_text_encoder(where)
-        short = where
+    by_name = hub.is_name(source)
+    source, where, short = _found_by_name(source, format) if by_name else (source, str(source), source.name)
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
-        names, fmt = chosen.names, chosen.names.format
-        config = released_config(names.tensors, fmt) if config is None else config
-        declared = declared_parameters(config)
+        fmt = chosen.names.format
+        config = released_config(chosen.names.tensors, fmt) if config is None else config
+        declared, clip = declared_parameters(config), _clip(config)
         check_model(fmt, config, where)
-        family = get_family(config["name"])
-        if "clip" not in config and dataclasses.fields(family.clip):
-            raise InputError("the configuration lacks clip, the section that says how videos are read; see configs/")
-        clip = build(family.clip, config.get("clip", {}), "config.clip")
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
         # First, because it may fail, and the tensors take a minute.
         origin = None
         if not fmt.is_partial:
-            text = family.text(build_config(config["name"], config["model"]))
+            text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
-        converted = _convert(
-            chosen,
-            declared,
-            where,
-            allow_nonfinite=allow_nonfinite,
-            may_hint=weights == "auto" and node is None,
-            progress=progress,
-        )
+        may_hint = weights == "auto" and node is None
+        converted = _convert(chosen, declared, where, progress, allow_nonfinite=allow_nonfinite, may_hint=may_hint)
         description = checkpoint.Description(
             model=config["name"],
-            config={"model": config["model"], "clip": dataclasses.asdict(clip)},
+            config={"model": config["model"], "clip": clip},
             kind="initialisation" if fmt.is_partial else "model",
             note=f"converted from {short}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        with progress.stage(f"checksum of {size_text(sum(path.stat().st_size for path in opened.files))}"):
-            digests = {path: sha256(path) for path in opened.files}
-        report = {"source": where, **_report(opened, digests, chosen, converted), "tokenizer": origin}
+        report = {"source": where, **_report(opened, chosen, converted, progress), "tokenizer": origin}
         if verify:
             with progress.bar("verifying", len(converted.parameters), "parameter") as step:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
@@ -121,14 +101,33 @@ def convert_file(
     return report
 
 
+def _found_by_name(name: Path, format: str) -> tuple[Path, str, str]:
+    """Path of the weights of a text encoder on the hub, and its long and short description."""
+    if format != "roberta":
+        raise InputError(
+            f"{name}: no such file; give the path of a checkpoint (.pth, .pt, .bin or .safetensors), or --format "
+            "roberta for a text encoder of this name on the Hugging Face hub"
+        )
+    path, where = hub.find_text_encoder(str(name))
+    return path, where, where
+
+
+def _clip(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Section `clip` of a configuration, with the values that it leaves out."""
+    clip = get_family(config["name"]).clip
+    if "clip" not in config and dataclasses.fields(clip):
+        raise InputError("the configuration lacks clip, the section that says how videos are read; see configs/")
+    return dataclasses.asdict(build(clip, config.get("clip", {}), "config.clip"))
+
+
 def _convert(
     chosen: Weights,
     declared: Mapping[str, Any],
     where: str,
+    progress: Progress,
     *,
     allow_nonfinite: bool,
     may_hint: bool,
-    progress: Progress,
 ) -> Converted:
     names = chosen.names
     with progress.bar("converting", len(names.tensors), "tensor") as step:
@@ -144,7 +143,9 @@ def _convert(
             raise InputError(f"{error}\n{hint}") from error
 
 
-def _report(opened: Checkpoint, digests: Mapping[Path, str], chosen: Weights, converted: Converted) -> dict[str, Any]:
+def _report(opened: Checkpoint, chosen: Weights, converted: Converted, progress: Progress) -> dict[str, Any]:
+    with progress.stage(f"checksum of {size_text(sum(path.stat().st_size for path in opened.files))}"):
+        digests = {path: sha256(path) for path in opened.files}
     return {
         "sha256": digests[opened.path],
         "files": {path.name: digest for path, digest in digests.items()},

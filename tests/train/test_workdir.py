@@ -196,7 +196,7 @@ def test_all_hosts_are_told_what_the_first_one_found(tmp_path):
         import jax
         from stvg_jax.core.errors import InputError
         from stvg_jax.parallel.hosts import from_first_host
-from stvg_jax.train.workdir import Workdir
+        from stvg_jax.train.workdir import Workdir
 
         host = jax.process_index()
         print("number", from_first_host(lambda: 10 + host))

@@ -208,5 +208,5 @@ def test_formats_by_name():
         convert_state_dict(blank_state_dict(), format="mdetr")
     with pytest.raises(InputError, match=r"is not of format ta_stvg: it has no tensor named \[st\]_.*_clas\.\*$"):
         convert_state_dict({}, format="ta_stvg")
-    with pytest.raises(InputError, match="is of no known format: it holds nothing"):
+    with pytest.raises(InputError, match="has no known format: it holds nothing"):
         convert_state_dict({})

@@ -11,6 +11,7 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.check_types
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/dev.stamp

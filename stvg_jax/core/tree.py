@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,21 @@ def settings_by_name(value: Any, name: str = "") -> dict[str, Any]:
         return {name: value}
     parts = [settings_by_name(part, f"{name}.{key}" if name else key) for key, part in value.items()]
     return {key: leaf for part in parts for key, leaf in part.items()}
+
+
+def differing_settings(before: Any, now: Any, defaults: Any = None) -> dict[str, list[Any]]:
+    """Settings that differ between nested dictionaries of JSON values: dotted name -> [before, now].
+
+    Args:
+        before, now: the settings; None stands for one that is missing.
+        defaults: nested likewise. A setting that `before` lacks, because its version did not have it yet, counts as
+            having its default.
+    """
+    earlier, later = settings_by_name(before), settings_by_name(now)
+    known = settings_by_name(json.loads(json.dumps(defaults))) if defaults else {}
+    earlier = {name: known[name] for name in later.keys() & known.keys() if name not in earlier} | earlier
+    names = sorted(earlier.keys() | later.keys())
+    return {name: [earlier.get(name), later.get(name)] for name in names if earlier.get(name) != later.get(name)}
 
 
 def check_same_parameters(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:

@@ -19,7 +19,7 @@ from stvg_jax.core.characters import one_line, shown
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import parse_json
-from stvg_jax.core.tree import settings_by_name
+from stvg_jax.core.tree import differing_settings
 
 if TYPE_CHECKING:
     from stvg_jax.family import Record
@@ -44,9 +44,11 @@ class RecordWriter:
         InputError: the folder holds records of another evaluation.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], process: int = 0):
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], process: int = 0, *, defaults: Mapping[str, Any] | None = None
+    ):
         folder.mkdir(parents=True, exist_ok=True)
-        check_identity(folder, identity)
+        check_identity(folder, identity, defaults)
         path = folder / f"part-{process:05d}.jsonl"
         before = path.read_bytes() if path.exists() else b""
         end = _complete(before)
@@ -82,8 +84,13 @@ def _complete(content: bytes) -> int:
     return len(content) if whole else end
 
 
-def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
+def check_identity(folder: Path, identity: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
     """Writes the identity of an evaluation into a folder without records, or compares it with the one there.
+
+    Args:
+        folder: of the records.
+        identity: JSON values by name.
+        defaults: values that the identity of an earlier version may lack, nested likewise.
 
     Raises:
         InputError: the records are of another evaluation, or their identity is missing or damaged.
@@ -101,16 +108,15 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     try:
         header = parse_json(path.read_bytes())
         schema, theirs = header["schema"], header["identity"]
-        there, here = settings_by_name(theirs), settings_by_name(ours)
+        differing = differing_settings(theirs, ours, defaults)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}); choose another folder") from error
     if schema != SCHEMA:
         raise InputError(f"{path} has schema {shown(schema)}; this version reads {SCHEMA!r}; choose another folder")
-    if theirs != ours:
-        differing = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
+    if differing:
         differences = [
-            f"{one_line(name)} is {_told(there.get(name))} there and {_told(here.get(name))} here"
-            for name in differing[:_SHOWN]
+            f"{one_line(name)} is {_told(there)} there and {_told(here)} here"
+            for name, (there, here) in list(differing.items())[:_SHOWN]
         ]
         raise InputError(
             f"the records in {folder} are of another evaluation: {'; '.join(differences)}; choose another folder, or "

@@ -69,12 +69,13 @@ def evaluate(
     folder = out / "records"
     identity = _identity(model, inputs, config)
     folder.mkdir(parents=True, exist_ok=True)
-    check_identity(folder, identity)
+    defaults = {"clip": dataclasses.asdict(model.family.clip())}
+    check_identity(folder, identity, defaults)
     known = {record.id for record in read_records(folder, evaluator.from_line)}
     missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
     # No host writes before all have read, so that all plan the same batches.
     meet("records read")
-    with RecordWriter(folder, identity, jax.process_index()) as writer:
+    with RecordWriter(folder, identity, jax.process_index(), defaults=defaults) as writer:
         meet("records open")
         _check_shared(folder)
         if missing:

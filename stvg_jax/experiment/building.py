@@ -101,6 +101,12 @@ class Experiment:
             eval=evaluation,
         )
 
+    def defaults(self) -> dict[str, Any]:
+        """Settings of the sections that this object holds, as they are where a configuration leaves them out."""
+        names = ("model", "clip", "learning_rates", "schedule", "optim", "train", "eval")
+        sections = {name: getattr(self, name) for name in names} | {"loss": self.losses}
+        return {name: dataclasses.asdict(type(section)()) for name, section in sections.items()}
+
     def rates(self, total_steps: int) -> Rates:
         """Learning rates of a training with so many steps (`stvg_jax.train.schedules`)."""
         return make_rates(dataclasses.asdict(self.learning_rates), self.schedule, total_steps)

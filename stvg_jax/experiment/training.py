@@ -100,7 +100,7 @@ class Training:
                 file=sys.stderr,
                 flush=True,
             )
-        self._workdir = Workdir(workdir, config, command, may_change=_MAY_CHANGE)
+        self._workdir = Workdir(workdir, config, command, may_change=_MAY_CHANGE, defaults=self.experiment.defaults())
         try:
             self._prepare(config)
         except BaseException:

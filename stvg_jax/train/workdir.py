@@ -29,7 +29,7 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import check_kinds, read_json_lines, sealed_line, whole_file
 from stvg_jax.core.json_files import parse_json
 from stvg_jax.core.locks import FolderLock, HeldElsewhere, holder_of
-from stvg_jax.core.tree import settings_by_name
+from stvg_jax.core.tree import differing_settings
 from stvg_jax.parallel.hosts import from_first_host
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Workdir:
         command: command of this start.
         may_change: dotted names of settings or sections that may differ from the last start because they do not decide
             what is trained ("eval", "checkpoints.keep").
+        defaults: values of settings that the configuration of an earlier version may lack, nested likewise.
 
     Attributes:
         path: absolute path of the folder.
@@ -73,13 +74,20 @@ class Workdir:
     """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any], command: Sequence[str], *, may_change: Sequence[str] = ()
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        command: Sequence[str],
+        *,
+        may_change: Sequence[str] = (),
+        defaults: Mapping[str, Any] | None = None,
     ):
         self.path = path.absolute()
         self.config = self.path / _CONFIG
         self.checkpoints = self.path / "checkpoints"
         self.replay = self.path / "replay"
         self._new, self._command = json.loads(json.dumps(config)), list(command)
+        self._defaults = defaults
         self._lock: FolderLock | None = None
         self.previous, holder = from_first_host(lambda: self._open(may_change))
         if not np.all(multihost_utils.process_allgather(np.array(holder_of(self.path / _LOCK) == holder))):
@@ -170,7 +178,7 @@ class Workdir:
         """Raises InputError if settings that may not change differ from the last start."""
         refused = {
             name: values
-            for name, values in _differences(previous, self._new).items()
+            for name, values in differing_settings(previous, self._new, self._defaults).items()
             if not any(name == free or name.startswith(f"{free}.") for free in may_change)
         }
         if refused:
@@ -201,7 +209,7 @@ class Workdir:
             "hosts": jax.process_count(),
             "devices": {"count": jax.device_count(), "kind": device.device_kind, "platform": device.platform},
             "versions": now,
-            "changed": {} if self.previous is None else _differences(self.previous, self._new),
+            "changed": {} if self.previous is None else differing_settings(self.previous, self._new, self._defaults),
             **notes,
         }
         # All starts are written anew, because a kill during an append would leave half a line; and before the
@@ -210,13 +218,6 @@ class Workdir:
             file.writelines(map(sealed_line, [*starts, record]))
         with whole_file(self.config) as file:
             json.dump(self._new, file, indent=1)
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list]:
-    """Settings that differ: dotted name -> [before, now]."""
-    before, now = settings_by_name(before), settings_by_name(now)
-    names = sorted(before.keys() | now.keys())
-    return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
 
 
 def _printable(name: str) -> str:

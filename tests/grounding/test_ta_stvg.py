@@ -62,7 +62,7 @@ def test_theta_and_second_pass_change_the_answer():
         ("queries", "all", "zero, sampling, activation, both"),
         ("queries", "zero", "second_pass=False"),
         ("querys", "zero", "config.model.querys is unknown"),
-        ("motion_words", "60", "must be a int"),
+        ("motion_words", "60", "must be a whole number"),
     ],
 )
 def test_wrong_configuration_is_refused(key, value, message):

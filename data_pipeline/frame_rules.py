@@ -24,12 +24,14 @@ class Amount:
         sample_fps: frames per second of one row.
         passes: rows that share the frames.
         video_fps: frames per second of the video itself; None if it is not known yet.
+        first: number of the clip's first frame in its video.
     """
 
     frames_per_pass: int = FRAMES_PER_PASS
     sample_fps: float = SAMPLE_FPS
     passes: int = 1
     video_fps: float | None = None
+    first: int = 0
 
 
 class FrameRule(abc.ABC):
@@ -110,9 +112,54 @@ class EvenlySpaced(FrameRule):
         return amount.frames_per_pass
 
 
+@dataclasses.dataclass(frozen=True)
+class RateWithLimit(FrameRule):
+    """`sample_fps` frames per second, but at most `frames_per_pass`: of n frames, those at (j * n) // frames_per_pass.
+
+    The first frame is always taken. Of a video with a lower rate, which the released code refuses, all frames are.
+    (TubeDETR, `datasets/hcstvg.py` and `datasets/vidstg.py`.)
+
+    Attributes:
+        clip_sec: seconds that a clip counts as, as for FixedRate, without its last frame. None for the real rate of the
+            video, counted from the first frame of the video.
+    """
+
+    clip_sec: float | None = None
+    crops_first = False
+
+    @property
+    def takes_last(self) -> bool:
+        return self.clip_sec is None
+
+    def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
+        if self.clip_sec is None:
+            if amount.video_fps is None:
+                raise InputError("this frame rule needs the frame rate of the video, which is not known")
+            first, count, video_fps = amount.first, frame_count, amount.video_fps
+        else:
+            first, count, video_fps = 0, max(frame_count - 1, 1), frame_count / self.clip_sec
+        # As in FixedRate, the products decide.
+        rate = amount.passes * amount.sample_fps / video_fps
+        steps = ((first + np.arange(count, dtype=np.int64)) * rate).astype(np.int64)
+        chosen = np.flatnonzero(np.diff(steps, prepend=steps[0] - 1) > 0)
+        limit = amount.passes * amount.frames_per_pass
+        return chosen if len(chosen) <= limit else chosen[np.arange(limit) * len(chosen) // limit]
+
+    def usual_frames(self, amount: Amount) -> int:
+        if self.clip_sec is None:
+            return amount.frames_per_pass
+        return min(round(self.clip_sec * amount.sample_fps), amount.frames_per_pass)
+
+
 # By the names in configurations and checkpoints (`clip.sampling`). Each has the name of the dataset for which the
-# released systems use it; the rule that cleans the text has the same name (`TEXT_RULES`).
-FRAME_RULES: dict[str, FrameRule] = {"hcstvg": FixedRate(clip_sec=20), "vidstg": EvenlySpaced()}
+# released systems use it, after that of the system if it has rules of its own; the rule that cleans the text has the same
+# name (`TEXT_RULES`).
+FRAME_RULES: dict[str, FrameRule] = {
+    "hcstvg": FixedRate(clip_sec=20),
+    "vidstg": EvenlySpaced(),
+    "tubedetr_hcstvg": RateWithLimit(clip_sec=20),
+    "tubedetr_vidstg": RateWithLimit(),
+}
 
 
 def get_frame_rule(name: str) -> FrameRule:
@@ -150,7 +197,7 @@ def evaluation_frame_ids(
     Raises:
         InputError: the rule is unknown, the clip is empty, `first` is negative, or a rate or number is not positive.
     """
-    amount = Amount(frames_per_pass, sample_fps, passes, video_fps)
+    amount = Amount(frames_per_pass, sample_fps, passes, video_fps, first)
     return first + _checked(frame_count, rule, first, amount).spread(frame_count, amount)
 
 
@@ -232,7 +279,7 @@ def candidate_frame_ids(
     Raises:
         InputError: as `training_frame_ids`.
     """
-    amount = Amount(frames_per_pass, sample_fps, video_fps=video_fps)
+    amount = Amount(frames_per_pass, sample_fps, video_fps=video_fps, first=first)
     chosen, end = _checked(frame_count, rule, first, amount), first + frame_count
     if not max(tube[0], first) < min(tube[1], end):
         raise InputError(f"the tube, frames {tube[0]}:{tube[1]}, lies outside its clip, frames {first}:{end}")

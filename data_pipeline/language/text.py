@@ -65,7 +65,13 @@ def _words_only(sentence: str) -> str:
 
 
 # By the names in configurations and checkpoints (`clip.sampling`), like `frame_rules.FRAME_RULES`.
-TEXT_RULES: dict[str, Callable[[str], str]] = {"hcstvg": str.lower, "vidstg": _words_only}
+TEXT_RULES: dict[str, Callable[[str], str]] = {
+    "hcstvg": str.lower,
+    "vidstg": _words_only,
+    # As annotated.
+    "tubedetr_hcstvg": str,
+    "tubedetr_vidstg": str,
+}
 
 
 def model_text(subject: str | None, sentence: str, rule: str) -> str:

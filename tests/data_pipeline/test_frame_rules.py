@@ -1,4 +1,4 @@
-"""Frame sampling against the frames that the released TA-STVG evaluation samples."""
+"""Frame sampling against the frames that the released evaluations sample."""
 
 import json
 import pathlib
@@ -189,3 +189,45 @@ def test_a_window_as_long_as_the_clip_is_the_clip():
 def test_a_tube_outside_the_clip_is_refused(tube):
     with pytest.raises(InputError, match="outside its clip, frames 10:50"):
         training_frame_ids(40, "vidstg", 10, tube=tube, rng=np.random.default_rng(0))
+
+
+TUBEDETR = json.loads((pathlib.Path(__file__).parents[1] / "goldens" / "tubedetr_eval_cases.json").read_text())
+AT_FIVE = {"frames_per_pass": 200, "sample_fps": 5.0}
+
+
+@pytest.mark.parametrize(
+    "golden",
+    TUBEDETR["sampling"],
+    ids=lambda g: "-".join(str(value) for value in g.values() if not isinstance(value, list)),
+)
+def test_a_rate_with_a_limit_equals_the_released_one(golden):
+    first, end = golden.get("start_frame", 0), golden.get("end_frame", golden.get("frame_count"))
+    options = AT_FIVE | {"passes": 1, "video_fps": golden.get("fps")}
+    ids = evaluation_frame_ids(end - first, f"tubedetr_{golden['dataset']}", first, **options)
+    assert ids.tolist() == golden["expected_frame_ids"]
+
+
+@pytest.mark.parametrize("rule", ["tubedetr_hcstvg", "tubedetr_vidstg"])
+def test_a_rate_with_a_limit_takes_all_frames_of_slower_videos(rule):
+    ids = evaluation_frame_ids(50, rule, 3, passes=1, video_fps=2.5, **AT_FIVE)
+    assert ids.tolist() == list(range(3, 53 if rule == "tubedetr_vidstg" else 52))
+    assert evaluation_frame_ids(1, rule, 3, passes=1, video_fps=2.5, **AT_FIVE).tolist() == [3]
+
+
+@pytest.mark.parametrize("rule", ["tubedetr_hcstvg", "tubedetr_vidstg"])
+def test_a_rate_with_a_limit_trains_on_a_run_of_its_frames_with_some_of_the_tube(rule):
+    options = AT_FIVE | {"video_fps": 30.0}
+    whole = evaluation_frame_ids(400, rule, 100, passes=1, **options)
+    lengths = set()
+    for seed in range(20):
+        ids = training_frame_ids(400, rule, 100, tube=(200, 260), rng=np.random.default_rng(seed), **options)
+        assert set(ids) <= set(whole)
+        assert len(ids) == np.count_nonzero((whole >= ids[0]) & (whole <= ids[-1]))
+        assert set(whole[(whole >= 200) & (whole < 260)]) <= set(ids)
+        lengths.add(len(ids))
+    assert len(lengths) > 5
+
+
+def test_a_rate_of_a_video_that_does_not_tell_its_own_is_refused():
+    with pytest.raises(InputError, match="needs the frame rate of the video"):
+        evaluation_frame_ids(50, "tubedetr_vidstg", passes=1, **AT_FIVE)

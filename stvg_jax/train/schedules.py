@@ -24,6 +24,8 @@ class ScheduleConfig:
         warmup: share of all steps in which rates that warm up grow linearly from 0.
         linear_groups: groups that warm up and then fall linearly to 0 at the last step, instead of dropping.
         warm_up_all: whether the other groups warm up too.
+        first_update: number of the first update, after which the schedule is applied for the first time: 1, or 0 as in
+            TubeDETR, whose rates follow one update later.
     """
 
     epochs: int = 90
@@ -32,10 +34,13 @@ class ScheduleConfig:
     warmup: float = 0.01
     linear_groups: tuple[str, ...] = ()
     warm_up_all: bool = False
+    first_update: int = 1
 
     def __post_init__(self):
         if self.epochs < 1:
             raise ValueError(f"epochs is {self.epochs}; it must be at least 1")
+        if self.first_update not in (0, 1):
+            raise ValueError(f"first_update is {self.first_update}; it must be 0 or 1")
         if list(self.drop_epochs) != sorted(self.drop_epochs):
             raise ValueError(f"drop_epochs is {self.drop_epochs}; epochs must ascend")
         if not 0 <= self.warmup < 1:
@@ -66,10 +71,11 @@ def make_rates(full: Mapping[str, float], config: ScheduleConfig, total_steps: i
 
     def rates(step: int | jax.Array) -> dict[str, jax.Array]:
         step = jnp.asarray(step)
-        rising = step < warmup_steps
-        rise = step / max(1, warmup_steps)
-        fall = jnp.maximum(0.0, (total_steps - step) / (total_steps - warmup_steps))
-        drops = (step // steps_per_epoch >= jnp.array(config.drop_epochs, jnp.int32)).sum()
+        number = step - 1 + config.first_update
+        rising = number < warmup_steps
+        rise = number / max(1, warmup_steps)
+        fall = jnp.maximum(0.0, (total_steps - number) / (total_steps - warmup_steps))
+        drops = (number // steps_per_epoch >= jnp.array(config.drop_epochs, jnp.int32)).sum()
         dropped = config.drop_factor**drops
         linear = jnp.where(rising, rise, fall)
         stepped = jnp.where(rising, rise, dropped) if config.warm_up_all else dropped

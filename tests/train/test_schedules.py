@@ -68,3 +68,14 @@ def test_bad_configurations_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             ScheduleConfig(**change)
+
+
+def test_a_schedule_whose_updates_are_numbered_from_0():
+    """TubeDETR: the first two updates are both before the schedule's second (`util/optim.py`, `engine.py`)."""
+    config = ScheduleConfig(epochs=40, drop_epochs=(10, 20, 30), linear_groups=("text",), first_update=0)
+    rates = make_rates({"base": 5e-5, "text": 5e-5}, config, total_steps=400)
+    expected = {0: (1, 1), 1: (1, 0), 2: (1, 1 / 4), 5: (1, 1), 100: (1, 301 / 396), 101: (0.1, 300 / 396)}
+    for step, (base, text) in expected.items():
+        now = rates(step)
+        np.testing.assert_allclose(now["base"], 5e-5 * base, rtol=1e-6, err_msg=f"step {step}")
+        np.testing.assert_allclose(now["text"], 5e-5 * text, rtol=1e-6, err_msg=f"step {step}")

@@ -118,6 +118,6 @@ def _source_shape(name: str, shapes: list[tuple[int, ...]], patch_frames: int) -
     if len(shape) == 4:
         height, width, features_in, features_out = shape
         return (features_out, features_in, height, width)
-    if len(shape) == 2 and not name.endswith(("embeddings.weight", "bias_table")):
+    if len(shape) == 2 and not name.endswith(("embeddings.weight", "_embed.weight", "bias_table")):
         return (*shape[::-1], 1, 1) if "input_proj" in name else shape[::-1]
     return shape

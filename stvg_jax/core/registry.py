@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "ta_stvg": "stvg_jax.grounding.ta_stvg",
     "cg_stvg": "stvg_jax.grounding.cg_stvg",
+    "tubedetr": "stvg_jax.grounding.tubedetr",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
 }

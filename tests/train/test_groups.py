@@ -15,6 +15,8 @@ from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
+from stvg_jax.grounding.tubedetr import TubeDETR, TubeDETRConfig
+from stvg_jax.grounding.tubedetr_training import tubedetr_learning_rate_rules
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, assign_groups, assign_uses
 from tests.released import GOLDENS, manifest
@@ -92,3 +94,15 @@ def test_parameters_that_the_release_skips_when_no_frame_gives_context():
     assert len(ours) == 5 * 16 + 2 * 4
     for name, wanted in (("cg_stvg_hcstvg1", expected), ("ta_stvg_hcstvg1", {})):
         assert Experiment.build(load_config_file(Path(name))).uses == wanted
+
+
+def test_groups_of_tubedetr():
+    """Unlike in the others, the projection of the text's tokens learns with the rest."""
+    config, fmt = TubeDETRConfig(), FORMATS["tubedetr"]
+    ours = assign_groups(PureModule(TubeDETR(config)).declarations, tubedetr_learning_rate_rules(config))
+    theirs = json.loads((GOLDENS / "tubedetr_optimizer_groups.json").read_text())
+    names = {"base": "base", "backbone": "image_backbone", "text_encoder": "text", "frozen": FROZEN}
+    expected = {path: names[group] for name, group in theirs.items() for path in paths_of(name, fmt)}
+    assert ours == {path: expected.get(path, FROZEN) for path in ours}
+    assert set(expected) <= set(ours)
+    assert {*ours.values()} == {*names.values()}

@@ -1,0 +1,317 @@
+"""TubeDETR (Yang et al., CVPR 2022): one decoder whose query of each frame says where and when.
+
+The model has no motion backbone. Its cross-modal encoder sees every k-th frame only; a light branch adds what the
+frames between them show.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stvg_jax.backbones.resnet import ResNet, ResNetConfig
+from stvg_jax.backbones.roberta import Roberta, RobertaConfig
+from stvg_jax.backbones.video_swin import VideoSwinConfig
+from stvg_jax.grounding.base import GroundingConfig, TextProjection
+from stvg_jax.grounding.encoder import TransformerConfig
+from stvg_jax.grounding.family import grounding_family
+from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.step_sizes import fit_backend
+from stvg_jax.grounding.tubedetr_answer import SINGLE_PASS
+from stvg_jax.grounding.tubedetr_parts import (
+    FAST_BRANCHES,
+    FastBranch,
+    FrameTokens,
+    QueryDecoder,
+    SlowEncoder,
+    add_text,
+    uniform,
+)
+from stvg_jax.grounding.tubedetr_training import (
+    TubeDETRLearningRates,
+    TubeDETRLossConfig,
+    TubeDETROutput,
+    tubedetr_learning_rate_rules,
+)
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube
+from stvg_jax.nn.declare import Declared, Embed, Linear
+from stvg_jax.nn.layers import MLP
+from stvg_jax.nn.masking import within
+from stvg_jax.nn.positions import image_positions, time_positions
+
+if TYPE_CHECKING:
+    from stvg_jax.runtime.memory import Rows
+
+TIME_POSITIONS = ("sine", "learned", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class TubeDETRConfig:
+    """Every hyper-parameter of the model; the defaults are the released models of 352 pixels.
+
+    Attributes:
+        resnet, roberta, transformer: the parts.
+        stride: k; the encoder sees the frames at 0, k, 2k, ... and their neighbours share what it makes of them.
+        fast: what all frames add to that: "residual", as released; of the ablations "gating", "pool" (over the places
+            of a frame), "transformer" (along time), "noslow" (the encoder is left out); "off" for nothing.
+        along_time: whether the queries of a video see one another.
+        time: positions of the queries: "sine", "learned" or "none".
+        max_frames: rows of a learned table; a longer video cannot be read then.
+        frozen_backbones: whether the first part of the image backbone and its batch norms stay as pre-trained.
+    """
+
+    resnet: ResNetConfig = ResNetConfig()
+    roberta: RobertaConfig = RobertaConfig()
+    transformer: TransformerConfig = TransformerConfig(head_dropout_rate=0.5)
+    stride: int = 4
+    fast: str = "residual"
+    along_time: bool = True
+    time: str = "sine"
+    max_frames: int = 200
+    frozen_backbones: bool = True
+
+    def __post_init__(self):
+        for name, known in (("fast", FAST_BRANCHES), ("time", TIME_POSITIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
+        for name in ("stride", "max_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.fast == "transformer" and self.time == "none":
+            raise ValueError('fast="transformer" looks along time and needs its positions; set time="sine"')
+        if self.transformer.placed_tokens:
+            raise ValueError("transformer.placed_tokens is True; this model has no such tokens, set it to False")
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """No vocabularies of attributes are learnt."""
+        return 0, 0
+
+    @property
+    def reads_subject(self) -> bool:
+        """The text is the sentence alone."""
+        return False
+
+    @property
+    def uses(self) -> tuple[tuple[str, str], ...]:
+        """Every batch uses all parameters."""
+        return ()
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SlowFastFeatures:
+    """What the image backbone makes of a batch of videos; it does not depend on the sentence.
+
+    Attributes:
+        appearance: [b, n, h, w, d], projected features of the slow frames.
+        fast: [b, t, h, w, d], of all frames, without gradient to the backbone; None without a fast branch.
+        frames: [t], of no meaning but their number.
+        frames_valid: bool [b, t] or None.
+        sizes: int32 [b, 2], real height and width on this feature grid, or None.
+    """
+
+    appearance: jax.Array
+    fast: jax.Array | None
+    frames: jax.Array
+    frames_valid: jax.Array | None
+    sizes: jax.Array | None
+
+
+class TubeDETR(nnx.Module):
+    """The whole model. `__call__` grounds a batch; `encode_video` and `ground` are its two halves.
+
+    Args:
+        config: see TubeDETRConfig.
+        dtype: of the computation, for example bfloat16; parameters are float32 always.
+    """
+
+    def __init__(self, config: TubeDETRConfig = TubeDETRConfig(), *, dtype: Any = jnp.float32):
+        transformer = config.transformer
+        width, part = transformer.width, {"dtype": dtype}
+        self.config = config
+        self.dtype = dtype
+        self.resnet = ResNet(config.resnet, **part)
+        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
+        self.roberta = Roberta(config.roberta, **part)
+        self.text_projection = TextProjection(
+            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
+        )
+        self.encoder = SlowEncoder(transformer, **part)
+        if config.fast != "off":
+            self.fast_branch = FastBranch(config.fast, transformer, **part)
+        self.query = Embed(1, width, std=1.0, **part)
+        if config.time == "learned":
+            self.time_table = nnx.Param(Declared((config.max_frames, width), uniform(1.0, low=0.0)))
+        self.decoder = QueryDecoder(transformer, along_time=config.along_time, **part)
+        self.box_head = MLP((width, width, width, 4), **part)
+        self.start_end_head = MLP((width, width, 2), dropout_rate=transformer.head_dropout_rate, **part)
+
+    def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None) -> GroundingOutput:
+        """Grounds each sentence in its video.
+
+        Args:
+            batch: see GroundingBatch.
+            rngs: stream `dropout`, to train; None at inference.
+        """
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs)
+
+    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> TubeDETROutput:
+        """What the losses are computed of; the truth is not needed."""
+        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
+        return self._predict(video, batch.text_ids, batch.text_valid, rngs)
+
+    def encode_video(
+        self,
+        frames: jax.Array,
+        frames_valid: jax.Array | None = None,
+        sizes: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> SlowFastFeatures:
+        """Runs the image backbone once over all frames, or over the slow ones where there is no fast branch; arguments
+        as in GroundingBatch."""
+        stride, number = self.config.stride, frames.shape[1]
+        has_fast = self.config.fast != "off"
+        b, t, h, w, _ = (frames if has_fast else frames[:, ::stride]).shape
+        shown = (frames if has_fast else frames[:, ::stride]).reshape(b * t, h, w, 3)
+        features = self.resnet(shown, None if sizes is None else jnp.repeat(sizes, t, axis=0))
+        features = features.reshape(b, t, *features.shape[1:])
+        # Reference: `torch.no_grad()` around the backbone of the fast branch, which runs twice there.
+        fast = self.appearance_projection(jax.lax.stop_gradient(features)) if has_fast else None
+        return SlowFastFeatures(
+            appearance=self.appearance_projection(features[:, ::stride] if has_fast else features),
+            fast=fast,
+            frames=jnp.zeros(number, bool),
+            frames_valid=frames_valid,
+            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
+        )
+
+    def ground(
+        self,
+        video: SlowFastFeatures,
+        text_ids: jax.Array,
+        text_valid: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> GroundingOutput:
+        """Grounds sentences in videos whose features are known.
+
+        Args:
+            video: of `encode_video`.
+            text_ids, text_valid: as in GroundingBatch.
+            rngs: stream `dropout`, to train; None at inference.
+        """
+        output = self._predict(video, text_ids, text_valid, rngs)
+        return GroundingOutput(output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
+
+    def encode(
+        self,
+        video: SlowFastFeatures,
+        text_ids: jax.Array,
+        text_valid: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> FrameTokens:
+        """What the decoder reads; arguments as for `ground`."""
+        config = self.config
+        b, slow, h, w, d = video.appearance.shape
+        n, t = h * w, len(video.frames)
+        text = self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+        grid_valid = None if video.sizes is None else within(video.sizes, h, w).reshape(b, n)
+        positions = image_positions(h, w, d, video.sizes).reshape(-1, n, d).astype(text.dtype)
+        positions = jnp.pad(positions, ((0, 0), (0, text.shape[1]), (0, 0)))
+        tokens, valid = add_text(video.appearance.reshape(b, slow, n, d), text, grid_valid, text_valid)
+        if config.fast != "noslow":
+            tokens = self.encoder(tokens, positions, valid, rngs=rngs)
+        tokens = jnp.repeat(tokens, config.stride, axis=1)[:, :t]
+        if video.fast is not None:
+            fast, time = video.fast.reshape(b, t, n, d), self._time(t)
+            masks = grid_valid, video.frames_valid
+            places = self.fast_branch(tokens[:, :, :n], fast, time, *masks, rngs=rngs)
+            tokens = jnp.concatenate([places, tokens[:, :, n:]], axis=2)
+        return FrameTokens(tokens, positions, valid, video.frames_valid)
+
+    def _predict(self, video: SlowFastFeatures, text_ids, text_valid, rngs) -> TubeDETROutput:
+        memory = self.encode(video, text_ids, text_valid, rngs=rngs)
+        time = self._time(memory.tokens.shape[1])
+        place = self.query(jnp.zeros(memory.tokens.shape[1], jnp.int32))
+        states, attention, _ = self.decoder(place if time is None else place + time, memory, rngs=rngs)
+        rows = states.swapaxes(0, 1)  # that dropout may have a key for each
+        start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
+        return TubeDETROutput(
+            boxes_cxcywh=nnx.sigmoid(self.box_head(states).astype(jnp.float32)),
+            start_end_logits=start_end,
+            actioness_logits=logits_between(start_end, video.frames_valid),
+            attention=attention,
+        )
+
+    def _time(self, length: int) -> jax.Array | None:
+        """[length, d], or None for a model without positions along time."""
+        if self.config.time == "none":
+            return None
+        if self.config.time == "sine":
+            return jnp.asarray(time_positions(length, self.config.transformer.width), self.dtype)
+        if length > self.config.max_frames:
+            raise ValueError(f"{length} frames; the learned positions are of {self.config.max_frames}")
+        return self.time_table[...][:length].astype(self.dtype)
+
+
+def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) -> jax.Array:
+    """How sure the model is that the event goes on in a frame: its logit that the event has started and not ended.
+
+    The released model has no such output; it follows from those for start and end, taken as independent.
+
+    Args:
+        start_end_logits: float32 [k, b, t, 2].
+        frames_valid: bool [b, t] or None.
+
+    Returns:
+        float32 [k, b, t], within 14 of 0.
+    """
+    if frames_valid is not None:
+        start_end_logits = jnp.where(frames_valid[..., None], start_end_logits, jnp.finfo(jnp.float32).min)
+    probability = jax.nn.softmax(start_end_logits, axis=2)
+    started = jnp.cumsum(probability[..., 0], axis=2)
+    going_on = jax.lax.cumsum(probability[..., 1], axis=2, reverse=True)
+    between = jnp.clip(started * going_on, 1e-6, 1 - 1e-6)
+    return jnp.log(between) - jnp.log1p(-between)
+
+
+def fit(config: TubeDETRConfig, clip: ClipConfig, *, training: bool = False) -> TubeDETRConfig:
+    """`stvg_jax.grounding.step_sizes.fit_backend` for a model without a motion backbone, whose frames have half as many
+    tokens as is reckoned with there."""
+    stages = (1,) * len(config.resnet.blocks)
+    parts = {name: getattr(config, name) for name in ("resnet", "roberta", "transformer")}
+    with_motion = GroundingConfig(**parts, swin=VideoSwinConfig(depths=stages, heads=stages))
+    fitted = fit_backend(with_motion, clip, training=training)
+    return dataclasses.replace(config, resnet=fitted.resnet, transformer=fitted.transformer)
+
+
+def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
+    """Bytes that a device needs at least for these rows: their pixels, and the larger of the stem's output for one
+    picture and the tokens of all frames."""
+    stem = rows.height * rows.width // 4 * config.resnet.width
+    places = rows.height * rows.width // config.resnet.stride**2
+    tokens = rows.rows * rows.frames * places * config.transformer.width
+    return int(rows.pixels_bytes + max(stem, tokens) * rows.number_bytes)
+
+
+FAMILY = dataclasses.replace(
+    grounding_family(
+        TubeDETRConfig,
+        TubeDETR,
+        TubeDETRLossConfig,
+        TubeDETRLearningRates,
+        groups=tubedetr_learning_rate_rules,
+        protocol=SINGLE_PASS,
+        formats=("stvg_jax.convert.formats.tubedetr",),
+    ),
+    fit=fit,
+    least_bytes=least_bytes,
+)

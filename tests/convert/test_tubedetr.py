@@ -1,0 +1,114 @@
+"""The released TubeDETR layout onto the model, and what tells it from the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stvg_jax.convert import convert_state_dict
+from stvg_jax.convert.formats import known_formats, recognise
+from stvg_jax.convert.state_dict import declared_parameters, published_config
+from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import default_config
+from tests.released import blank_state_dict, manifest, state_dict_for
+from tests.tiny import tiny_config, tiny_model_config
+
+FORMATS = known_formats()
+
+
+@pytest.fixture(scope="module")
+def config():
+    return {"name": "tubedetr", "model": tiny_model_config(system="tubedetr"), "clip": {}}
+
+
+@pytest.fixture(scope="module")
+def tensors(config):
+    return state_dict_for(declared_parameters(config), FORMATS["tubedetr"], manifest("tubedetr"))
+
+
+def test_every_parameter_has_one_source_among_the_released_names():
+    fmt = FORMATS["tubedetr"]
+    declared = declared_parameters(published_config({}, fmt))
+    named = {path: [n for rule in fmt.rules if (n := rule.source_of(path))] for path in declared}
+    released = manifest("tubedetr")
+    assert [path for path, names in named.items() if len(names) != 1 or names[0] not in released] == []
+
+
+@pytest.mark.slow
+def test_every_name_of_the_release_is_used_and_every_parameter_filled():
+    parameters = convert_state_dict(blank_state_dict("tubedetr"), format="tubedetr")
+    declared = declared_parameters(published_config({}, FORMATS["tubedetr"]))
+    assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
+
+
+def test_values_land_where_the_names_say(tensors, config):
+    out = convert_state_dict(tensors, format="tubedetr", config=config)
+    for ours, theirs in (
+        ("fast_branch/project", "transformer.fast_encoder"),
+        ("fast_branch/residual", "transformer.fast_residual"),
+        ("decoder/layers/1/cross_attn/out", "transformer.decoder.layers.1.cross_attn_image.out_proj"),
+        ("decoder/layers/1/self_attn/out", "transformer.decoder.layers.1.self_attn.out_proj"),
+        ("start_end_head/layers/1", "sted_embed.layers.1"),
+        ("text_projection/fc", "transformer.resizer.fc"),
+    ):
+        np.testing.assert_array_equal(out[f"{ours}/kernel"], tensors[f"{theirs}.weight"].T)
+        np.testing.assert_array_equal(out[f"{ours}/bias"], tensors[f"{theirs}.bias"])
+    np.testing.assert_array_equal(out["query/embedding"], tensors["query_embed.weight"])
+
+
+@pytest.mark.parametrize(("fast", "fewer"), [("gating", 2), ("off", 4)])
+def test_other_fast_branches_have_their_own_tensors(tensors, config, fast, fewer):
+    """A file of another branch is refused with what it lacks, and read with the switch that made it."""
+    other = config | {"model": config["model"] | {"fast": fast}}
+    names = declared_parameters(other)
+    own = {n: v for n, v in tensors.items() if _kept(n, names)}
+    assert len(tensors) - len(own) == fewer
+    assert set(convert_state_dict(own, format="tubedetr", config=other)) == set(names)
+    with pytest.raises(InputError, match=f"does not fit the model in {fewer} places"):
+        convert_state_dict(own, format="tubedetr", config=config)
+
+
+def _kept(name: str, declared) -> bool:
+    claim = FORMATS["tubedetr"].claim(name)
+    return claim is None or all(claim[1].expand(target) in declared for target in claim[0].targets)
+
+
+def test_what_is_missing_or_unknown_is_listed(tensors, config):
+    broken = {name: value for name, value in tensors.items() if name != "transformer.fast_residual.bias"}
+    broken["transformer.decoder.layers.0.norm2.weight"] = np.zeros(3, np.float32)
+    with pytest.raises(InputError) as caught:
+        convert_state_dict(broken, format="tubedetr", config=config)
+    first, *lines = str(caught.value).split("\n")
+    assert first == "the state dict, read as tubedetr, does not fit the model in 2 places:"
+    assert sorted(lines) == [
+        "+ unexpected 'transformer.decoder.layers.0.norm2.weight' (3,)",
+        "- missing transformer.fast_residual.bias, for fast_branch/residual/bias (32,)",
+    ]
+
+
+def test_a_file_tells_which_system_it_is_of():
+    ours = blank_state_dict("tubedetr")
+    assert recognise(ours, "x").name == "tubedetr"
+    for other in ("tastvg", "cgstvg"):
+        theirs = blank_state_dict(other)
+        assert recognise(theirs, "x").name == {"tastvg": "ta_stvg", "cgstvg": "cg_stvg"}[other]
+        with pytest.raises(InputError, match="is not of format tubedetr: it has no tensor named transformer.decoder"):
+            convert_state_dict(theirs, format="tubedetr")
+    with pytest.raises(InputError, match="is not of format ta_stvg: .*; it looks like tubedetr"):
+        convert_state_dict(ours, format="ta_stvg")
+
+
+def test_mdetr_is_not_taken_for_it():
+    """It has the same encoder and decoder, and no start and end."""
+    names = {name for name in manifest("tubedetr") if not name.startswith(("sted_embed", "transformer.fast_"))}
+    assert recognise(names, "x").name == "mdetr"
+
+
+def test_a_configuration_of_another_system_is_refused(tensors):
+    with pytest.raises(InputError, match="holds a model tubedetr, and the configuration is of ta_stvg"):
+        convert_state_dict(tensors, format="tubedetr", config=tiny_config(64))
+
+
+def test_the_default_model_is_that_of_the_release():
+    released = {**published_config({}, FORMATS["tubedetr"])["model"]}
+    assert released["stride"] == default_config("tubedetr")["stride"] == 4

@@ -1,0 +1,42 @@
+"""From TubeDETR's predictions to a tube, as the released evaluation does it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from stvg_jax.grounding.tubedetr_answer import SINGLE_PASS
+from stvg_jax.grounding.tubes import PassPrediction
+from tests.released import GOLDENS
+
+CASES = json.loads((GOLDENS / "tubedetr_eval_cases.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['dataset']}-{case['annotation']['original_video_id']}")
+def test_interval_and_boxes_are_the_released_ones(case):
+    frames = np.array(case["expected_frame_ids"], np.int64)
+    boxes, logits = (np.array(case[name], np.float32) for name in ("pred_boxes_cxcywh", "pred_sted"))
+    size = case["annotation"]["height"], case["annotation"]["width"]
+    assert [ids.tolist() for ids in SINGLE_PASS.split(frames)] == [frames.tolist()]
+    interval, every, filled = SINGLE_PASS.merge([PassPrediction(frames, boxes, logits)], *size)
+    assert list(interval) == case["expected_interval"]
+    np.testing.assert_array_equal(every, np.arange(frames[0], frames[-1] + 1))
+    at = np.searchsorted(every, frames[:3])
+    np.testing.assert_allclose(filled[at], case["expected_boxes_xyxy_first3"], rtol=0, atol=1e-3)
+
+
+def test_a_single_frame_is_the_whole_answer():
+    prediction = PassPrediction(np.array([7]), np.full((1, 4), 0.5, np.float32), np.zeros((1, 2), np.float32))
+    interval, every, boxes = SINGLE_PASS.merge([prediction], 100, 200)
+    assert interval == (7, 8)
+    assert every.tolist() == [7]
+    np.testing.assert_array_equal(boxes, [[50, 25, 150, 75]])
+
+
+def test_boxes_are_not_cut_at_the_borders():
+    boxes = np.array([[0.0, 0.0, 0.5, 0.5], [1.0, 1.0, 0.5, 0.5]], np.float32)
+    _, _, filled = SINGLE_PASS.merge([PassPrediction(np.array([3, 5]), boxes, np.zeros((2, 2), np.float32))], 100, 200)
+    np.testing.assert_array_equal(filled[[0, 2]], [[-50, -25, 50, 25], [150, 75, 250, 125]])
+    np.testing.assert_array_equal(filled[1], [50, 25, 150, 75])

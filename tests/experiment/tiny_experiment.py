@@ -1,7 +1,8 @@
 """A configuration for `stvg-jax train` whose step compiles in seconds; the command line gives the paths of the data.
 
 `frozen_backbones` is off so that every parameter moves, and some dropout is left so that steps draw random numbers.
-With the argument `region_recognition` or `pointing` it is a start for the same model that is trained.
+With the argument `region_recognition` or `pointing` it is a start for the same model that is trained; with another name
+of a family, a model of it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         if arg:
             family = get_family(arg)
             config.name = arg
-            config.model = {name: value for name, value in model.items() if name in default_config(arg)}
+            config.model = {name: model.get(name, value) for name, value in default_config(arg).items()}
             config.loss = dataclasses.asdict(family.losses())
             config.learning_rates = dataclasses.asdict(family.learning_rates())
             config.schedule.linear_groups = ()

@@ -94,6 +94,7 @@ def test_the_models_and_those_that_give_tubes():
     assert {name: get_family(name).evaluator is not None for name in FAMILIES} == {
         "ta_stvg": True,
         "cg_stvg": True,
+        "tubedetr": True,
         "region_recognition": False,
         "pointing": False,
     }
@@ -110,7 +111,7 @@ def test_whole_configurations_keep_what_is_given():
 
 @pytest.mark.parametrize("call", [get_family, default_config, lambda name: make_model(name, {}, "float32")])
 def test_unknown_models_are_named_beside_the_known(call):
-    with pytest.raises(InputError, match="'stcat' is unknown; this version has ta_stvg, cg_stvg, region_recognition, "):
+    with pytest.raises(InputError, match="'stcat' is unknown; this version has ta_stvg, cg_stvg, tubedetr, "):
         call("stcat")
 
 

@@ -73,8 +73,9 @@ def convert_file(
     source, where, short = _found_by_name(source, format) if by_name else (source, str(source), source.name)
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
-        fmt = chosen.names.format
-        config = released_config(chosen.names.tensors, fmt) if config is None else config
+        fmt, told = chosen.names.format, {}
+        if config is None:
+            config, told = _config_of_file(chosen, opened.tree)
         declared, clip = declared_parameters(config), _clip(config)
         check_model(fmt, config, where)
         if by_name:
@@ -93,7 +94,8 @@ def convert_file(
             note=f"converted from {short}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        report = {"source": where, **_report(opened, chosen, converted, progress), "tokenizer": origin}
+        report = {"source": where, **_report(opened, chosen, converted, progress), "settings": told}
+        report["tokenizer"] = origin
         if verify:
             with progress.bar("verifying", len(converted.parameters), "parameter") as step:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
@@ -118,6 +120,14 @@ def _clip(config: Mapping[str, Any]) -> dict[str, Any]:
     if "clip" not in config and dataclasses.fields(clip):
         raise InputError("the configuration lacks clip, the section that says how videos are read; see configs/")
     return dataclasses.asdict(build(clip, config.get("clip", {}), "config.clip"))
+
+
+def _config_of_file(chosen: Weights, tree: Any) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """The configuration of the release, with the settings that the checkpoint itself has; and these settings."""
+    fmt = chosen.names.format
+    config = released_config(chosen.names.tensors, fmt)
+    told = {} if fmt.settings is None else fmt.settings(tree)
+    return {**config, **{section: {**config[section], **values} for section, values in told.items()}}, told
 
 
 def _convert(
@@ -174,6 +184,7 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [
         f"{report['format']} from {report['weights']} ({'moving average' if report['is_ema'] else 'plain weights'})",
         *_wrapping_lines(report["wrapping"]),
+        *(f"told by the file: {_listed(values)}" for values in report["settings"].values()),
         f"{report['tensors_taken']} tensors -> {report['parameters_written']} parameters, "
         f"{report['values_written'] / 1e6:.1f} M values",
         *(f"dropped {count:4d}: {reason}" for reason, count in reasons.items()),
@@ -184,6 +195,10 @@ def summary(report: Mapping[str, Any]) -> str:
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")
     return "\n".join(lines)
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _wrapping_lines(wrapping: Mapping[str, Any]) -> Iterator[str]:

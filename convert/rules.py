@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,8 @@ class Format:
             training starts from fills a part of a model.
         release: function from a state dict (anything with `.shape`, by name) to the name of its configuration in
             `configs/`; None for a part that is alike in all models.
+        settings: function from the whole content of a checkpoint to settings that it has besides its tensors, by section
+            of the configuration; InputError for settings that no model has. None for a format without any.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Format:
     aliases: tuple[tuple[str, str], ...] = ()
     fills: tuple[str, ...] = (".*",)
     release: Callable[[Mapping], str] | None = None
+    settings: Callable[[Any], Mapping[str, Mapping[str, Any]]] | None = None
 
     @property
     def is_partial(self) -> bool:

@@ -152,8 +152,8 @@ class RateWithLimit(FrameRule):
 
 
 # By the names in configurations and checkpoints (`clip.sampling`). Each has the name of the dataset for which the
-# released systems use it, after that of the system if it has rules of its own; the rule that cleans the text has the same
-# name (`TEXT_RULES`).
+# released systems use it, after that of the system if it has its own; the rule that cleans the text has the same name
+# (`TEXT_RULES`).
 FRAME_RULES: dict[str, FrameRule] = {
     "hcstvg": FixedRate(clip_sec=20),
     "vidstg": EvenlySpaced(),

@@ -2,10 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from stvg_jax.convert.formats.parts import COMPUTED, POOLER, decoder_layer, encoder_layer, mlp, resnet, roberta
+from stvg_jax.convert.readers import Opaque
 from stvg_jax.convert.rules import Format, array, attention, embedding, linear, norm
+from stvg_jax.core.errors import InputError, quoted
 
 _DECODER_LAYER = r"transformer\.decoder\.layers\.(\d+)", r"decoder/layers/\1"
+
+# Arguments of the released `main.py` that no model here has with other values.
+_FIXED = {"pass_pos_and_query": True, "dilation": False}
+
+
+def settings(tree: Any) -> dict[str, dict[str, Any]]:
+    """Settings of the sections `model` and `clip`, from the arguments that the released `main.py` saves as `args`; none
+    from a file without them, which has those of the release.
+
+    Raises:
+        InputError: the model was trained in a way that is not known here.
+    """
+    args = tree.get("args") if isinstance(tree, dict) else None
+    values = args.state if isinstance(args, Opaque) else args
+    if not isinstance(values, Mapping) or "stride" not in values:
+        return {}
+    wrong = {name: values[name] for name, value in _FIXED.items() if values.get(name, value) is not value}
+    if (read := values.get("video_max_len_train", 200)) != (limit := values.get("video_max_len", 200)):
+        # Such a model reads long videos in several clips.
+        wrong |= {"video_max_len_train": read, "video_max_len": limit}
+    if values.get("combine_datasets", ["hcstvg"]) not in (["hcstvg"], ["vidstg"]):
+        wrong["combine_datasets"] = values["combine_datasets"]
+    if wrong:
+        listed = ", ".join(f"{name}={quoted(str(value))}" for name, value in wrong.items())
+        raise InputError(f"the checkpoint's own arguments say {listed}; such a model is not known here")
+    return {"model": _model_settings(values), "clip": _clip_settings(values)}
+
+
+def _model_settings(values: Mapping[Any, Any]) -> dict[str, Any]:
+    fast = (values.get("fast_mode") or "residual") if values.get("fast", True) else "off"
+    time = "none" if values.get("no_time_embed") else "learned" if values.get("learn_time_embed") else "sine"
+    # Without a stride every frame is a slow one.
+    along_time = not values.get("no_tsa", False)
+    return {"stride": values["stride"] or 1, "fast": fast, "along_time": along_time, "time": time}
+
+
+def _clip_settings(values: Mapping[Any, Any]) -> dict[str, Any]:
+    names = {"resolution": "resolution", "video_max_len": "frames_per_pass", "fps": "sample_fps"}
+    told = {ours: values[name] for name, ours in names.items() if name in values}
+    if type(told.get("sample_fps")) is int:
+        told["sample_fps"] = float(told["sample_fps"])
+    if "combine_datasets" in values:
+        told["sampling"] = f"tubedetr_{values['combine_datasets'][0]}"
+    return told
+
 
 FORMAT = Format(
     name="tubedetr",
@@ -13,6 +63,7 @@ FORMAT = Format(
     signature=(r"transformer\.decoder\.layers\.\d+\.cross_attn_image\..+", r"sted_embed\..+"),
     # Nothing in the tensors tells stride, resolution or dataset.
     release=lambda tensors: "tubedetr_hcstvg1",
+    settings=settings,
     rules=(
         *resnet(r"backbone\.0\.body"),
         *roberta(r"transformer\.text_encoder\."),

@@ -183,6 +183,7 @@ def test_a_report_in_a_few_lines():
         "weights": "model_ema",
         "is_ema": True,
         "wrapping": {"prefix": "", "parts": {}},
+        "settings": {},
         "nonfinite": {},
         "tensors_taken": 1234,
         "parameters_written": 1300,

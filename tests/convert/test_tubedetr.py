@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
+from stvg_jax.convert.convert_file import convert_file, summary
 from stvg_jax.convert.formats import known_formats, recognise
-from stvg_jax.convert.state_dict import declared_parameters, published_config
+from stvg_jax.convert.formats.tubedetr import settings
+from stvg_jax.convert.readers import Opaque
+from stvg_jax.convert.state_dict import declared_parameters, released_config
+from stvg_jax.core import checkpoint
+from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import default_config
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_config, tiny_model_config
+from tests.torch_files import Object, save_zip
 
 FORMATS = known_formats()
 
@@ -28,7 +38,7 @@ def tensors(config):
 
 def test_every_parameter_has_one_source_among_the_released_names():
     fmt = FORMATS["tubedetr"]
-    declared = declared_parameters(published_config({}, fmt))
+    declared = declared_parameters(released_config({}, fmt))
     named = {path: [n for rule in fmt.rules if (n := rule.source_of(path))] for path in declared}
     released = manifest("tubedetr")
     assert [path for path, names in named.items() if len(names) != 1 or names[0] not in released] == []
@@ -37,7 +47,7 @@ def test_every_parameter_has_one_source_among_the_released_names():
 @pytest.mark.slow
 def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     parameters = convert_state_dict(blank_state_dict("tubedetr"), format="tubedetr")
-    declared = declared_parameters(published_config({}, FORMATS["tubedetr"]))
+    declared = declared_parameters(released_config({}, FORMATS["tubedetr"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
 
 
@@ -110,5 +120,77 @@ def test_a_configuration_of_another_system_is_refused(tensors):
 
 
 def test_the_default_model_is_that_of_the_release():
-    released = {**published_config({}, FORMATS["tubedetr"])["model"]}
+    released = {**released_config({}, FORMATS["tubedetr"])["model"]}
     assert released["stride"] == default_config("tubedetr")["stride"] == 4
+
+
+def save(path: Path, tensors, **arguments: Any) -> Path:
+    args = Object("argparse.Namespace", state=arguments)
+    return save_zip(path, {"model": OrderedDict(tensors), "args": args, "epoch": 3})
+
+
+@pytest.fixture
+def convert(config, tmp_path, monkeypatch):
+    """Converts a file of a tiny model as the release's own configuration."""
+    published = load_config_file(Path("tubedetr_hcstvg1"))
+    monkeypatch.setattr(
+        "stvg_jax.convert.convert_file.released_config", lambda *_: {**published, "model": config["model"]}
+    )
+    words = config["model"]["roberta"]["vocab_size"]
+    monkeypatch.setattr("stvg_jax.convert.convert_file.save_tokenizer", lambda *_: words)
+    return lambda source: convert_file(source, tmp_path / "out")
+
+
+def test_a_file_tells_stride_size_and_rate_by_its_own_arguments(tensors, convert, tmp_path):
+    arguments = {"stride": 2, "resolution": 224, "fps": 4, "video_max_len": 100, "video_max_len_train": 100}
+    arguments |= {"combine_datasets": ["vidstg"], "pass_pos_and_query": True, "fast": True, "fast_mode": "pool"}
+    report = convert(save(tmp_path / "k2.pth", tensors, **arguments))
+    described = checkpoint.describe(tmp_path / "out").config
+    assert (described["model"]["stride"], described["model"]["fast"]) == (2, "pool")
+    expected = {"resolution": 224, "frames_per_pass": 100, "sample_fps": 4.0, "sampling": "tubedetr_vidstg"}
+    assert {name: described["clip"][name] for name in expected} == expected == report["settings"]["clip"]
+    assert "told by the file: stride 2, fast pool, along_time True, time sine" in summary(report).splitlines()
+
+
+def test_a_file_without_arguments_is_that_of_the_release(tensors, convert, tmp_path):
+    report = convert(save_zip(tmp_path / "plain.pth", {"model_ema": OrderedDict(tensors)}))
+    described = checkpoint.describe(tmp_path / "out").config
+    assert (described["model"]["stride"], described["clip"]["resolution"]) == (4, 352)
+    assert report["settings"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"stride": 0, "fast": False}, {"stride": 1, "fast": "off"}),
+        ({"stride": 5, "no_tsa": True, "no_time_embed": True}, {"stride": 5, "along_time": False, "time": "none"}),
+        ({"stride": 5, "learn_time_embed": True, "fast_mode": ""}, {"fast": "residual", "time": "learned"}),
+    ],
+)
+def test_switches_of_the_ablations(arguments, told):
+    found = settings({"args": arguments})
+    assert found["model"] == {"stride": 4, "fast": "residual", "along_time": True, "time": "sine"} | (
+        {"stride": arguments["stride"]} | told
+    )
+    assert found["clip"] == {}
+
+
+@pytest.mark.parametrize("tree", [None, [], {}, {"args": 3}, {"args": {"lr": 1e-4}}, {"args": Opaque("a.B")}])
+def test_what_is_no_argument_of_the_release_tells_nothing(tree):
+    assert settings(tree) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pass_pos_and_query": False}, "say pass_pos_and_query='False'; such a model is not known here"),
+        ({"video_max_len_train": 60}, "video_max_len_train='60', video_max_len='200'"),
+        ({"combine_datasets": ["hcstvg", "vidstg"]}, r"combine_datasets=\"\['hcstvg', 'vidstg'\]\""),
+        ({"stride": "two"}, "stride"),
+        ({"resolution": 224.5}, "resolution"),
+    ],
+)
+def test_arguments_of_no_known_model_are_refused(tensors, convert, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        convert(save(tmp_path / "other.pth", tensors, **{"stride": 2} | arguments))
+    assert not (tmp_path / "out").exists()

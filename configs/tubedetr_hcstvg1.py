@@ -1,5 +1,7 @@
 """TubeDETR on HC-STVG v1, as released: frames of 352 pixels, every fourth of them through the encoder.
 
+Training starts from MDETR: `stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr --format
+mdetr_tubedetr`.
 The released models of 224 pixels have `--config.clip.resolution=224 --config.model.stride=2`.
 """
 
@@ -36,6 +38,6 @@ def experiment(arg: str, *, epochs: int, drop_epochs: tuple[int, ...], **options
     config.clip = dataclasses.asdict(ClipConfig(sampling=sampling, resolution=352, frames_per_pass=200, sample_fps=5.0))
     # The batches of the released training: one video on each of 16 devices. It mirrors nothing.
     config.train.batch_size = 16
-    config.train.initialise = ("checkpoints/mdetr",)
+    config.train.initialise = ("checkpoints/mdetr_tubedetr",)
     config.loader.flip = 0.0
     return config

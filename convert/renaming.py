@@ -15,11 +15,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.convert.rules import Format, Rule, patch_kernel
+from stvg_jax.convert.rules import Format, Rule, first_row, patch_kernel
 from stvg_jax.core.errors import quoted
 
-# Frames that a video's patch kernel may span.
-_MAX_SUMMED = 8
+# Values in a tensor for each one that is made of it: frames that a video's patch kernel may span, rows of a table.
+_MOST_PER_VALUE = {patch_kernel: 8, first_row: 100}
 # Floating-point types that numpy does not know as such.
 _SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 
@@ -106,15 +106,15 @@ def rename(
 
 
 def _is_readable(tensor: Any, rule: Rule, match: re.Match, shapes: Mapping[str, tuple[int, ...]] | None) -> bool:
-    """True if the tensor has as many values as the parameters made of it; a patch kernel may span a few frames."""
+    """True if the tensor has as many values as the parameters made of it, or, where a transform takes a part or a sum,
+    a few times as many."""
     if shapes is None:
         return True
     paths = [match.expand(target) for target in rule.targets]
     if not all(path in shapes for path in paths):
         return False
     wanted, found = sum(math.prod(shapes[path]) for path in paths), math.prod(tensor.shape)
-    most = _MAX_SUMMED * wanted if rule.transform is patch_kernel else wanted
-    return wanted <= found <= most
+    return wanted <= found <= wanted * _MOST_PER_VALUE.get(rule.transform, 1)
 
 
 def _add_alias(

@@ -66,8 +66,8 @@ class Format:
             training starts from fills a part of a model.
         release: function from a state dict (anything with `.shape`, by name) to the name of its configuration in
             `configs/`; None for a part that is alike in all models.
-        settings: function from the whole content of a checkpoint to settings that it has besides its tensors, by section
-            of the configuration; InputError for settings that no model has. None for a format without any.
+        settings: function from the whole content of a checkpoint to the settings in it, by section of the
+            configuration; InputError for settings that no model has. None for a format without any.
     """
 
     name: str
@@ -134,6 +134,11 @@ def patch_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
     """
     summed = array.sum(axis=2)
     return (summed.transpose(2, 3, 1, 0).reshape(-1, len(array)),)
+
+
+def first_row(array: np.ndarray) -> Sequence[np.ndarray]:
+    """The first row of a table [rows, width], as a table of one row."""
+    return (array[:1],)
 
 
 def linear(source: str, target: str) -> tuple[Rule, ...]:

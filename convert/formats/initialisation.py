@@ -15,38 +15,64 @@ from stvg_jax.convert.formats.parts import (
     roberta,
     video_swin,
 )
-from stvg_jax.convert.rules import Format, linear, norm
+from stvg_jax.convert.rules import Format, Rule, attention, first_row, linear, norm
+
+_MDETR_SIGNATURE = (r"transformer\.resizer\..+", r"(query_embed|class_embed)\..+")
+_MDETR_LAYER = r"transformer\.decoder\.layers\.(\d+)"
+# What all models that start from it take.
+_MDETR_RULES = (
+    *resnet(r"backbone\.0\.body"),
+    *roberta(r"transformer\.text_encoder\."),
+    *linear(r"transformer\.resizer\.fc", "text_projection/fc"),
+    *norm(r"transformer\.resizer\.layer_norm", "text_projection/norm"),
+    *linear("input_proj", "appearance_projection"),
+    *encoder_layer(r"transformer\.encoder\.layers\.(\d+)", r"encoder/layers/\1"),
+    *mlp("bbox_embed", "box_head"),
+)
+_MDETR_DROPPED = (
+    (r".*\.num_batches_tracked", COMPUTED),
+    (r"transformer\.text_encoder\.embeddings\.position_ids", COMPUTED),
+    (r"transformer\.text_encoder\.pooler\..*", POOLER),
+    (r"(class_embed|isfinal_embed|contrastive_\w+|transformer\.CLS)(\..*)?", "MDETR's own task"),
+    (r"(qa_embed|answer_\w+)(\..*)?", "MDETR's own task"),
+)
+_MDETR_FILLS = "(resnet|roberta|text_projection|appearance_projection|box_head|encoder/layers)/.*"
 
 MDETR = Format(
     name="mdetr",
     describes="MDETR's pretrained_resnet101_checkpoint.pth: ResNet-101, RoBERTa, encoder and decoder layers",
-    signature=(r"transformer\.resizer\..+", r"(query_embed|class_embed)\..+"),
-    rules=(
-        *resnet(r"backbone\.0\.body"),
-        *roberta(r"transformer\.text_encoder\."),
-        *linear(r"transformer\.resizer\.fc", "text_projection/fc"),
-        *norm(r"transformer\.resizer\.layer_norm", "text_projection/norm"),
-        *linear("input_proj", "appearance_projection"),
-        *encoder_layer(r"transformer\.encoder\.layers\.(\d+)", r"encoder/layers/\1"),
-        *decoder_layer(r"transformer\.decoder\.layers\.(\d+)", r"spatial_decoder/layers/\1"),
-        *mlp("bbox_embed", "box_head"),
-    ),
+    signature=_MDETR_SIGNATURE,
+    rules=(*_MDETR_RULES, *decoder_layer(_MDETR_LAYER, r"spatial_decoder/layers/\1")),
     dropped=(
-        (r".*\.num_batches_tracked", COMPUTED),
-        (r"transformer\.text_encoder\.embeddings\.position_ids", COMPUTED),
-        (r"transformer\.text_encoder\.pooler\..*", POOLER),
+        *_MDETR_DROPPED,
+        (r"query_embed(\..*)?", "MDETR's own task"),
         (
             r"transformer\.decoder\.layers\.\d+\.(cross_attn_image|cross_attn_text|norm2)\..*",
             "replaced by conditional cross-attention",
         ),
         (r"transformer\.decoder\.norm\..*", "boxes are read before the decoder's norm"),
-        (r"(query_embed|class_embed|isfinal_embed|contrastive_\w+|transformer\.CLS)(\..*)?", "MDETR's own task"),
-        (r"(qa_embed|answer_\w+)(\..*)?", "MDETR's own task"),
     ),
-    fills=(
-        "(resnet|roberta|text_projection|appearance_projection|box_head|encoder/layers)/.*",
-        r"spatial_decoder/layers/\d+/(self_attn|self_norm|cross_norm|ffn|ffn_norm)/.*",
+    fills=(_MDETR_FILLS, r"spatial_decoder/layers/\d+/(self_attn|self_norm|cross_norm|ffn|ffn_norm)/.*"),
+)
+
+# The same file for TubeDETR, whose whole decoder comes from it; never told by names, since MDETR comes first.
+MDETR_TUBEDETR = Format(
+    name="mdetr_tubedetr",
+    describes="the same file as a start for TubeDETR, with the whole decoder and its first query",
+    signature=_MDETR_SIGNATURE,
+    release=lambda tensors: "tubedetr_hcstvg1",
+    rules=(
+        *_MDETR_RULES,
+        *decoder_layer(_MDETR_LAYER, r"decoder/layers/\1"),
+        *attention(rf"{_MDETR_LAYER}\.cross_attn_image", r"decoder/layers/\1/cross_attn"),
+        *norm(r"transformer\.decoder\.norm", "decoder/norm"),
+        Rule(r"query_embed\.weight", ("query/embedding",), first_row),
     ),
+    dropped=(
+        *_MDETR_DROPPED,
+        (r"transformer\.decoder\.layers\.\d+\.(cross_attn_text|norm2)\..*", "the text is read with the image"),
+    ),
+    fills=(_MDETR_FILLS, "(decoder|query)/.*"),
 )
 
 VIDEO_SWIN = Format(

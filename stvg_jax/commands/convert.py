@@ -13,7 +13,9 @@ EPILOG = """\
 formats (recognised by the names of their tensors):
   ta_stvg      a checkpoint of TA-STVG, released or trained with the released code; the moving average if it has one
   cg_stvg      the same of CG-STVG; the file does not tell its dataset, so give --config cg_stvg_vidstg for VidSTG
-  mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from
+  tubedetr     the same of TubeDETR, which tells its own stride, resolution and dataset
+  mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from; for TubeDETR with
+               --format mdetr_tubedetr
   video_swin   Video Swin-T trained on Kinetics, to start a training from
   roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), to start a training
                from; with --format roberta, SOURCE may be a name on the hub

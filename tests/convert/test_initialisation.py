@@ -238,6 +238,8 @@ def test_none_is_taken_for_another(tensors):
 def test_a_wrong_format_is_refused(name, asked, tensors, config, tmp_path):
     if asked == name:
         return
+    if asked == "mdetr_tubedetr" and name == "mdetr":
+        pytest.skip("the same file for another model")
     with pytest.raises(InputError) as caught:
         convert_file(as_file(name, tensors[name], tmp_path), tmp_path / "out", format=asked, config=config)
     message = str(caught.value)

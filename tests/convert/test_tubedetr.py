@@ -194,3 +194,21 @@ def test_arguments_of_no_known_model_are_refused(tensors, convert, tmp_path, arg
     with pytest.raises(InputError, match=message):
         convert(save(tmp_path / "other.pth", tensors, **{"stride": 2} | arguments))
     assert not (tmp_path / "out").exists()
+
+
+def test_mdetr_as_a_start(tensors, config):
+    """Its whole decoder is taken, and of its hundred queries the first."""
+    ours = ("sted_embed", "transformer.fast_", "transformer.time_embed")
+    source = {name: value for name, value in tensors.items() if not name.startswith(ours)}
+    width = config["model"]["transformer"]["width"]
+    source["query_embed.weight"] = np.arange(100 * width, dtype=np.float32).reshape(100, width)
+    source |= {f"transformer.decoder.layers.{i}.norm2.weight": np.ones(width, np.float32) for i in range(2)}
+    source |= {"class_embed.weight": np.ones((3, width), np.float32)}
+    assert recognise(source, "x").name == "mdetr"
+    out = convert_state_dict(source, format="mdetr_tubedetr", config=config)
+    declared = declared_parameters(config)
+    assert set(declared) - set(out) == {path for path in declared if path.startswith(("fast_branch", "start_end_head"))}
+    np.testing.assert_array_equal(out["query/embedding"], np.arange(width)[None])
+    whole = convert_state_dict(tensors, format="tubedetr", config=config)
+    for path in set(out) - {"query/embedding"}:
+        np.testing.assert_array_equal(out[path], whole[path], err_msg=path)

@@ -92,7 +92,7 @@ def test_released_configurations(name, epochs, drops, frames):
     clip, schedule = config["clip"], config["schedule"]
     assert (clip["resolution"], clip["frames_per_pass"], clip["sample_fps"]) == (352, 200, 5.0)
     assert (schedule["epochs"], schedule["drop_epochs"], schedule["first_update"]) == (epochs, drops, 0)
-    assert config["train"]["initialise"] == ("checkpoints/mdetr",)
+    assert config["train"]["initialise"] == ("checkpoints/mdetr_tubedetr",)
     experiment = Experiment.build(config)
     sizes = {"rows": 1, "frames": None, "width": None, "tokens": 32}
     shapes = get_family("tubedetr").batch(config, experiment.model, experiment.clip, **sizes)

@@ -176,8 +176,7 @@ def test_padding_changes_nothing(names, bucket):
 
 
 def of_tube(case: cases.Case):
-    meta = case.meta | {"actioness": case.meta["inter_idx"]}
-    return golden.targets(meta, case.golden["target_boxes"])
+    return golden.targets(case.meta, case.golden["target_boxes"])
 
 
 def assert_terms(terms, case, tolerance):

@@ -24,7 +24,7 @@ from tests.released import GOLDENS
 
 def targets(meta: dict[str, Any], boxes: np.ndarray) -> GroundingTargets:
     """Of the one video of a golden file, from its description and the boxes [n, 4] of the frames in its tube."""
-    first, last = meta["actioness"]
+    first, last = meta["inter_idx" if "inter_idx" in meta else "actioness"]
     in_tube = np.isin(np.arange(meta["T"]), np.arange(first, last + 1))
     boxes_cxcywh = np.zeros((meta["T"], 4), np.float32)
     boxes_cxcywh[in_tube] = boxes
@@ -40,6 +40,10 @@ def targets(meta: dict[str, Any], boxes: np.ndarray) -> GroundingTargets:
     )
 
 
+# Token ids of the five-step cases were drawn below this, and those of the other systems in all of the vocabulary.
+_END_OF_IDS = {"tastvg": 50000, "cgstvg": 50000}
+
+
 def five_steps(
     system: str = "tastvg",
 ) -> tuple[GroundingBatch, list[GroundingTargets], dict[str, np.ndarray], dict[str, Any]]:
@@ -49,7 +53,7 @@ def five_steps(
     meta = json.loads(str(golden.pop("meta")))
     rng = np.random.default_rng(meta["seed"])
     ids = np.array(meta["input_ids"], np.int32)
-    drawn = rng.integers(4, 50000, len(ids) - 2)
+    drawn = rng.integers(4, _END_OF_IDS.get(system, 50265), len(ids) - 2)
     assert (ids[1:-1] == drawn).all(), "the video is drawn after the token ids"
     video = rng.standard_normal((meta["T"], 3, meta["H"], meta["W"])).astype(np.float32)
     inputs = GroundingBatch(frames=video.transpose(0, 2, 3, 1)[None], text_ids=ids[None])

@@ -14,8 +14,6 @@ from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.inputs import DataConfig
-from stvg_jax.grounding.losses import CommonLossConfig
-from stvg_jax.grounding.task import CommonLearningRates
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig
 from stvg_jax.train.schedules import ScheduleConfig
@@ -32,8 +30,8 @@ def experiment(
     dataset: str,
     folder: str,
     benchmark: str,
-    losses: CommonLossConfig,
-    learning_rates: CommonLearningRates,
+    losses: Any,
+    learning_rates: Any,
     schedule: ScheduleConfig,
 ) -> ml_collections.ConfigDict:
     """The configuration of a full-size model, locked.
@@ -45,7 +43,8 @@ def experiment(
         dataset: "hcstvg" or "vidstg", for the format of annotations, the frame rule and the text rule.
         folder: of the dataset within data/, and of its frames within frames/.
         benchmark: test set whose published figures are shown beside ours.
-        losses, learning_rates, schedule: settings for the dataset.
+        losses, learning_rates: sections `loss` and `learning_rates`, dataclasses of the family.
+        schedule: of the dataset.
 
     Raises:
         InputError: `arg` is not empty.

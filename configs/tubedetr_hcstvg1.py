@@ -1,8 +1,8 @@
 """TubeDETR on HC-STVG v1, as released: frames of 352 pixels, every fourth of them through the encoder.
 
-Training starts from MDETR: `stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr --format
-mdetr_tubedetr`.
-The released models of 224 pixels have `--config.clip.resolution=224 --config.model.stride=2`.
+It takes other frames than TA-STVG, so all frames of clips are stored (`stvg-jax prepare frames --frames clips`), and it
+starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
+--format mdetr_tubedetr`). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,17 @@ def experiment(arg: str, *, epochs: int, drop_epochs: tuple[int, ...], **options
         schedule=ScheduleConfig(epochs=epochs, drop_epochs=drop_epochs, linear_groups=("text",), first_update=0),
         **options,
     )
-    sampling = f"tubedetr_{options['dataset']}"
-    config.clip = dataclasses.asdict(ClipConfig(sampling=sampling, resolution=352, frames_per_pass=200, sample_fps=5.0))
-    # The batches of the released training: one video on each of 16 devices. It mirrors nothing.
-    config.train.batch_size = 16
-    config.train.initialise = ("checkpoints/mdetr_tubedetr",)
-    config.loader.flip = 0.0
+    clip = ClipConfig(sampling=f"tubedetr_{options['dataset']}", resolution=352, frames_per_pass=200, sample_fps=5.0)
+    config.update(
+        {
+            "clip": dataclasses.asdict(clip),
+            # The release has one video on each of 16 devices, and does not flip.
+            "train": {
+                "batch_size": 16,
+                "initialise": ("checkpoints/mdetr_tubedetr",),
+                "tokenizer": "checkpoints/mdetr_tubedetr",
+            },
+            "loader": {"flip": 0.0},
+        }
+    )
     return config

@@ -1,4 +1,4 @@
-"""TubeDETR on HC-STVG v2, as released (it differs from v1 in the number of epochs only)."""
+"""TubeDETR on HC-STVG v2, as released: v1 with fewer epochs."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.convert.rules import Format, Rule, first_row, patch_kernel
+from stvg_jax.convert.rules import Format, Rule, Transform, first_row, patch_kernel
 from stvg_jax.core.errors import quoted
 
 # Values in a tensor for each one that is made of it: frames that a video's patch kernel may span, rows of a table.
-_MOST_PER_VALUE = {patch_kernel: 8, first_row: 100}
+_MOST_PER_VALUE: dict[Transform, int] = {patch_kernel: 8, first_row: 100}
 # Floating-point types that numpy does not know as such.
 _SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 

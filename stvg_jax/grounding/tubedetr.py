@@ -1,7 +1,7 @@
-"""TubeDETR (Yang et al., CVPR 2022): one decoder whose query of each frame says where and when.
+"""TubeDETR (Yang et al., CVPR 2022): one decoder, with a query for each frame, predicts boxes and interval.
 
-The model has no motion backbone. Its cross-modal encoder sees every k-th frame only; a light branch adds what the
-frames between them show.
+The model has no motion backbone. Its cross-modal encoder reads every k-th frame; a light branch adds the features of
+all frames.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stvg_jax.backbones.resnet import ResNet, ResNetConfig
 from stvg_jax.backbones.roberta import Roberta, RobertaConfig
 from stvg_jax.backbones.video_swin import VideoSwinConfig
 from stvg_jax.grounding.base import GroundingConfig, TextProjection
+from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import TransformerConfig
 from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.inference.clip import ClipConfig
@@ -25,7 +26,6 @@ from stvg_jax.grounding.tubedetr_answer import SINGLE_PASS
 from stvg_jax.grounding.tubedetr_parts import (
     FAST_BRANCHES,
     FastBranch,
-    FrameTokens,
     QueryDecoder,
     SlowEncoder,
     add_text,
@@ -55,13 +55,13 @@ class TubeDETRConfig:
 
     Attributes:
         resnet, roberta, transformer: the parts.
-        stride: k; the encoder sees the frames at 0, k, 2k, ... and their neighbours share what it makes of them.
-        fast: what all frames add to that: "residual", as released; of the ablations "gating", "pool" (over the places
-            of a frame), "transformer" (along time), "noslow" (the encoder is left out); "off" for nothing.
-        along_time: whether the queries of a video see one another.
-        time: positions of the queries: "sine", "learned" or "none".
-        max_frames: rows of a learned table; a longer video cannot be read then.
-        frozen_backbones: whether the first part of the image backbone and its batch norms stay as pre-trained.
+        stride: k; the encoder reads frames 0, k, 2k, ..., and its output for each serves the frames up to the next.
+        fast: branch that adds the features of all frames: "residual", as released; the ablations "gating", "pool"
+            (mean over the cells of a frame), "transformer" (along time) and "noslow" (no encoder); "off" for none.
+        along_time: whether the queries of a video attend to one another.
+        time: positions of the queries over time: "sine", "learned" or "none".
+        max_frames: rows of a learned table, and so the longest video.
+        frozen_backbones: whether the first stage of the image backbone and its batch norms stay as pre-trained.
     """
 
     resnet: ResNetConfig = ResNetConfig()
@@ -82,35 +82,35 @@ class TubeDETRConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.fast == "transformer" and self.time == "none":
-            raise ValueError('fast="transformer" looks along time and needs its positions; set time="sine"')
+            raise ValueError('fast="transformer" needs positions over time; set time="sine"')
         if self.transformer.placed_tokens:
             raise ValueError("transformer.placed_tokens is True; this model has no such tokens, set it to False")
 
     @property
     def words(self) -> tuple[int, int]:
-        """No vocabularies of attributes are learnt."""
+        """Sizes of the appearance and the motion vocabulary: none."""
         return 0, 0
 
     @property
     def reads_subject(self) -> bool:
-        """The text is the sentence alone."""
+        """Whether the subject is read before the sentence: never."""
         return False
 
     @property
     def uses(self) -> tuple[tuple[str, str], ...]:
-        """Every batch uses all parameters."""
+        """Rules for parameters that some batches do not use: none."""
         return ()
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class SlowFastFeatures:
-    """What the image backbone makes of a batch of videos; it does not depend on the sentence.
+    """Features of a batch of videos, which do not depend on the sentence.
 
     Attributes:
-        appearance: [b, n, h, w, d], projected features of the slow frames.
+        appearance: [b, s, h, w, d], projected features of the slow frames.
         fast: [b, t, h, w, d], of all frames, without gradient to the backbone; None without a fast branch.
-        frames: [t], of no meaning but their number.
+        frames: bool [t]; only its length, the number of frames, counts.
         frames_valid: bool [b, t] or None.
         sizes: int32 [b, 2], real height and width on this feature grid, or None.
     """
@@ -174,15 +174,15 @@ class TubeDETR(nnx.Module):
         *,
         rngs: nnx.Rngs | None = None,
     ) -> SlowFastFeatures:
-        """Runs the image backbone once over all frames, or over the slow ones where there is no fast branch; arguments
-        as in GroundingBatch."""
+        """Runs the image backbone over all frames, or, without a fast branch, over the slow ones; arguments as in
+        GroundingBatch."""
         stride, number = self.config.stride, frames.shape[1]
         has_fast = self.config.fast != "off"
         b, t, h, w, _ = (frames if has_fast else frames[:, ::stride]).shape
         shown = (frames if has_fast else frames[:, ::stride]).reshape(b * t, h, w, 3)
         features = self.resnet(shown, None if sizes is None else jnp.repeat(sizes, t, axis=0))
         features = features.reshape(b, t, *features.shape[1:])
-        # Reference: `torch.no_grad()` around the backbone of the fast branch, which runs twice there.
+        # Released: the backbone runs again for the fast branch, within `torch.no_grad()`.
         fast = self.appearance_projection(jax.lax.stop_gradient(features)) if has_fast else None
         return SlowFastFeatures(
             appearance=self.appearance_projection(features[:, ::stride] if has_fast else features),
@@ -217,8 +217,9 @@ class TubeDETR(nnx.Module):
         text_valid: jax.Array | None = None,
         *,
         rngs: nnx.Rngs | None = None,
-    ) -> FrameTokens:
-        """What the decoder reads; arguments as for `ground`."""
+    ) -> DecoderInputs:
+        """Runs text encoder, encoder and fast branch; arguments as for `ground`. Tokens of a frame are the cells of its
+        grid, in row-major order, and the text."""
         config = self.config
         b, slow, h, w, d = video.appearance.shape
         n, t = h * w, len(video.frames)
@@ -233,15 +234,12 @@ class TubeDETR(nnx.Module):
         if video.fast is not None:
             fast, time = video.fast.reshape(b, t, n, d), self._time(t)
             masks = grid_valid, video.frames_valid
-            places = self.fast_branch(tokens[:, :, :n], fast, time, *masks, rngs=rngs)
-            tokens = jnp.concatenate([places, tokens[:, :, n:]], axis=2)
-        return FrameTokens(tokens, positions, valid, video.frames_valid)
+            cells = self.fast_branch(tokens[:, :, :n], fast, time, *masks, rngs=rngs)
+            tokens = jnp.concatenate([cells, tokens[:, :, n:]], axis=2)
+        return DecoderInputs(self._place(t), tokens, positions, valid, video.frames_valid)
 
     def _predict(self, video: SlowFastFeatures, text_ids, text_valid, rngs) -> TubeDETROutput:
-        memory = self.encode(video, text_ids, text_valid, rngs=rngs)
-        time = self._time(memory.tokens.shape[1])
-        place = self.query(jnp.zeros(memory.tokens.shape[1], jnp.int32))
-        states, attention, _ = self.decoder(place if time is None else place + time, memory, rngs=rngs)
+        states, attention, _ = self.decoder(self.encode(video, text_ids, text_valid, rngs=rngs), rngs=rngs)
         rows = states.swapaxes(0, 1)  # that dropout may have a key for each
         start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
         return TubeDETROutput(
@@ -251,8 +249,13 @@ class TubeDETR(nnx.Module):
             attention=attention,
         )
 
+    def _place(self, length: int) -> jax.Array:
+        """Positions of the queries, [length, d]."""
+        place, time = self.query(jnp.zeros(length, jnp.int32)), self._time(length)
+        return place if time is None else place + time
+
     def _time(self, length: int) -> jax.Array | None:
-        """[length, d], or None for a model without positions along time."""
+        """Positions over time, [length, d]; None for a model without them."""
         if self.config.time == "none":
             return None
         if self.config.time == "sine":
@@ -263,9 +266,9 @@ class TubeDETR(nnx.Module):
 
 
 def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) -> jax.Array:
-    """How sure the model is that the event goes on in a frame: its logit that the event has started and not ended.
+    """Logit of each frame being within the interval, by the probabilities of start and end, taken as independent.
 
-    The released model has no such output; it follows from those for start and end, taken as independent.
+    The released model has no such output; pages and pictures show it as actioness.
 
     Args:
         start_end_logits: float32 [k, b, t, 2].
@@ -284,8 +287,8 @@ def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) 
 
 
 def fit(config: TubeDETRConfig, clip: ClipConfig, *, training: bool = False) -> TubeDETRConfig:
-    """`stvg_jax.grounding.step_sizes.fit_backend` for a model without a motion backbone, whose frames have half as many
-    tokens as is reckoned with there."""
+    """`stvg_jax.grounding.step_sizes.fit_backend` for a model without a motion backbone. It expects twice as many
+    tokens of a frame, so steps are smaller than they could be."""
     stages = (1,) * len(config.resnet.blocks)
     parts = {name: getattr(config, name) for name in ("resnet", "roberta", "transformer")}
     with_motion = GroundingConfig(**parts, swin=VideoSwinConfig(depths=stages, heads=stages))
@@ -294,8 +297,8 @@ def fit(config: TubeDETRConfig, clip: ClipConfig, *, training: bool = False) -> 
 
 
 def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
-    """Bytes that a device needs at least for these rows: their pixels, and the larger of the stem's output for one
-    picture and the tokens of all frames."""
+    """Lower bound of the memory that these rows need: their pixels, and the larger of the stem's output for one frame
+    and the tokens of all frames."""
     stem = rows.height * rows.width // 4 * config.resnet.width
     places = rows.height * rows.width // config.resnet.stride**2
     tokens = rows.rows * rows.frames * places * config.transformer.width
@@ -304,7 +307,7 @@ def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
 
 FAMILY = dataclasses.replace(
     grounding_family(
-        TubeDETRConfig,
+        GroundingConfig,
         TubeDETR,
         TubeDETRLossConfig,
         TubeDETRLearningRates,
@@ -312,6 +315,7 @@ FAMILY = dataclasses.replace(
         protocol=SINGLE_PASS,
         formats=("stvg_jax.convert.formats.tubedetr",),
     ),
+    config=TubeDETRConfig,
     fit=fit,
     least_bytes=least_bytes,
 )

@@ -1,4 +1,4 @@
-"""From TubeDETR's predictions to one tube, as its released evaluation does it (`models/postprocessors.py`)."""
+"""Evaluation protocol of TubeDETR (released: `models/postprocessors.py`)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from stvg_jax.grounding.tubes import PassPrediction, best_interval, fill_boxes
 
 
 class SinglePass(passes.InterleavedPasses):
-    """One pass over all sampled frames.
-
-    Boxes are not cut off at any border; between sampled frames, of which the released measures know nothing, they are
-    interpolated linearly.
-    """
+    """One pass over all sampled frames. Boxes are not clipped, and are interpolated linearly between sampled frames,
+    which the released evaluation leaves out."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -26,8 +23,8 @@ class SinglePass(passes.InterleavedPasses):
     ) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
         """See `stvg_jax.grounding.protocol.Protocol`."""
         (prediction,) = predictions
-        # Of equal intervals the released code takes the one that ends first, and this the one that starts first. They
-        # are the same: where two equal ones are nested, the first start and the first end are as good.
+        # Of equal intervals the released code takes the first end, and `best_interval` the first start. These are the
+        # same: of two nested intervals with the best score, those that swap their ends have it too.
         first, last = best_interval(prediction.start_end_logits)
         boxes = cxcywh_to_xyxy(prediction.boxes_cxcywh) * np.array([width, height, width, height], np.float32)
         every, filled = fill_boxes(prediction.frames, boxes)

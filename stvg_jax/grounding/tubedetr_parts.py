@@ -1,16 +1,15 @@
-"""The parts of TubeDETR that are its own: an encoder of every k-th frame, a light branch for all, one query decoder.
+"""Parts of TubeDETR: an encoder of every k-th frame, a light branch for all frames, one decoder.
 
-Reference: `models/transformer.py` of antoyang/TubeDETR; sections 3.2 and 3.3 of the paper (Yang et al., CVPR 2022).
+Released: `models/transformer.py` of antoyang/TubeDETR. Paper: Yang et al., CVPR 2022, sections 3.2 and 3.3.
 """
 
 from __future__ import annotations
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, join_masks
 from stvg_jax.nn.attention import MultiHeadAttention
 from stvg_jax.nn.declare import Declared, Initializer, LayerNorm, Linear, zeros
@@ -23,30 +22,12 @@ FAST_BRANCHES = ("residual", "gating", "pool", "transformer", "noslow", "off")
 
 
 def uniform(limit: float, low: float | None = None) -> Initializer:
-    """Between -limit, or `low`, and limit."""
+    """Draws between -limit, or `low`, and limit."""
     return lambda rng, shape: rng.uniform(-limit if low is None else low, limit, shape)
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class FrameTokens:
-    """Tokens of all frames, with which of them are real.
-
-    Attributes:
-        tokens: [b, t, n + l, d], first the n places of the feature grid in row-major order, then the text.
-        positions: float [b or 1, n + l, d], zero for the text.
-        valid: bool [b, n + l] or None.
-        frames_valid: bool [b, t] or None.
-    """
-
-    tokens: jax.Array
-    positions: jax.Array
-    valid: jax.Array | None
-    frames_valid: jax.Array | None
-
-
 class SlowEncoder(nnx.Module):
-    """Transformer layers within each slow frame, over its places and the text; no norm at the end."""
+    """Transformer layers over the cells of each slow frame and the text, without a norm after the last."""
 
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
@@ -55,7 +36,7 @@ class SlowEncoder(nnx.Module):
     def __call__(
         self, tokens: jax.Array, positions: jax.Array, valid: jax.Array | None, *, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
+        """Tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
         b, t, n, d = tokens.shape
 
         def run(frame):
@@ -69,7 +50,7 @@ class SlowEncoder(nnx.Module):
             tokens.reshape(b * t, n, d),
             jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
             None if valid is None else jnp.repeat(valid, t, axis=0),
-            # A key for each frame, so that dropout does not depend on how many are handled at once.
+            # A key for each frame, so that dropout does not depend on the size of a step.
             None if rngs is None else split_keys(rngs.dropout(), b * t),
         )
         if self.frames_per_step is None or b * t <= self.frames_per_step:
@@ -78,10 +59,10 @@ class SlowEncoder(nnx.Module):
 
 
 class FastBranch(nnx.Module):
-    """Adds to the memory of the slow frames what each frame shows by itself (section 3.2, "slow-fast").
+    """Aggregation of the encoder's output for the slow frames with the features of every frame (section 3.2).
 
     Args:
-        kind: of FAST_BRANCHES, but "off".
+        kind: one of FAST_BRANCHES, except "off".
     """
 
     def __init__(self, kind: str, config: TransformerConfig, *, dtype):
@@ -94,12 +75,12 @@ class FastBranch(nnx.Module):
             for part in (attention.query, attention.key, attention.value, attention.out, ffn.up, ffn.down):
                 part.kernel = nnx.Param(Declared(part.kernel.get_value().shape, zeros))
         else:
-            # Gating starts at one half everywhere; the others as a linear layer of PyTorch does.
+            # Gates start at one half; the other kinds start as a linear layer of PyTorch does.
             init = zeros if kind == "gating" else uniform(width**-0.5)
             self.project = Linear(width, width, init=init, dtype=dtype)
             self.project.bias = nnx.Param(Declared((width,), init))
         if kind != "gating":
-            # Of "noslow" it is in the checkpoints and never acts.
+            # The release has it for "noslow" too, where it is not used.
             self.residual = Linear(width, width, init=zeros, dtype=dtype)
 
     def __call__(
@@ -112,12 +93,12 @@ class FastBranch(nnx.Module):
         *,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """Aggregates both branches, at the places of the grid.
+        """Aggregates both branches in the cells of the grid.
 
         Args:
-            slow: [b, t, n, d], memory of each frame's slow frame.
+            slow: [b, t, n, d], output of the encoder for the slow frame of each frame's group.
             fast: [b, t, n, d], projected features of all frames.
-            time: [t, d], positions, for "transformer".
+            time: [t, d], positions of the frames, for "transformer".
             grid_valid: bool [b, n] or None.
             frames_valid: bool [b, t] or None.
             rngs: stream `dropout`, to train.
@@ -130,8 +111,8 @@ class FastBranch(nnx.Module):
             valid = None if frames_valid is None else frames_valid[:, None]
             seen = self.norm(run_layer(self.layer, along_time, time, valid, rngs=rngs)).swapaxes(1, 2)
         elif self.kind == "pool":
-            places = None if grid_valid is None else grid_valid[:, None, :, None]
-            seen = self.project(masked_mean(fast, places, axis=2))[:, :, None]
+            cells = None if grid_valid is None else grid_valid[:, None, :, None]
+            seen = self.project(masked_mean(fast, cells, axis=2))[:, :, None]
         else:
             seen = self.project(fast)
         if self.kind == "noslow":
@@ -142,10 +123,11 @@ class FastBranch(nnx.Module):
 
 
 class QueryDecoderLayer(nnx.Module):
-    """Self-attention over time, then each frame's query reads that frame's tokens; the position of a query enters both.
+    """Self-attention over time, then attention of each frame's query to the tokens of that frame. Both add the position
+    of a query to its content.
 
     Args:
-        along_time: whether queries see those of other frames; else each attends to itself alone.
+        along_time: whether queries attend to those of other frames, or only to themselves.
     """
 
     def __init__(self, config: TransformerConfig, *, along_time: bool, dtype):
@@ -159,28 +141,30 @@ class QueryDecoderLayer(nnx.Module):
         self.along_time = along_time
         self.dropout_rate = rate
 
-    def __call__(self, x: jax.Array, place: jax.Array, memory: FrameTokens, rngs: nnx.Rngs | None):
-        """x [b, t, d], place [t, d] -> x, and the weights of both attentions averaged over heads, float32
-        [b, t, t] (None without attention along time) and [b, t, n + l]."""
-        placed = x + place
+    def __call__(
+        self, x: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
+    ) -> tuple[jax.Array, jax.Array | None, jax.Array]:
+        """Queries [b, t, d] -> [b, t, d], and the weights of both attentions, averaged over heads: float32 [b, t, t],
+        or None without attention over time, and [b, t, n]."""
+        placed = x + inputs.time
         if self.along_time:
-            attended, weights = self.self_attn(placed, placed, x, key_valid=memory.frames_valid, rngs=rngs)
+            attended, weights = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
             weights = weights.mean(1)
         else:
             alone, own = placed[:, :, None], x[:, :, None]
             attended, weights = self.self_attn(alone, alone, own, rngs=rngs)[0][:, :, 0], None
         x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        keys = memory.tokens + memory.positions[:, None]
-        valid = None if memory.valid is None else memory.valid[:, None]
-        queries = (x + place)[:, :, None]
-        read, reading = self.cross_attn(queries, keys, memory.tokens, key_valid=valid, rngs=rngs)
+        keys = inputs.tokens + inputs.positions[:, None]
+        valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
+        queries = (x + inputs.time)[:, :, None]
+        read, reading = self.cross_attn(queries, keys, inputs.tokens, key_valid=valid, rngs=rngs)
         x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
         x = self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
         return x, weights, reading[..., 0, :].mean(-2)
 
 
 class QueryDecoder(nnx.Module):
-    """Queries of all frames, whose content starts at zero, through the layers (section 3.3)."""
+    """Layers of queries for interval and boxes, whose content starts at zero (section 3.3)."""
 
     def __init__(self, config: TransformerConfig, *, along_time: bool, dtype):
         self.layers = nnx.List(
@@ -189,37 +173,35 @@ class QueryDecoder(nnx.Module):
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
 
     def __call__(
-        self, place: jax.Array, memory: FrameTokens, *, rngs: nnx.Rngs | None = None
+        self, inputs: DecoderInputs, *, rngs: nnx.Rngs | None = None
     ) -> tuple[jax.Array, jax.Array | None, jax.Array]:
         """Decodes.
 
         Args:
-            place: [t, d], positions of the queries.
-            memory: what they read.
+            inputs: `time` is the whole position of a query.
             rngs: stream `dropout`, to train.
 
         Returns:
-            The normed state after every layer [k, b, t, d]; weights of the attention along time, before dropout and
-            averaged over heads, float32 [k, b, t, t], or None; those of reading, likewise [k, b, t, n + l].
+            The normalised states after every layer [k, b, t, d]; the weights of attention over time, before dropout and
+            averaged over heads, float32 [k, b, t, t] or None; those of attention to tokens, [k, b, t, n].
         """
-        b, t, _, d = memory.tokens.shape
-        x = jnp.zeros((b, t, d), memory.tokens.dtype)
-        states, weights, reading = [], [], []
+        b, t, _, d = inputs.tokens.shape
+        x = jnp.zeros((b, t, d), inputs.tokens.dtype)
+        states, over_time, over_tokens = [], [], []
         for layer in self.layers:
-            x, along_time, of_tokens = run_layer(layer, x, place, memory, rngs=rngs)
+            x, *weights = run_layer(layer, x, inputs, rngs=rngs)
             states.append(self.norm(x))
-            weights.append(along_time)
-            reading.append(of_tokens)
-        attention = None if weights[0] is None else jnp.stack(weights)
-        return jnp.stack(states), attention, jnp.stack(reading)
+            over_time.append(weights[0])
+            over_tokens.append(weights[1])
+        attention = None if over_time[0] is None else jnp.stack(over_time)
+        return jnp.stack(states), attention, jnp.stack(over_tokens)
 
 
 def add_text(
-    places: jax.Array, text: jax.Array, grid_valid: jax.Array | None, text_valid: jax.Array | None
+    cells: jax.Array, text: jax.Array, grid_valid: jax.Array | None, text_valid: jax.Array | None
 ) -> tuple[jax.Array, jax.Array | None]:
-    """places [b, t, n, d] and text [b, l, d] -> tokens [b, t, n + l, d], and which are real, bool [b, n + l] or
-    None."""
-    b, t, n, d = places.shape
+    """Cells [b, t, n, d] and text [b, l, d] -> tokens [b, t, n + l, d] and their mask, bool [b, n + l] or None."""
+    b, t, n, d = cells.shape
     repeated = jnp.broadcast_to(text[:, None], (b, t, *text.shape[1:]))
     valid = join_masks(b, (grid_valid, n), (text_valid, text.shape[1]))
-    return jnp.concatenate([places, repeated], axis=2), valid
+    return jnp.concatenate([cells, repeated], axis=2), valid

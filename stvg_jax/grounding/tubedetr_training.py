@@ -1,11 +1,10 @@
-"""What TubeDETR is trained to make small, and how fast each of its parts learns (Yang et al., CVPR 2022, section 3.4).
+"""Losses and learning rates of TubeDETR (Yang et al., CVPR 2022, section 3.4; released: `models/tubedetr.py`).
 
-Terms as in `stvg_jax.grounding.losses`, without actioness, and
+The terms of `stvg_jax.grounding.losses`, without actioness, and
 
-    guided_attention       layered   - log(1 - weight) of the attention that frames outside the tube pay along time
+    guided_attention       layered   -log(1 - weight) of the attention over time of frames outside the tube
 
-The released system takes the weights after dropout, where one above 0.9 makes the loss not a number; here they are
-those before.
+The released code takes the weights after dropout, where one above 0.9 makes the loss NaN; here they are those before.
 """
 
 from __future__ import annotations
@@ -21,32 +20,32 @@ from stvg_jax.grounding.losses import CommonLossConfig, grounding_losses, sum_ov
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 
-# Keeps logarithms and the quotient finite (reference: `eps` of `loss_guided_attn`).
+# Keeps logarithms and the quotient finite (released: `eps` of `loss_guided_attn`).
 _EPSILON = 1e-6
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TubeDETROutput(GroundingOutput):
-    """Predictions with what guides attention in training.
+    """Predictions, with attention weights for the loss.
 
     Attributes:
         attention: float32 [k, b, t, t], weights of each frame's query over those of all frames, before dropout and
-            averaged over heads; None for a model whose queries do not see one another.
+            averaged over heads; None for a model without attention over time.
     """
 
     attention: jax.Array | None = None
 
     def row(self, index: int) -> GroundingOutput:
-        """As of GroundingOutput; without `attention`, which is of training."""
+        """As for GroundingOutput, without `attention`."""
         answer = {field.name: getattr(self, field.name) for field in dataclasses.fields(GroundingOutput)}
         return GroundingOutput(**answer).row(index)
 
 
 @dataclasses.dataclass(frozen=True)
 class TubeDETRLossConfig:
-    """Weights of the terms in the total, and what shapes them; the defaults are those of every released model that
-    starts from MDETR.
+    """Weights of the terms, and settings of these terms; the defaults are those of every released model that starts
+    from MDETR.
 
     Attributes:
         box_l1, box_giou, start_end, guided_attention: weight of the term of this name.
@@ -66,11 +65,11 @@ class TubeDETRLossConfig:
     def terms(
         self, output: TubeDETROutput, targets: GroundingTargets, counts: TargetCounts | None = None
     ) -> dict[str, jax.Array]:
-        """Every term apart and unweighted, float32 [k]; without `guided_attention` for a model whose queries do not see
-        one another. Arguments as for `grounding_losses`."""
+        """Every term, unweighted, float32 [k]; without `guided_attention` for a model without attention over time.
+        Arguments as for `grounding_losses`."""
         counts = TargetCounts.of(targets) if counts is None else counts
         terms = grounding_losses(output, targets, CommonLossConfig(sigma=self.sigma), counts)
-        # The model has no such output; what stands there follows from start and end.
+        # The model has no such output: it is computed from start and end.
         del terms["actioness"]
         if output.attention is not None:
             guided = guided_attention(output.attention, targets)
@@ -79,30 +78,30 @@ class TubeDETRLossConfig:
 
 
 def guided_attention(attention: jax.Array, targets: GroundingTargets) -> jax.Array:
-    """Loss of the attention paid by frames outside the tube (reference: `loss_guided_attn`).
+    """Loss of the attention of frames outside the tube (released: `loss_guided_attn`).
 
     Args:
         attention: float32 [k, b, t, t], of `TubeDETROutput`.
-        targets: of the same batch.
+        targets: of the same rows.
 
     Returns:
-        float32 [k, b], per frame outside the tube; 0 where there is none.
+        float32 [k, b], the sum over all frames attended to, mean over frames outside; 0 where there are none.
     """
     outside = ~targets.in_tube
     counted = jnp.ones_like(outside) if targets.frames_valid is None else targets.frames_valid
     outside = outside & counted
-    paid = jnp.where(outside[:, :, None] & counted[:, None], attention, 0)
-    loss = jnp.where(outside[:, :, None] & counted[:, None], -jnp.log(1 - paid + _EPSILON), 0)
+    pairs = outside[:, :, None] & counted[:, None]
+    loss = jnp.where(pairs, -jnp.log(1 - jnp.where(pairs, attention, 0) + _EPSILON), 0)
     return loss.sum((2, 3)) / (outside.sum(1) + _EPSILON)
 
 
 @dataclasses.dataclass(frozen=True)
 class TubeDETRLearningRates:
-    """The full learning rate of each group; the defaults are those of every released model that starts from MDETR.
+    """Peak learning rates of the groups; the defaults are those of every released model that starts from MDETR.
 
     Attributes:
-        base: all but what is named below, the projection of the text's tokens included.
-        image_backbone: ResNet from its second stage on; what is before stays as pre-trained.
+        base: everything else, including the projection of text tokens.
+        image_backbone: ResNet from its second stage on; earlier layers stay as pre-trained.
         text: RoBERTa.
     """
 
@@ -112,9 +111,9 @@ class TubeDETRLearningRates:
 
 
 def tubedetr_learning_rate_rules(config: Any) -> Rules:
-    """Rules (regular expression over a parameter's path, group), the first that matches decides; "frozen" is not
-    trained (reference: `main.py`, and `requires_grad` in its backbone). `config`: of the model."""
-    # The statistics and the affine part of batch norm.
+    """Rules (regular expression for a parameter's path, group) of a model's configuration; the first match decides.
+    Parameters in the group "frozen" are not trained (released: `main.py`, and `requires_grad` in its backbone)."""
+    # Statistics, scale and bias of batch norm.
     norms = "scale|bias|mean|var" if config.frozen_backbones else "mean|var"
     frozen = ((r"resnet/stem/.*", "frozen"), (r"resnet/stages/0/.*", "frozen")) if config.frozen_backbones else ()
     return (

@@ -115,7 +115,7 @@ def test_mdetr_is_not_taken_for_it():
 
 
 def test_a_configuration_of_another_system_is_refused(tensors):
-    with pytest.raises(InputError, match="holds a model tubedetr, and the configuration is of ta_stvg"):
+    with pytest.raises(InputError, match="holds a tubedetr model, but the configuration is of ta_stvg"):
         convert_state_dict(tensors, format="tubedetr", config=tiny_config(64))
 
 

@@ -105,7 +105,7 @@ def test_released_configurations(name, epochs, drops, frames):
         ({"fast": "slow"}, "fast is 'slow'; it must be one of residual, gating, pool, transformer, noslow, off"),
         ({"time": "cosine"}, "time is 'cosine'; it must be one of sine, learned, none"),
         ({"stride": 0}, "stride is 0; it must be at least 1"),
-        ({"fast": "transformer", "time": "none"}, 'needs its positions; set time="sine"'),
+        ({"fast": "transformer", "time": "none"}, 'needs positions over time; set time="sine"'),
         ({"transformer": {"placed_tokens": True}}, "placed_tokens is True"),
         ({"swin": {}}, "config.model.swin is unknown"),
     ],

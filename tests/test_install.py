@@ -61,7 +61,7 @@ def test_type_checkers_are_told_that_there_are_annotations(installed):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("inspect ta_stvg_hcstvg1", "ta_stvg, bfloat16"),
+        ("inspect shapes", "ta_stvg, float32"),
         ("ground missing.mp4 words", "missing.mp4"),
         ("convert missing.pth out", "missing.pth"),
         ("eval --config ta_stvg_hcstvg1 --checkpoint missing --out out", "missing"),

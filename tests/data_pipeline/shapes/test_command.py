@@ -27,6 +27,6 @@ def test_a_small_dataset(tmp_path, capsys):
 
 
 def test_processes_must_be_positive(tmp_path):
-    with pytest.raises(InputError, match="--processes 0: must be 1 or more"):
+    with pytest.raises(InputError, match="--processes is 0; it must be 1 or more"):
         prepare_shapes.run(parse([tmp_path / "d", "--processes", 0]))
     assert not (tmp_path / "d").exists()

@@ -10,7 +10,7 @@ _PROGRAM = """if True:
     import jax
     import numpy as np
     from jax.sharding import Mesh
-    from stvg_jax.eval import step as steps
+    from stvg_jax.eval import runner
     from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
     from stvg_jax.grounding.protocol import TWO_PASSES
     from stvg_jax.parallel.mesh import local_rows, to_mesh
@@ -18,7 +18,7 @@ _PROGRAM = """if True:
     from tests.tiny import tiny
     import sys
 
-    steps.compiler_options = lambda: {"xla_backend_optimization_level": 0}
+    runner.compiler_options = lambda: {"xla_backend_optimization_level": 0}
     module, parameters = tiny()
     generator = np.random.default_rng(0)
     lengths, sizes = np.array([3, 2, 3, 1]), np.array([[64, 96], [64, 64], [48, 96], [64, 90]])
@@ -36,7 +36,7 @@ _PROGRAM = """if True:
     results = []
     for mesh in (alone, everywhere):
         arrays = {name: batch[name] for name in batch if name != "sample"}
-        output = steps.make_step(module, evaluator, mesh)(replicate(parameters, mesh), to_mesh(arrays, mesh))
+        output = runner.make_step(module, evaluator, mesh)(replicate(parameters, mesh), to_mesh(arrays, mesh))
         assert len(output["boxes_cxcywh"].sharding.device_set) == mesh.size
         results.append({name: local_rows(value) for name, value in output.items()})
     np.savez(sys.argv[1], lengths=lengths, **{f"{i}{k}": v for i, r in enumerate(results) for k, v in r.items()})

@@ -369,7 +369,11 @@ def test_misfits_are_listed(ema, command, tmp_path):
             "has no known format: it holds 'fc.weight', ... Known formats: ta_stvg (a",
         ),
         ({"fc.weight": ONES}, ("--format", "ta_stvg"), "is not of format ta_stvg"),
-        ({"fc.weight": ONES}, ("--format", "onnx"), "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, mdetr"),
+        (
+            {"fc.weight": ONES},
+            ("--format", "onnx"),
+            "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, tubedetr, mdetr",
+        ),
         ({"model": {"w": ONES}}, ("--weights", "ema"), "has no known format: it holds 'w', ..."),
         ({"epoch": 3}, (), "holds no tensors with names"),
     ],

@@ -107,6 +107,10 @@ def state_dict_for(
     return out
 
 
+# Tables, whose axes PyTorch has in the same order.
+_BARE = ("embeddings.weight", "bias_table", "_cls.weight", "pos_embed.weight")
+
+
 def _source_shape(name: str, shapes: list[tuple[int, ...]], patch_frames: int) -> tuple[int, ...]:
     """The shape of the tensor that parameters of these shapes are made of, by what PyTorch's layers hold."""
     shape = shapes[0]
@@ -118,6 +122,6 @@ def _source_shape(name: str, shapes: list[tuple[int, ...]], patch_frames: int) -
     if len(shape) == 4:
         height, width, features_in, features_out = shape
         return (features_out, features_in, height, width)
-    if len(shape) == 2 and not name.endswith(("embeddings.weight", "_embed.weight", "bias_table")):
+    if len(shape) == 2 and not name.endswith(_BARE):
         return (*shape[::-1], 1, 1) if "input_proj" in name else shape[::-1]
     return shape

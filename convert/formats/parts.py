@@ -120,7 +120,8 @@ def cross_attention_block(source: str, target: str) -> tuple[Rule, ...]:
     )
 
 
-def _spatial_decoder(source: str, target: str) -> tuple[Rule, ...]:
+def spatial_decoder(source: str, target: str) -> tuple[Rule, ...]:
+    """The decoder that finds where, the same in STCAT and in the systems that build on it."""
     layer_source, layer_target = rf"{source}\.layers\.(\d+)", rf"{target}/layers/\1"
     projections = (
         "sa_(?:q|k)(?:content|pos|time)_proj|sa_v_proj|"
@@ -135,7 +136,8 @@ def _spatial_decoder(source: str, target: str) -> tuple[Rule, ...]:
     )
 
 
-def _temporal_decoder(source: str, target: str) -> tuple[Rule, ...]:
+def temporal_decoder(source: str, target: str) -> tuple[Rule, ...]:
+    """The decoder that finds when, likewise."""
     layer_source, layer_target = rf"{source}\.layers\.(\d+)", rf"{target}/layers/\1"
     return (
         *attention(rf"{layer_source}\.cross_attn_image", f"{layer_target}/cross_attn"),
@@ -157,8 +159,8 @@ RULES = (
     *norm(r"ground_decoder\.pos_fc\.0", "anchor_head/norm"),
     *linear(r"ground_decoder\.pos_fc\.2", "anchor_head/dense"),
     *norm(r"ground_decoder\.pos_fc\.4", "anchor_head/box_norm"),
-    *_spatial_decoder(r"ground_decoder\.decoder", "spatial_decoder"),
-    *_temporal_decoder(r"ground_decoder\.time_decoder", "temporal_decoder"),
+    *spatial_decoder(r"ground_decoder\.decoder", "spatial_decoder"),
+    *temporal_decoder(r"ground_decoder\.time_decoder", "temporal_decoder"),
     *mlp("bbox_embed", "box_head"),
     *mlp("temp_embed", "start_end_head"),
     *mlp("action_embed", "actioness_head"),

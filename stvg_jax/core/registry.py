@@ -23,6 +23,7 @@ FAMILIES = {
     "ta_stvg": "stvg_jax.grounding.ta_stvg",
     "cg_stvg": "stvg_jax.grounding.cg_stvg",
     "tubedetr": "stvg_jax.grounding.tubedetr",
+    "stcat": "stvg_jax.grounding.stcat",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
 }

@@ -372,7 +372,7 @@ def test_misfits_are_listed(ema, command, tmp_path):
         (
             {"fc.weight": ONES},
             ("--format", "onnx"),
-            "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, tubedetr, mdetr",
+            "format 'onnx' is unknown; known formats: ta_stvg, cg_stvg, tubedetr, stcat",
         ),
         ({"model": {"w": ONES}}, ("--weights", "ema"), "has no known format: it holds 'w', ..."),
         ({"epoch": 3}, (), "holds no tensors with names"),

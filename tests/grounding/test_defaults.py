@@ -95,6 +95,7 @@ def test_the_models_and_those_that_give_tubes():
         "ta_stvg": True,
         "cg_stvg": True,
         "tubedetr": True,
+        "stcat": True,
         "region_recognition": False,
         "pointing": False,
     }
@@ -111,8 +112,8 @@ def test_whole_configurations_keep_what_is_given():
 
 @pytest.mark.parametrize("call", [get_family, default_config, lambda name: make_model(name, {}, "float32")])
 def test_unknown_models_are_named_beside_the_known(call):
-    with pytest.raises(InputError, match="'stcat' is unknown; this version has ta_stvg, cg_stvg, tubedetr, "):
-        call("stcat")
+    with pytest.raises(InputError, match="'dino' is unknown; this version has ta_stvg, cg_stvg, tubedetr, stcat, "):
+        call("dino")
 
 
 @pytest.mark.parametrize("name", OWN)

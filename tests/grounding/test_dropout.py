@@ -32,8 +32,9 @@ def draws(system: str, **overrides) -> dict[float, int]:
         "transformer": config["transformer"]
         | {"dropout_rate": TRANSFORMER, "head_dropout_rate": HEADS, "encoder_layers": LAYERS, "decoder_layers": LAYERS},
         "roberta": config["roberta"] | {"dropout_rate": TEXT, "layers": 1},
-        "swin": config["swin"] | {"drop_path": VIDEO},
     }
+    if "swin" in config:
+        rates["swin"] = config["swin"] | {"drop_path": VIDEO}
     module, parameters = tiny(system=system, **rates, **overrides)
     batch, targets = make_rows(t=4, h=64, w=64)
     counted, bernoulli = collections.Counter(), jax.random.bernoulli
@@ -69,6 +70,11 @@ def test_cg_stvg(context, guided):
     drawn = draws("cg_stvg", context=dataclasses.asdict(ContextConfig(**context)))
     transformer = ENCODER + BOTH_DECODERS + guided * (LAYERS - 1) * BLOCK
     assert drawn == BACKBONES | {TRANSFORMER: transformer, HEADS: TIMES + LAYERS * 2 * 2}
+
+
+def test_stcat():
+    """The encoder has a layer over time for each within frames; nothing guesses boxes and nothing sees motion."""
+    assert draws("stcat") == {TRANSFORMER: 2 * ENCODER + BOTH_DECODERS - 1, HEADS: TIMES, TEXT: BACKBONES[TEXT]}
 
 
 def test_pointing():

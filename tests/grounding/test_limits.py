@@ -33,7 +33,7 @@ def small(system: str) -> tuple[PureModule, dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg"])
+@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg", "stcat"])
 @pytest.mark.parametrize("frames", [1, 202], ids=["one frame", "more than the table of 201 times"])
 def test_passes_of_any_length_over_a_grid_of_one_cell(system, frames):
     module, parameters = small(system)
@@ -46,7 +46,7 @@ def test_passes_of_any_length_over_a_grid_of_one_cell(system, frames):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg"])
+@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg", "stcat"])
 def test_training_on_one_frame_of_one_cell(system):
     module, parameters = small(system)
     batch, targets = make_rows(1, 4, 4, b=1)

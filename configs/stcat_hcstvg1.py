@@ -1,0 +1,34 @@
+"""STCAT on HC-STVG v1, as released."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_collections
+
+from stvg_jax.configs import released
+from stvg_jax.grounding.stcat import STCATLearningRates, STCATLossConfig
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The experiment; takes no argument."""
+    return experiment(
+        arg,
+        dataset="hcstvg",
+        folder="hc-stvg",
+        benchmark="hcstvg1",
+        losses=STCATLossConfig(),
+        learning_rates=STCATLearningRates(),
+        schedule=released.HCSTVG_SCHEDULE,
+    )
+
+
+def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
+    """`released.experiment` of STCAT, which has larger pictures, augments their size and starts from MDETR alone."""
+    config = released.experiment(arg, name="stcat", model={}, **options)
+    config.clip.resolution = 448
+    config.loader.flip = 0.5
+    config.loader.scales = (448, 416, 384, 352)
+    config.loader.size_crop = 0.5
+    config.train.initialise = ("checkpoints/mdetr",)
+    return config

@@ -10,53 +10,55 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import normalize
+from stvg_jax.data_pipeline.size_rules import SQUEEZED, get_size_rule
 from stvg_jax.data_pipeline.video import VideoReader
 
 _THREADS = max(1, min(8, os.cpu_count() or 1))
 
 
-def model_size(height: int, width: int, resolution: int) -> tuple[int, int]:
+def model_size(height: int, width: int, resolution: int, sizing: str = SQUEEZED) -> tuple[int, int]:
     """(height, width) of a picture of this height and width at the resolution of a model.
 
-    The height becomes `resolution`. The width keeps the proportions but is at most 1.4 times that, so that wide
-    pictures are squeezed.
+    Args:
+        sizing: a key of `data_pipeline.size_rules.SIZE_RULES`.
 
     Raises:
-        InputError: a size that is not positive, or a picture so narrow that no column would be left.
+        InputError: a size that is not positive, a picture so narrow that no column or row would be left, or an unknown
+            rule.
     """
     if min(height, width, resolution) < 1:
         raise InputError(f"height={height}, width={width}, resolution={resolution}: all three must be at least 1")
-    new_width = min(int(resolution * (width / height)), int(resolution * MAX_ASPECT))
-    if new_width < 1:
+    size = get_size_rule(sizing).size(height, width, resolution)
+    if min(size) < 1:
         raise InputError(f"a picture {width} wide and {height} high is too narrow for resolution {resolution}; crop it")
-    return resolution, new_width
+    return size
 
 
-def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Antialiased bilinear resizing, within 5e-5 of torchvision's `Resize(size, antialias=True)` on float tensors.
+def resize(frames: np.ndarray, size: tuple[int, int], *, antialias: bool = True) -> np.ndarray:
+    """Bilinear resizing, within 5e-5 of torchvision's `Resize(size, antialias=antialias)` on float tensors.
 
     Args:
         frames: uint8 [n, H, W, 3].
         size: (h, w).
+        antialias: whether all pixels under a smaller one count, or only the two by two nearest.
 
     Returns:
         float32 [n, h, w, 3] in [0, 1].
     """
-    return _map_frames(enumerate(frames), len(frames), size, _resize_one)
+    return _map_frames(enumerate(frames), len(frames), size, _RESIZE[antialias])
 
 
-def prepare(frames: np.ndarray, resolution: int) -> np.ndarray:
-    """Resizes and normalises: uint8 [n, H, W, 3] to float32 [n, h, w, 3] with (h, w) = `model_size(H, W, resolution)`.
+def prepare(frames: np.ndarray, resolution: int, sizing: str = SQUEEZED) -> np.ndarray:
+    """Resizes and normalises: uint8 [n, H, W, 3] to float32 [n, h, w, 3] with
+    (h, w) = `model_size(H, W, resolution, sizing)`.
 
     Raises:
         InputError: as `model_size`.
     """
-    _, height, width, _ = frames.shape
-    size = model_size(height, width, resolution)
-    return _map_frames(enumerate(frames), len(frames), size, _prepare_one)
+    size = model_size(*frames.shape[1:3], resolution, sizing)
+    return _map_frames(enumerate(frames), len(frames), size, _prepare_one(sizing))
 
 
 def load_clip(
@@ -64,25 +66,29 @@ def load_clip(
     frame_ids: Sequence[int] | np.ndarray,
     resolution: int,
     progress: Callable[[int], None] | None = None,
+    *,
+    sizing: str = SQUEEZED,
 ) -> np.ndarray:
-    """Decodes, resizes and normalises frames of a video: the same as `prepare(reader.read(frame_ids), resolution)`.
+    """Decodes, resizes and normalises frames of a video: the same as `prepare(reader.read(frame_ids), resolution,
+    sizing)`.
 
     Only a few full-size pictures are in memory; they are resized on threads while the next ones are decoded.
 
     Args:
         frame_ids: [n] ids in any order, repeats allowed.
         progress: called with 1 after each distinct frame has been decoded.
+        sizing: as for `model_size`.
 
     Returns:
-        float32 [n, h, w, 3], normalised, with (h, w) = `model_size(height, width, resolution)`.
+        float32 [n, h, w, 3], normalised, with (h, w) = `model_size(height, width, resolution, sizing)`.
 
     Raises:
         InputError: as `model_size` and `VideoReader.read`.
     """
-    size = model_size(reader.info.height, reader.info.width, resolution)
+    size = model_size(reader.info.height, reader.info.width, resolution, sizing)
     unique, places = np.unique(np.asarray(frame_ids), return_inverse=True)
     pictures = (picture for _, picture in reader.iter_selected(unique))
-    clip = _map_frames(enumerate(_counted(pictures, progress)), len(unique), size, _prepare_one)
+    clip = _map_frames(enumerate(_counted(pictures, progress)), len(unique), size, _prepare_one(sizing))
     return clip if np.array_equal(places, np.arange(len(unique))) else clip[places]
 
 
@@ -117,7 +123,7 @@ def _map_frames(
     return result
 
 
-def _resize_one(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize_smoothly(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     result = np.empty((height, width, 3), np.float32)
     for channel in range(3):
@@ -128,5 +134,27 @@ def _resize_one(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return result
 
 
-def _prepare_one(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return normalize(_resize_one(frame, size))
+def _resize_sharply(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    # Pillow always antialiases when it shrinks a picture.
+    first, second, share = _taps(frame.shape[0], size[0])
+    share = share[:, None, None]
+    rows = frame[first] * (1 - share) + frame[second] * share
+    first, second, share = _taps(frame.shape[1], size[1])
+    share = share[:, None]
+    return (rows[:, first] * (1 - share) + rows[:, second] * share) / 255
+
+
+def _taps(before: int, after: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pixel along an axis, [after]: the two that it is made of, and the second's share, float32 in [0, 1)."""
+    place = np.maximum((np.arange(after) + 0.5) * (before / after) - 0.5, 0)
+    first = np.minimum(place.astype(np.int64), before - 1)
+    return first, np.minimum(first + 1, before - 1), (place - first).astype(np.float32)
+
+
+# By whether they antialias.
+_RESIZE = {True: _resize_smoothly, False: _resize_sharply}
+
+
+def _prepare_one(sizing: str) -> Callable[[np.ndarray, tuple[int, int]], np.ndarray]:
+    resize_one = _RESIZE[get_size_rule(sizing).antialias]
+    return lambda frame, size: normalize(resize_one(frame, size))

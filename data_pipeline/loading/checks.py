@@ -38,7 +38,7 @@ def _frame_problems(
     sample: Sample, video: StoredVideo, config: LoaderConfig, passes: Passes | None
 ) -> Iterator[tuple[str, str]]:
     try:
-        model_size(video.height, video.width, config.resolution)
+        model_size(video.height, video.width, config.resolution, config.sizing)
         needed = needed_frame_ids(sample, video, config, passes)
     except InputError as error:
         yield "clip that cannot be used", str(error)

@@ -6,9 +6,10 @@ import bisect
 import dataclasses
 import os
 
-from stvg_jax.core.constants import MAX_ASPECT, TEXT_LENGTHS
+from stvg_jax.core.constants import TEXT_LENGTHS
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.frame_rules import get_frame_rule
+from stvg_jax.data_pipeline.size_rules import SQUEEZED, get_size_rule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,14 +17,15 @@ class LoaderSettings:
     """The part of `LoaderConfig` that a user sets: section `loader` of an experiment.
 
     Attributes:
-        width_multiple: columns of a batch are padded to a multiple of this, so that few programs are compiled. 28 is
-            one window of the video backbone's first stage, and at resolution 420 most videos are 560 or 588 wide.
+        width_multiple: rows and columns of a batch are padded to a multiple of this, so that few programs are compiled,
+            but never beyond the size rule's largest picture. 28 is one window of the video backbone's first stage, and
+            at resolution 420 most videos are 560 or 588 wide.
         text_lengths: tokens of a batch are padded to one of these, ascending.
         temporal_crop: probability of a temporal crop around the tube.
         window: frames of a training clip that are shown, consecutive and at a random place with some of the tube; 0
             for all. 1 trains on single pictures, which shows many more sentences in the same time.
         flip: probability of a horizontal flip of pictures, boxes, and "left" and "right" in the sentence.
-        scales: rows of a frame, one of which is drawn for each clip; () for the resolution of the model.
+        scales: resolutions, one of which is drawn for each clip; () for the resolution of the model.
         size_crop: probability of cutting out a random part of the picture.
         reference: augment clips as the released training really does. One thing differs: the sentence of a flipped
             clip stays as it is (`__getitem__` in datasets/hcstvg.py and vidstg.py of TA-STVG and CG-STVG returns the
@@ -86,7 +88,8 @@ class LoaderConfig(LoaderSettings):
         sampling: name of a frame rule (`frame_rules.FRAME_RULES`) and of a text rule (`text.TEXT_RULES`).
         sample_fps: frames per second of a training clip, and of each pass of evaluation, for a rule of fixed rate.
         frames_per_pass: frames of these, for a rule that spaces frames evenly.
-        resolution: rows of a frame (`data_pipeline.frames.model_size` gives the columns).
+        resolution: of the model (`data_pipeline.frames.model_size`).
+        sizing: name of a size rule (`data_pipeline.size_rules.SIZE_RULES`).
         reads_subject: whether texts begin with the words that name the target.
         appearance_words, motion_words: sizes of the attribute vocabularies.
     """
@@ -95,6 +98,7 @@ class LoaderConfig(LoaderSettings):
     sample_fps: float = 3.2
     frames_per_pass: int = 64
     resolution: int = 420
+    sizing: str = SQUEEZED
     reads_subject: bool = True
     appearance_words: int = 0
     motion_words: int = 0
@@ -102,6 +106,7 @@ class LoaderConfig(LoaderSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         get_frame_rule(self.sampling)
+        get_size_rule(self.sizing)
         self._check_signs(
             positive=("sample_fps", "frames_per_pass", "resolution"), not_negative=("appearance_words", "motion_words")
         )
@@ -109,10 +114,11 @@ class LoaderConfig(LoaderSettings):
             raise InputError(f"scales={self.scales} must lie between 1 and the resolution, {self.resolution}")
 
 
-def bucket_width(width: int, config: LoaderConfig) -> int:
-    """Columns to which a picture of this width (by `model_size`) is padded."""
-    widest = max(1, int(config.resolution * MAX_ASPECT))
-    return min(-(-width // config.width_multiple) * config.width_multiple, widest)
+def bucket_size(size: tuple[int, int], config: LoaderConfig) -> tuple[int, int]:
+    """(rows, columns) to which a picture of this size (by `model_size`) is padded."""
+    multiple, largest = config.width_multiple, get_size_rule(config.sizing).largest(config.resolution)
+    rows, columns = (min(-(-side // multiple) * multiple, most) for side, most in zip(size, largest, strict=True))
+    return rows, columns
 
 
 def text_bucket(length: int, config: LoaderConfig) -> int:

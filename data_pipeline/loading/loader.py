@@ -14,7 +14,7 @@ from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.checks import check_batches, find_problems
-from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_width
+from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_size
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, Order, check_seed, evaluation_order, training_order
 from stvg_jax.data_pipeline.loading.pictures import RowFiles, decode_jpeg, import_tensorflow, iterate_pictures
 from stvg_jax.data_pipeline.loading.plan import (
@@ -30,6 +30,7 @@ from stvg_jax.data_pipeline.loading.plan import (
 from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH, Batch
 from stvg_jax.data_pipeline.loading.texts import Texts, Tokenize
 from stvg_jax.data_pipeline.shards import FrameStore
+from stvg_jax.data_pipeline.size_rules import get_size_rule
 
 # End of a training that has none. Rows are counted in 64 bits.
 _NEVER = 2**40
@@ -96,7 +97,8 @@ class Loader:
             [*find_problems(samples, store, config, self._passes), *unusable], "the samples that were to be loaded"
         )
         self._frames = most_frames(samples, store.videos, config, self._passes)
-        self._widths = np.array([self._bucket(sample) for sample in samples], np.int64)
+        self._sizes = np.array([self._bucket(sample) for sample in samples], np.int64).reshape(-1, 2)
+        self._buckets = np.unique(self._sizes, axis=0, return_inverse=True)[1].reshape(-1)
         # Two, because reading ahead needs the order of the next epoch while this one is in use.
         self._order = functools.lru_cache(maxsize=2)(self._make_order)
         self.steps_per_epoch = len(self._order(0).buckets)
@@ -104,7 +106,8 @@ class Loader:
     @property
     def largest_clip(self) -> tuple[int, int, int]:
         """(frames, rows, columns) that no row of a batch exceeds."""
-        return self._frames, self._config.resolution, int(self._widths.max())
+        rows, columns = self._sizes.max(0)
+        return self._frames, int(rows), int(columns)
 
     def batches(self, first_step: int = 0, end: int | None = None) -> Iterator[Batch]:
         """Yields this host's rows of the batches from `first_step` to `end` - 1.
@@ -127,6 +130,7 @@ class Loader:
             (first_step * self._rows, end * self._rows),
             rows=self._rows,
             frames=self._frames,
+            antialias=get_size_rule(self._config.sizing).antialias,
             threads=self._config.thread_count,
             prefetch=self._config.prefetch,
         )
@@ -156,28 +160,29 @@ class Loader:
             return row | row_targets(plan, self.samples[plan.sample], self._config)
         return row | {"pass": plan.pass_index}
 
-    def _batch(self, step: int) -> tuple[int, np.ndarray, int]:
-        """Epoch of a step, samples of its batch over all hosts, and the width to which they are padded."""
+    def _batch(self, step: int) -> tuple[int, np.ndarray, tuple[int, int]]:
+        """Epoch of a step, samples of its batch over all hosts, and the (rows, columns) to which they are padded."""
         epoch, number = divmod(step, self.steps_per_epoch)
-        order = self._order(epoch)
-        return epoch, order.samples[number], int(order.buckets[number])
+        samples = self._order(epoch).samples[number]
+        rows, columns = self._sizes[samples[samples != NO_SAMPLE]].max(0)
+        return epoch, samples, (int(rows), int(columns))
 
     def _make_order(self, epoch: int) -> Order:
         if self._training:
-            return training_order(self._widths, self._batch_size, self._seed, epoch)
-        return evaluation_order(self._widths, self._batch_size, self._only)
+            return training_order(self._buckets, self._batch_size, self._seed, epoch)
+        return evaluation_order(self._buckets, self._batch_size, self._only)
 
-    def _bucket(self, sample: Sample) -> int:
-        video = self._store.videos[sample.video]
-        return bucket_width(model_size(video.height, video.width, self._config.resolution)[1], self._config)
+    def _bucket(self, sample: Sample) -> tuple[int, int]:
+        video, config = self._store.videos[sample.video], self._config
+        return bucket_size(model_size(video.height, video.width, config.resolution, config.sizing), config)
 
     def _plan(self, step: int, row: int) -> RowPlan:
         """The plan of a row of this host."""
-        epoch, samples, width = self._batch(step)
+        epoch, samples, padded = self._batch(step)
         place, pass_index = divmod(self._hosts[0] * self._rows + row, self._rows_per_sample)
         index = int(samples[place])
         if index == NO_SAMPLE:
-            return filling_plan(pass_index, (self._config.resolution, width))
+            return filling_plan(pass_index, padded)
         sample = self.samples[index]
         video = self._store.videos[sample.video]
         if self._passes is None:
@@ -185,8 +190,8 @@ class Loader:
         return evaluation_plan(sample, video, self._config, self._passes, pass_index, index=index)
 
     def _row_files(self, step: int, row: int) -> RowFiles:
-        plan, width = self._plan(step, row), self._batch(step)[2]
-        return RowFiles(self._read(plan), plan.view, (self._config.resolution, width))
+        plan, padded = self._plan(step, row), self._batch(step)[2]
+        return RowFiles(self._read(plan), plan.view, padded)
 
     def _read(self, plan: RowPlan) -> list[bytes]:
         return [] if plan.sample == NO_SAMPLE else self._store.read(self.samples[plan.sample].video, plan.frame_ids)

@@ -39,6 +39,7 @@ def iterate_pictures(
     *,
     rows: int,
     frames: int,
+    antialias: bool,
     threads: int,
     prefetch: int,
 ) -> Iterator[np.ndarray]:
@@ -53,6 +54,7 @@ def iterate_pictures(
         read_row: function from the number of a row to its files; called on several threads.
         row_numbers: (first, end); all rows of a batch have the same `padded` size.
         rows, frames: size of a batch; a row may have fewer frames, the rest is black.
+        antialias: as for `show`.
         prefetch: batches made in advance.
 
     Raises:
@@ -77,7 +79,7 @@ def iterate_pictures(
         tf.data.Dataset.range(*row_numbers)
         .map(split, num_parallel_calls=min(2, threads))
         .unbatch()
-        .map(_decode_frame, num_parallel_calls=threads)
+        .map(functools.partial(_decode_frame, antialias=antialias), num_parallel_calls=threads)
         .batch(rows * frames, drop_remainder=True)
         .map(lambda batch: tf.reshape(batch, [rows, frames, *tf.unstack(tf.shape(batch)[1:])]))
         .prefetch(prefetch)
@@ -91,18 +93,19 @@ def decode_jpeg(data: Any) -> Any:
     return import_tensorflow().io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def show(picture: Any, how: Any) -> Any:
+def show(picture: Any, how: Any, *, antialias: bool = True) -> Any:
     """A stored picture, uint8 [h, w, 3], as a `View` shows it: cut, resized and flipped.
 
     Args:
         how: int32 [7], the view's part, size and flip.
+        antialias: as for `data_pipeline.frames.resize`.
     """
     tf = import_tensorflow()
     top, left, height, width, new_height, new_width, flip = tf.unstack(how)
     picture = picture[top : top + height, left : left + width]
 
     def resized() -> Any:
-        pixels = tf.image.resize(picture, [new_height, new_width], antialias=True)
+        pixels = tf.image.resize(picture, [new_height, new_width], antialias=antialias)
         return tf.cast(tf.round(pixels), tf.uint8)
 
     as_stored = tf.logical_and(tf.equal(height, new_height), tf.equal(width, new_width))
@@ -110,13 +113,13 @@ def show(picture: Any, how: Any) -> Any:
     return tf.cond(tf.equal(flip, 1), lambda: tf.reverse(picture, [1]), lambda: picture)
 
 
-def _decode_frame(data: Any, how: Any) -> Any:
+def _decode_frame(data: Any, how: Any, *, antialias: bool) -> Any:
     """One frame, padded; black where there is no file. `how` is that of `show` and the padded size: int32 [9]."""
     tf = import_tensorflow()
     padded = how[7:]
 
     def real() -> Any:
-        picture = show(decode_jpeg(data), how[:7])
+        picture = show(decode_jpeg(data), how[:7], antialias=antialias)
         rest = tf.concat([padded, [3]], 0) - tf.shape(picture)
         return tf.pad(picture, tf.stack([tf.zeros_like(rest), rest], axis=1))
 

@@ -65,7 +65,7 @@ def training_view(
     config: LoaderConfig,
     rng: np.random.Generator,
 ) -> View:
-    """A random view; never larger than `model_size(*original, config.resolution)`.
+    """A random view; never larger than `model_size(*original, config.resolution, config.sizing)`.
 
     Args:
         stored, original: (height, width) of a picture in the store and in the video.
@@ -73,10 +73,10 @@ def training_view(
     """
     flip = bool(rng.random() < config.flip)
     rows = config.scales[rng.integers(len(config.scales))] if config.scales else config.resolution
-    size = model_size(*original, rows)
+    size = model_size(*original, rows, config.sizing)
     if not rng.random() < config.size_crop:
         return View(stored, (0, 0, *stored), size, flip)
-    part = _random_part(stored, model_size(*original, config.resolution), boxes, config, rng)
+    part = _random_part(stored, model_size(*original, config.resolution, config.sizing), boxes, config, rng)
     # Enlarged or reduced to just fit: a part need not have the proportions of the whole.
     full_height, full_width = (part[2] / stored[0] * size[0], part[3] / stored[1] * size[1])
     factor = min(size[0] / full_height, size[1] / full_width)
@@ -214,7 +214,7 @@ def evaluation_plan(
 ) -> RowPlan:
     """One pass over a sample."""
     ids = passes.split(needed_frame_ids(sample, video, config, passes))[pass_index]
-    view = whole_view(stored_size(video), model_size(video.height, video.width, config.resolution))
+    view = whole_view(stored_size(video), model_size(video.height, video.width, config.resolution, config.sizing))
     return RowPlan(index, pass_index, ids, view)
 
 

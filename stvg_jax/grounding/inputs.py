@@ -197,10 +197,10 @@ def batch_shapes(
     """
     from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH
 
-    usual_frames, usual_width = _usual_size(experiment, clip)
+    usual_frames, usual_height, usual_width = _usual_size(experiment, clip)
     sizes = {
         "t": usual_frames if frames is None else frames,
-        "h": clip.resolution,
+        "h": usual_height,
         "w": usual_width if width is None else width,
         "l": tokens,
         "appearance_words": config.words[0],
@@ -210,14 +210,14 @@ def batch_shapes(
     return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in shapes.items()}
 
 
-def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int]:
-    """(frames, columns) of most rows of a training batch: those of one pass over a clip of a wide video."""
+def _usual_size(experiment: Mapping[str, Any], clip: ClipConfig) -> tuple[int, int, int]:
+    """(frames, rows, columns) of most rows of a training batch: those of one pass over a clip of a wide video."""
     from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
     from stvg_jax.data_pipeline.frames import model_size
-    from stvg_jax.data_pipeline.loading.config import LoaderConfig, LoaderSettings, bucket_width
+    from stvg_jax.data_pipeline.loading.config import LoaderConfig, LoaderSettings, bucket_size
 
     settings = build(LoaderSettings, experiment.get("loader", {}), "config.loader")
     loader = LoaderConfig(**dataclasses.asdict(clip), **dataclasses.asdict(settings))
     frames = get_frame_rule(clip.sampling).usual_frames(Amount(clip.frames_per_pass, clip.sample_fps))
-    _, width = model_size(9, 16, clip.resolution)
-    return min(frames, loader.window or frames), bucket_width(width, loader)
+    size = bucket_size(model_size(9, 16, clip.resolution, clip.sizing), loader)
+    return min(frames, loader.window or frames), *size

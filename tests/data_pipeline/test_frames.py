@@ -11,12 +11,15 @@ from stvg_jax.data_pipeline.frames import load_clip, model_size, prepare, resize
 from stvg_jax.data_pipeline.video import open_video
 from tests.videos import write_video
 
-RESIZED = dict(np.load(pathlib.Path(__file__).parents[1] / "goldens" / "resize_cases.npz"))
+GOLDENS = pathlib.Path(__file__).parents[1] / "goldens"
+RESIZED = dict(np.load(GOLDENS / "resize_cases.npz"))
 CASES = [name for name in RESIZED if "x" in name and not name.endswith(".shape")]
+# Of STCAT, "resolution.height x width".
+PROPORTIONAL = dict(np.load(GOLDENS / "stcat_resize_cases.npz"))
 
 
-def picture_of_case(height, width):
-    blocks = np.random.default_rng(int(RESIZED["seed"]) + height).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+def picture_of_case(height, width, seed=int(RESIZED["seed"])):
+    blocks = np.random.default_rng(seed + height).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
     return blocks.astype(np.uint8).repeat(8, 0).repeat(8, 1)[:height, :width]
 
 
@@ -29,6 +32,27 @@ def test_resize_equals_the_released_preprocessing(case):
     assert resized.dtype == np.float32
     # Measured: 2.3e-5, rounding of float32 in the reference.
     np.testing.assert_allclose(resized[0].transpose(2, 0, 1)[:, ::29, ::31], RESIZED[case], atol=5e-5, rtol=0)
+
+
+@pytest.mark.parametrize("case", [name for name in PROPORTIONAL if name.count(".") == 1])
+def test_proportional_resizing_equals_the_released_preprocessing(case):
+    resolution, size = case.split(".")
+    height, width = (int(n) for n in size.split("x"))
+    size = model_size(height, width, int(resolution), "proportional")
+    assert (3, *size) == tuple(PROPORTIONAL[case + ".shape"])
+    picture = picture_of_case(height, width, int(PROPORTIONAL["seed"]))[None]
+    resized = resize(picture, size, antialias=False)
+    assert resized.dtype == np.float32
+    # Measured: 2.3e-5, rounding of float32 in the reference.
+    np.testing.assert_allclose(resized[0].transpose(2, 0, 1)[:, ::29, ::31], PROPORTIONAL[case], atol=5e-5, rtol=0)
+    np.testing.assert_array_equal(prepare(picture, int(resolution), "proportional"), normalize(resized))
+
+
+def test_enlarging_and_keeping_a_size_need_no_antialiasing():
+    picture = picture_of_case(20, 30)[None]
+    np.testing.assert_allclose(resize(picture, (20, 30), antialias=False), picture / 255, atol=1e-6)
+    larger = resize(picture, (50, 61), antialias=False)
+    np.testing.assert_allclose(larger, resize(picture, (50, 61)), atol=2e-6)
 
 
 def test_resize_keeps_frames_apart():

@@ -38,7 +38,8 @@ class ClipConfig:
     Attributes:
         sampling: name of the frame rule, which chooses the frames of a clip (`data_pipeline.frame_rules.FRAME_RULES`),
             and of the text rule, which cleans sentences; "hcstvg" and "vidstg" are those of the released systems.
-        resolution: height in pixels that frames are resized to.
+        resolution: pixels that the height or, for another size rule, the shorter side of a frame is resized to.
+        sizing: name of the rule that resizes frames (`data_pipeline.size_rules.SIZE_RULES`).
         frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
         sample_fps: frames per second of each pass, for "hcstvg".
     """
@@ -47,9 +48,11 @@ class ClipConfig:
     resolution: int = 420
     frames_per_pass: int = 64
     sample_fps: float = 3.2
+    sizing: str = "squeezed"
 
     def __post_init__(self) -> None:
         from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
+        from stvg_jax.data_pipeline.size_rules import SIZE_RULES
 
         check_resolution(self.resolution)
         for name in ("frames_per_pass", "sample_fps"):
@@ -57,6 +60,8 @@ class ClipConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
         if self.sampling not in FRAME_RULES:
             raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(FRAME_RULES)}")
+        if self.sizing not in SIZE_RULES:
+            raise ValueError(f"sizing is {quoted(self.sizing)}; choose one of {', '.join(SIZE_RULES)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,9 +154,10 @@ def read_clip(
         passes = protocol.split(ids)
         length = max(map(len, passes))
         if on_shape is not None:
-            on_shape((len(passes), length, *model_size(info.height, info.width, resolution), 3), _frames_valid(passes))
+            size = model_size(info.height, info.width, resolution, config.sizing)
+            on_shape((len(passes), length, *size, 3), _frames_valid(passes))
         with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
-            pixels = load_clip(reader, ids, resolution, step)
+            pixels = load_clip(reader, ids, resolution, step, sizing=config.sizing)
     rows = [np.searchsorted(ids, np.pad(p, (0, length - len(p)), mode="edge")) for p in passes]
     return Clip(
         video=video,

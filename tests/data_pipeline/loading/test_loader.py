@@ -13,7 +13,7 @@ from stvg_jax.data_pipeline.frame_rules import (
     training_frame_ids,
 )
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading.config import bucket_width
+from stvg_jax.data_pipeline.loading.config import bucket_size
 from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.loading.order import CLIP, generator
 from stvg_jax.data_pipeline.loading.plan import most_frames, needed_frame_ids
@@ -308,12 +308,41 @@ def test_scales_and_crops_stay_within_the_bucket_and_keep_boxes():
 
 @pytest.mark.parametrize(("width", "expected"), [(560, 560), (561, 588), (588, 588), (236, 252), (1, 28)])
 def test_widths_are_padded_to_windows_and_never_beyond_the_widest_picture(width, expected):
-    assert bucket_width(width, dataclasses.replace(CONFIG, resolution=420, width_multiple=28)) == expected
+    config = dataclasses.replace(CONFIG, resolution=420, width_multiple=28)
+    assert bucket_size((420, width), config) == (420, expected)
 
 
-def test_the_widest_picture_needs_no_multiple():
-    widest = model_size(9, 16, 224)[1]
-    assert bucket_width(widest, dataclasses.replace(CONFIG, resolution=224, width_multiple=28)) == widest == 313
+def test_the_largest_picture_needs_no_multiple():
+    widest = model_size(9, 16, 230)
+    assert bucket_size(widest, dataclasses.replace(CONFIG, resolution=230, width_multiple=28)) == widest == (230, 322)
+
+
+@pytest.mark.parametrize(
+    ("original", "shown", "padded"),
+    [((720, 1280), (405, 720), (420, 720)), ((640, 360), (720, 405), (720, 420)), ((300, 300), (448, 448), (448, 448))],
+)
+def test_pictures_that_keep_their_proportions_are_padded_on_both_sides(original, shown, padded):
+    config = dataclasses.replace(CONFIG, resolution=448, width_multiple=28, sizing="proportional")
+    assert model_size(*original, 448, "proportional") == shown
+    assert bucket_size(shown, config) == padded
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batches_hold_pictures_that_keep_their_proportions(training):
+    """Also those that are left over of another bucket, which may be higher and narrower."""
+    config = dataclasses.replace(CONFIG, resolution=24, sizing="proportional")
+    loader = make_loader(7, config=config, training=training, batch_size=3)
+    shapes, sizes = set(), set()
+    for batch in loader.batches(0, loader.steps_per_epoch):
+        _, _, rows, columns, _ = batch["frames"].shape
+        shapes.add((rows, columns))
+        real = batch["sample"] >= 0
+        for height, width in batch["sizes"][real]:
+            assert min(height, width) == 24 and height <= rows and width <= columns
+            sizes.add((int(height), int(width)))
+    assert {size for size in sizes if size[0] > size[1]} and {size for size in sizes if size[0] < size[1]}
+    frames, rows, columns = loader.largest_clip
+    assert max(shape[0] for shape in shapes) == rows and max(shape[1] for shape in shapes) == columns
 
 
 def test_rows_are_as_long_as_the_longest_sample_makes_them():

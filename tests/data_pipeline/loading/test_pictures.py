@@ -7,14 +7,14 @@ from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.pictures import decode_jpeg, show
 from stvg_jax.data_pipeline.loading.plan import View, whole_view
 from stvg_jax.data_pipeline.shards.jpeg import decode, encode
-from tests.data_pipeline.test_frames import CASES, RESIZED, picture_of_case
+from tests.data_pipeline.test_frames import CASES, PROPORTIONAL, RESIZED, picture_of_case
 from tests.videos import numbered_picture
 
 PICTURE = numbered_picture(77, 96, 64)
 
 
-def shown(picture, view: View):
-    return np.asarray(show(picture, np.array([*view.part, *view.size, view.flip], np.int32)))
+def shown(picture, view: View, **options):
+    return np.asarray(show(picture, np.array([*view.part, *view.size, view.flip], np.int32), **options))
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
@@ -32,6 +32,14 @@ def test_resizing_equals_the_released_preprocessing(case):
     assert resized.dtype == np.uint8
     # Whole numbers are half a step away at most.
     difference = np.abs(resized.transpose(2, 0, 1)[:, ::29, ::31] / 255 - RESIZED[case])
+    assert difference.max() <= 0.51 / 255
+
+
+@pytest.mark.parametrize(("height", "width"), [(720, 1280), (240, 320), (640, 360)])
+def test_resizing_without_antialiasing_equals_the_released_preprocessing(height, width):
+    case, view = f"448.{height}x{width}", whole_view((height, width), model_size(height, width, 448, "proportional"))
+    resized = shown(picture_of_case(height, width, int(PROPORTIONAL["seed"])), view, antialias=False)
+    difference = np.abs(resized.transpose(2, 0, 1)[:, ::29, ::31] / 255 - PROPORTIONAL[case])
     assert difference.max() <= 0.51 / 255
 
 

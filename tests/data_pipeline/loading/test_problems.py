@@ -147,6 +147,7 @@ def test_defaults_are_those_of_the_released_hcstvg_models():
         "sample_fps": 3.2,
         "frames_per_pass": 64,
         "resolution": 420,
+        "sizing": "squeezed",
         "width_multiple": 28,
         "text_lengths": (32, 64, 128, 256, 512),
         "temporal_crop": 0.5,

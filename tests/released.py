@@ -108,7 +108,7 @@ def state_dict_for(
 
 
 # Tables, whose axes PyTorch has in the same order.
-_BARE = ("embeddings.weight", "bias_table", "_cls.weight", "pos_embed.weight")
+_BARE = ("embeddings.weight", "bias_table", "_cls.weight", "_embed.weight")
 
 
 def _source_shape(name: str, shapes: list[tuple[int, ...]], patch_frames: int) -> tuple[int, ...]:

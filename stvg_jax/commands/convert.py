@@ -14,6 +14,7 @@ formats (recognised by the names of their tensors):
   ta_stvg      a checkpoint of TA-STVG, released or trained with the released code; the moving average if it has one
   cg_stvg      the same of CG-STVG; the file does not tell its dataset, so give --config cg_stvg_vidstg for VidSTG
   tubedetr     the same of TubeDETR, which tells its own stride, resolution and dataset
+  stcat        the same of STCAT; for a model of 416 pixels, give a --config with that resolution
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from; for TubeDETR with
                --format mdetr_tubedetr
   video_swin   Video Swin-T trained on Kinetics, to start a training from

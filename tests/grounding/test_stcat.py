@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from stvg_jax.core.config import build
+from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import default_config, get_family
 from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.stcat import STCATConfig, STCATLossConfig, STCATOutput
 from stvg_jax.grounding.stcat_decoders import clamped_logit
@@ -56,6 +58,24 @@ def test_defaults():
     assert dataclasses.asdict(family.learning_rates()) == rates
     assert (family.config().words, family.config().reads_subject) == ((0, 0), False)
     assert family.config(subject=True).reads_subject
+
+
+@pytest.mark.parametrize(
+    ("name", "image_backbone", "giou", "epochs", "warm_up_all"),
+    [("stcat_hcstvg1", 2e-5, 4.0, 90, False), ("stcat_vidstg", 1e-5, 3.0, 10, True)],
+)
+def test_released_configurations(name, image_backbone, giou, epochs, warm_up_all):
+    config = load_config_file(Path(name))
+    experiment = Experiment.build(config)
+    assert config["model"] == default_config("stcat")
+    assert (experiment.clip.resolution, experiment.clip.sizing) == (448, "proportional")
+    assert experiment.train.initialise == ("checkpoints/mdetr",)
+    assert (config["loss"]["box_giou"], experiment.learning_rates.image_backbone) == (giou, image_backbone)
+    assert (experiment.schedule.epochs, experiment.schedule.warm_up_all) == (epochs, warm_up_all)
+    sizes = {"rows": 1, "frames": None, "width": None, "tokens": 32}
+    shapes = get_family("stcat").batch(config, experiment.model, experiment.clip, **sizes)
+    # 405 x 720, padded to whole multiples of 28.
+    assert shapes["frames"].shape == (1, 64, 420, 720, 3)
 
 
 def test_motion_is_no_part_of_it(model):
@@ -194,10 +214,13 @@ def make_targets(in_tube, frames_valid=None, rows_valid=None) -> GroundingTarget
     return GroundingTargets(in_tube, boxes, nothing, nothing, frames_valid, rows_valid)
 
 
-def guided(attention, targets) -> np.ndarray:
-    return np.asarray(
-        STCATLossConfig().terms(make_output(np.array(attention, np.float32)), targets)["guided_attention"]
-    )
+@jax.jit
+def compute_guided(output, targets) -> jax.Array:
+    return STCATLossConfig().terms(output, targets)["guided_attention"]
+
+
+def guided(attention, targets) -> jax.Array:
+    return compute_guided(make_output(np.array(attention, np.float32)), targets)
 
 
 def test_guided_attention_is_the_mean_over_frames_outside():

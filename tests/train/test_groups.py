@@ -11,6 +11,7 @@ import pytest
 from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.config import load_config_file
+from stvg_jax.core.registry import get_family
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
@@ -28,6 +29,7 @@ NAMES = {
     "vis_encoder": "image_backbone",
     "text_encoder": "text",
     "time_decoder": "temporal_decoder",
+    "temp_decoder": "temporal_decoder",
     "classifier": "target_queries",
 }
 
@@ -79,6 +81,18 @@ def test_groups_of_cg_stvg():
     expected = {path: cg_group(name) for name in names for path in paths_of(name, fmt)}
     assert ours == {path: expected.get(path, FROZEN) for path in ours}
     assert set(expected) <= set(ours)
+    assert {*ours.values()} == {"base", "image_backbone", "text", "temporal_decoder", FROZEN}
+
+
+def test_groups_of_stcat():
+    family, fmt = get_family("stcat"), FORMATS["stcat"]
+    config = family.config()
+    ours = assign_groups(family.declarations(config), family.groups(config))
+    theirs = json.loads((GOLDENS / "stcat_optimizer_groups.json").read_text())
+    expected = {path: NAMES.get(group, group) for name, group in theirs.items() for path in paths_of(name, fmt)}
+    # Batch norms are no parameters in the release.
+    assert ours == {path: expected.get(path, FROZEN) for path in ours}
+    assert {name for name in theirs if not paths_of(name, fmt) and not fmt.reason_to_drop(name)} == set()
     assert {*ours.values()} == {"base", "image_backbone", "text", "temporal_decoder", FROZEN}
 
 

@@ -230,8 +230,8 @@ def test_guided_attention_is_the_mean_over_frames_outside():
         guided([[weights]], make_targets([[False, True, False]])), [(cost[0] + cost[2]) / 2], 1e-5
     )
     np.testing.assert_array_equal(guided([[weights]], make_targets([[True, True, True]])), [0])
-    # Attention that is all on one frame costs much, but not without bound.
-    np.testing.assert_allclose(guided([[np.eye(3)]], make_targets([[False, True, True]])), [-np.log(1e-6)], 1e-5)
+    # Attention that is all on one frame costs much, but not without bound; float32 has few digits of 1 + 1e-6.
+    np.testing.assert_allclose(guided([[np.eye(3)]], make_targets([[False, True, True]])), [-np.log(1e-6)], 1e-2)
 
 
 def test_padding_counts_nowhere_in_guided_attention():

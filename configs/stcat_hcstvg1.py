@@ -26,10 +26,11 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
 def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
     """`released.experiment` of STCAT, which has larger pictures, augments their size and starts from MDETR alone."""
     config = released.experiment(arg, name="stcat", model={}, **options)
-    config.clip.resolution = 448
-    config.clip.sizing = "proportional"
-    config.loader.flip = 0.5
-    config.loader.scales = (448, 416, 384, 352)
-    config.loader.size_crop = 0.5
-    config.train.initialise = ("checkpoints/mdetr",)
+    config.update(
+        {
+            "clip": {"resolution": 448, "sizing": "proportional"},
+            "loader": {"flip": 0.5, "scales": (448, 416, 384, 352), "size_crop": 0.5},
+            "train": {"initialise": ("checkpoints/mdetr",)},
+        }
+    )
     return config

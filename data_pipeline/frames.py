@@ -57,7 +57,8 @@ def prepare(frames: np.ndarray, resolution: int, sizing: str = SQUEEZED) -> np.n
     Raises:
         InputError: as `model_size`.
     """
-    size = model_size(*frames.shape[1:3], resolution, sizing)
+    _, height, width, _ = frames.shape
+    size = model_size(height, width, resolution, sizing)
     return _map_frames(enumerate(frames), len(frames), size, _prepare_one(sizing))
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.grounding.decoder import Reads
+from stvg_jax.grounding.decoder import DecoderInputs, Reads
 from stvg_jax.grounding.encoder import TransformerConfig
 from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.stcat_encoder import EncodedClip
@@ -71,25 +71,28 @@ def _move(anchors: jax.Array, offsets: jax.Array) -> jax.Array:
 class ContentDecoderLayer(TemporalDecoderLayer):
     """A layer whose queries carry a content besides their time (reference: `TimeDecoderLayer`)."""
 
-    def __call__(self, x, content, time, tokens, positions, token_valid, frames_valid, rngs):
+    def __call__(
+        self, x: jax.Array, content: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
+    ) -> tuple[jax.Array, jax.Array]:
         """One layer.
 
         Args:
             x: [b, t, d].
             content: [b, 1, d], added to the queries of both attentions and to the keys of the first.
-            time, tokens, positions, token_valid, frames_valid: `EncodedClip.decoder_inputs`.
+            inputs: `EncodedClip.decoder_inputs`.
             rngs: stream `dropout`, to train.
 
         Returns:
             [b, t, d], and the weights of the attention over time before dropout, averaged over heads,
             float32 [b, t, t].
         """
-        placed = x + content + time
-        attended, weights = self.self_attn(placed, placed, x, key_valid=frames_valid, rngs=rngs)
+        placed = x + content + inputs.time
+        attended, weights = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
         x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        valid = None if token_valid is None else token_valid[:, None]
+        valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
         queries = (x + content)[:, :, None]
-        read, _ = self.cross_attn(queries, tokens + positions[:, None], tokens, key_valid=valid, rngs=rngs)
+        keys = inputs.tokens + inputs.positions[:, None]
+        read, _ = self.cross_attn(queries, keys, inputs.tokens, key_valid=valid, rngs=rngs)
         x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
         x = self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
         return x, weights.mean(1)
@@ -112,7 +115,7 @@ class ContentDecoder(nnx.Module):
         x, content = jnp.zeros_like(encoded.frame_tokens), content[:, None]
         states, attention = [], []
         for layer in self.layers:
-            x, weights = run_layer(layer, x, content, *encoded.decoder_inputs, rngs=rngs)
+            x, weights = run_layer(layer, x, content, encoded.decoder_inputs, rngs=rngs)
             states.append(self.norm(x))
             attention.append(weights)
         return jnp.stack(states), jnp.stack(attention)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, join_masks
 from stvg_jax.nn.declare import Declared, LayerNorm, Linear, xavier_uniform
 from stvg_jax.nn.keys import DropoutKeys, split_keys
@@ -54,11 +55,11 @@ class EncodedClip:
     video_token: jax.Array
 
     @property
-    def decoder_inputs(self) -> tuple:
-        """Inputs of every decoder layer besides its queries, in the order of `grounding.decoder.decoder_inputs`."""
+    def decoder_inputs(self) -> DecoderInputs:
+        """Inputs of every decoder layer besides its queries."""
         _, t, _, d = self.tokens.shape
         time = jnp.asarray(time_positions(t, d), self.tokens.dtype)
-        return time, self.tokens, self.positions, self.token_valid, self.frames_valid
+        return DecoderInputs(time, self.tokens, self.positions, self.token_valid, self.frames_valid)
 
 
 class SpatioTemporalEncoder(nnx.Module):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stvg_jax.grounding.inference.tube import FrameScores, Tube
     from stvg_jax.models.loading import load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "FrameScores": "stvg_jax.grounding.inference.tube",

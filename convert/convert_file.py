@@ -73,20 +73,18 @@ def convert_file(
     source, where, short = _found_by_name(source, format) if by_name else (source, str(source), source.name)
     with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
-        fmt, told = chosen.names.format, {}
-        if config is None:
-            config, told = _config_of_file(chosen, opened.tree)
+        fmt = chosen.names.format
+        config, told = _config_of_file(chosen, opened.tree) if config is None else (config, {})
         declared, clip = declared_parameters(config), _clip(config)
         check_model(fmt, config, where)
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
-        # First, because it may fail, and the tensors take a minute.
-        origin = None
+        origin = None  # first, because it may fail, and the tensors take a minute
         if not fmt.is_partial:
             text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
-        may_hint = weights == "auto" and node is None
-        converted = _convert(chosen, declared, where, progress, allow_nonfinite=allow_nonfinite, may_hint=may_hint)
+        options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}
+        converted = _convert(chosen, declared, where, progress, **options)
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": clip},
@@ -94,8 +92,8 @@ def convert_file(
             note=f"converted from {short}, {chosen.label}",
         )
         checkpoint.write(directory, converted.parameters, description)
-        report = {"source": where, **_report(opened, chosen, converted, progress), "settings": told}
-        report["tokenizer"] = origin
+        report = {"source": where, **_report(opened, chosen, converted, progress)}
+        report |= {"settings": told, "tokenizer": origin}
         if verify:
             with progress.bar("verifying", len(converted.parameters), "parameter") as step:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: step())

@@ -151,8 +151,7 @@ def read_clip(
         ids = evaluation_frame_ids(
             clip_end - clip_start, config.sampling, clip_start, **rates, passes=protocol.passes, video_fps=info.fps
         )
-        passes = protocol.split(ids)
-        length = max(map(len, passes))
+        length = max(map(len, passes := protocol.split(ids)))
         if on_shape is not None:
             size = model_size(info.height, info.width, resolution, config.sizing)
             on_shape((len(passes), length, *size, 3), _frames_valid(passes))

@@ -12,6 +12,8 @@ from stvg_jax.core.errors import InputError, quoted
 
 _DECODER_LAYER = r"transformer\.decoder\.layers\.(\d+)", r"decoder/layers/\1"
 
+# Arguments of the released trainings, each on one dataset.
+_DATASETS = (["hcstvg"], ["vidstg"])
 # Arguments of the released `main.py` that no model here has with other values.
 _FIXED = {"pass_pos_and_query": True, "dilation": False}
 
@@ -31,7 +33,7 @@ def settings(tree: Any) -> dict[str, dict[str, Any]]:
     if (read := values.get("video_max_len_train", 200)) != (limit := values.get("video_max_len", 200)):
         # Such a model reads long videos in several clips.
         wrong |= {"video_max_len_train": read, "video_max_len": limit}
-    if values.get("combine_datasets", ["hcstvg"]) not in (["hcstvg"], ["vidstg"]):
+    if values.get("combine_datasets", _DATASETS[0]) not in _DATASETS:
         wrong["combine_datasets"] = values["combine_datasets"]
     if wrong:
         listed = ", ".join(f"{name}={quoted(str(value))}" for name, value in wrong.items())

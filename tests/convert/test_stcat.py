@@ -7,7 +7,7 @@ import pytest
 
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats, recognise
-from stvg_jax.convert.state_dict import declared_parameters, published_config
+from stvg_jax.convert.state_dict import declared_parameters, released_config
 from stvg_jax.core.errors import InputError
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_model_config
@@ -28,7 +28,7 @@ def tensors(config):
 
 def test_every_parameter_has_one_source_among_the_released_names():
     fmt = FORMATS["stcat"]
-    declared = declared_parameters(published_config({}, fmt))
+    declared = declared_parameters(released_config({}, fmt))
     named = {path: [n for rule in fmt.rules if (n := rule.source_of(path))] for path in declared}
     released = manifest("stcat")
     assert [path for path, names in named.items() if len(names) != 1 or names[0] not in released] == []
@@ -41,7 +41,7 @@ def test_every_name_of_the_release_is_known():
 @pytest.mark.slow
 def test_every_name_of_the_release_is_used_and_every_parameter_filled():
     parameters = convert_state_dict(blank_state_dict("stcat"), format="stcat")
-    declared = declared_parameters(published_config({}, FORMATS["stcat"]))
+    declared = declared_parameters(released_config({}, FORMATS["stcat"]))
     assert {p: v.shape for p, v in parameters.items()} == {p: tuple(d.shape) for p, d in declared.items()}
 
 

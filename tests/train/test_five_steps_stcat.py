@@ -17,7 +17,7 @@ from stvg_jax.convert.formats import known_formats
 from stvg_jax.core.config import load_config_file
 from stvg_jax.core.registry import get_family
 from stvg_jax.experiment.building import Experiment
-from stvg_jax.nn.functional import PureModule
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, assign_groups, make_optimizer
 from tests.released import state_dict
 from tests.train import golden

@@ -14,7 +14,7 @@ import ml_collections
 
 from stvg_jax.configs import released
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.tubedetr_training import TubeDETRLearningRates, TubeDETRLossConfig
+from stvg_jax.grounding.tubedetr import TubeDETRLearningRates, TubeDETRLossConfig
 from stvg_jax.train.schedules import ScheduleConfig
 
 

@@ -23,30 +23,21 @@ from stvg_jax.nn.layers import MLP, dropout
 
 
 @dataclasses.dataclass(frozen=True)
-class GroundingConfig:
-    """Hyper-parameters that every model has.
+class AppearanceConfig:
+    """Hyper-parameters that every model has; alone, those of a model without a motion backbone.
 
     Attributes:
         resnet: image backbone, for appearance.
-        swin: video backbone, for motion.
         roberta: text encoder.
         transformer: encoder and decoders.
-        frozen_backbones: True to keep the video backbone, the first part of the image backbone and its batch norms as
-            pre-trained, as in the papers; False to train all of them from scratch.
+        frozen_backbones: True to keep the video backbone, if there is one, the first part of the image backbone and its
+            batch norms as pre-trained, as in the papers; False to train all of them from scratch.
     """
 
     resnet: ResNetConfig = ResNetConfig()
-    swin: VideoSwinConfig = VideoSwinConfig()
     roberta: RobertaConfig = RobertaConfig()
     transformer: TransformerConfig = TransformerConfig()
     frozen_backbones: bool = True
-
-    def __post_init__(self):
-        if self.resnet.stride != self.swin.stride:
-            raise ValueError(
-                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; choose "
-                "blocks, patch and depths that give the same distance"
-            )
 
     @property
     def words(self) -> tuple[int, int]:
@@ -70,6 +61,24 @@ class GroundingConfig:
         return ()
 
 
+@dataclasses.dataclass(frozen=True)
+class GroundingConfig(AppearanceConfig):
+    """Hyper-parameters of a model that reads appearance and motion.
+
+    Attributes:
+        swin: video backbone, for motion.
+    """
+
+    swin: VideoSwinConfig = VideoSwinConfig()
+
+    def __post_init__(self):
+        if self.resnet.stride != self.swin.stride:
+            raise ValueError(
+                f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; choose "
+                "blocks, patch and depths that give the same distance"
+            )
+
+
 class TextProjection(nnx.Module):
     """Linear layer, norm, dropout (released: `FeatureResizer`)."""
 
@@ -82,20 +91,43 @@ class TextProjection(nnx.Module):
         return dropout(self.norm(self.fc(x)), self.dropout_rate, rngs)
 
 
-class VideoEncoder(nnx.Module):
-    """Both visual backbones and the projections of their features.
+class AppearanceEncoder(nnx.Module):
+    """The image backbone and the projection of its features.
 
     Args:
-        config: see GroundingConfig.
+        config: hyper-parameters.
         dtype: of the computation, for example bfloat16; parameters are float32 always.
     """
 
-    def __init__(self, config: GroundingConfig, *, dtype: Any):
-        width = config.transformer.width
+    def __init__(self, config: AppearanceConfig, *, dtype: Any):
         self.config = config
         self.dtype = dtype
         self.resnet = ResNet(config.resnet, dtype=dtype)
-        self.appearance_projection = Linear(config.resnet.out_channels, width, dtype=dtype)
+        self.appearance_projection = Linear(config.resnet.out_channels, config.transformer.width, dtype=dtype)
+
+    def encode_appearance(self, frames: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
+        """Projected features of the image backbone [b, t, h, w, d]; arguments as in GroundingBatch."""
+        return self.appearance_projection(self.image_features(frames, sizes))
+
+    def image_features(self, frames: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
+        """Features of the image backbone [b, t, h, w, channels]; arguments as in GroundingBatch."""
+        b, t, h, w, _ = frames.shape
+        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
+        features = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
+        return features.reshape(b, t, *features.shape[1:])
+
+    def grid_sizes(self, sizes: jax.Array | None) -> jax.Array | None:
+        """Real height and width in pixels, int [b, 2] or None -> on the feature grid."""
+        return None if sizes is None else -(-sizes // self.config.resnet.stride)
+
+
+class VideoEncoder(AppearanceEncoder):
+    """Both visual backbones and the projections of their features; arguments as for AppearanceEncoder."""
+
+    def __init__(self, config: GroundingConfig, *, dtype: Any):
+        width = config.transformer.width
+        super().__init__(config, dtype=dtype)
+        self.config: GroundingConfig = config
         self.swin = VideoSwin(config.swin, dtype=dtype)
         self.motion_projection = Linear(config.swin.out_channels, width, dtype=dtype)
 
@@ -115,13 +147,6 @@ class VideoEncoder(nnx.Module):
             sizes=self.grid_sizes(sizes),
         )
 
-    def encode_appearance(self, frames: jax.Array, sizes: jax.Array | None = None) -> jax.Array:
-        """Projected features of the image backbone [b, t, h, w, d]; arguments as in GroundingBatch."""
-        b, t, h, w, _ = frames.shape
-        image_sizes = None if sizes is None else jnp.repeat(sizes, t, axis=0)
-        features = self.resnet(frames.reshape(b * t, h, w, 3), image_sizes)
-        return self.appearance_projection(features.reshape(b, t, *features.shape[1:]))
-
     def encode_motion(
         self,
         frames: jax.Array,
@@ -137,28 +162,16 @@ class VideoEncoder(nnx.Module):
             features = jax.lax.stop_gradient(features)
         return self.motion_projection(features)
 
-    def grid_sizes(self, sizes: jax.Array | None) -> jax.Array | None:
-        """Real height and width in pixels, int [b, 2] or None -> on the feature grid."""
-        return None if sizes is None else -(-sizes // self.config.resnet.stride)
 
+class TextReader(nnx.Module):
+    """The text encoder, for a model that has other parts too."""
 
-class CrossModalModel(VideoEncoder):
-    """The first half of a model that relates a video to a sentence: visual backbones, text encoder, and the encoder
-    that combines them.
-
-    Args:
-        config, dtype: as for VideoEncoder.
-    """
-
-    def __init__(self, config: GroundingConfig, *, dtype: Any):
-        super().__init__(config, dtype=dtype)
+    def _add_text_encoder(self, config: AppearanceConfig, dtype: Any) -> None:
         transformer = config.transformer
-        part = {"dtype": dtype}
-        self.roberta = Roberta(config.roberta, **part)
+        self.roberta = Roberta(config.roberta, dtype=dtype)
         self.text_projection = TextProjection(
-            config.roberta.width, transformer.width, dropout_rate=transformer.dropout_rate, **part
+            config.roberta.width, transformer.width, dropout_rate=transformer.dropout_rate, dtype=dtype
         )
-        self.encoder = CrossModalEncoder(transformer, **part)
 
     def encode_text(
         self, text_ids: jax.Array, text_valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None
@@ -167,25 +180,26 @@ class CrossModalModel(VideoEncoder):
         return self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
 
 
-class GroundingModel(CrossModalModel):
-    """Base class of the grounding models: everything but the decoders.
-
-    `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for several sentences about one video.
-
-    Args:
-        config, dtype: as for VideoEncoder.
-    """
+class CrossModalModel(VideoEncoder, TextReader):
+    """The first half of a model that relates a video to a sentence: visual backbones, text encoder, and the encoder
+    that combines them; arguments as for AppearanceEncoder."""
 
     def __init__(self, config: GroundingConfig, *, dtype: Any):
         super().__init__(config, dtype=dtype)
-        transformer = config.transformer
-        width = transformer.width
-        part = {"dtype": dtype}
-        self.anchor_head = AnchorHead(transformer, **part)
-        rate = transformer.head_dropout_rate
-        self.box_head = MLP((width, width, width, 4), **part)
-        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, **part)
-        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, **part)
+        self._add_text_encoder(config, dtype)
+        self.encoder = CrossModalEncoder(config.transformer, dtype=dtype)
+
+
+class TubePredictor(nnx.Module):
+    """Interface and heads of models that predict tubes.
+
+    `__call__` grounds a batch; `encode_video` and `ground` are its two halves, for several sentences about one video.
+    """
+
+    def _add_heads(self, transformer: TransformerConfig, dtype: Any) -> None:
+        width, rate = transformer.width, transformer.head_dropout_rate
+        self.box_head = MLP((width, width, width, 4), dtype=dtype)
+        self.start_end_head = MLP((width, width, 2), dropout_rate=rate, dtype=dtype)
 
     def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None, **options: Any) -> GroundingOutput:
         """Grounds each sentence in its video. With the parameters of a checkpoint:
@@ -206,9 +220,20 @@ class GroundingModel(CrossModalModel):
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs, **options)
 
+    def encode_video(
+        self,
+        frames: jax.Array,
+        frames_valid: jax.Array | None = None,
+        sizes: jax.Array | None = None,
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Any:
+        """Features of videos, a tree of arrays; arguments as in GroundingBatch."""
+        raise NotImplementedError
+
     def ground(
         self,
-        video: VideoFeatures,
+        video: Any,
         text_ids: jax.Array,
         text_valid: jax.Array | None = None,
         *,
@@ -227,16 +252,39 @@ class GroundingModel(CrossModalModel):
         """
         raise NotImplementedError
 
+    def _predict_ends(self, states: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """States of the temporal decoder [k, b, t, d] -> logits of start and end, float32 [k, b, t, 2]."""
+        rows = states.swapaxes(0, 1)  # dropout has a key for each row
+        return self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
+
+
+class ActionessPredictor(TubePredictor):
+    """A model that also says of each frame whether it is within the interval."""
+
+    def _add_heads(self, transformer: TransformerConfig, dtype: Any) -> None:
+        super()._add_heads(transformer, dtype)
+        width, rate = transformer.width, transformer.head_dropout_rate
+        self.actioness_head = MLP((width, width, 1), dropout_rate=rate, dtype=dtype)
+
     def _predict_times(self, states: jax.Array, rngs: nnx.Rngs | None) -> _TimeLogits:
         """States of the temporal decoder [k, b, t, d] -> outputs that are computed from them."""
-        rows = states.swapaxes(0, 1)  # dropout has a key for each row
-        start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
-        actioness = self._actioness(rows, rngs).swapaxes(0, 1)
-        return {"start_end_logits": start_end, "actioness_logits": actioness}
+        ends = self._predict_ends(states, rngs)
+        actioness = self._actioness(states.swapaxes(0, 1), rngs).swapaxes(0, 1)
+        return {"start_end_logits": ends, "actioness_logits": actioness}
 
     def _actioness(self, states: jax.Array, rngs: nnx.Rngs | None = None) -> jax.Array:
         """[b, ..., d] -> logits, float32 [b, ...]."""
         return self.actioness_head(states, rngs=rngs)[..., 0].astype(jnp.float32)
+
+
+class GroundingModel(CrossModalModel, ActionessPredictor):
+    """Base class of the models that read appearance and motion: everything but the decoders; arguments as for
+    AppearanceEncoder."""
+
+    def __init__(self, config: GroundingConfig, *, dtype: Any):
+        super().__init__(config, dtype=dtype)
+        self.anchor_head = AnchorHead(config.transformer, dtype=dtype)
+        self._add_heads(config.transformer, dtype)
 
 
 class _TimeLogits(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -133,7 +134,8 @@ class CrossModalEncoder(nnx.Module):
         )
         all_positions = jnp.concatenate([positions, jnp.zeros((len(positions), l, d), text.dtype), positions], axis=1)
         valid = join_masks(b, (grid_valid, n), (text_valid, l), (grid_valid, n))
-        encoded = self._encode(tokens, all_positions, valid, rngs)
+        steps = {"rngs": rngs, "frames_per_step": self.frames_per_step}
+        encoded = encode_frames(self.layers, tokens, all_positions, valid, norm=self.norm, **steps)
         return EncodedVideo(
             appearance=encoded[:, :, :n],
             text=encoded[:, :, n : n + l],
@@ -145,31 +147,50 @@ class CrossModalEncoder(nnx.Module):
             frames_valid=video.frames_valid,
         )
 
-    def _encode(
-        self, tokens: jax.Array, positions: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None
-    ) -> jax.Array:
-        """Tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
-        b, t, n, d = tokens.shape
 
-        def run(frame):
-            x, positions, valid, key = frame
-            rngs = None if key is None else DropoutKeys(key)
-            for layer in self.layers:
-                x = run_layer(layer, x, positions, valid, rngs=rngs)
-            return self.norm(x)
+def encode_frames(
+    layers: Sequence[EncoderLayer],
+    tokens: jax.Array,
+    positions: jax.Array,
+    valid: jax.Array | None,
+    *,
+    norm: Callable[[jax.Array], jax.Array] | None = None,
+    rngs: nnx.Rngs | None,
+    frames_per_step: int | None,
+) -> jax.Array:
+    """Runs layers, and a norm after the last, over the tokens of every frame.
 
-        frames = (
-            tokens.reshape(b * t, n, d),
-            jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
-            None if valid is None else jnp.broadcast_to(valid[:, None], (b, t, n)).reshape(b * t, n),
-            # A key for each frame, so that dropout does not depend on the size of a step.
-            None if rngs is None else split_keys(rngs.dropout(), b * t),
-        )
-        if self.frames_per_step is None or b * t <= self.frames_per_step:
-            encoded = jax.vmap(run)(frames)
-        else:
-            encoded = jax.lax.map(run, frames, batch_size=self.frames_per_step)
-        return encoded.reshape(tokens.shape)
+    Args:
+        layers: one after the other.
+        tokens: [b, t, n, d].
+        positions: [b or 1, n, d].
+        valid: bool [b, n] or None.
+        norm: None for none.
+        rngs: stream `dropout`, to train.
+        frames_per_step: number of frames at once; None for all.
+
+    Returns:
+        [b, t, n, d].
+    """
+    b, t, n, d = tokens.shape
+
+    def run(frame):
+        x, row, key = frame
+        placed = positions[row if len(positions) > 1 else 0]
+        keys = None if key is None else DropoutKeys(key)
+        for layer in layers:
+            x = run_layer(layer, x, placed, None if valid is None else valid[row], rngs=keys)
+        return x if norm is None else norm(x)
+
+    frames = (
+        tokens.reshape(b * t, n, d),
+        jnp.repeat(jnp.arange(b), t),
+        # A key for each frame, so that dropout does not depend on the size of a step.
+        None if rngs is None else split_keys(rngs.dropout(), b * t),
+    )
+    if frames_per_step is None or b * t <= frames_per_step:
+        return jax.vmap(run)(frames).reshape(tokens.shape)
+    return jax.lax.map(run, frames, batch_size=frames_per_step).reshape(tokens.shape)
 
 
 def join_masks(batch: int, *parts: tuple[jax.Array | None, int]) -> jax.Array | None:

@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from stvg_jax.family import Evaluator, Family, Inputs, Rules, TextSize
-from stvg_jax.grounding.base import GroundingConfig
+from stvg_jax.grounding.base import AppearanceConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
@@ -17,7 +17,7 @@ from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
 
 
 def grounding_family(
-    config: type[GroundingConfig],
+    config: type[AppearanceConfig],
     model: Callable[..., nnx.Module],
     losses: type,
     learning_rates: type,

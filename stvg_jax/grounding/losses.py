@@ -12,6 +12,9 @@ auxiliary losses of the paper, which have the same weight.
     motion_attributes      scalar    multi-label cross-entropy of verbs (ASA)
     appearance_attributes  scalar    multi-label cross-entropy of appearance words (ASA)
     confidence             layered   cross-entropy of the confidence in a box against its IoU with the truth (CG-STVG)
+    guided_attention       layered   -log(1 - weight) of the attention over time of frames outside the tube (TubeDETR,
+                                     STCAT). The released code takes the weights after dropout, where one above 0.9
+                                     gives NaN; here they are those before
 
 A batch has the loss that the released code has on as many devices with one video each. Most terms are the mean over
 videos of each video's mean over frames or words. Box terms are summed over the frames of all tubes and divided by their
@@ -34,26 +37,23 @@ from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.nn.masking import masked_mean
 
-# Keeps logarithms finite (released: `eps` of `loss_sted`).
+# Keeps logarithms and quotients finite (released: `eps` of `loss_sted` and `loss_guided_attn`).
 _EPSILON = 1e-6
 _BOX_TERMS = ("box_l1", "box_giou")
 
 
 @dataclasses.dataclass(frozen=True)
-class CommonLossConfig:
+class TubeLossConfig:
     """Weights of the terms that every model has, and settings of these terms.
 
     Attributes:
-        box_l1, box_giou, start_end, actioness: weight of the term of this name.
-        outside_weight: weight of a frame outside the tube in `actioness`; inside it is 1 (released: `EOS_COEF`).
+        box_l1, box_giou, start_end: weight of the term of this name.
         sigma: standard deviation of the Gaussians of `start_end`, in sampled frames.
     """
 
     box_l1: float = 5.0
     box_giou: float = 4.0
     start_end: float = 12.0
-    actioness: float = 2.0
-    outside_weight: float = 0.3
     sigma: float = 2.0
 
     def __post_init__(self):
@@ -65,6 +65,19 @@ class CommonLossConfig:
     ) -> dict[str, jax.Array]:
         """`grounding_losses` of this configuration."""
         return grounding_losses(output, targets, self, counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonLossConfig(TubeLossConfig):
+    """Weights and settings of a model with an output for actioness.
+
+    Attributes:
+        actioness: weight of the term of this name.
+        outside_weight: weight of a frame outside the tube in `actioness`; inside it is 1 (released: `EOS_COEF`).
+    """
+
+    actioness: float = 2.0
+    outside_weight: float = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +97,7 @@ class LossConfig(CommonLossConfig):
 def grounding_losses(
     output: GroundingOutput,
     targets: GroundingTargets,
-    config: CommonLossConfig = LossConfig(),
+    config: TubeLossConfig = LossConfig(),
     counts: TargetCounts | None = None,
 ) -> dict[str, jax.Array]:
     """Every term, unweighted; the text of this module explains them.
@@ -96,14 +109,19 @@ def grounding_losses(
         counts: of the whole batch; None when these rows are the whole.
 
     Returns:
-        Term -> float32 [k] or scalar, without terms of predictions that the model does not make.
+        Term -> float32 [k] or scalar, without terms of predictions that the model does not make, and without actioness
+        for a configuration that does not weigh it.
     """
     counts = TargetCounts.of(targets) if counts is None else counts
     sums = {
         **_box_sums(output.boxes_cxcywh, targets),
         "start_end": sum_over_videos(_start_end(output.start_end_logits, targets, config.sigma), targets),
-        "actioness": sum_over_videos(_actioness(output.actioness_logits, targets, config.outside_weight), targets),
     }
+    if isinstance(config, CommonLossConfig):
+        actioness = _actioness(output.actioness_logits, targets, config.outside_weight)
+        sums["actioness"] = sum_over_videos(actioness, targets)
+    if output.attention is not None:
+        sums["guided_attention"] = sum_over_videos(guided_attention(output.attention, targets), targets)
     for name, logits in {
         "motion_sampling": output.motion_sampling_logits,
         "appearance_sampling": output.appearance_sampling_logits,
@@ -194,3 +212,21 @@ def _confidence(confidences: jax.Array, boxes: jax.Array, targets: GroundingTarg
     predicted, true = (jnp.where(inside, b, whole_frame) for b in (boxes, targets.boxes_cxcywh))
     overlap = iou(cxcywh_to_xyxy(predicted), cxcywh_to_xyxy(true))
     return masked_mean(cross_entropy(confidences, overlap), targets.in_tube, axis=-1)
+
+
+def guided_attention(attention: jax.Array, targets: GroundingTargets) -> jax.Array:
+    """Loss of the attention of frames outside the tube (released: `loss_guided_attn`).
+
+    Args:
+        attention: float32 [k, b, t, t], of `GroundingOutput`.
+        targets: of the same rows.
+
+    Returns:
+        float32 [k, b], the sum over all frames attended to, mean over frames outside; 0 where there are none.
+    """
+    outside = ~targets.in_tube
+    counted = jnp.ones_like(outside) if targets.frames_valid is None else targets.frames_valid
+    outside = outside & counted
+    pairs = outside[:, :, None] & counted[:, None]
+    loss = jnp.where(pairs, -jnp.log(1 - jnp.where(pairs, attention, 0) + _EPSILON), 0)
+    return loss.sum((2, 3)) / (outside.sum(1) + _EPSILON)

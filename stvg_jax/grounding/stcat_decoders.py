@@ -12,10 +12,10 @@ from stvg_jax.grounding.spatial_decoder import SpatialDecoder
 from stvg_jax.grounding.stcat_encoder import EncodedClip
 from stvg_jax.grounding.temporal_decoder import TemporalDecoderLayer
 from stvg_jax.nn.declare import LayerNorm
-from stvg_jax.nn.layers import MLP, dropout
+from stvg_jax.nn.layers import MLP
 from stvg_jax.nn.remat import run_layer
 
-# Keeps logits of anchors finite (reference: `inverse_sigmoid`).
+# Keeps logits of anchors finite (released: `inverse_sigmoid`).
 _EPSILON = 1e-3
 _READS = Reads(("appearance", "text"), placed="appearance")
 
@@ -26,7 +26,7 @@ def clamped_logit(x: jax.Array) -> jax.Array:
 
 
 class AnchoredDecoder(SpatialDecoder):
-    """Moves one anchor per frame, layer by layer (reference: `TransformerDecoder` in `query_decoder.py`).
+    """Moves one anchor per frame, layer by layer (released: `TransformerDecoder` in `query_decoder.py`).
 
     The box head runs twice on each layer: on the state as it is, for the anchor of the next layer, and on the normed
     state, for the layer's answer. Both are offsets from the layer's own anchor, in logits.
@@ -69,7 +69,7 @@ def _move(anchors: jax.Array, offsets: jax.Array) -> jax.Array:
 
 
 class ContentDecoderLayer(TemporalDecoderLayer):
-    """A layer whose queries carry a content besides their time (reference: `TimeDecoderLayer`)."""
+    """A layer whose queries carry a content besides their time (released: `TimeDecoderLayer`)."""
 
     def __call__(
         self, x: jax.Array, content: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
@@ -86,20 +86,12 @@ class ContentDecoderLayer(TemporalDecoderLayer):
             [b, t, d], and the weights of the attention over time before dropout, averaged over heads,
             float32 [b, t, t].
         """
-        placed = x + content + inputs.time
-        attended, weights = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
-        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
-        queries = (x + content)[:, :, None]
-        keys = inputs.tokens + inputs.positions[:, None]
-        read, _ = self.cross_attn(queries, keys, inputs.tokens, key_valid=valid, rngs=rngs)
-        x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
-        x = self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
-        return x, weights.mean(1)
+        x, weights = self.attend_over_time(x, x + content + inputs.time, inputs, rngs)
+        return self.read_tokens(x, x + content, inputs, rngs)[0], weights
 
 
 class ContentDecoder(nnx.Module):
-    """Reference: `TimeDecoder` in `models/grounding_model/query_decoder.py`."""
+    """Layers of queries for the interval (released: `TimeDecoder` in `models/grounding_model/query_decoder.py`)."""
 
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List(

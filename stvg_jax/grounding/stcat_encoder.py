@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.grounding.decoder import DecoderInputs
-from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, join_masks
+from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, encode_frames, join_masks
 from stvg_jax.nn.declare import Declared, LayerNorm, Linear, xavier_uniform
-from stvg_jax.nn.keys import DropoutKeys, split_keys
 from stvg_jax.nn.masking import within
 from stvg_jax.nn.positions import image_positions, time_positions
 from stvg_jax.nn.remat import run_layer
@@ -63,7 +61,7 @@ class EncodedClip:
 
 
 class SpatioTemporalEncoder(nnx.Module):
-    """Layers within frames and layers over time, in turns (reference: `models/grounding_model/modal_encoder.py`).
+    """Layers within frames and layers over time, in turns (released: `models/grounding_model/modal_encoder.py`).
 
     A frame token, learned and the same in all frames, stands before the tokens of each frame. After every layer within
     frames, the frame tokens and a learned video token pass through a layer over time. There is no norm at the end.
@@ -118,8 +116,9 @@ class SpatioTemporalEncoder(nnx.Module):
         time = jnp.asarray(time_positions(t + 1, d), dtype)
         time_valid = join_masks(b, (None, 1), (video.frames_valid, t))
         summary = jnp.broadcast_to(video_token, (b, 1, d))
+        steps = {"rngs": rngs, "frames_per_step": self.frames_per_step}
         for within_frames, over_time in zip(self.layers, self.temporal_layers, strict=True):
-            tokens = self._run_frames(within_frames, tokens, positions, valid, rngs)
+            tokens = encode_frames([within_frames], tokens, positions, valid, **steps)
             summaries = jnp.concatenate([summary, tokens[:, :, 0]], axis=1)
             summaries = run_layer(over_time, summaries, time, time_valid, rngs=rngs)
             summary = summaries[:, :1]
@@ -133,28 +132,9 @@ class SpatioTemporalEncoder(nnx.Module):
             video_token=summary[:, 0],
         )
 
-    def _run_frames(self, layer: Callable, tokens, positions, valid, rngs) -> jax.Array:
-        """One layer within every frame: tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None ->
-        [b, t, n, d], a number of frames at a time."""
-        b, t, n, d = tokens.shape
-        row = jnp.repeat(jnp.arange(b), t)
-        # A key for each frame, so that dropout does not depend on how many are handled at once.
-        keys = None if rngs is None else split_keys(rngs.dropout(), b * t)
-
-        def run(frame):
-            x, row, key = frame
-            placed = positions[row if len(positions) > 1 else 0]
-            keys = None if key is None else DropoutKeys(key)
-            return run_layer(layer, x, placed, None if valid is None else valid[row], rngs=keys)
-
-        frames = (tokens.reshape(b * t, n, d), row, keys)
-        if self.frames_per_step is None or b * t <= self.frames_per_step:
-            return jax.vmap(run)(frames).reshape(tokens.shape)
-        return jax.lax.map(run, frames, batch_size=self.frames_per_step).reshape(tokens.shape)
-
 
 class Template(nnx.Module):
-    """The queries of both decoders, from the summaries of video and frames (reference: `TemplateGenerator`)."""
+    """The queries of both decoders, from the summaries of video and frames (released: `TemplateGenerator`)."""
 
     def __init__(self, width: int, *, dtype):
         self.content = Linear(width, width, dtype=dtype)

@@ -14,13 +14,13 @@ import jax
 
 from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError
-from stvg_jax.grounding.base import GroundingConfig
+from stvg_jax.grounding.base import AppearanceConfig, GroundingConfig
 from stvg_jax.grounding.inference.clip import ClipConfig
 
 if TYPE_CHECKING:
     from stvg_jax.runtime.memory import Rows
 
-C = TypeVar("C", bound=GroundingConfig)
+C = TypeVar("C", bound=AppearanceConfig)
 
 _MIB = 2**20
 # On a CPU, sizes that stay in its caches (measured on the full-size model with `benchmarks/forward.py`: 4 images, 8
@@ -31,7 +31,6 @@ _BUDGETS = {
     "inference": {"images": 1024 * _MIB, "windows": 1024 * _MIB, "frames": 1024 * _MIB},
     "training": {"images": 192 * _MIB, "windows": 192 * _MIB, "frames": 192 * _MIB},
 }
-_PARTS = ("resnet", "swin", "roberta", "transformer")
 
 
 def fit_backend(config: C, clip: ClipConfig, *, training: bool = False) -> C:
@@ -48,29 +47,33 @@ def fit_backend(config: C, clip: ClipConfig, *, training: bool = False) -> C:
     """
     _check_sizes(config)
     budget = _BUDGETS["cpu" if jax.default_backend() == "cpu" else "training" if training else "inference"]
-    resnet, swin, transformer = config.resnet, config.swin, config.transformer
+    resnet, transformer = config.resnet, config.transformer
     pixels = MAX_ASPECT * clip.resolution**2
-    # The stem's output at half the size, the attention scores of a window in the first stage, and the hidden channels
-    # and attention scores of a frame's tokens.
+    # The stem's output at half the size, and the hidden channels and attention scores of a frame's tokens.
     image = 4 * pixels / 4 * resnet.width
-    window = 4 * swin.heads[0] * math.prod(swin.window) ** 2
     tokens = _frame_tokens(config, pixels)
     frame = 4 * tokens * (transformer.hidden + transformer.heads * tokens)
 
     def chosen(setting: int | None, name: str, one: float) -> int:
         return max(1, int(budget[name] / one)) if setting is None else setting
 
-    return dataclasses.replace(
+    fitted = dataclasses.replace(
         config,
         resnet=dataclasses.replace(resnet, images_per_step=chosen(resnet.images_per_step, "images", image)),
-        swin=dataclasses.replace(swin, windows_per_step=chosen(swin.windows_per_step, "windows", window)),
         transformer=dataclasses.replace(
             transformer, frames_per_step=chosen(transformer.frames_per_step, "frames", frame)
         ),
     )
+    if not isinstance(fitted, GroundingConfig):
+        return fitted
+    # The attention scores of a window in the first stage.
+    swin = fitted.swin
+    window = 4 * swin.heads[0] * math.prod(swin.window) ** 2
+    swin = dataclasses.replace(swin, windows_per_step=chosen(swin.windows_per_step, "windows", window))
+    return dataclasses.replace(fitted, swin=swin)
 
 
-def least_bytes(config: GroundingConfig, rows: Rows) -> int:
+def least_bytes(config: AppearanceConfig, rows: Rows) -> int:
     """Lower bound of the memory that these rows need: their pixels, and the largest array of one frame."""
     pixels = rows.height * rows.width
     # The stem's output at half the size, and the attention scores of a frame's tokens.
@@ -79,22 +82,24 @@ def least_bytes(config: GroundingConfig, rows: Rows) -> int:
     return int(rows.pixels_bytes + max(stem, scores))
 
 
-def _frame_tokens(config: GroundingConfig, pixels: float) -> float:
-    """Tokens of a frame of this many pixels: those of two grids, and about 32 of text."""
-    return 2 * pixels / 4 ** (len(config.resnet.blocks) + 1) + 32
+def _frame_tokens(config: AppearanceConfig, pixels: float) -> float:
+    """Tokens of a frame of this many pixels: those of one grid for each backbone, and about 32 of text."""
+    grids = 2 if isinstance(config, GroundingConfig) else 1
+    return grids * pixels / 4 ** (len(config.resnet.blocks) + 1) + 32
 
 
-def _check_sizes(config: GroundingConfig) -> None:
+def _check_sizes(config: AppearanceConfig) -> None:
     """Raises InputError for sizes that are not positive, and for channels that heads cannot share equally."""
-    for part in _PARTS:
+    swin = config.swin if isinstance(config, GroundingConfig) else None
+    for part in ("resnet", *([] if swin is None else ["swin"]), "roberta", "transformer"):
         for name, value in vars(getattr(config, part)).items():
             for number in value if isinstance(value, tuple) else [value]:
                 # Rates and switches are not sizes.
                 if type(number) is int and number < 1:
                     raise InputError(f"config.model.{part}.{name} is {value}; it must be at least 1")
-    swin = config.swin
     shared = {name: (getattr(config, name).width, getattr(config, name).heads) for name in ("roberta", "transformer")}
-    shared |= {f"swin, stage {i},": (swin.width * 2**i, heads) for i, heads in enumerate(swin.heads)}
+    if swin is not None:
+        shared |= {f"swin, stage {i},": (swin.width * 2**i, heads) for i, heads in enumerate(swin.heads)}
     for part, (width, heads) in shared.items():
         if width % heads:
             raise InputError(f"config.model.{part} has {width} channels, which {heads} heads cannot share equally")

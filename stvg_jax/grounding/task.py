@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.grounding.base import GroundingConfig
+from stvg_jax.family import Rules
+from stvg_jax.grounding.base import AppearanceConfig, GroundingConfig
 from stvg_jax.grounding.losses import LossConfig, sum_over_videos, total_loss
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.types import GroundingBatch
@@ -45,7 +46,7 @@ class LearningRates(CommonLearningRates):
     target_queries: float = 5e-4
 
 
-def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
+def learning_rate_rules(config: AppearanceConfig) -> Rules:
     """Rules (regular expression for a parameter's path, group); the first match decides. Parameters in the group
     "frozen" are not trained (released: `engine/optimizer.py`, and `requires_grad` in its backbones)."""
     return (
@@ -56,23 +57,25 @@ def learning_rate_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
     )
 
 
-def encoder_rules(config: GroundingConfig) -> tuple[tuple[str, str], ...]:
+def encoder_rules(config: AppearanceConfig) -> Rules:
     """Rules for the backbones and the text encoder."""
+    return (*backbone_rules(config), (r"(roberta|text_projection)/.*", "text"))
+
+
+def backbone_rules(config: AppearanceConfig) -> Rules:
+    """Rules for the visual backbones."""
     frozen = (
-        (r"swin/.*", "frozen"),
         (r"resnet/stem/.*", "frozen"),
         (r"resnet/stages/0/.*", "frozen"),
         # Statistics, scale and bias of batch norm.
         (r"resnet/.*/(scale|bias|mean|var)", "frozen"),
     )
-    from_scratch = (
-        (r"swin/.*", "base"),
-        (r"resnet/.*/(mean|var)", "frozen"),
-    )
+    from_scratch = ((r"resnet/.*/(mean|var)", "frozen"),)
+    motion = ((r"swin/.*", "frozen" if config.frozen_backbones else "base"),)
     return (
+        *(motion if isinstance(config, GroundingConfig) else ()),
         *(frozen if config.frozen_backbones else from_scratch),
         (r"resnet/.*", "image_backbone"),
-        (r"(roberta|text_projection)/.*", "text"),
     )
 
 

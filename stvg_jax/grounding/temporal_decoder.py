@@ -38,16 +38,48 @@ class TemporalDecoderLayer(nnx.Module):
         self, x: jax.Array, inputs: DecoderInputs, context: Context | None, rngs: nnx.Rngs | None
     ) -> jax.Array:
         """Queries [b, t, d] -> [b, t, d]."""
-        placed = x + inputs.time
-        attended, _ = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
-        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
+        x, _ = self.attend_over_time(x, x + inputs.time, inputs, rngs)
         if self.guided:
             x = attend_to_context(self.context_attn, x, context, rngs)
+        return self.read_tokens(x, x, inputs, rngs)[0]
+
+    def attend_over_time(
+        self, x: jax.Array, placed: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """The first half.
+
+        Args:
+            x: content of the queries [b, t, d].
+            placed: queries and keys [b, t, d], the content with its positions.
+            inputs: of the decoder.
+            rngs: stream `dropout`, to train.
+
+        Returns:
+            [b, t, d], and the weights before dropout, averaged over heads, float32 [b, t, t].
+        """
+        attended, weights = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
+        return self.self_norm(x + dropout(attended, self.dropout_rate, rngs)), weights.mean(1)
+
+    def read_tokens(
+        self, x: jax.Array, placed: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """The second half: attention to the tokens of each query's frame, and the feed-forward part.
+
+        Args:
+            x: content of the queries [b, t, d].
+            placed: the queries of the attention [b, t, d].
+            inputs: of the decoder.
+            rngs: stream `dropout`, to train.
+
+        Returns:
+            [b, t, d], and the weights before dropout, averaged over heads, float32 [b, t, n].
+        """
         valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
         keys = inputs.tokens + inputs.positions[:, None]
-        read, _ = self.cross_attn(x[:, :, None], keys, inputs.tokens, key_valid=valid, rngs=rngs)
+        read, weights = self.cross_attn(placed[:, :, None], keys, inputs.tokens, key_valid=valid, rngs=rngs)
         x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
-        return self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
+        x = self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
+        return x, weights[..., 0, :].mean(-2)
 
 
 class TemporalDecoder(nnx.Module):

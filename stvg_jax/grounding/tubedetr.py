@@ -13,16 +13,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.backbones.resnet import ResNet, ResNetConfig
-from stvg_jax.backbones.roberta import Roberta, RobertaConfig
-from stvg_jax.backbones.video_swin import VideoSwinConfig
-from stvg_jax.grounding.base import GroundingConfig, TextProjection
+from stvg_jax.family import Rules
+from stvg_jax.grounding.base import AppearanceConfig, AppearanceEncoder, TextReader, TubePredictor
 from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import TransformerConfig
 from stvg_jax.grounding.family import grounding_family
-from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.step_sizes import fit_backend
-from stvg_jax.grounding.tubedetr_answer import SINGLE_PASS
+from stvg_jax.grounding.losses import TubeLossConfig
+from stvg_jax.grounding.protocol import SINGLE_PASS
+from stvg_jax.grounding.task import backbone_rules
 from stvg_jax.grounding.tubedetr_parts import (
     FAST_BRANCHES,
     FastBranch,
@@ -31,15 +29,8 @@ from stvg_jax.grounding.tubedetr_parts import (
     add_text,
     uniform,
 )
-from stvg_jax.grounding.tubedetr_training import (
-    TubeDETRLearningRates,
-    TubeDETRLossConfig,
-    TubeDETROutput,
-    tubedetr_learning_rate_rules,
-)
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube
-from stvg_jax.nn.declare import Declared, Embed, Linear
-from stvg_jax.nn.layers import MLP
+from stvg_jax.nn.declare import Declared, Embed
 from stvg_jax.nn.masking import within
 from stvg_jax.nn.positions import image_positions, time_positions
 
@@ -50,29 +41,24 @@ TIME_POSITIONS = ("sine", "learned", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class TubeDETRConfig:
+class TubeDETRConfig(AppearanceConfig):
     """Every hyper-parameter of the model; the defaults are the released models of 352 pixels.
 
     Attributes:
-        resnet, roberta, transformer: the parts.
         stride: k; the encoder reads frames 0, k, 2k, ..., and its output for each serves the frames up to the next.
         fast: branch that adds the features of all frames: "residual", as released; the ablations "gating", "pool"
             (mean over the cells of a frame), "transformer" (along time) and "noslow" (no encoder); "off" for none.
         along_time: whether the queries of a video attend to one another.
         time: positions of the queries over time: "sine", "learned" or "none".
         max_frames: rows of a learned table, and so the longest video.
-        frozen_backbones: whether the first stage of the image backbone and its batch norms stay as pre-trained.
     """
 
-    resnet: ResNetConfig = ResNetConfig()
-    roberta: RobertaConfig = RobertaConfig()
     transformer: TransformerConfig = TransformerConfig(head_dropout_rate=0.5)
     stride: int = 4
     fast: str = "residual"
     along_time: bool = True
     time: str = "sine"
     max_frames: int = 200
-    frozen_backbones: bool = True
 
     def __post_init__(self):
         for name, known in (("fast", FAST_BRANCHES), ("time", TIME_POSITIONS)):
@@ -87,19 +73,42 @@ class TubeDETRConfig:
             raise ValueError("transformer.placed_tokens is True; this model has no such tokens, set it to False")
 
     @property
-    def words(self) -> tuple[int, int]:
-        """Sizes of the appearance and the motion vocabulary: none."""
-        return 0, 0
-
-    @property
     def reads_subject(self) -> bool:
-        """Whether the subject is read before the sentence: never."""
         return False
 
-    @property
-    def uses(self) -> tuple[tuple[str, str], ...]:
-        """Rules for parameters that some batches do not use: none."""
-        return ()
+
+@dataclasses.dataclass(frozen=True)
+class TubeDETRLossConfig(TubeLossConfig):
+    """Weights of the terms; the defaults are those of every released model that starts from MDETR.
+
+    Attributes:
+        guided_attention: weight of the term of this name, which a model without attention over time lacks.
+    """
+
+    box_giou: float = 2.0
+    start_end: float = 10.0
+    sigma: float = 1.0
+    guided_attention: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class TubeDETRLearningRates:
+    """Peak learning rates of the groups; the defaults are those of every released model that starts from MDETR.
+
+    Attributes:
+        base: everything else, including the projection of text tokens.
+        image_backbone: ResNet from its second stage on; earlier layers stay as pre-trained.
+        text: RoBERTa.
+    """
+
+    base: float = 5e-5
+    image_backbone: float = 1e-5
+    text: float = 5e-5
+
+
+def tubedetr_learning_rate_rules(config: AppearanceConfig) -> Rules:
+    """Rules as in `stvg_jax.grounding.task.learning_rate_rules` (released: `main.py`)."""
+    return (*backbone_rules(config), (r"roberta/.*", "text"), (r".*", "base"))
 
 
 @jax.tree_util.register_dataclass
@@ -122,8 +131,8 @@ class SlowFastFeatures:
     sizes: jax.Array | None
 
 
-class TubeDETR(nnx.Module):
-    """The whole model. `__call__` grounds a batch; `encode_video` and `ground` are its two halves.
+class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
+    """The whole model.
 
     Args:
         config: see TubeDETRConfig.
@@ -131,38 +140,21 @@ class TubeDETR(nnx.Module):
     """
 
     def __init__(self, config: TubeDETRConfig = TubeDETRConfig(), *, dtype: Any = jnp.float32):
-        transformer = config.transformer
-        width, part = transformer.width, {"dtype": dtype}
-        self.config = config
-        self.dtype = dtype
-        self.resnet = ResNet(config.resnet, **part)
-        self.appearance_projection = Linear(config.resnet.out_channels, width, **part)
-        self.roberta = Roberta(config.roberta, **part)
-        self.text_projection = TextProjection(
-            config.roberta.width, width, dropout_rate=transformer.dropout_rate, **part
-        )
+        super().__init__(config, dtype=dtype)
+        self.config: TubeDETRConfig = config
+        transformer, part = config.transformer, {"dtype": dtype}
+        self._add_text_encoder(config, dtype)
         self.encoder = SlowEncoder(transformer, **part)
         if config.fast != "off":
             self.fast_branch = FastBranch(config.fast, transformer, **part)
-        self.query = Embed(1, width, std=1.0, **part)
+        self.query = Embed(1, transformer.width, std=1.0, **part)
         if config.time == "learned":
-            self.time_table = nnx.Param(Declared((config.max_frames, width), uniform(1.0, low=0.0)))
+            self.time_table = nnx.Param(Declared((config.max_frames, transformer.width), uniform(1.0, low=0.0)))
         self.decoder = QueryDecoder(transformer, along_time=config.along_time, **part)
-        self.box_head = MLP((width, width, width, 4), **part)
-        self.start_end_head = MLP((width, width, 2), dropout_rate=transformer.head_dropout_rate, **part)
+        self._add_heads(transformer, dtype)
 
-    def __call__(self, batch: GroundingBatch, *, rngs: nnx.Rngs | None = None) -> GroundingOutput:
-        """Grounds each sentence in its video.
-
-        Args:
-            batch: see GroundingBatch.
-            rngs: stream `dropout`, to train; None at inference.
-        """
-        video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
-        return self.ground(video, batch.text_ids, batch.text_valid, rngs=rngs)
-
-    def predict_to_train(self, batch: GroundingBatch, truth: TrueTube, *, rngs: nnx.Rngs | None) -> TubeDETROutput:
-        """What the losses are computed of; the truth is not needed."""
+    def predict_to_train(self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
+        """Predictions for the losses, with the weights of attention over time; the true tube is not needed."""
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
         return self._predict(video, batch.text_ids, batch.text_valid, rngs)
 
@@ -176,20 +168,16 @@ class TubeDETR(nnx.Module):
     ) -> SlowFastFeatures:
         """Runs the image backbone over all frames, or, without a fast branch, over the slow ones; arguments as in
         GroundingBatch."""
-        stride, number = self.config.stride, frames.shape[1]
-        has_fast = self.config.fast != "off"
-        b, t, h, w, _ = (frames if has_fast else frames[:, ::stride]).shape
-        shown = (frames if has_fast else frames[:, ::stride]).reshape(b * t, h, w, 3)
-        features = self.resnet(shown, None if sizes is None else jnp.repeat(sizes, t, axis=0))
-        features = features.reshape(b, t, *features.shape[1:])
+        stride, has_fast = self.config.stride, self.config.fast != "off"
+        features = self.image_features(frames if has_fast else frames[:, ::stride], sizes)
         # Released: the backbone runs again for the fast branch, within `torch.no_grad()`.
         fast = self.appearance_projection(jax.lax.stop_gradient(features)) if has_fast else None
         return SlowFastFeatures(
             appearance=self.appearance_projection(features[:, ::stride] if has_fast else features),
             fast=fast,
-            frames=jnp.zeros(number, bool),
+            frames=jnp.zeros(frames.shape[1], bool),
             frames_valid=frames_valid,
-            sizes=None if sizes is None else -(-sizes // self.config.resnet.stride),
+            sizes=self.grid_sizes(sizes),
         )
 
     def ground(
@@ -207,8 +195,7 @@ class TubeDETR(nnx.Module):
             text_ids, text_valid: as in GroundingBatch.
             rngs: stream `dropout`, to train; None at inference.
         """
-        output = self._predict(video, text_ids, text_valid, rngs)
-        return GroundingOutput(output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
+        return dataclasses.replace(self._predict(video, text_ids, text_valid, rngs), attention=None)
 
     def encode(
         self,
@@ -223,7 +210,7 @@ class TubeDETR(nnx.Module):
         config = self.config
         b, slow, h, w, d = video.appearance.shape
         n, t = h * w, len(video.frames)
-        text = self.text_projection(self.roberta(text_ids, text_valid, rngs=rngs), rngs=rngs)
+        text = self.encode_text(text_ids, text_valid, rngs=rngs)
         grid_valid = None if video.sizes is None else within(video.sizes, h, w).reshape(b, n)
         positions = image_positions(h, w, d, video.sizes).reshape(-1, n, d).astype(text.dtype)
         positions = jnp.pad(positions, ((0, 0), (0, text.shape[1]), (0, 0)))
@@ -238,11 +225,12 @@ class TubeDETR(nnx.Module):
             tokens = jnp.concatenate([cells, tokens[:, :, n:]], axis=2)
         return DecoderInputs(self._place(t), tokens, positions, valid, video.frames_valid)
 
-    def _predict(self, video: SlowFastFeatures, text_ids, text_valid, rngs) -> TubeDETROutput:
+    def _predict(
+        self, video: SlowFastFeatures, text_ids: jax.Array, text_valid: jax.Array | None, rngs: nnx.Rngs | None
+    ) -> GroundingOutput:
         states, attention, _ = self.decoder(self.encode(video, text_ids, text_valid, rngs=rngs), rngs=rngs)
-        rows = states.swapaxes(0, 1)  # that dropout may have a key for each
-        start_end = self.start_end_head(rows, rngs=rngs).swapaxes(0, 1).astype(jnp.float32)
-        return TubeDETROutput(
+        start_end = self._predict_ends(states, rngs)
+        return GroundingOutput(
             boxes_cxcywh=nnx.sigmoid(self.box_head(states).astype(jnp.float32)),
             start_end_logits=start_end,
             actioness_logits=logits_between(start_end, video.frames_valid),
@@ -286,16 +274,6 @@ def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) 
     return jnp.log(between) - jnp.log1p(-between)
 
 
-def fit(config: TubeDETRConfig, clip: ClipConfig, *, training: bool = False) -> TubeDETRConfig:
-    """`stvg_jax.grounding.step_sizes.fit_backend` for a model without a motion backbone. It expects twice as many
-    tokens of a frame, so steps are smaller than they could be."""
-    stages = (1,) * len(config.resnet.blocks)
-    parts = {name: getattr(config, name) for name in ("resnet", "roberta", "transformer")}
-    with_motion = GroundingConfig(**parts, swin=VideoSwinConfig(depths=stages, heads=stages))
-    fitted = fit_backend(with_motion, clip, training=training)
-    return dataclasses.replace(config, resnet=fitted.resnet, transformer=fitted.transformer)
-
-
 def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
     """Lower bound of the memory that these rows need: their pixels, and the larger of the stem's output for one frame
     and the tokens of all frames."""
@@ -307,7 +285,7 @@ def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
 
 FAMILY = dataclasses.replace(
     grounding_family(
-        GroundingConfig,
+        TubeDETRConfig,
         TubeDETR,
         TubeDETRLossConfig,
         TubeDETRLearningRates,
@@ -315,7 +293,5 @@ FAMILY = dataclasses.replace(
         protocol=SINGLE_PASS,
         formats=("stvg_jax.convert.formats.tubedetr",),
     ),
-    config=TubeDETRConfig,
-    fit=fit,
     least_bytes=least_bytes,
 )

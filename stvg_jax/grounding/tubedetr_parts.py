@@ -10,11 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.grounding.decoder import DecoderInputs
-from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, join_masks
-from stvg_jax.nn.attention import MultiHeadAttention
+from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, encode_frames, join_masks
+from stvg_jax.grounding.temporal_decoder import TemporalDecoderLayer
 from stvg_jax.nn.declare import Declared, Initializer, LayerNorm, Linear, zeros
-from stvg_jax.nn.keys import DropoutKeys, split_keys
-from stvg_jax.nn.layers import FeedForward, dropout
+from stvg_jax.nn.layers import dropout
 from stvg_jax.nn.masking import masked_mean
 from stvg_jax.nn.remat import run_layer
 
@@ -37,25 +36,8 @@ class SlowEncoder(nnx.Module):
         self, tokens: jax.Array, positions: jax.Array, valid: jax.Array | None, *, rngs: nnx.Rngs | None = None
     ) -> jax.Array:
         """Tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
-        b, t, n, d = tokens.shape
-
-        def run(frame):
-            x, positions, valid, key = frame
-            rngs = None if key is None else DropoutKeys(key)
-            for layer in self.layers:
-                x = run_layer(layer, x, positions, valid, rngs=rngs)
-            return x
-
-        frames = (
-            tokens.reshape(b * t, n, d),
-            jnp.broadcast_to(positions[:, None], tokens.shape).reshape(b * t, n, d),
-            None if valid is None else jnp.repeat(valid, t, axis=0),
-            # A key for each frame, so that dropout does not depend on the size of a step.
-            None if rngs is None else split_keys(rngs.dropout(), b * t),
-        )
-        if self.frames_per_step is None or b * t <= self.frames_per_step:
-            return jax.vmap(run)(frames).reshape(tokens.shape)
-        return jax.lax.map(run, frames, batch_size=self.frames_per_step).reshape(tokens.shape)
+        steps = {"rngs": rngs, "frames_per_step": self.frames_per_step}
+        return encode_frames(self.layers, tokens, positions, valid, **steps)
 
 
 class FastBranch(nnx.Module):
@@ -122,24 +104,16 @@ class FastBranch(nnx.Module):
         return slow + self.residual(slow + seen)
 
 
-class QueryDecoderLayer(nnx.Module):
-    """Self-attention over time, then attention of each frame's query to the tokens of that frame. Both add the position
-    of a query to its content.
+class QueryDecoderLayer(TemporalDecoderLayer):
+    """A layer that adds the position of a query to its content in both attentions.
 
     Args:
         along_time: whether queries attend to those of other frames, or only to themselves.
     """
 
     def __init__(self, config: TransformerConfig, *, along_time: bool, dtype):
-        width, rate = config.width, config.dropout_rate
-        self.self_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.self_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.cross_attn = MultiHeadAttention(width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.cross_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
-        self.ffn = FeedForward(width, config.hidden, dropout_rate=rate, dtype=dtype)
-        self.ffn_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
+        super().__init__(config, guided=False, dtype=dtype)
         self.along_time = along_time
-        self.dropout_rate = rate
 
     def __call__(
         self, x: jax.Array, inputs: DecoderInputs, rngs: nnx.Rngs | None
@@ -148,19 +122,13 @@ class QueryDecoderLayer(nnx.Module):
         or None without attention over time, and [b, t, n]."""
         placed = x + inputs.time
         if self.along_time:
-            attended, weights = self.self_attn(placed, placed, x, key_valid=inputs.frames_valid, rngs=rngs)
-            weights = weights.mean(1)
+            x, weights = self.attend_over_time(x, placed, inputs, rngs)
         else:
             alone, own = placed[:, :, None], x[:, :, None]
             attended, weights = self.self_attn(alone, alone, own, rngs=rngs)[0][:, :, 0], None
-        x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
-        keys = inputs.tokens + inputs.positions[:, None]
-        valid = None if inputs.tokens_valid is None else inputs.tokens_valid[:, None]
-        queries = (x + inputs.time)[:, :, None]
-        read, reading = self.cross_attn(queries, keys, inputs.tokens, key_valid=valid, rngs=rngs)
-        x = self.cross_norm(x + dropout(read[:, :, 0], self.dropout_rate, rngs))
-        x = self.ffn_norm(x + dropout(self.ffn(x, rngs=rngs), self.dropout_rate, rngs))
-        return x, weights, reading[..., 0, :].mean(-2)
+            x = self.self_norm(x + dropout(attended, self.dropout_rate, rngs))
+        x, reading = self.read_tokens(x, x + inputs.time, inputs, rngs)
+        return x, weights, reading
 
 
 class QueryDecoder(nnx.Module):

@@ -105,6 +105,8 @@ class GroundingOutput:
             activation.
         confidences: [k, b, t], in [0, 2], confidence in each frame's box, from each spatial decoder layer; None for a
             model that does not judge its boxes.
+        attention: [k, b, t, t], weights of the attention over time of each frame's query (third axis) to those of all
+            frames (fourth axis), before dropout and averaged over heads; None for a model without a loss on them.
         uses: name -> bool [b], True for videos that used the parameters of this name in `GroundingConfig.uses`; empty
             at inference, and for a model that always uses all parameters.
     """
@@ -118,17 +120,18 @@ class GroundingOutput:
     appearance_attribute_logits: jax.Array | None = None
     motion_attribute_logits: jax.Array | None = None
     confidences: jax.Array | None = None
+    attention: jax.Array | None = None
     uses: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     def row(self, index: int) -> GroundingOutput:
-        """Predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words]. `uses`, which
-        belongs to training, is empty."""
+        """Predictions for one video as numpy arrays without the batch axis: [k, t, ...], [t] and [words], without
+        `attention` and `uses`, which belong to training."""
         arrays = {
             name: np.take(np.asarray(value), index, axis=1 if name in _LAYERED else 0)
             for name, value in vars(self).items()
-            if name != "uses" and value is not None
+            if name not in ("attention", "uses") and value is not None
         }
-        return dataclasses.replace(self, **arrays, uses={})
+        return dataclasses.replace(self, **arrays, attention=None, uses={})
 
 
 _LAYERED = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "confidences")

@@ -17,10 +17,10 @@ from stvg_jax.core.registry import default_config, get_family
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.stcat import STCATConfig, STCATLossConfig, STCATOutput
+from stvg_jax.grounding.stcat import STCATConfig, STCATLossConfig
 from stvg_jax.grounding.stcat_decoders import clamped_logit
 from stvg_jax.grounding.targets import GroundingTargets
-from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
 from tests.grounding.test_ta_stvg import make_batch, padded
 from tests.tiny import apply, tiny, tiny_model_config
 
@@ -197,9 +197,9 @@ def test_logits_of_anchors_are_finite_at_the_border():
     np.testing.assert_allclose(clamped_logit(x), expected, rtol=1e-5)
 
 
-def make_output(attention: np.ndarray) -> STCATOutput:
+def make_output(attention: np.ndarray) -> GroundingOutput:
     k, b, t = attention.shape[:3]
-    return STCATOutput(
+    return GroundingOutput(
         boxes_cxcywh=np.full((k, b, t, 4), 0.5, np.float32),
         start_end_logits=np.zeros((k, b, t, 2), np.float32),
         actioness_logits=np.zeros((k, b, t), np.float32),

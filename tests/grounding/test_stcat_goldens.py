@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.grounding.losses import total_loss
-from stvg_jax.grounding.stcat import STCATLossConfig, STCATOutput
+from stvg_jax.grounding.stcat import STCATLossConfig
+from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
 from tests.released import GOLDENS, is_computed, manifest, state_dict
 from tests.train import golden
@@ -117,7 +118,7 @@ def test_every_term_of_the_loss_from_the_released_outputs():
     def layers(name: str) -> np.ndarray:
         return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
 
-    output = STCATOutput(
+    output = GroundingOutput(
         boxes_cxcywh=layers("pred_boxes")[:, None],
         start_end_logits=layers("pred_sted"),
         actioness_logits=layers("pred_actioness")[..., 0],

@@ -17,12 +17,12 @@ from stvg_jax.core.registry import default_config, get_family
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.inference.clip import ClipConfig
+from stvg_jax.grounding.losses import guided_attention
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.grounding.tubedetr import TubeDETRConfig, logits_between
+from stvg_jax.grounding.tubedetr import TubeDETRConfig, TubeDETRLossConfig, logits_between
 from stvg_jax.grounding.tubedetr_parts import FAST_BRANCHES
-from stvg_jax.grounding.tubedetr_training import TubeDETRLossConfig, TubeDETROutput, guided_attention
-from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
 from stvg_jax.runtime.memory import Rows
 from tests.grounding import rows
 from tests.grounding.test_ta_stvg import make_batch, padded
@@ -322,7 +322,7 @@ def test_queries_that_do_not_see_one_another_have_no_guided_attention():
     moved = dataclasses.replace(batch, frames=batch.frames.copy())
     moved.frames[:, 0] += 1
     other = apply(module, parameters, lambda m, b: m.predict_to_train(b, None, rngs=None), moved)
-    assert isinstance(other, TubeDETROutput)
+    assert isinstance(other, GroundingOutput)
 
 
 def test_actioness_is_that_the_event_has_started_and_not_ended():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.tubedetr_answer import SINGLE_PASS
+from stvg_jax.grounding.protocol import SINGLE_PASS
 from stvg_jax.grounding.tubes import PassPrediction
 from tests.released import GOLDENS
 

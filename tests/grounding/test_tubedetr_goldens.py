@@ -13,7 +13,8 @@ from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats
 from stvg_jax.core.registry import default_config
 from stvg_jax.grounding.losses import total_loss
-from stvg_jax.grounding.tubedetr_training import TubeDETRLossConfig, TubeDETROutput
+from stvg_jax.grounding.tubedetr import TubeDETRLossConfig
+from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
 from tests.released import GOLDENS, is_computed, manifest, state_dict, weight
 from tests.train import golden
@@ -95,7 +96,7 @@ def run(parameters, meta, call, *args):
 
 
 def differences(
-    output: TubeDETROutput, expected: dict[str, np.ndarray], row: int = 0, reading=None
+    output: GroundingOutput, expected: dict[str, np.ndarray], row: int = 0, reading=None
 ) -> dict[str, float]:
     """Largest absolute difference of every output, each decoder layer apart; frames beyond the golden are padding."""
     t, layers = len(expected["pred_boxes"]), len(output.boxes_cxcywh)
@@ -193,7 +194,7 @@ def test_every_term_of_the_loss_from_the_released_outputs():
     def layers(name: str) -> np.ndarray:
         return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
 
-    output = TubeDETROutput(
+    output = GroundingOutput(
         boxes_cxcywh=layers("pred_boxes")[:, None],
         start_end_logits=layers("pred_sted"),
         actioness_logits=np.zeros((6, 1, case.meta["T"]), np.float32),

@@ -16,8 +16,7 @@ from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
-from stvg_jax.grounding.tubedetr import TubeDETR, TubeDETRConfig
-from stvg_jax.grounding.tubedetr_training import tubedetr_learning_rate_rules
+from stvg_jax.grounding.tubedetr import TubeDETR, TubeDETRConfig, tubedetr_learning_rate_rules
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, assign_groups, assign_uses
 from tests.released import GOLDENS, manifest

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stvg_jax.cli import main
 from tests.videos import write_video
 
 SIZES = ((96, 64), (64, 80), (120, 64))
@@ -51,6 +52,20 @@ def write_hcstvg(folder: Path, count: int = 5, frames: int = 40, split: str = "t
         }
     (folder / "annos" / f"{split}.json").write_text(json.dumps(entries))
     return folder
+
+
+def write_stored_hcstvg(folder: Path, *options: object, sizes=SIZES[:1]) -> Path:
+    """Four videos each for training and test in `data`, and their frames, stored with these options, in `frames`."""
+    for split in ("train", "test"):
+        write_hcstvg(folder / "data", 4, frames=24, sizes=sizes, split=split)
+    arguments = ["--dataset", "hcstvg", "--annotations", folder / "data", "--split", "train", "test", *options]
+    assert main(["prepare", "frames", *map(str, arguments), "--out", str(folder / "frames")]) == 0
+    return folder
+
+
+def overrides(folder: Path) -> list[str]:
+    """Options of a command that make a configuration read what `write_stored_hcstvg` has written."""
+    return [f"--config.data.annotations={folder / 'data'}", f"--config.data.frames={folder / 'frames'}"]
 
 
 def write_vidstg(folder: Path, count: int = 3, frames: int = 40, split: str = "test") -> Path:

@@ -80,7 +80,7 @@ def refused(out, model, capsys):
 
 
 def listed(capsys, *arguments):
-    """What `ground` prints when it refuses with a list."""
+    """The report of `ground` when it refuses with a list."""
     assert run("ground", *arguments) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error

@@ -1,4 +1,4 @@
-"""What a command says of the machine, and what it keeps libraries from saying."""
+"""The line of a command about the machine, and messages of libraries that it holds back."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_pages_link_to_pages_alone():
-    """What lies outside of docs/ is not on the site."""
+    """The site has nothing from outside of docs/."""
     for page in PAGES:
         for target in links(page.read_text(encoding="utf-8")):
             if name := target.partition("#")[0]:

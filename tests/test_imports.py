@@ -1,4 +1,4 @@
-"""Who may import whom, and what importing costs."""
+"""Imports between the rooms of the package, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_leaves_are_imported_by_a_few_and_inside_functions():
 
 
 def test_convert_stands_on_core():
-    """What it must know of models it asks the families for, by `stvg_jax.core.registry`."""
+    """It asks the families, through `stvg_jax.core.registry`, for all that it must know of models."""
 
     def allowed(module, name):
         return not within(name, "stvg_jax") or within(name, "stvg_jax.core", "stvg_jax.convert", "stvg_jax.__version__")
@@ -182,7 +182,7 @@ def test_nothing_imports_the_tests():
 
 
 def run(program: str) -> str:
-    """What a fresh interpreter prints."""
+    """The output of a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -49,7 +49,7 @@ class Name:
 
 @dataclasses.dataclass(frozen=True)
 class Object:
-    """What pickling an instance of class `name` writes: `name(*args)`, then its items, then its state."""
+    """A pickled instance of class `name`: `name(*args)`, then its items, then its state."""
 
     name: str
     args: tuple = ()

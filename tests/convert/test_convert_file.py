@@ -65,7 +65,7 @@ def plain(ema):
 
 
 def whole(ema, plain):
-    """What the released trainer saves."""
+    """A file as the released trainer saves it."""
     state = {0: {"step": 7, "exp_avg": np.ones(3, np.float32)}}
     return {
         "model": OrderedDict({f"module.{name}": value for name, value in plain.items()}),

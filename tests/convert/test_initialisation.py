@@ -1,4 +1,4 @@
-"""What training starts from: MDETR, Kinetics Video Swin-T and RoBERTa-base, each on a tiny model in its layout."""
+"""Weights that training starts from: MDETR, Kinetics Video Swin-T and RoBERTa-base, on tiny models in their layouts."""
 
 from __future__ import annotations
 

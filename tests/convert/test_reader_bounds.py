@@ -1,4 +1,4 @@
-"""What a reader takes at its bounds, and what it refuses just beyond them."""
+"""Readers at their bounds, and just beyond them."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.torch_files import Name, Object, Raw, save_legacy, save_zip, tensor_c
 
 
 def tree(path, code: bytes):
-    """What a pickle with these opcodes between its header and its end holds."""
+    """The contents of a pickle with these opcodes between its header and its end."""
     with open_checkpoint(save_zip(path / "c.pth", pickle_bytes=b"\x80\x02" + code + b".")) as checkpoint:
         return checkpoint.tree
 

@@ -101,7 +101,7 @@ def shapes_phase(name: str, phase: str) -> Experiment:
 
 
 def fits(start: Experiment, leave_out: tuple[str, ...], follower: Experiment) -> bool:
-    """Whether all parameters of `start` but those left out are some of the follower's."""
+    """True if all parameters of `start` but those left out are some of the follower's."""
     declared, wanted = (
         {path: leaf.shape for path, leaf in experiment.module.declarations.items()} for experiment in (start, follower)
     )

@@ -1,4 +1,4 @@
-"""What people see of long work when no terminal is there."""
+"""Progress of long work as people see it without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs may go on to another number of steps."""
+"""Runs that may go on to another number of steps, and runs that may not."""
 
 from __future__ import annotations
 

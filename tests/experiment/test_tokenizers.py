@@ -1,4 +1,4 @@
-"""Where the tokenizer of a training comes from."""
+"""The source of a training's tokenizer."""
 
 import json
 

@@ -32,7 +32,7 @@ from stvg_jax.train.monitor import read_metrics
 from stvg_jax.train.optim import make_optimizer
 from stvg_jax.train.replay import read_replay
 from stvg_jax.train.state import TrainState, state_shapes, state_shardings
-from tests.datasets import SIZES, write_hcstvg
+from tests import datasets
 from tests.hosts import ROOT, environment, free_address
 
 CONFIG = Path(__file__).with_name("tiny_experiment.py")
@@ -40,16 +40,11 @@ CONFIG = Path(__file__).with_name("tiny_experiment.py")
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("training")
-    for split in ("train", "test"):
-        write_hcstvg(folder / "data", 4, frames=24, sizes=SIZES[:1], split=split)
-    options = ["--dataset", "hcstvg", "--annotations", folder / "data", "--split", "train", "test"]
-    assert main(["prepare", "frames", *map(str, options), "--out", str(folder / "frames")]) == 0
-    return folder
+    return datasets.write_stored_hcstvg(tmp_path_factory.mktemp("training"))
 
 
 def arguments(data: Path, workdir: Path, *overrides: str, config: Path | str = CONFIG) -> list[str]:
-    paths = [f"--config.data.annotations={data / 'data'}", f"--config.data.frames={data / 'frames'}"]
+    paths = datasets.overrides(data)
     return ["train", "--config", str(config), "--workdir", str(workdir), *paths, *overrides]
 
 
@@ -318,7 +313,7 @@ def test_a_batch_that_no_device_holds_is_refused_first(data, steps, tmp_path, ca
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """What one process compiles, the next ones load."""
+    """Later processes load programs that the first one compiled."""
     return environment() | {"STVG_JAX_CACHE": str(tmp_path_factory.mktemp("programs"))}
 
 

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md asks of a family, a dataset and a backbone, for all that are here."""
+"""Every family, dataset and backbone is as CONTRIBUTING.md asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the contract promises: a family is one module and one line in the registry, whatever its task."""
+"""The promise of the contract: a family is one module and one line in the registry, whatever its task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from stvg_jax.cli import main
 from stvg_jax.core import checkpoint
 from stvg_jax.core.registry import FAMILIES
-from tests.datasets import SIZES, write_hcstvg
+from tests.datasets import overrides, write_stored_hcstvg
 from tests.tiny import write_byte_tokenizer
 from tests.torch_files import save_zip
 
@@ -100,12 +100,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def tubes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tubes")
-    for split in ("train", "test"):
-        write_hcstvg(folder / "data", 4, frames=24, sizes=SIZES[:1], split=split)
-    options = ["--dataset", "hcstvg", "--annotations", folder / "data", "--split", "train", "test"]
-    assert main(["prepare", "frames", *map(str, options), "--out", str(folder / "frames")]) == 0
-    return folder
+    return write_stored_hcstvg(tmp_path_factory.mktemp("tubes"))
 
 
 GROUNDING = """
@@ -127,8 +122,7 @@ def get_config(arg=""):
 
 def test_a_grounding_family_of_one_pass_trains_and_evaluates(tubes, tmp_path, capsys):
     (tmp_path / "toy.py").write_text(GROUNDING)
-    paths = [f"--config.data.annotations={tubes / 'data'}", f"--config.data.frames={tubes / 'frames'}"]
-    config = ["--config", str(tmp_path / "toy.py"), *paths]
+    config = ["--config", str(tmp_path / "toy.py"), *overrides(tubes)]
     assert main(["train", *config, "--workdir", str(tmp_path / "run")]) == 0
     assert "toy" in (tmp_path / "run" / "validation" / "00000002" / "table.md").read_text()
     lines = (tmp_path / "run" / "validation" / "00000002" / "records.jsonl").read_text().splitlines()

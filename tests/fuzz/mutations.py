@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclasses.dataclass
 class Material:
-    """What damage is made of: tokens that the format knows, and other inputs to take pieces from."""
+    """Material for damage: tokens that the format knows, and other inputs to take pieces from."""
 
     tokens: Sequence[bytes]
     corpus: Sequence[bytes]

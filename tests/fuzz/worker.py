@@ -82,7 +82,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of an input.
+    """The outcome of an input.
 
     Attributes:
         fault: what is wrong with that; None when it was read or refused as it should be.
@@ -226,7 +226,7 @@ class _Watch:
             self._armed = True
 
     def fault(self) -> str | None:
-        """What has happened since the last call."""
+        """The events since the last call."""
         events, self._events = self._events, []
         if events:
             return events[0]

@@ -11,9 +11,11 @@ import numpy as np
 
 from stvg_jax.core.registry import default_config, make_model
 from stvg_jax.core.tree import unflatten
+from stvg_jax.grounding.losses import total_loss
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
 from stvg_jax.nn.declare import PureModule
 from tests.released import GOLDENS
+from tests.train import golden
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,26 +43,6 @@ def load(name: str) -> Case:
     return Case(video.transpose(0, 2, 3, 1), np.array(meta["input_ids"], np.int32), golden, meta)
 
 
-def padded_batch(loaded: list[Case], t: int, h: int, w: int, l: int) -> GroundingBatch:
-    """Cases of different sizes in one bucket; the padding is loud noise, so that a leak shows."""
-    rng = np.random.default_rng(0)
-    frames = 3 * rng.standard_normal((len(loaded), t, h, w, 3)).astype(np.float32)
-    ids = rng.integers(4, 1000, (len(loaded), l)).astype(np.int32)
-    lengths = np.array([len(case.frames) for case in loaded])
-    words = np.array([len(case.ids) for case in loaded])
-    for i, case in enumerate(loaded):
-        ct, ch, cw, _ = case.frames.shape
-        frames[i, :ct, :ch, :cw] = case.frames
-        ids[i, : len(case.ids)] = case.ids
-    return GroundingBatch(
-        frames=frames,
-        text_ids=ids,
-        text_valid=np.arange(l) < words[:, None],
-        frames_valid=np.arange(t) < lengths[:, None],
-        sizes=np.array([case.frames.shape[1:3] for case in loaded], np.int32),
-    )
-
-
 # What a case's description calls the offsets of these biases.
 _OFFSETS = {
     "temporal_head_bias_offset": [f"target_queries/{s}_sampling/head/decoder/bias" for s in ("appearance", "motion")],
@@ -82,6 +64,48 @@ def run(
     configuration."""
     module = PureModule(make_model(system, default_config(system) | changes, dtype))
     return jax.jit(lambda p, *a: module.apply(p, lambda m: call(m, *a)))(unflatten(parameters), *args)
+
+
+def keep_results(model: Any, *names: str) -> dict[str, Any]:
+    """What parts of a model, by name, return when the model is called the next time."""
+    results = {}
+
+    def keep(name, part):
+        def call(*args, **options):
+            results[name] = part(*args, **options)
+            return results[name]
+
+        return call
+
+    for name in names:
+        setattr(model, name, keep(name, getattr(model, name)))
+    return results
+
+
+def layers(case: Case, name: str) -> np.ndarray:
+    """An output [6, ...] of all decoder layers, the last of which has the released name alone."""
+    return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
+
+
+# The released names of the terms of losses.
+_TERMS = {
+    "box_l1": "loss_bbox",
+    "box_giou": "loss_giou",
+    "start_end": "loss_sted",
+    "actioness": "loss_actioness",
+    "confidence": "loss_conf",
+    "guided_attention": "loss_guided_attn",
+}
+
+
+def assert_losses(output: GroundingOutput, case: Case, config: Any, tolerance: float) -> None:
+    """Each term of the loss in every decoder layer, and the weighted sum, are the recorded ones."""
+    terms = jax.jit(config.terms)(output, golden.targets(case.meta, case.golden["target_boxes"]))
+    assert set(terms) == {name for name, released in _TERMS.items() if f"loss.{released}" in case.golden}
+    for name, values in terms.items():
+        expected = [case.golden[f"loss.{_TERMS[name]}{suffix}"] for suffix in ("_0", "_1", "_2", "_3", "_4", "")]
+        np.testing.assert_allclose(values, expected, rtol=0, atol=tolerance, err_msg=name)
+    np.testing.assert_allclose(total_loss(terms, config), case.golden["total_loss"], rtol=1e-6)
 
 
 def differences(output: GroundingOutput, golden: dict[str, np.ndarray], row: int = 0) -> dict[str, float]:

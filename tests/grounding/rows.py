@@ -10,6 +10,7 @@ import optax
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch
+from tests.grounding import batches
 
 # Sizes of the attribute vocabularies.
 WORDS = (3, 4)
@@ -33,23 +34,17 @@ def make_rows(t: int, h: int, w: int, b: int = 2, seed: int = 0) -> tuple[Ground
 def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTargets]:
     """Single rows in one bucket, and a row that only fills it up; boxes outside the tubes are not even finite."""
     n = len(rows)
-    frames = np.random.default_rng(9).standard_normal((n + 1, t, h, w, 3)).astype(np.float32)
     inside, boxes = np.zeros((n + 1, t), bool), np.full((n + 1, t, 4), np.nan, np.float32)
-    lengths, sizes = np.zeros(n + 1, int), np.zeros((n + 1, 2), np.int32)
-    texts = np.zeros((n + 1, max(batch.text_ids.shape[1] for batch, _ in rows) + 1), np.int32)
-    text_valid = np.zeros(texts.shape, bool)
     labels = [np.ones((n + 1, words), np.float32) for words in WORDS]
-    for i, (batch, targets) in enumerate(rows):
-        _, ct, ch, cw, _ = batch.frames.shape
-        frames[i, :ct, :ch, :cw], inside[i, :ct] = batch.frames[0], targets.in_tube[0]
-        boxes[i, :ct][targets.in_tube[0]] = targets.boxes_cxcywh[0][targets.in_tube[0]]
-        lengths[i], sizes[i] = ct, (ch, cw)
-        words = batch.text_ids.shape[1]
-        texts[i, :words], text_valid[i, :words] = batch.text_ids[0], True
+    for i, (_, targets) in enumerate(rows):
+        inside[i, : targets.in_tube.shape[1]] = targets.in_tube[0]
+        boxes[i][inside[i]] = targets.boxes_cxcywh[0][targets.in_tube[0]]
         labels[0][i], labels[1][i] = targets.appearance_labels[0], targets.motion_labels[0]
-    valid = np.arange(t) < lengths[:, None]
-    batch = GroundingBatch(frames, texts, text_valid, frames_valid=valid, sizes=sizes)
-    return batch, GroundingTargets(inside, boxes, *labels, frames_valid=valid, rows_valid=lengths > 0)
+    inputs = [batch for batch, _ in rows]
+    words = max(batch.text_ids.shape[1] for batch in inputs) + 1
+    batch = batches.with_empty_row(batches.padded([*inputs, inputs[0]], t, h, w, words), n)
+    valid = {"frames_valid": batch.frames_valid, "rows_valid": np.arange(n + 1) < n}
+    return batch, GroundingTargets(inside, boxes, *labels, **valid)
 
 
 def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dict, terms: set[str]) -> None:

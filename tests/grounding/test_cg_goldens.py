@@ -6,28 +6,18 @@ import dataclasses
 import json
 import re
 
-import jax
 import numpy as np
 import pytest
 
 from stvg_jax.grounding.cg_stvg import CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
-from stvg_jax.grounding.losses import grounding_losses, total_loss
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
+from tests.grounding.batches import padded
 from tests.released import GOLDENS, is_computed, manifest, state_dict
 from tests.train import golden
 
 TOLERANCE = 2e-5
-# Reference name of each term; `_0` and so on is appended for the layers before the last.
-TERMS = {
-    "box_l1": "loss_bbox",
-    "box_giou": "loss_giou",
-    "start_end": "loss_sted",
-    "actioness": "loss_actioness",
-    "confidence": "loss_conf",
-}
-compute = jax.jit(grounding_losses, static_argnames="config")
 
 
 @pytest.fixture(scope="module")
@@ -47,27 +37,15 @@ def assert_close(differences):
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def assert_terms(terms, case, tolerance):
-    assert set(terms) == set(TERMS)
-    for name, reference in TERMS.items():
-        expected = [case.golden[f"loss.{reference}{suffix}"] for suffix in ("_0", "_1", "_2", "_3", "_4", "")]
-        np.testing.assert_allclose(terms[name], expected, rtol=0, atol=tolerance, err_msg=name)
-    np.testing.assert_allclose(total_loss(terms, CGSTVGLossConfig()), case.golden["total_loss"], rtol=1e-6)
-
-
 def test_every_term_of_the_loss_from_the_released_outputs():
     case = cases.load("cgstvg_losses_t12_96x160")
-
-    def layers(name: str) -> np.ndarray:
-        return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
-
     output = GroundingOutput(
-        boxes_cxcywh=layers("pred_boxes")[:, None],
-        start_end_logits=layers("pred_sted"),
-        actioness_logits=layers("pred_actioness")[..., 0],
-        confidences=layers("boxes_conf")[:, None],
+        boxes_cxcywh=cases.layers(case, "pred_boxes")[:, None],
+        start_end_logits=cases.layers(case, "pred_sted"),
+        actioness_logits=cases.layers(case, "pred_actioness")[..., 0],
+        confidences=cases.layers(case, "boxes_conf")[:, None],
     )
-    assert_terms(compute(output, golden.targets(case.meta, case.golden["target_boxes"])), case, 1e-6)
+    cases.assert_losses(output, case, CGSTVGLossConfig(), 1e-6)
 
 
 @pytest.mark.slow
@@ -88,7 +66,7 @@ def test_training_forward_and_losses(released_parameters):
 
     output = run(released_parameters, forward, case.batch, targets)
     assert_close(cases.differences(output, case.golden))
-    assert_terms(compute(output, targets), case, TOLERANCE)
+    cases.assert_losses(output, case, CGSTVGLossConfig(), TOLERANCE)
 
 
 @pytest.mark.slow
@@ -98,7 +76,7 @@ def test_frames_that_the_truth_chooses(released_parameters):
     case = cases.load("cgstvg_losses_t12_96x160")
     with np.load(GOLDENS / "cgstvg_truth_t12_96x160.npz") as file:
         chosen = {name: file[name] for name in file.files}
-    tube = golden.targets(case.meta, case.golden["target_boxes"]).tube
+    tube = golden.targets(case.meta, case.golden["target_boxes"]).true_tube
 
     def forward(model, batch, tube):
         return model.predict_to_train(batch, tube, rngs=None)
@@ -138,7 +116,7 @@ def _loosened(refine: str) -> dict[str, float]:
 def test_padding_changes_nothing(released_parameters, names, bucket):
     loaded = [cases.load(name) for name in names]
     parameters = cases.with_offsets(released_parameters, loaded[0].meta)
-    output = run(parameters, lambda model, batch: model(batch), cases.padded_batch(loaded, *bucket))
+    output = run(parameters, lambda model, batch: model(batch), padded([case.batch for case in loaded], *bucket))
     for i, case in enumerate(loaded):
         assert_close(cases.differences(output, case.golden, row=i))
 

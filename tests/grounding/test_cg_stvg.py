@@ -20,9 +20,8 @@ from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.train.optim import assign_uses
-from tests.grounding import cases
+from tests.grounding.batches import make_batch, padded
 from tests.grounding.rows import learn
-from tests.grounding.test_ta_stvg import make_batch
 from tests.tiny import apply, tiny, tiny_model_config
 
 
@@ -79,10 +78,6 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5, err_msg=name)
 
 
-def as_case(batch):
-    return cases.Case(batch.frames[0], batch.text_ids[0], {}, {})
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("context", [{}, {"guide_temporal": True, "pooling": "roi_align"}])
 def test_batch_and_bucket_change_nothing(context):
@@ -97,9 +92,7 @@ def test_batch_and_bucket_change_nothing(context):
         "spatial_threshold": float(confidence[8:10].mean()),
     }
     module, parameters = tiny_cg(**splitting, **context)
-    bucket = cases.padded_batch([as_case(batch) for batch in batches], 18, 170, 230, 12)
-    bucket = dataclasses.replace(bucket, text_ids=bucket.text_ids % 64)
-    together = apply(module, parameters, forward, bucket)
+    together = apply(module, parameters, forward, padded(batches, 18, 170, 230, 12))
     for i, batch in enumerate(batches):
         frames = batch.frames.shape[1]
         alone = rows(apply(module, parameters, forward, batch), 0, frames)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.grounding import cases
+from tests.grounding.batches import padded
 from tests.released import GOLDENS
 
 # The noise of float32 against float64 is 3e-6 on these outputs.
@@ -26,17 +27,7 @@ def evaluated(released_parameters):
     """(output of each part, output of the model) for the first case, of one program: most of the time is compiling."""
 
     def forward(model, batch):
-        parts = {}
-
-        def keep(name, part):
-            def call(*args, **options):
-                parts[name] = part(*args, **options)
-                return parts[name]
-
-            return call
-
-        for name in ("resnet", "swin", "roberta", "encoder"):
-            setattr(model, name, keep(name, getattr(model, name)))
+        parts = cases.keep_results(model, "resnet", "swin", "roberta", "encoder")
         output = model(batch)
         encoded = parts.pop("encoder")
         tokens = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
@@ -112,7 +103,7 @@ def test_padding_changes_nothing(released_parameters, names, second_pass, bucket
     released system on that case alone and unpadded."""
     loaded = [cases.load(name) for name in names]
     parameters = cases.with_offsets(released_parameters, loaded[0].meta)
-    batch = cases.padded_batch(loaded, *bucket)
+    batch = padded([case.batch for case in loaded], *bucket)
     output = cases.run(parameters, lambda model, batch: model(batch, second_pass=second_pass), batch)
     for i, case in enumerate(loaded):
         differences = cases.differences(output, case.golden, row=i)

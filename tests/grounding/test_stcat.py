@@ -20,8 +20,8 @@ from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.stcat import STCATConfig, STCATLossConfig
 from stvg_jax.grounding.stcat_decoders import clamped_logit
 from stvg_jax.grounding.targets import GroundingTargets
-from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
-from tests.grounding.test_ta_stvg import make_batch, padded
+from stvg_jax.grounding.types import GroundingOutput
+from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
 from tests.tiny import apply, tiny, tiny_model_config
 
 QUICK = {"xla_backend_optimization_level": 0}
@@ -38,14 +38,6 @@ def run(model):
     module, parameters = model
     compiled = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)), compiler_options=QUICK)
     return lambda batch: compiled(parameters, batch)
-
-
-def assert_same_row(one, row_of_one, other, row_of_other, frames):
-    a, b = one.row(row_of_one), other.row(row_of_other)
-    for name in ("boxes_cxcywh", "start_end_logits", "actioness_logits"):
-        np.testing.assert_allclose(getattr(a, name)[:, :frames], getattr(b, name)[:, :frames], atol=1e-5)
-    a, b = one.attention[:, row_of_one], other.attention[:, row_of_other]
-    np.testing.assert_allclose(a[:, :frames, :frames], b[:, :frames, :frames], atol=1e-5)
 
 
 def test_defaults():
@@ -105,14 +97,7 @@ def test_batch_and_bucket_change_nothing(run):
 
 def test_a_row_of_nothing_but_padding_stays_finite_and_harmless(run):
     batch = padded([make_batch(), make_batch()], t=10, h=96, w=128, l=8)
-    empty = GroundingBatch(
-        batch.frames,
-        batch.text_ids,
-        batch.text_valid & np.array([[True], [False]]),
-        batch.frames_valid & np.array([[True], [False]]),
-        batch.sizes * np.array([[1], [0]], np.int32),
-    )
-    full, partly = (run(b) for b in (batch, empty))
+    full, partly = (run(b) for b in (batch, with_empty_row(batch, 1)))
     assert_same_row(full, 0, partly, 0, 9)
     assert np.isfinite(partly.boxes_cxcywh).all()
 

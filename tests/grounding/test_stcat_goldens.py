@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.losses import total_loss
 from stvg_jax.grounding.stcat import STCATLossConfig
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
+from tests.grounding.batches import padded
 from tests.released import GOLDENS, is_computed, manifest, state_dict
 from tests.train import golden
 
@@ -24,16 +23,6 @@ STAGE_TOLERANCE = 1e-5
 
 EVALUATED = "stcat_eval_t8_96x128"
 CLAMPED = "stcat_eval_clamped_t10_96x96"
-# Reference name of each term; `_0` and so on is appended for the layers before the last.
-TERMS = {
-    "box_l1": "loss_bbox",
-    "box_giou": "loss_giou",
-    "start_end": "loss_sted",
-    "actioness": "loss_actioness",
-    "guided_attention": "loss_guided_attn",
-}
-SUFFIXES = ("_0", "_1", "_2", "_3", "_4", "")
-compute = jax.jit(lambda output, targets: STCATLossConfig().terms(output, targets))
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +38,7 @@ def evaluated(released_parameters):
     """(output of each part, output of the model) for the first case, of one program: most of the time is compiling."""
 
     def forward(model, batch):
-        parts, anchors = {}, []
-
-        def keep(name, part):
-            def call(*args, **options):
-                parts[name] = part(*args, **options)
-                return parts[name]
-
-            return call
+        anchors = []
 
         def keep_anchors(step):
             def call(i, queries, seen, *args, **options):
@@ -65,8 +47,9 @@ def evaluated(released_parameters):
 
             return call
 
-        for name in ("resnet", "roberta", "text_projection", "encoder", "template", "temporal_decoder"):
-            setattr(model, name, keep(name, getattr(model, name)))
+        parts = cases.keep_results(
+            model, "resnet", "roberta", "text_projection", "encoder", "template", "temporal_decoder"
+        )
         model.spatial_decoder.step = keep_anchors(model.spatial_decoder.step)
         states = []
         norm = model.spatial_decoder.norm
@@ -104,27 +87,15 @@ def assert_close(output, case, row=0):
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def assert_terms(terms, case, tolerance):
-    assert set(terms) == set(TERMS)
-    for name, reference in TERMS.items():
-        expected = [case.golden[f"loss.{reference}{suffix}"] for suffix in SUFFIXES]
-        np.testing.assert_allclose(terms[name], expected, rtol=0, atol=tolerance, err_msg=name)
-    np.testing.assert_allclose(total_loss(terms, STCATLossConfig()), case.golden["total_loss"], rtol=1e-6)
-
-
 def test_every_term_of_the_loss_from_the_released_outputs():
     case = cases.load("stcat_losses_t12_96x160")
-
-    def layers(name: str) -> np.ndarray:
-        return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
-
     output = GroundingOutput(
-        boxes_cxcywh=layers("pred_boxes")[:, None],
-        start_end_logits=layers("pred_sted"),
-        actioness_logits=layers("pred_actioness")[..., 0],
-        attention=layers("weights"),
+        boxes_cxcywh=cases.layers(case, "pred_boxes")[:, None],
+        start_end_logits=cases.layers(case, "pred_sted"),
+        actioness_logits=cases.layers(case, "pred_actioness")[..., 0],
+        attention=cases.layers(case, "weights"),
     )
-    assert_terms(compute(output, golden.targets(case.meta, case.golden["target_boxes"])), case, 2e-6)
+    cases.assert_losses(output, case, STCATLossConfig(), 2e-6)
 
 
 @pytest.mark.slow
@@ -174,18 +145,18 @@ def test_training_forward_and_losses(released_parameters):
     targets = golden.targets(case.meta, case.golden["target_boxes"])
 
     def forward(model, batch, targets):
-        return model.predict_to_train(batch, targets.tube, rngs=None)
+        return model.predict_to_train(batch, targets.true_tube, rngs=None)
 
     output = run(released_parameters, forward, case.batch, targets)
     assert_close(output, case)
-    assert_terms(compute(output, targets), case, 1e-5)
+    cases.assert_losses(output, case, STCATLossConfig(), 1e-5)
 
 
 @pytest.mark.slow
 def test_padding_and_batch_change_nothing(released_parameters):
     names = [EVALUATED, "stcat_eval_vidstg_t11_128x96", "stcat_eval_t20_160x224"]
     loaded = [cases.load(name) for name in names]
-    batch = cases.padded_batch(loaded, 22, 170, 230, 16)
+    batch = padded([case.batch for case in loaded], 22, 170, 230, 16)
     output = run(released_parameters, lambda model, batch: model(batch), batch)
     for i, case in enumerate(loaded):
         assert_close(output, case, row=i)

@@ -13,24 +13,8 @@ from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.tree import flatten
 from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
-from stvg_jax.grounding.types import GroundingBatch
+from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
 from tests.tiny import apply, tiny, tiny_config, tiny_model_config
-
-
-def make_batch(t=9, h=70, w=100, l=6, b=1, seed=0) -> GroundingBatch:
-    rng = np.random.default_rng(seed)
-    return GroundingBatch(
-        frames=rng.standard_normal((b, t, h, w, 3)).astype(np.float32),
-        text_ids=rng.integers(4, 64, (b, l)).astype(np.int32),
-    )
-
-
-def assert_same_row(one, row_of_one, other, row_of_other, frames):
-    a, b = one.row(row_of_one), other.row(row_of_other)
-    for name in ("boxes_cxcywh", "start_end_logits", "actioness_logits"):
-        np.testing.assert_allclose(getattr(a, name)[:, :frames], getattr(b, name)[:, :frames], atol=1e-5)
-    np.testing.assert_allclose(a.sampling_score[:frames], b.sampling_score[:frames], atol=1e-5)
-    np.testing.assert_allclose(a.motion_attribute_logits, b.motion_attribute_logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", QUERY_KINDS)
@@ -71,23 +55,6 @@ def test_wrong_configuration_is_refused(key, value, message):
         build(TASTVGConfig, config, "config.model")
 
 
-def padded(batches: list[GroundingBatch], t: int, h: int, w: int, l: int) -> GroundingBatch:
-    rng = np.random.default_rng(1)
-    frames = 5 * rng.standard_normal((len(batches), t, h, w, 3)).astype(np.float32)
-    ids = rng.integers(4, 64, (len(batches), l)).astype(np.int32)
-    for i, batch in enumerate(batches):
-        _, ct, ch, cw, _ = batch.frames.shape
-        frames[i, :ct, :ch, :cw] = batch.frames[0]
-        ids[i, : batch.text_ids.shape[1]] = batch.text_ids[0]
-    return GroundingBatch(
-        frames=frames,
-        text_ids=ids,
-        text_valid=np.arange(l) < np.array([[b.text_ids.shape[1]] for b in batches]),
-        frames_valid=np.arange(t) < np.array([[b.frames.shape[1]] for b in batches]),
-        sizes=np.array([b.frames.shape[2:4] for b in batches], np.int32),
-    )
-
-
 def test_batch_and_bucket_change_nothing():
     module, parameters = tiny(sampling_threshold=0.5)
     shapes = [(9, 70, 100, 6), (17, 161, 224, 11), (1, 33, 64, 3)]
@@ -101,14 +68,7 @@ def test_batch_and_bucket_change_nothing():
 def test_a_row_of_nothing_but_padding_stays_finite_and_harmless():
     module, parameters = tiny()
     batch = padded([make_batch(), make_batch()], t=10, h=96, w=128, l=8)
-    empty = GroundingBatch(
-        batch.frames,
-        batch.text_ids,
-        batch.text_valid & np.array([[True], [False]]),
-        batch.frames_valid & np.array([[True], [False]]),
-        batch.sizes * np.array([[1], [0]], np.int32),
-    )
-    full, partly = (apply(module, parameters, lambda m, b: m(b), b) for b in (batch, empty))
+    full, partly = (apply(module, parameters, lambda m, b: m(b), b) for b in (batch, with_empty_row(batch, 1)))
     assert_same_row(full, 0, partly, 0, 9)
     assert np.isfinite(partly.boxes_cxcywh).all()
 

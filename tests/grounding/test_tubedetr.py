@@ -22,10 +22,10 @@ from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.tubedetr import TubeDETRConfig, TubeDETRLossConfig, logits_between
 from stvg_jax.grounding.tubedetr_parts import FAST_BRANCHES
-from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
+from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.runtime.memory import Rows
 from tests.grounding import rows
-from tests.grounding.test_ta_stvg import make_batch, padded
+from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
 from tests.tiny import apply, tiny, tiny_model_config
 
 QUICK = {"xla_backend_optimization_level": 0}
@@ -53,15 +53,6 @@ def run(model):
         lambda p, b: module.apply(p, lambda m: m.predict_to_train(b, None, rngs=None)), compiler_options=QUICK
     )
     return lambda batch: predict(parameters, batch)
-
-
-def assert_same_row(one, row_of_one, other, row_of_other, frames):
-    a, b = one.row(row_of_one), other.row(row_of_other)
-    for name in ("boxes_cxcywh", "start_end_logits", "actioness_logits"):
-        np.testing.assert_allclose(getattr(a, name)[:, :frames], getattr(b, name)[:, :frames], atol=1e-5)
-    if one.attention is not None:
-        a, b = one.attention[:, row_of_one], other.attention[:, row_of_other]
-        np.testing.assert_allclose(a[:, :frames, :frames], b[:, :frames, :frames], atol=1e-5)
 
 
 def test_defaults():
@@ -154,14 +145,7 @@ def test_batch_and_bucket_change_nothing(fast):
 
 def test_a_row_of_nothing_but_padding_stays_finite_and_harmless(run):
     batch = padded([make_batch(), make_batch()], t=10, h=96, w=128, l=8)
-    empty = GroundingBatch(
-        batch.frames,
-        batch.text_ids,
-        batch.text_valid & np.array([[True], [False]]),
-        batch.frames_valid & np.array([[True], [False]]),
-        batch.sizes * np.array([[1], [0]], np.int32),
-    )
-    full, partly = (run(b) for b in (batch, empty))
+    full, partly = (run(b) for b in (batch, with_empty_row(batch, 1)))
     assert_same_row(full, 0, partly, 0, 9)
     assert np.isfinite(partly.boxes_cxcywh).all()
 

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stvg_jax.cli import main
 from stvg_jax.core.checkpoint import describe
-from tests.datasets import SIZES, write_hcstvg
+from tests.datasets import write_stored_hcstvg
+from tests.grounding import commands
 
-CONFIG = f"{Path(__file__).parents[1] / 'experiment' / 'tiny_experiment.py'}:tubedetr"
 # Of clips that count as 20 seconds, 20 frames.
 CLIP = ["--config.clip.sampling=tubedetr_hcstvg", "--config.clip.sample_fps=1.0", "--config.model.stride=3"]
 
 
 @pytest.fixture(scope="module")
 def tubes(tmp_path_factory) -> Path:
-    """Annotations, videos and all frames of their clips, since no other system takes the same."""
-    folder = tmp_path_factory.mktemp("tubes")
-    for split in ("train", "test"):
-        write_hcstvg(folder / "data", 4, frames=24, sizes=SIZES[:1], split=split)
-    options = ["--dataset", "hcstvg", "--annotations", folder / "data", "--split", "train", "test"]
-    options += ["--frames", "clips", "--out", folder / "frames"]
-    assert main(["prepare", "frames", *map(str, options)]) == 0
-    return folder
+    """Videos with all frames of their clips, since no other system takes the same."""
+    return write_stored_hcstvg(tmp_path_factory.mktemp("tubes"), "--frames", "clips")
 
 
 @pytest.fixture(scope="module")
 def trained(tubes, tmp_path_factory) -> tuple[list[str], Path]:
     """(options of the configuration, run folder)."""
-    config = ["--config", CONFIG, *CLIP, "--config.eval.split=test"]
-    config += [f"--config.data.annotations={tubes / 'data'}", f"--config.data.frames={tubes / 'frames'}"]
+    config = commands.configured("tubedetr", tubes, *CLIP)
     run = tmp_path_factory.mktemp("tubedetr") / "run"
-    options = ["--config.train.max_steps=3", "--config.train.save_every=3"]
-    assert main(["train", *config, "--workdir", str(run), *options]) == 0
+    commands.train(config, run)
     return config, run
 
 
 def test_training_reports_every_term_of_the_loss(trained):
     _, run = trained
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "step" in line][-1] == 3
-    named = {name.split("/")[-1] for line in lines for name in line}
+    named = commands.reported_terms(run)
     assert {"box_l1", "box_giou", "start_end", "guided_attention"} <= named
     assert "actioness" not in named
     description = describe(run / "last")
@@ -54,10 +42,7 @@ def test_training_reports_every_term_of_the_loss(trained):
 
 
 def test_evaluation_asks_in_one_pass(trained, tmp_path):
-    config, run = trained
-    assert main(["eval", *config, "--checkpoint", str(run / "last"), "--out", str(tmp_path / "eval")]) == 0
-    records = [json.loads(line) for line in (tmp_path / "eval" / "records.jsonl").read_text().splitlines()]
-    assert len(records) == 4
+    records = commands.evaluate(*trained, tmp_path / "eval")
     assert {number for record in records for number in record["scores"]["pass"]} == {0}
     # A frame of each second, the last of which is that of the clip's last frame.
     assert [len(record["frames"]) for record in records] == [19, 19, 19, 19]
@@ -65,18 +50,11 @@ def test_evaluation_asks_in_one_pass(trained, tmp_path):
 
 
 def test_an_answer_about_a_video(trained, tubes, tmp_path):
-    _, run = trained
-    video = sorted((tubes / "data").rglob("*.mp4"))[0]
-    out = tmp_path / "tube"
-    assert main(["ground", str(video), "the man walks", "--checkpoint", str(run / "last"), "--out", str(out)]) == 0
-    (path,) = out.rglob("*.json")
-    tube = json.loads(path.read_text())
-    assert 0 <= tube["start_frame"] < tube["end_frame"] <= 24
-    boxes = np.array([box["box"] for box in tube["boxes"]])
-    assert np.isfinite(boxes).all() and {score["pass"] for score in tube["scores"]} == {0}
+    tube = commands.ground(trained[1], tubes, tmp_path / "tube")
+    assert {score["pass"] for score in tube["scores"]} == {0}
 
 
 def test_inspection_names_its_parts(capsys):
-    assert main(["inspect", CONFIG]) == 0
+    assert main(["inspect", f"{commands.CONFIGS}:tubedetr"]) == 0
     shown = capsys.readouterr().out
     assert "fast_branch" in shown and "swin" not in shown

@@ -12,12 +12,11 @@ import pytest
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats
 from stvg_jax.core.registry import default_config
-from stvg_jax.grounding.losses import total_loss
 from stvg_jax.grounding.tubedetr import TubeDETRLossConfig
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding import cases
+from tests.grounding.batches import padded
 from tests.released import GOLDENS, is_computed, manifest, state_dict, weight
-from tests.train import golden
 
 # The noise of float32 against float64 is 3e-6 on these outputs.
 TOLERANCE = 2e-5
@@ -25,13 +24,6 @@ TOLERANCE = 2e-5
 STAGE_TOLERANCE = 1e-5
 EVALUATED = "tubedetr_eval_k2_t8_96x128"
 LOSSES = "tubedetr_losses_k2_t12_96x160"
-# Released name of each term; `_0` and so on is appended for the layers before the last.
-TERMS = {
-    "box_l1": "loss_bbox",
-    "box_giou": "loss_giou",
-    "start_end": "loss_sted",
-    "guided_attention": "loss_guided_attn",
-}
 OTHERS = [
     "tubedetr_eval_k4_t21_160x224",
     "tubedetr_eval_k5_t13_96x128",
@@ -73,22 +65,10 @@ def parameters_of(meta: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def forward(model, batch):
     """(stages, output, weights of reading) of one program."""
-    parts = {}
-
-    def keep(name, part):
-        def call(*args, **options):
-            parts[name] = part(*args, **options)
-            return parts[name]
-
-        return call
-
-    for name in ("resnet", "roberta", "text_projection", "encoder", "decoder"):
-        setattr(model, name, keep(name, getattr(model, name)))
-    encode = model.encode
-    model.encode = keep("memory", encode)
+    parts = cases.keep_results(model, "resnet", "roberta", "text_projection", "encoder", "decoder", "encode")
     output = model.predict_to_train(batch, None, rngs=None)
-    reading = parts.pop("decoder")[2]
-    return {**parts, "memory": parts["memory"].tokens}, output, reading
+    reading, memory = parts.pop("decoder")[2], parts.pop("encode").tokens
+    return parts | {"memory": memory}, output, reading
 
 
 def run(parameters, meta, call, *args):
@@ -171,36 +151,20 @@ def test_padding_changes_nothing(names, bucket):
     """Golden cases in a bucket larger than themselves, alone or beside a video of another length and size."""
     loaded = [cases.load(name) for name in names]
     meta = loaded[0].meta
-    _, output, _ = run(parameters_of(meta), meta, forward, cases.padded_batch(loaded, *bucket))
+    _, output, _ = run(parameters_of(meta), meta, forward, padded([case.batch for case in loaded], *bucket))
     for i, case in enumerate(loaded):
         assert_close(differences(output, case.golden, row=i))
 
 
-def of_tube(case: cases.Case):
-    return golden.targets(case.meta, case.golden["target_boxes"])
-
-
-def assert_terms(terms, case, tolerance):
-    assert set(terms) == set(TERMS)
-    for name, released in TERMS.items():
-        expected = [case.golden[f"loss.{released}{suffix}"] for suffix in ("_0", "_1", "_2", "_3", "_4", "")]
-        np.testing.assert_allclose(terms[name], expected, rtol=0, atol=tolerance, err_msg=name)
-    np.testing.assert_allclose(total_loss(terms, TubeDETRLossConfig()), case.golden["total_loss"], rtol=1e-6)
-
-
 def test_every_term_of_the_loss_from_the_released_outputs():
     case = cases.load(LOSSES)
-
-    def layers(name: str) -> np.ndarray:
-        return np.stack([*(case.golden[f"aux{k}.{name}"] for k in range(5)), case.golden[name]])
-
     output = GroundingOutput(
-        boxes_cxcywh=layers("pred_boxes")[:, None],
-        start_end_logits=layers("pred_sted"),
+        boxes_cxcywh=cases.layers(case, "pred_boxes")[:, None],
+        start_end_logits=cases.layers(case, "pred_sted"),
         actioness_logits=np.zeros((6, 1, case.meta["T"]), np.float32),
-        attention=layers("weights"),
+        attention=cases.layers(case, "weights"),
     )
-    assert_terms(jax.jit(TubeDETRLossConfig().terms)(output, of_tube(case)), case, 1e-6)
+    cases.assert_losses(output, case, TubeDETRLossConfig(), 1e-6)
 
 
 @pytest.mark.slow
@@ -208,11 +172,11 @@ def test_training_forward_and_losses():
     case = cases.load(LOSSES)
     _, output, reading = run(parameters_of(case.meta), case.meta, forward, case.batch)
     assert_close(differences(output, case.golden, reading=reading))
-    assert_terms(jax.jit(TubeDETRLossConfig().terms)(output, of_tube(case)), case, 1e-5)
+    cases.assert_losses(output, case, TubeDETRLossConfig(), 1e-5)
 
 
 def test_dropped_tensors_are_those_that_never_act():
-    """What the converter drops, apart from computed tables, is what received no gradient in the released system."""
+    """The converter drops computed tables and just those tensors that received no gradient in the released system."""
     unused = json.loads((GOLDENS / "tubedetr_unused_parameters.json").read_text())["without_gradient"]
     fmt = known_formats()["tubedetr"]
     dropped = {name for name in manifest("tubedetr") if fmt.reason_to_drop(name)}

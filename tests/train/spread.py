@@ -34,7 +34,7 @@ _PROGRAM = """if True:
 
 
 def on_eight_devices(function, hosts: int, folder: Path, like: Any) -> Any:
-    """What `function(mesh)` of a test module returns, a tree of arrays, on a mesh of 4 x 2 devices.
+    """The tree of arrays that `function(mesh)` of a test module returns on a mesh of 4 x 2 devices.
 
     Args:
         function: at the top of its module.

@@ -13,7 +13,7 @@ from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, make_optimizer
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
 from tests.train import golden
-from tests.train.test_groups import NAMES, paths_of
+from tests.train.golden import GROUPS, paths_of
 
 # The golden is one float32 run, and its first gradient hangs on a rounding error: the input of one ReLU (encoder layer
 # 4, hidden unit 343, token 4, frame 6) is -1.2e-6 in a float64 run of the released system, and +1.2e-7 in its float32
@@ -40,7 +40,7 @@ def test_rates_in_force_are_those_recorded():
     rates = make_released_rates(meta["max_iter"])
     for step, expected in enumerate(recorded["lr"]):
         now = rates(step)
-        np.testing.assert_allclose([now[NAMES[group]] for group in meta["group_order"]], expected, rtol=1e-6)
+        np.testing.assert_allclose([now[GROUPS[group]] for group in meta["group_order"]], expected, rtol=1e-6)
 
 
 def make_released_rates(total_steps: int):
@@ -72,7 +72,7 @@ def test_five_steps(released_parameters):
         for name in names:
             (path,) = paths_of(name)
             expected = recorded[f"{kind}.{name}"]
-            ours, before = (golden.first_values(p[path], len(expected)) for p in (parameters, released_parameters))
+            ours, before = (golden.first_values(p, path, len(expected)) for p in (parameters, released_parameters))
             if groups[path] == FROZEN:
                 # The released average of what never changes drifts by rounding; this library keeps none.
                 np.testing.assert_array_equal(ours, before)

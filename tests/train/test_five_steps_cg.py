@@ -20,7 +20,7 @@ from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, assign_uses
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
 from tests.released import state_dict
 from tests.train import golden
-from tests.train.test_groups import NAMES, paths_of
+from tests.train.golden import GROUPS, paths_of
 
 FORMATS = known_formats()
 
@@ -47,7 +47,7 @@ def test_rates_in_force_are_those_recorded():
     rates = make_released_rates(meta["max_iter"])
     for step, expected in enumerate(recorded["lr"]):
         now = rates(step)
-        np.testing.assert_allclose([now[NAMES[group]] for group in meta["group_order"]], expected, rtol=1e-6)
+        np.testing.assert_allclose([now[GROUPS[group]] for group in meta["group_order"]], expected, rtol=1e-6)
 
 
 def test_the_release_moves_nothing_that_no_frame_used():
@@ -78,21 +78,21 @@ def test_five_steps():
     start = convert_state_dict(state_dict("cgstvg"), format="cg_stvg")
     names = named_paths(recorded)
     assert {groups[path] for _, (path,) in names} == {*groups.values()}
-    first = {name: golden.first_values(start[path], 64) for name, (path,) in names}
+    first = {name: golden.first_values(start, path, 64) for name, (path,) in names}
     before = first
     task, batches = GroundingTask(module, CGSTVGLossConfig()), [(inputs, now) for now in targets]
     for number, step in enumerate(golden.take_steps(task, start, groups, optimizer, optim, batches)):
         np.testing.assert_allclose(step.loss, recorded["loss"][number], rtol=1e-2)
         np.testing.assert_allclose(step.gradient_norm, recorded["grad_norm"][number], rtol=1e-2)
         assert step.uses == expected_uses(meta["context_frames"][number])
-        now = {name: golden.first_values(step.parameters[path], 64) for name, (path,) in names}
+        now = {name: golden.first_values(step.parameters, path, 64) for name, (path,) in names}
         for name, (path,) in names:
             if groups[path] == FROZEN or not step.uses.get(uses.get(path), 1):
                 np.testing.assert_array_equal(now[name], before[name], err_msg=f"{name} {number}")
             assert_moved_alike(now[name], recorded[f"param.{name}"][number], first[name], f"{name} {number}")
         before = now
     for name, (path,) in names:
-        average = golden.first_values(step.average[path], 64)
+        average = golden.first_values(step.average, path, 64)
         assert_moved_alike(average, recorded[f"ema.{name}"], first[name], f"average of {name}")
 
 

@@ -1,4 +1,4 @@
-"""Who trains at which learning rate, name by name as in the released system."""
+"""The learning rate of each parameter, name by name as in the released systems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from stvg_jax.convert.formats import known_formats
-from stvg_jax.convert.rules import Format
 from stvg_jax.core.config import load_config_file
 from stvg_jax.core.registry import get_family
 from stvg_jax.experiment.building import Experiment
@@ -20,31 +19,16 @@ from stvg_jax.grounding.tubedetr import TubeDETR, TubeDETRConfig, tubedetr_learn
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, assign_groups, assign_uses
 from tests.released import GOLDENS, manifest
+from tests.train.golden import GROUPS, paths_of
 
 FORMATS = known_formats()
-
-NAMES = {
-    "base": "base",
-    "vis_encoder": "image_backbone",
-    "text_encoder": "text",
-    "time_decoder": "temporal_decoder",
-    "temp_decoder": "temporal_decoder",
-    "classifier": "target_queries",
-}
-
-
-def paths_of(name: str, fmt: Format = FORMATS["ta_stvg"]) -> list[str]:
-    """What the converter makes of a released tensor."""
-    for pattern, replacement in fmt.aliases:
-        name = re.sub(f"^{pattern}$", replacement, name)
-    return [match.expand(t) for rule in fmt.rules if (match := re.fullmatch(rule.source, name)) for t in rule.targets]
 
 
 def test_groups_are_those_of_the_released_optimizer():
     config = TASTVGConfig()
     ours = assign_groups(PureModule(TASTVG(config)).declarations, learning_rate_rules(config))
     theirs = json.loads((GOLDENS / "tastvg_optimizer_groups.json").read_text())["groups"]
-    expected = {path: NAMES[group] for group, names in theirs.items() for name in names for path in paths_of(name)}
+    expected = {path: GROUPS[group] for group, names in theirs.items() for name in names for path in paths_of(name)}
     assert len(expected) == 1000
     trained = {name for names in theirs.values() for name in names}
     frozen = {path for name in manifest() if name not in trained for path in paths_of(name)} - set(expected)
@@ -88,7 +72,7 @@ def test_groups_of_stcat():
     config = family.config()
     ours = assign_groups(family.declarations(config), family.groups(config))
     theirs = json.loads((GOLDENS / "stcat_optimizer_groups.json").read_text())
-    expected = {path: NAMES.get(group, group) for name, group in theirs.items() for path in paths_of(name, fmt)}
+    expected = {path: GROUPS.get(group, group) for name, group in theirs.items() for path in paths_of(name, fmt)}
     # Batch norms are no parameters in the release.
     assert ours == {path: expected.get(path, FROZEN) for path in ours}
     assert {name for name in theirs if not paths_of(name, fmt) and not fmt.reason_to_drop(name)} == set()

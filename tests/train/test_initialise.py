@@ -1,4 +1,4 @@
-"""Where parameters come from when training begins, and the tokenizer of a training from scratch."""
+"""Parameters when training begins, and the tokenizer of a training from scratch."""
 
 from __future__ import annotations
 

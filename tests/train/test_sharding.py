@@ -1,4 +1,4 @@
-"""Which axes of parameters are split."""
+"""Axes along which parameters are split."""
 
 from __future__ import annotations
 

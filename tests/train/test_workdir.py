@@ -137,7 +137,9 @@ def test_a_folder_with_other_things_in_it(tmp_path):
 def test_a_start_that_was_killed_early_is_no_obstacle(tmp_path):
     (tmp_path / "lock").write_text("process 1 on somewhere\n")
     (tmp_path / "config.json.0123abcd.partial").write_text('{"op')
-    Workdir(tmp_path, _CONFIG, []).close()
+    with Workdir(tmp_path, _CONFIG, []) as workdir:
+        workdir.begin()
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads(json.dumps(_CONFIG))
 
 
 def test_two_runs_in_one_folder(tmp_path):

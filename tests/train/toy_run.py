@@ -28,24 +28,20 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def train(args: argparse.Namespace) -> int:
+def program(rows: int, fsdp: int):
+    """Compiled `init() -> state` and `step(state, value) -> (state, loss)`, and the shapes of the state."""
     import jax
     import jax.numpy as jnp
-    import numpy as np
     import optax
     from jax.sharding import NamedSharding, PartitionSpec
 
     from stvg_jax.parallel.mesh import make_mesh
-    from stvg_jax.train.checkpoints import Checkpoints
-    from stvg_jax.train.interruption import Interruption
-    from stvg_jax.train.replay import check_finite
-    from stvg_jax.train.workdir import Workdir
 
     optimizer = optax.adam(1e-2)
-    mesh = make_mesh(args.fsdp)
+    mesh = make_mesh(fsdp)
 
     def init():
-        weights = {"a/w": jax.random.normal(jax.random.key(1), (args.rows, 1024)), "a/b": jnp.zeros(())}
+        weights = {"a/w": jax.random.normal(jax.random.key(1), (rows, 1024)), "a/b": jnp.zeros(())}
         copies = jax.tree.map(jnp.copy, weights)
         return {"step": jnp.int32(0), "weights": weights, "optimizer": optimizer.init(weights), "average": copies}
 
@@ -70,7 +66,23 @@ def train(args: argparse.Namespace) -> int:
         average = jax.tree.map(lambda mean, new: 0.9 * mean + 0.1 * new, state["average"], weights)
         return {"step": state["step"] + 1, "weights": weights, "optimizer": inner, "average": average}, value
 
-    step = jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+    return (
+        jax.jit(init, out_shardings=shardings),
+        jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
+        shapes,
+    )
+
+
+def train(args: argparse.Namespace) -> int:
+    import jax
+    import numpy as np
+
+    from stvg_jax.train.checkpoints import Checkpoints
+    from stvg_jax.train.interruption import Interruption
+    from stvg_jax.train.replay import check_finite
+    from stvg_jax.train.workdir import Workdir
+
+    init, step, shapes = program(args.rows, args.fsdp)
     config = {"rows": args.rows, "save_every": args.save_every}
     with (
         Workdir(args.workdir, config, sys.argv, may_change=["save_every"]) as workdir,
@@ -79,7 +91,7 @@ def train(args: argparse.Namespace) -> int:
     ):
         checkpoints.require_space(shapes)
         restored = checkpoints.restore(shapes)
-        state, extra = restored or (jax.jit(init, out_shardings=shardings)(), {"seen": 0})
+        state, extra = restored or (init(), {"seen": 0})
         first = int(state["step"])
         assert extra["seen"] == 3 * first
         print("from", first, flush=True)

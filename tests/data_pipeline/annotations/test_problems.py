@@ -1,4 +1,4 @@
-"""How problems are told, and what a JSON file may do wrong."""
+"""Reports of problems, and faults of JSON files."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is swapped in the sentence of a mirrored picture, and what is not."""
+"""Words that are swapped in the sentence of a mirrored picture, and words that stay."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is decided about a row before its pixels are read."""
+"""Decisions about a row before its pixels are read."""
 
 import dataclasses
 

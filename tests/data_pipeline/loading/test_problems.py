@@ -1,4 +1,4 @@
-"""What cannot be loaded is told before the first batch, all of it; damage on the way names its frame."""
+"""All that cannot be loaded is told before the first batch; damage on the way names its frame."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""What a model reads of a sample, with and without the words that name the target."""
+"""The text of a sample that a model reads, with and without the words that name the target."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def wait_for(condition, process=None, seconds=60):
 
 
 def finished(out):
-    """What the journal says is finished, and when its shard was written."""
+    """The videos that are finished by the journal, and when the shard of each was written."""
     entries = StoreFolder(out).read_journal()
     return {name: (out / entry.file).stat().st_mtime_ns for name, entry in entries.items()}
 

@@ -1,4 +1,4 @@
-"""Which frames are stored for which annotations."""
+"""The frames that are stored for given annotations."""
 
 import numpy as np
 import pytest

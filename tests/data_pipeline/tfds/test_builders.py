@@ -1,4 +1,4 @@
-"""What tensorflow-datasets reads is what the annotations and the store of frames say."""
+"""tensorflow-datasets reads what the annotations and the store of frames say."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,35 @@ def tiny_model_config(vocab_size: int = 64, system: str = "ta_stvg") -> dict[str
     return own | {name: value for name, value in config.items() if name in own}
 
 
+@functools.cache
+def _plain_tiny(vocab_size: int, system: str) -> tuple[PureModule, dict]:
+    module = PureModule(make_model(system, tiny_model_config(vocab_size, system), np.float32))
+    return module, initialize(unflatten(module.declarations), seed=0)
+
+
 def tiny(vocab_size: int = 64, system: str = "ta_stvg", **overrides: Any) -> tuple[PureModule, dict]:
-    """The module and freshly drawn nested parameters; `overrides` change the model's configuration."""
+    """The module and freshly drawn nested parameters; `overrides` change the model's configuration.
+
+    Without overrides all callers get one module, whose compiled programs they share, and parameters of their own.
+    """
+    if not overrides:
+        module, parameters = _plain_tiny(vocab_size, system)
+        return module, jax.tree.map(lambda leaf: leaf, parameters)
     module = PureModule(make_model(system, tiny_model_config(vocab_size, system) | overrides, np.float32))
     return module, initialize(unflatten(module.declarations), seed=0)
 
 
-def apply(module: PureModule, parameters: dict, call, *args: Any) -> Any:
-    """`call(model, *args)` under jit, compiled quickly rather than well."""
-    run = jax.jit(
-        lambda p, *a: module.apply(p, lambda m: call(m, *a)), compiler_options={"xla_backend_optimization_level": 0}
-    )
-    return run(parameters, *args)
+@functools.cache
+def _program(module: PureModule, call: Callable | None) -> Callable:
+    run = (lambda m, *args: m(*args)) if call is None else call
+    return jax.jit(lambda p, *a: module.apply(p, lambda m: run(m, *a)))
+
+
+def forward(module: PureModule, parameters: dict, *args: Any) -> Any:
+    """The model called with `args`; compiled once for a module and shapes."""
+    return _program(module, None)(parameters, *args)
+
+
+def apply(module: PureModule, parameters: dict, call: Callable, *args: Any) -> Any:
+    """`call(model, *args)` under jit; compiled once for a module, a function and shapes."""
+    return _program(module, call)(parameters, *args)

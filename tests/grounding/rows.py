@@ -49,12 +49,9 @@ def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTarge
 
 def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dict, terms: set[str]) -> None:
     """Losses and gradients of two videos of other sizes in one padded batch are the sums of those of each alone."""
-    rows = [make_rows(5, 70, 100, b=1, seed=1), make_rows(9, 96, 64, b=1, seed=2)]
-    run = jax.jit(
-        jax.value_and_grad(lambda p, *a: task.loss(p, *a), has_aux=True),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    together = run(parameters, *padded(rows, t=12, h=128, w=128))
+    rows = [make_rows(5, 40, 70, b=1, seed=1), make_rows(9, 64, 40, b=1, seed=2)]
+    run = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
+    together = run(parameters, *padded(rows, t=10, h=72, w=80))
     counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
     alone = [run(parameters, *row, counts) for row in rows]
     assert set(together[0][1][0]) == terms
@@ -68,13 +65,13 @@ def learn(task: GroundingTask, parameters: dict, batch: GroundingBatch, targets:
     optimizer = optax.adam(3e-3)
 
     @jax.jit
-    def step(parameters, state):
-        loss, gradients = jax.value_and_grad(lambda p: task.loss(p, batch, targets), has_aux=True)(parameters)
+    def step(parameters, state, batch, targets):
+        loss, gradients = jax.value_and_grad(task.loss, has_aux=True)(parameters, batch, targets)
         updates, state = optimizer.update(gradients, state)
         return optax.apply_updates(parameters, updates), state, loss, gradients
 
     state, losses = optimizer.init(parameters), []
     for _ in range(steps):
-        parameters, state, (loss, (terms, _)), gradients = step(parameters, state)
+        parameters, state, (loss, (terms, _)), gradients = step(parameters, state, batch, targets)
         losses.append((loss, terms))
     return losses, gradients

@@ -155,9 +155,7 @@ def test_uses_count_real_rows_for_which_a_stage_chose_frames(context, layers, ex
     }
     model = make_model("cg_stvg", config, np.float32)
     module = PureModule(model)
-    loss = jax.jit(
-        GroundingTask(module, CGSTVGLossConfig()).loss, compiler_options={"xla_backend_optimization_level": 0}
-    )
+    loss = jax.jit(GroundingTask(module, CGSTVGLossConfig()).loss)
     _, (_, uses) = loss(initialize(unflatten(module.declarations), seed=0), batch, targets)
     assert {use: int(rows) for use, rows in uses.items()} == expected
     assert {*assign_uses(module.declarations, model.config.uses).values()} == {*expected}

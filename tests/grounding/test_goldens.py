@@ -92,8 +92,8 @@ def test_training_forward(released_parameters):
 @pytest.mark.parametrize(
     ("names", "second_pass", "bucket"),
     [
-        ([SELECTIVE], True, (19, 120, 140, 12)),
-        # A tiny model has two videos in a bucket among the quick tests (`test_ta_stvg.py`).
+        # Among the quick tests are those of a tiny model (`test_ta_stvg.py`).
+        pytest.param([SELECTIVE], True, (19, 120, 140, 12), marks=pytest.mark.slow),
         pytest.param([EVALUATED, "tastvg_eval_t20_160x224"], True, (24, 192, 256, 20), marks=pytest.mark.slow),
         pytest.param(["tastvg_losses_t12_96x160"], False, (16, 128, 192, 24), marks=pytest.mark.slow),
     ],
@@ -110,7 +110,8 @@ def test_padding_changes_nothing(released_parameters, names, second_pass, bucket
         assert max(differences.values()) <= TOLERANCE, differences
 
 
-@pytest.mark.parametrize("name", [EVALUATED, pytest.param(SELECTIVE, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [EVALUATED, SELECTIVE])
 def test_bfloat16(released_parameters, name):
     """Bounds for bfloat16 computation with float32 parameters: twice what was measured over all four golden cases
     (boxes 0.0078, sampling score 0.0035, logits 0.061; no selection flips)."""

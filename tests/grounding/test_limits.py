@@ -18,8 +18,6 @@ from stvg_jax.nn.positions import time_positions
 from tests.grounding.rows import make_rows
 from tests.tiny import tiny_model_config
 
-QUICK = {"xla_backend_optimization_level": 0}
-
 
 def small(system: str) -> tuple[PureModule, dict]:
     """A model whose feature grid has a cell for 4 x 4 pixels, and its parameters."""
@@ -38,7 +36,7 @@ def small(system: str) -> tuple[PureModule, dict]:
 def test_passes_of_any_length_over_a_grid_of_one_cell(system, frames):
     module, parameters = small(system)
     batch, _ = make_rows(frames, 4, 4, b=1)
-    run = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)), compiler_options=QUICK)
+    run = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)))
     output = run(parameters, batch)
     assert output.boxes_cxcywh.shape == (2, 1, frames, 4)
     assert output.start_end_logits.shape == (2, 1, frames, 2)
@@ -52,7 +50,7 @@ def test_training_on_one_frame_of_one_cell(system):
     batch, targets = make_rows(1, 4, 4, b=1)
     targets = dataclasses.replace(targets, in_tube=np.ones((1, 1), bool))
     task = GroundingTask(module, get_family(system).losses())
-    run = jax.jit(jax.value_and_grad(task.loss, has_aux=True), compiler_options=QUICK)
+    run = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
     (loss, _), gradients = run(parameters, batch, targets)
     assert np.isfinite(loss)
     assert not [path for path, leaf in flatten(gradients).items() if not np.isfinite(leaf).all()]

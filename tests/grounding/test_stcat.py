@@ -22,9 +22,7 @@ from stvg_jax.grounding.stcat_decoders import clamped_logit
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
-from tests.tiny import apply, tiny, tiny_model_config
-
-QUICK = {"xla_backend_optimization_level": 0}
+from tests.tiny import apply, forward, tiny, tiny_model_config
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def model():
 def run(model):
     """batch -> output; compiled once for each shape."""
     module, parameters = model
-    compiled = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)), compiler_options=QUICK)
+    compiled = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)))
     return lambda batch: compiled(parameters, batch)
 
 
@@ -109,7 +107,7 @@ def test_stepwise_memory_options_change_nothing(run):
         "transformer": config["transformer"] | {"frames_per_step": 5},
     }
     plain = run(batch)
-    stepped = apply(*tiny(system="stcat", **steps), lambda m, b: m(b), batch)
+    stepped = forward(*tiny(system="stcat", **steps), batch)
     assert_same_row(plain, 0, stepped, 0, 9)
     assert_same_row(plain, 1, stepped, 1, 7)
 
@@ -134,12 +132,12 @@ def test_every_parameter_acts(model):
     )
     batch = make_batch(t=10, h=130, w=160)
 
-    def mixed_outputs(p):
+    def mixed_outputs(p, batch):
         out = jax.tree.leaves(module.apply(p, lambda m: m(batch)))
         rng = np.random.default_rng(0)
         return sum((leaf * rng.standard_normal(leaf.shape)).sum() for leaf in out)
 
-    gradients = flatten(jax.jit(jax.grad(mixed_outputs), compiler_options=QUICK)(parameters))
+    gradients = flatten(jax.jit(jax.grad(mixed_outputs))(parameters, batch))
     # As in TA-STVG: softmax ignores a key's bias, and queries of equal content have nothing to mix in a first layer.
     # The temporal decoder's weights there are an output, so its queries and keys act.
     cancels = ("/key/bias", "sa_kcontent_proj/bias", "sa_kpos_proj/bias", "sa_ktime_proj/bias")
@@ -156,14 +154,13 @@ def test_every_parameter_acts(model):
 
 
 def test_dropout_acts_only_with_a_key_and_is_a_function_of_it(model, run):
-    module, parameters = model
     batch = make_batch()
 
-    @jax.jit
-    def boxes(key):
-        return module.apply(parameters, lambda m: m(batch, rngs=nnx.Rngs(dropout=key))).boxes_cxcywh
+    def boxes(m, batch, key):
+        return m(batch, rngs=nnx.Rngs(dropout=key)).boxes_cxcywh
 
-    one, again, other = (boxes(jax.random.key(seed, impl="rbg")) for seed in (1, 1, 2))
+    keys = (jax.random.key(seed, impl="rbg") for seed in (1, 1, 2))
+    one, again, other = (apply(*model, boxes, batch, key) for key in keys)
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-4
     assert np.abs(one - run(batch).boxes_cxcywh).max() > 1e-4

@@ -26,9 +26,7 @@ from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.runtime.memory import Rows
 from tests.grounding import rows
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
-from tests.tiny import apply, tiny, tiny_model_config
-
-QUICK = {"xla_backend_optimization_level": 0}
+from tests.tiny import apply, forward, tiny, tiny_model_config
 
 
 def with_noise(parameters: dict) -> dict:
@@ -49,9 +47,7 @@ def model():
 def run(model):
     """batch -> output; compiled once for each shape."""
     module, parameters = model
-    predict = jax.jit(
-        lambda p, b: module.apply(p, lambda m: m.predict_to_train(b, None, rngs=None)), compiler_options=QUICK
-    )
+    predict = jax.jit(lambda p, b: module.apply(p, lambda m: m.predict_to_train(b, None, rngs=None)))
     return lambda batch: predict(parameters, batch)
 
 
@@ -186,7 +182,7 @@ def test_without_a_fast_branch_only_slow_frames_are_read():
     batch = make_batch(t=7)
     other = dataclasses.replace(batch, frames=batch.frames.copy())
     other.frames[:, 1::2] = np.nan
-    one, two = (apply(module, parameters, lambda m, b: m(b), b).boxes_cxcywh for b in (batch, other))
+    one, two = (forward(module, parameters, b).boxes_cxcywh for b in (batch, other))
     np.testing.assert_array_equal(one, two)
     assert one.shape == (2, 1, 7, 4)
 
@@ -195,19 +191,19 @@ def test_a_learned_table_ends_where_its_rows_do():
     module, parameters = tiny(system="tubedetr", time="learned", max_frames=4)
     assert module.declarations["time_table"].shape == (4, 32)
     with pytest.raises(ValueError, match="5 frames; the learned positions are of 4"):
-        apply(module, parameters, lambda m, b: m(b), make_batch(t=5))
+        forward(module, parameters, make_batch(t=5))
 
 
 def test_every_parameter_acts(model):
     module, parameters = model
     batch = make_batch(t=10, h=130, w=160)
 
-    def mixed_outputs(p):
+    def mixed_outputs(p, batch):
         out = jax.tree.leaves(module.apply(p, lambda m: m.predict_to_train(batch, None, rngs=None)))
         rng = np.random.default_rng(0)
         return sum((leaf * rng.standard_normal(leaf.shape)).sum() for leaf in out)
 
-    gradients = flatten(jax.jit(jax.grad(mixed_outputs), compiler_options=QUICK)(parameters))
+    gradients = flatten(jax.jit(jax.grad(mixed_outputs))(parameters, batch))
     # Softmax ignores a key's bias, and of content that is zero the first layer's values are their bias.
     idle = [
         path
@@ -222,25 +218,23 @@ def test_the_fast_branch_gives_the_backbone_no_gradient():
     module, parameters = tiny(system="tubedetr", fast="noslow", stride=2)
     parameters = with_noise(parameters)
 
-    def total(part):
-        return module.apply(parameters | part, lambda m: m(make_batch())).boxes_cxcywh.sum()
+    def total(part, parameters, batch):
+        return module.apply(parameters | part, lambda m: m(batch)).boxes_cxcywh.sum()
 
     used = {name: parameters[name] for name in ("resnet", "appearance_projection")}
-    gradients = jax.jit(jax.grad(total), compiler_options=QUICK)(used)
+    gradients = jax.jit(jax.grad(total))(used, parameters, make_batch())
     assert not any(np.any(gradient) for gradient in jax.tree.leaves(gradients["resnet"]))
     assert all(np.any(gradient) for gradient in jax.tree.leaves(gradients["appearance_projection"]))
 
 
 def test_dropout_acts_only_with_a_key_and_is_a_function_of_it(model, run):
-    module, parameters = model
     batch = make_batch()
 
-    @jax.jit
-    def boxes(key):
-        rngs = nnx.Rngs(dropout=key)
-        return module.apply(parameters, lambda m: m.predict_to_train(batch, None, rngs=rngs)).boxes_cxcywh
+    def boxes(m, batch, key):
+        return m.predict_to_train(batch, None, rngs=nnx.Rngs(dropout=key)).boxes_cxcywh
 
-    one, again, other = (boxes(jax.random.key(seed, impl="rbg")) for seed in (1, 1, 2))
+    keys = (jax.random.key(seed, impl="rbg") for seed in (1, 1, 2))
+    one, again, other = (apply(*model, boxes, batch, key) for key in keys)
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-4
     assert np.abs(one - run(batch).boxes_cxcywh).max() > 1e-4

@@ -13,7 +13,7 @@ from tests.grounding.inference.test_grounder import run_doubling
 
 
 @pytest.fixture
-def cache(cache, tmp_path, monkeypatch):
+def private_cache(tmp_path, monkeypatch):
     """A new cache, with one program in it."""
     monkeypatch.setenv("STVG_JAX_CACHE", str(tmp_path / "deep" / "cache"))
     before = os.umask(0)
@@ -22,28 +22,28 @@ def cache(cache, tmp_path, monkeypatch):
     return tmp_path / "deep" / "cache"
 
 
-def test_a_new_cache_belongs_to_the_user_alone(cache):
-    (program,) = (cache / "programs").iterdir()
-    for path in (cache, cache / "programs", program):
+def test_a_new_cache_belongs_to_the_user_alone(private_cache):
+    (program,) = (private_cache / "programs").iterdir()
+    for path in (private_cache, private_cache / "programs", program):
         assert path.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("folder", [".", "programs"])
-def test_programs_of_a_folder_that_others_can_write_are_left_alone(cache, monkeypatch, caplog, folder):
+def test_programs_of_a_folder_that_others_can_write_are_left_alone(private_cache, monkeypatch, caplog, folder):
     loaded = []
     monkeypatch.setattr(compilation.pickle, "load", loaded.append)
-    (program,) = (cache / "programs").iterdir()
-    (cache / folder).chmod(0o777)
+    (program,) = (private_cache / "programs").iterdir()
+    (private_cache / folder).chmod(0o777)
     before = program.stat().st_mtime_ns
     with caplog.at_level(logging.WARNING):
         run_doubling()
     assert not loaded
-    assert caplog.messages[0] == f"compiling again: another user could have written {cache / folder}"
+    assert caplog.messages[0] == f"compiling again: another user could have written {private_cache / folder}"
     assert "chmod go-w" in caplog.messages[1]
     assert program.stat().st_mtime_ns == before
 
 
-def test_programs_of_another_user_are_left_alone(cache, caplog, monkeypatch):
+def test_programs_of_another_user_are_left_alone(private_cache, caplog, monkeypatch):
     """As `os.getuid` tells whose files these are, another one makes them foreign."""
     user = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: user + 1)

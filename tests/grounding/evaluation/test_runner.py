@@ -30,18 +30,11 @@ def arguments(dataset: Path, checkpoint: Path, out: Path, *overrides: str) -> li
     ]
 
 
-def evaluate(*given: str | Path, hosts: int = 1, devices: int = 1) -> list[subprocess.CompletedProcess]:
-    """Runs the command to its end on each host."""
-    done = run_hosts(["-m", "stvg_jax.cli", *arguments(*given)], hosts=hosts, devices=devices)
-    assert [process.returncode for process in done] == [0] * hosts, "".join(process.stderr for process in done)
-    return done
-
-
 @pytest.fixture(scope="module")
 def whole(hcstvg, checkpoint, tmp_path_factory):
     """Results of an evaluation that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
-    evaluate(hcstvg, checkpoint, out)
+    assert main(arguments(hcstvg, checkpoint, out)) == 0
     return out
 
 
@@ -118,13 +111,15 @@ def test_a_killed_evaluation_goes_on_where_it_was(whole, hcstvg, checkpoint, tmp
     before = part.read_bytes()
     assert 0 < before.count(b"\n") < SAMPLES
     part.write_bytes(before + b'{"id": "torn')
-    evaluate(hcstvg, checkpoint, out)
+    assert main(arguments(hcstvg, checkpoint, out)) == 0
     assert part.read_bytes().startswith(before)
     assert_same_answers(out, whole)
 
 
 def test_two_hosts_of_two_devices_give_what_one_gives(whole, hcstvg, checkpoint, tmp_path):
-    first, second = evaluate(hcstvg, checkpoint, tmp_path, hosts=2, devices=2)
+    command = ["-m", "stvg_jax.cli", *arguments(hcstvg, checkpoint, tmp_path)]
+    first, second = done = run_hosts(command, hosts=2, devices=2)
+    assert [process.returncode for process in done] == [0, 0], "".join(process.stderr for process in done)
     assert "stvg_jax ta_stvg" in first.stdout
     assert "stvg_jax ta_stvg" not in second.stdout
     parts = [len(read_records(path)) for path in sorted((tmp_path / "records").glob("*.jsonl"))]
@@ -170,7 +165,8 @@ def test_another_model_does_not_continue(whole, hcstvg, checkpoint, capsys):
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
 
 
-def test_an_evaluation_that_is_whole_is_only_reported_again(whole, hcstvg, checkpoint):
-    (done,) = evaluate(hcstvg, checkpoint, whole)
-    assert "evaluating" not in done.stderr
-    assert "HC-STVG v1" in done.stdout
+def test_an_evaluation_that_is_whole_is_only_reported_again(whole, hcstvg, checkpoint, capsys):
+    assert main(arguments(hcstvg, checkpoint, whole)) == 0
+    told = capsys.readouterr()
+    assert "evaluating" not in told.err
+    assert "HC-STVG v1" in told.out

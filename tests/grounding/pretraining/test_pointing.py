@@ -67,8 +67,8 @@ def test_padding_and_parts_change_no_loss_and_no_gradient():
 def test_it_learns_to_read_where():
     """The same video with four sentences, each about another place."""
     module, parameters = tiny_pointing()
-    batch, targets = make_rows(t=4, h=64, w=64, b=4)
-    boxes = np.zeros((4, 4, 4), np.float32)
+    batch, targets = make_rows(t=3, h=64, w=64, b=4)
+    boxes = np.zeros((4, 3, 4), np.float32)
     boxes[:] = np.array([(x, y, 0.4, 0.4) for y in (0.25, 0.75) for x in (0.25, 0.75)])[:, None]
     batch = dataclasses.replace(batch, frames=np.repeat(batch.frames[:1], 4, axis=0))
     targets = dataclasses.replace(targets, boxes_cxcywh=boxes)

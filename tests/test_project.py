@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from stvg_jax import __version__
+from stvg_jax.core.registry import FAMILIES, get_family
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +34,14 @@ def test_the_citation_has_what_the_format_requires():
     assert citation["license"] == project()["license"]
     for paper in citation["references"]:
         assert {"type", "title", "authors", "year"} <= set(paper)
+
+
+def test_every_grounding_system_is_linked_to_its_released_code():
+    """Labels of addresses have at most 32 characters on package indexes."""
+    urls = project()["urls"]
+    systems = {label.removesuffix(" (released code)").lower().replace("-", "_") for label in urls}
+    assert systems == {name for name in FAMILIES if get_family(name).evaluator}
+    assert all(len(label) <= 32 and url.startswith("https://") for label, url in urls.items())
 
 
 def test_workflows_run_targets_of_the_makefile_on_the_versions_that_are_promised():

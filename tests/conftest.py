@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
+from pathlib import Path
 
 import jax
 import pytest
+
+from tests import memory
 
 # Programs of tests run once, so compiling them well takes longer than it saves. The processes that tests start inherit
 # this; JAX reads it when it compiles for the first time.
@@ -29,20 +30,22 @@ def _forget_programs():
     """Compiled programs of a file's tests are of no use to others, and would fill gigabytes."""
     yield
     jax.clear_caches()
-    _give_back_memory()
+    memory.give_back()
 
 
-def _give_back_memory() -> None:
-    """Hands what the compiler has freed to the system, where the C library is glibc, which keeps half a gigabyte."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+# Files that need most memory or time run first: a process is small then, and none is left alone with them at the end.
+_FIRST = (
+    "grounding/test_goldens.py",
+    "grounding/test_ta_stvg.py",
+    "grounding/test_tubedetr_goldens.py",
+    "grounding/evaluation/test_runner.py",
+    "train/test_gradients.py",
+    "grounding/pretraining/test_pointing.py",
+    "grounding/pretraining/test_region_recognition.py",
+    "test_default_checkpoint.py",
+)
 
 
-@pytest.fixture(scope="module")
-def released_parameters():
-    """The stand-in for a released TA-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
-    from stvg_jax.convert import convert_state_dict
-    from tests.released import state_dict
-
-    return convert_state_dict(state_dict(), format="ta_stvg")
+def pytest_collection_modifyitems(items):
+    places = {Path(__file__).parent / name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))

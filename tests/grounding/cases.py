@@ -14,6 +14,7 @@ from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.losses import total_loss
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput
 from stvg_jax.nn.declare import PureModule
+from tests import memory
 from tests.released import GOLDENS
 from tests.train import golden
 
@@ -62,6 +63,7 @@ def run(
 ) -> Any:
     """`call(model, *args)` under jit, on the full-size model with these flat parameters; `changes` are to its
     configuration."""
+    memory.give_back()  # whatever the parameters were made of
     module = PureModule(make_model(system, default_config(system) | changes, dtype))
     return jax.jit(lambda p, *a: module.apply(p, lambda m: call(m, *a)))(unflatten(parameters), *args)
 

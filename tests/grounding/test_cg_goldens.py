@@ -12,9 +12,10 @@ import pytest
 from stvg_jax.grounding.cg_stvg import CGSTVGLossConfig
 from stvg_jax.grounding.instance_context import ContextConfig
 from stvg_jax.grounding.types import GroundingOutput
+from tests import released
 from tests.grounding import cases
 from tests.grounding.batches import padded
-from tests.released import GOLDENS, is_computed, manifest, state_dict
+from tests.released import GOLDENS, is_computed, manifest
 from tests.train import golden
 
 TOLERANCE = 2e-5
@@ -22,10 +23,7 @@ TOLERANCE = 2e-5
 
 @pytest.fixture(scope="module")
 def released_parameters():
-    """The stand-in for a released CG-STVG checkpoint, through the converter: path -> float32 array (0.9 GB)."""
-    from stvg_jax.convert import convert_state_dict
-
-    return convert_state_dict(state_dict("cgstvg"), format="cg_stvg")
+    return released.parameters("cgstvg", "cg_stvg")
 
 
 def run(parameters, call, *args, **context):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stvg_jax.convert.formats.ta_stvg import FORMAT
+from tests import released
 from tests.grounding import cases
 from tests.grounding.batches import padded
-from tests.released import GOLDENS
+from tests.released import GOLDENS, is_computed, manifest
 
 # The noise of float32 against float64 is 3e-6 on these outputs.
 TOLERANCE = 2e-5
@@ -20,6 +23,11 @@ STAGE_TOLERANCE = 1e-5
 
 EVALUATED = "tastvg_eval_t8_96x128"
 SELECTIVE = "tastvg_eval_selective_t16_96x128"
+
+
+@pytest.fixture(scope="module")
+def released_parameters():
+    return released.parameters("tastvg", "ta_stvg")
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +136,6 @@ def test_bfloat16(released_parameters, name):
 
 def test_dropped_tensors_are_those_that_never_act():
     """Parameters that the converter drops, apart from computed tables, had no gradient in the released system."""
-    import re
-
-    from stvg_jax.convert.formats.ta_stvg import FORMAT
-    from tests.released import is_computed, manifest
-
     unused = set(json.loads((GOLDENS / "tastvg_unused_parameters.json").read_text()))
     dropped = {n for n in manifest() if any(re.fullmatch(pattern, n) for pattern, _ in FORMAT.dropped)}
     assert {name for name in dropped if not is_computed(name)} == unused

@@ -11,9 +11,10 @@ import pytest
 
 from stvg_jax.grounding.stcat import STCATLossConfig
 from stvg_jax.grounding.types import GroundingOutput
+from tests import released
 from tests.grounding import cases
 from tests.grounding.batches import padded
-from tests.released import GOLDENS, is_computed, manifest, state_dict
+from tests.released import GOLDENS, is_computed, manifest
 from tests.train import golden
 
 # The noise of float32 against float64 is 2e-6 on these outputs.
@@ -27,10 +28,7 @@ CLAMPED = "stcat_eval_clamped_t10_96x96"
 
 @pytest.fixture(scope="module")
 def released_parameters():
-    """The stand-in for a released STCAT checkpoint, through the converter: path -> float32 array (0.8 GB)."""
-    from stvg_jax.convert import convert_state_dict
-
-    return convert_state_dict(state_dict("stcat"), format="stcat")
+    return released.parameters("stcat", "stcat")
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.formats import known_formats
 from stvg_jax.core.registry import default_config
 from stvg_jax.grounding.tubedetr import TubeDETRLossConfig
 from stvg_jax.grounding.types import GroundingOutput
+from tests import released
 from tests.grounding import cases
 from tests.grounding.batches import padded
 from tests.released import GOLDENS, is_computed, manifest, state_dict, weight
@@ -60,7 +60,7 @@ def parameters_of(meta: dict[str, Any]) -> dict[str, np.ndarray]:
     for name, shape in difference["+"].items():
         tensors[name] = np.zeros(shape, np.float32) if is_computed(name) else weight(name, tuple(shape))
     config = {"name": "tubedetr", "model": default_config("tubedetr") | settings(meta)}
-    return convert_state_dict(tensors, format="tubedetr", config=config)
+    return released.converted(tensors, "tubedetr", config)
 
 
 def forward(model, batch):

@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stvg_jax.convert import convert_state_dict
 from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import GroundingTask, LearningRates, learning_rate_rules
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.train.optim import FROZEN, OptimConfig, assign_groups, make_optimizer
 from stvg_jax.train.schedules import ScheduleConfig, make_rates
+from tests.released import state_dict
 from tests.train import golden
 from tests.train.golden import GROUPS, paths_of
 
@@ -49,7 +51,8 @@ def make_released_rates(total_steps: int):
 
 
 @pytest.mark.slow
-def test_five_steps(released_parameters):
+def test_five_steps():
+    released_parameters = convert_state_dict(state_dict(), format="ta_stvg")
     inputs, targets, recorded, meta = golden.five_steps()
     config, optim = TASTVGConfig(), OptimConfig()
     task = GroundingTask(PureModule(TASTVG(config)))

@@ -34,7 +34,8 @@ def experiment(arg: str, *, epochs: int, drop_epochs: tuple[int, ...], **options
         schedule=ScheduleConfig(epochs=epochs, drop_epochs=drop_epochs, linear_groups=("text",), first_update=0),
         **options,
     )
-    clip = ClipConfig(sampling=f"tubedetr_{options['dataset']}", resolution=352, frames_per_pass=200, sample_fps=5.0)
+    sampling = {"sampling": f"tubedetr_{options['dataset']}", "frames_per_pass": 200, "sample_fps": 5.0}
+    clip = ClipConfig(resolution=352, sizing="five_to_three", **sampling)
     config.update(
         {
             "clip": dataclasses.asdict(clip),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import normalize
@@ -36,18 +35,21 @@ def model_size(height: int, width: int, resolution: int, sizing: str = SQUEEZED)
     return size
 
 
-def resize(frames: np.ndarray, size: tuple[int, int], *, antialias: bool = True) -> np.ndarray:
-    """Bilinear resizing, within 5e-5 of torchvision's `Resize(size, antialias=antialias)` on float tensors.
+def resize(frames: np.ndarray, size: tuple[int, int], sizing: str = SQUEEZED) -> np.ndarray:
+    """Bilinear resizing (`data_pipeline.resampling`).
 
     Args:
         frames: uint8 [n, H, W, 3].
         size: (h, w).
-        antialias: whether all pixels under a smaller one count, or only the two by two nearest.
+        sizing: as for `model_size`; it decides how pixels are resampled.
 
     Returns:
         float32 [n, h, w, 3] in [0, 1].
+
+    Raises:
+        InputError: an unknown rule.
     """
-    return _map_frames(enumerate(frames), len(frames), size, _RESIZE[antialias])
+    return _map_frames(enumerate(frames), len(frames), size, get_size_rule(sizing).resample)
 
 
 def prepare(frames: np.ndarray, resolution: int, sizing: str = SQUEEZED) -> np.ndarray:
@@ -124,38 +126,6 @@ def _map_frames(
     return result
 
 
-def _resize_smoothly(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
-    result = np.empty((height, width, 3), np.float32)
-    for channel in range(3):
-        # Pillow rounds 8-bit results to whole numbers; its float pictures have one channel.
-        plane = Image.fromarray(frame[..., channel].astype(np.float32))
-        result[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
-    result /= 255
-    return result
-
-
-def _resize_sharply(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    # Pillow always antialiases when it shrinks a picture.
-    first, second, share = _taps(frame.shape[0], size[0])
-    share = share[:, None, None]
-    rows = frame[first] * (1 - share) + frame[second] * share
-    first, second, share = _taps(frame.shape[1], size[1])
-    share = share[:, None]
-    return (rows[:, first] * (1 - share) + rows[:, second] * share) / 255
-
-
-def _taps(before: int, after: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each pixel along an axis, [after]: the two that it is made of, and the second's share, float32 in [0, 1)."""
-    place = np.maximum((np.arange(after) + 0.5) * (before / after) - 0.5, 0)
-    first = np.minimum(place.astype(np.int64), before - 1)
-    return first, np.minimum(first + 1, before - 1), (place - first).astype(np.float32)
-
-
-# By whether they antialias.
-_RESIZE = {True: _resize_smoothly, False: _resize_sharply}
-
-
 def _prepare_one(sizing: str) -> Callable[[np.ndarray, tuple[int, int]], np.ndarray]:
-    resize_one = _RESIZE[get_size_rule(sizing).antialias]
-    return lambda frame, size: normalize(resize_one(frame, size))
+    resample = get_size_rule(sizing).resample
+    return lambda frame, size: normalize(resample(frame, size))

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
+
+import numpy as np
 
 from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.data_pipeline.resampling import resample_in_bytes, resample_sharply, resample_smoothly
+
+# uint8 [H, W, 3] and (h, w) -> float32 [h, w, 3] in [0, 1].
+Resample = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 
 class SizeRule(abc.ABC):
@@ -14,9 +21,11 @@ class SizeRule(abc.ABC):
 
     Attributes:
         antialias: whether all pixels under a smaller one count, or only the two by two nearest.
+        resample: function that resizes a picture.
     """
 
     antialias: bool
+    resample: Resample
 
     @abc.abstractmethod
     def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
@@ -24,7 +33,7 @@ class SizeRule(abc.ABC):
 
     @abc.abstractmethod
     def largest(self, resolution: int) -> tuple[int, int]:
-        """(rows, columns) that no picture exceeds."""
+        """(rows, columns) that hardly any picture exceeds: a very long one may by rounding."""
 
 
 class Squeezed(SizeRule):
@@ -32,6 +41,7 @@ class Squeezed(SizeRule):
     squeezed. (TA-STVG, `datasets/transforms.py`.)"""
 
     antialias = True
+    resample = staticmethod(resample_smoothly)
 
     def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
         return resolution, min(int(resolution * (width / height)), int(resolution * MAX_ASPECT))
@@ -42,33 +52,45 @@ class Squeezed(SizeRule):
 
 @dataclasses.dataclass(frozen=True)
 class Proportional(SizeRule):
-    """The shorter side becomes the resolution, or less where the longer one would exceed `longest`; proportions stay.
-    (STCAT, `datasets/transforms.py`: `RandomResize`.)
+    """The shorter side becomes the resolution, or less where the longer one would exceed a limit; proportions stay.
+    (STCAT, `datasets/transforms.py`, and TubeDETR, `datasets/video_transforms.py`: `RandomResize`.)
 
     Attributes:
-        longest: pixels of the longer side.
+        longest: function from the resolution to the largest number of pixels of the longer side.
+        resample: as for SizeRule.
     """
 
-    longest: int
+    longest: Callable[[int], int]
+    resample: Resample
     antialias = False
 
     def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
         short, long = min(height, width), max(height, width)
         side = resolution
+        longest = self.longest(resolution)
         # The same operations in the same order as the released code, which rounds here and cuts below.
-        if long / short * side > self.longest:
-            side = round(self.longest * float(short) / float(long))
+        if long / short * side > longest:
+            side = round(longest * float(short) / float(long))
         other = long if side == short else int(side * long / short)
         return (other, side) if width < height else (side, other)
 
     def largest(self, resolution: int) -> tuple[int, int]:
-        return self.longest, self.longest
+        return self.longest(resolution), self.longest(resolution)
+
+
+def _five_to_three(resolution: int) -> int:
+    """Pixels of the longer side in TubeDETR, which lists them for some resolutions and knows no others."""
+    return 746 if resolution == 448 else round(resolution * 5 / 3)
 
 
 SQUEEZED = "squeezed"
 PROPORTIONAL = "proportional"
-# By the names that configurations and checkpoints hold (`clip.sizing`).
-SIZE_RULES: dict[str, SizeRule] = {SQUEEZED: Squeezed(), PROPORTIONAL: Proportional(longest=720)}
+# By the names that configurations and checkpoints hold (`clip.sizing`): of TA-STVG and CG-STVG, STCAT, TubeDETR.
+SIZE_RULES: dict[str, SizeRule] = {
+    SQUEEZED: Squeezed(),
+    PROPORTIONAL: Proportional(lambda resolution: 720, resample_sharply),
+    "five_to_three": Proportional(_five_to_three, resample_in_bytes),
+}
 
 
 def get_size_rule(name: str) -> SizeRule:

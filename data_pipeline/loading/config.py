@@ -18,7 +18,7 @@ class LoaderSettings:
 
     Attributes:
         width_multiple: rows and columns of a batch are padded to a multiple of this, so that few programs are compiled,
-            but never beyond the size rule's largest picture. 28 is one window of the video backbone's first stage, and
+            but not beyond the size rule's largest picture. 28 is one window of the video backbone's first stage, and
             at resolution 420 most videos are 560 or 588 wide.
         text_lengths: tokens of a batch are padded to one of these, ascending.
         temporal_crop: probability of a temporal crop around the tube.
@@ -117,7 +117,9 @@ class LoaderConfig(LoaderSettings):
 def bucket_size(size: tuple[int, int], config: LoaderConfig) -> tuple[int, int]:
     """(rows, columns) to which a picture of this size (by `model_size`) is padded."""
     multiple, largest = config.width_multiple, get_size_rule(config.sizing).largest(config.resolution)
-    rows, columns = (min(-(-side // multiple) * multiple, most) for side, most in zip(size, largest, strict=True))
+    rows, columns = (
+        max(side, min(-(-side // multiple) * multiple, most)) for side, most in zip(size, largest, strict=True)
+    )
     return rows, columns
 
 

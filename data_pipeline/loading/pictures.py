@@ -98,7 +98,7 @@ def show(picture: Any, how: Any, *, antialias: bool = True) -> Any:
 
     Args:
         how: int32 [7], the view's part, size and flip.
-        antialias: as for `data_pipeline.frames.resize`.
+        antialias: as for `data_pipeline.size_rules.SizeRule`.
     """
     tf = import_tensorflow()
     top, left, height, width, new_height, new_width, flip = tf.unstack(how)

@@ -8,14 +8,22 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import IMAGENET_MEAN, IMAGENET_STD, normalize
 from stvg_jax.data_pipeline.frames import load_clip, model_size, prepare, resize
+from stvg_jax.data_pipeline.size_rules import get_size_rule
 from stvg_jax.data_pipeline.video import open_video
 from tests.videos import write_video
 
 GOLDENS = pathlib.Path(__file__).parents[1] / "goldens"
 RESIZED = dict(np.load(GOLDENS / "resize_cases.npz"))
 CASES = [name for name in RESIZED if "x" in name and not name.endswith(".shape")]
-# Of STCAT, "resolution.height x width".
 PROPORTIONAL = dict(np.load(GOLDENS / "stcat_resize_cases.npz"))
+
+
+TUBEDETR = dict(np.load(GOLDENS / "tubedetr_resize_cases.npz"))
+
+
+def named(cases):
+    """Names of the cases of a golden file, "resolution.height x width"."""
+    return [name for name in cases if name.count(".") == 1]
 
 
 def picture_of_case(height, width, seed=int(RESIZED["seed"])):
@@ -34,25 +42,58 @@ def test_resize_equals_the_released_preprocessing(case):
     np.testing.assert_allclose(resized[0].transpose(2, 0, 1)[:, ::29, ::31], RESIZED[case], atol=5e-5, rtol=0)
 
 
-@pytest.mark.parametrize("case", [name for name in PROPORTIONAL if name.count(".") == 1])
+@pytest.mark.parametrize("case", named(PROPORTIONAL))
 def test_proportional_resizing_equals_the_released_preprocessing(case):
     resolution, size = case.split(".")
     height, width = (int(n) for n in size.split("x"))
     size = model_size(height, width, int(resolution), "proportional")
     assert (3, *size) == tuple(PROPORTIONAL[case + ".shape"])
     picture = picture_of_case(height, width, int(PROPORTIONAL["seed"]))[None]
-    resized = resize(picture, size, antialias=False)
+    resized = resize(picture, size, "proportional")
     assert resized.dtype == np.float32
     # Measured: 2.3e-5, rounding of float32 in the reference.
     np.testing.assert_allclose(resized[0].transpose(2, 0, 1)[:, ::29, ::31], PROPORTIONAL[case], atol=5e-5, rtol=0)
     np.testing.assert_array_equal(prepare(picture, int(resolution), "proportional"), normalize(resized))
 
 
-def test_enlarging_and_keeping_a_size_need_no_antialiasing():
+@pytest.mark.parametrize("case", named(TUBEDETR))
+def test_resizing_in_bytes_equals_the_released_preprocessing(case):
+    resolution, size = case.split(".")
+    height, width = (int(n) for n in size.split("x"))
+    size = model_size(height, width, int(resolution), "five_to_three")
+    assert (*size, 3) == tuple(TUBEDETR[case + ".shape"])
+    picture = picture_of_case(height, width, int(TUBEDETR["seed"]))[None]
+    resized = resize(picture, size, "five_to_three")
+    levels = np.rint(255 * resized[0]).astype(np.uint8)
+    np.testing.assert_allclose(resized[0], levels / 255, atol=1e-7)
+    np.testing.assert_array_equal(levels[::29, ::31], TUBEDETR[case])
+    np.testing.assert_array_equal(prepare(picture, int(resolution), "five_to_three"), normalize(resized))
+
+
+def test_resizing_in_bytes_is_the_sharp_one_rounded():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 60, 90, 3)).astype(np.uint8)
+    for size in ((20, 35), (60, 90), (61, 200), (1, 1)):
+        difference = resize(picture, size, "five_to_three") - resize(picture, size, "proportional")
+        assert np.abs(255 * difference).max() < 1.1
+
+
+@pytest.mark.parametrize(
+    ("resolution", "longest"),
+    # Pairs of the released code (TubeDETR, `datasets/video_transforms.py`).
+    [(128, 213), (224, 373), (256, 427), (288, 480), (320, 533), (352, 587), (384, 640), (416, 693), (448, 746)]
+    + [(480, 800), (800, 1333)],
+)
+def test_longer_sides_are_limited_as_in_the_released_preprocessing(resolution, longest):
+    assert get_size_rule("five_to_three").largest(resolution) == (longest, longest)
+    assert longest - 1 <= model_size(90, 160, resolution, "five_to_three")[1] <= longest
+
+
+@pytest.mark.parametrize("sizing", ["proportional", "five_to_three"])
+def test_enlarging_and_keeping_a_size_need_no_antialiasing(sizing):
     picture = picture_of_case(20, 30)[None]
-    np.testing.assert_allclose(resize(picture, (20, 30), antialias=False), picture / 255, atol=1e-6)
-    larger = resize(picture, (50, 61), antialias=False)
-    np.testing.assert_allclose(larger, resize(picture, (50, 61)), atol=2e-6)
+    np.testing.assert_allclose(resize(picture, (20, 30), sizing), picture / 255, atol=1e-6)
+    larger, bound = resize(picture, (50, 61), sizing), 2e-6 if sizing == "proportional" else 1.1 / 255
+    np.testing.assert_allclose(larger, resize(picture, (50, 61)), atol=bound)
 
 
 def test_resize_keeps_frames_apart():

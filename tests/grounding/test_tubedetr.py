@@ -77,13 +77,15 @@ def test_released_configurations(name, epochs, drops, frames):
     config = load_config_file(Path(name))
     assert config["model"] == default_config("tubedetr")
     clip, schedule = config["clip"], config["schedule"]
-    assert (clip["resolution"], clip["frames_per_pass"], clip["sample_fps"]) == (352, 200, 5.0)
+    assert (clip["resolution"], clip["sizing"]) == (352, "five_to_three")
+    assert (clip["frames_per_pass"], clip["sample_fps"]) == (200, 5.0)
     assert (schedule["epochs"], schedule["drop_epochs"], schedule["first_update"]) == (epochs, drops, 0)
     assert config["train"]["initialise"] == ("checkpoints/mdetr_tubedetr",)
     experiment = Experiment.build(config)
     sizes = {"rows": 1, "frames": None, "width": None, "tokens": 32}
     shapes = get_family("tubedetr").batch(config, experiment.model, experiment.clip, **sizes)
-    assert shapes["frames"].shape[:3] == (1, frames, 352)
+    # Of a wide video: 330 x 586, padded.
+    assert shapes["frames"].shape == (1, frames, 336, 587, 3)
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,13 @@ def test_the_largest_picture_needs_no_multiple():
 
 @pytest.mark.parametrize(
     ("original", "shown", "padded"),
-    [((720, 1280), (405, 720), (420, 720)), ((640, 360), (720, 405), (720, 420)), ((300, 300), (448, 448), (448, 448))],
+    [
+        ((720, 1280), (405, 720), (420, 720)),
+        ((640, 360), (720, 405), (720, 420)),
+        ((300, 300), (448, 448), (448, 448)),
+        # Rounding the shorter side makes the longer one exceed its limit.
+        ((100, 410), (176, 721), (196, 721)),
+    ],
 )
 def test_pictures_that_keep_their_proportions_are_padded_on_both_sides(original, shown, padded):
     config = dataclasses.replace(CONFIG, resolution=448, width_multiple=28, sizing="proportional")

@@ -7,8 +7,9 @@ import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
-from stvg_jax.data_pipeline.loading.plan import View, training_view
+from stvg_jax.data_pipeline.loading.plan import View, training_view, whole_view
 from tests.data_pipeline.loading.cases import CONFIG
+from tests.data_pipeline.test_frames import TUBEDETR, named
 
 STORED, ORIGINAL = (64, 80), (128, 160)
 
@@ -45,6 +46,17 @@ def test_a_box_is_moved_with_the_part_and_cut_off_at_its_edges():
     np.testing.assert_allclose(view.show(boxes), [[0, 0, 1, 1], [0.5, 0.5, 1, 1]])
     flipped = dataclasses.replace(view, flip=True)
     np.testing.assert_allclose(flipped.show(boxes), [[0, 0, 1, 1], [0, 0.5, 0.5, 1]])
+
+
+@pytest.mark.parametrize("case", named(TUBEDETR))
+def test_boxes_of_a_resized_picture_are_the_released_ones(case):
+    height, width = (int(n) for n in case.split(".")[1].split("x"))
+    x, y, box_width, box_height = TUBEDETR[case + ".box_xywh"]
+    corners = np.array([[x, y, x + box_width, y + box_height]]) / [width, height, width, height]
+    ((left, top, right, bottom),) = whole_view((height, width), tuple(TUBEDETR[case + ".shape"][:2])).show(corners)
+    shown = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    # Rounding of float32 in the released code.
+    np.testing.assert_allclose(shown, TUBEDETR[case + ".box_cxcywh"], rtol=0, atol=1e-7)
 
 
 def test_views_are_those_of_the_released_training():

@@ -23,12 +23,14 @@ class PublishedResult:
         method, venue: such as "TA-STVG" and "ICLR 2025".
         percent: figures by kind of sentence, one per measure of the benchmark; None if it was not reported.
         source: source of the figures.
+        own_measures: name of the system's own measures, if it was published by these and not by the usual ones.
     """
 
     method: str
     venue: str
     percent: Mapping[str, tuple[float | None, ...]]
     source: str
+    own_measures: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

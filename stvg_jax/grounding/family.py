@@ -10,6 +10,7 @@ from flax import nnx
 
 from stvg_jax.family import Evaluator, Family, Inputs, Rules, TextSize
 from stvg_jax.grounding.base import AppearanceConfig
+from stvg_jax.grounding.evaluation.metrics import OwnMeasures
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
@@ -24,6 +25,7 @@ def grounding_family(
     *,
     groups: Callable[[Any], Rules] = learning_rate_rules,
     protocol: Protocol | None = TWO_PASSES,
+    own_measures: OwnMeasures | None = None,
     formats: tuple[str, ...] = (),
 ) -> Family:
     """A family of models that are trained on tubes.
@@ -31,6 +33,7 @@ def grounding_family(
     Args:
         config, model, losses, learning_rates, groups, formats: as in `Family`.
         protocol: evaluation protocol; None for a model that predicts no tubes and is only a start for others.
+        own_measures: measures by which the family was published, if not the usual ones.
     """
 
     def inputs(config: Mapping[str, Any], split: str) -> Inputs:
@@ -42,7 +45,7 @@ def grounding_family(
         from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
 
         assert protocol is not None
-        return GroundingEvaluator(protocol)
+        return GroundingEvaluator(protocol, own_measures)
 
     return Family(
         config=config,

@@ -17,6 +17,7 @@ from stvg_jax.family import Rules
 from stvg_jax.grounding.base import AppearanceConfig, AppearanceEncoder, TextReader, TubePredictor
 from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import TransformerConfig
+from stvg_jax.grounding.evaluation.metrics import SAMPLED
 from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import TubeLossConfig
 from stvg_jax.grounding.protocol import SINGLE_PASS
@@ -291,6 +292,7 @@ FAMILY = dataclasses.replace(
         TubeDETRLearningRates,
         groups=tubedetr_learning_rate_rules,
         protocol=SINGLE_PASS,
+        own_measures=SAMPLED,
         formats=("stvg_jax.convert.formats.tubedetr",),
     ),
     least_bytes=least_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,19 @@ def test_training_reports_every_term_of_the_loss(trained):
     assert description.config["model"]["stride"] == 3
 
 
-def test_evaluation_asks_in_one_pass(trained, tmp_path):
+def test_evaluation_asks_in_one_pass_and_measures_twice(trained, tmp_path, capsys):
     records = commands.evaluate(*trained, tmp_path / "eval")
     assert {number for record in records for number in record["scores"]["pass"]} == {0}
     # A frame of each second, the last of which is that of the clip's last frame.
     assert [len(record["frames"]) for record in records] == [19, 19, 19, 19]
     assert all(0 <= value <= 1 for record in records for value in record["scores"]["actioness"])
+    written = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    own, usual = written["own_measures"]["sampled_frames"]["declarative"], written["results"]["declarative"]
+    assert own.keys() == usual.keys() and own["samples"] == 4
+    assert own["m_tIoU"] > usual["m_tIoU"]
+    assert "TubeDETR's own measures" in capsys.readouterr().out
+    assert "TubeDETR's own measures" in (tmp_path / "eval" / "table.md").read_text()
+    assert "TubeDETR&#x27;s own measures" in (tmp_path / "eval" / "index.html").read_text()
 
 
 def test_an_answer_about_a_video(trained, tubes, tmp_path):

@@ -17,6 +17,7 @@ from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import write_records
 from stvg_jax.family import Report
 from stvg_jax.grounding.evaluation.examples import draw_examples
+from stvg_jax.grounding.evaluation.metrics import OwnMeasures, Summary, summarise
 from stvg_jax.grounding.evaluation.page import write_page
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.result_files import write_results
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 
 class GroundingEvaluator:
-    """A tube for each sample, merged from the passes of a protocol, and the published measures of tubes.
+    """A tube for each sample, merged from the passes of a protocol, and the published measures of tubes, beside which
+    stand those of the family itself if it has its own.
 
     It writes these files:
 
@@ -46,12 +48,13 @@ class GroundingEvaluator:
 
     Args:
         protocol: of the family.
+        own: measures by which the family was published; None for the usual ones.
     """
 
     unit = "sample"
 
-    def __init__(self, protocol: Protocol):
-        self._protocol = protocol
+    def __init__(self, protocol: Protocol, own: OwnMeasures | None = None):
+        self._protocol, self._own = protocol, own
         self.rows = protocol.passes
 
     def check(self, config: EvalConfig) -> None:
@@ -117,15 +120,15 @@ class GroundingEvaluator:
 
         result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs))
         dataset, name = inputs.data.dataset, model.description.model
-        tables = [
-            results_table(result.groups, config.benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"),
-            given_interval_table(result.groups),
-        ]
         samples = {sample.id: sample for sample in inputs.samples}
+        own = self._own_means(records, samples)
+        titles = config.benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"
+        tables = [results_table(result.groups, *titles), given_interval_table(result.groups)]
+        tables += [results_table(groups, *titles, own=self._own) for groups in own.values()]
         write_records(out / "records.jsonl", records)
         write_results(out / "predictions.json", records, samples, apart=get_dataset(dataset).scored_by_kind)
         about = {"model": name, "dataset": dataset, "split": config.split, "dtype": config.dtype}
-        write_metrics(out / "metrics.json", result, **about)
+        write_metrics(out / "metrics.json", result, own, **about)
         (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))
         write_page(
             out / "index.html",
@@ -142,7 +145,17 @@ class GroundingEvaluator:
             rates = inputs.store.videos
             draw_examples(out / "examples", records, samples, inputs.pictures, lambda video: rates[video].fps, examples)
         text = "\n\n".join([*(table.text() for table in tables), *result.notes])
-        return Report(_measures(result), _overall(result), text)
+        measures = _measures(result.groups) | {"m_vIoU": _overall(result)}
+        for system, groups in own.items():
+            measures |= {f"{system}/{measure}": value for measure, value in _measures(groups).items()}
+        return Report(measures, _overall(result), text)
+
+    def _own_means(self, records: Sequence[Record], samples: Mapping[str, Sample]) -> dict[str, dict[str, Summary]]:
+        """Means by the family's own measures, by their name and kind of sentence; empty if it has none."""
+        if self._own is None:
+            return {}
+        measure = self._own.measure
+        return {self._own.name: summarise((r.kind, measure(r.prediction, samples[r.id])) for r in records)}
 
 
 def _notes(inputs: GroundingInputs) -> list[str]:
@@ -154,9 +167,8 @@ def _notes(inputs: GroundingInputs) -> list[str]:
     return notes
 
 
-def _measures(result: Score) -> dict[str, Any]:
-    measures = {f"{kind}/{name}": value for kind, g in result.groups.items() for name, value in g.measures.items()}
-    return measures | {"m_vIoU": _overall(result)}
+def _measures(groups: Mapping[str, Summary]) -> dict[str, Any]:
+    return {f"{kind}/{name}": value for kind, summary in groups.items() for name, value in summary.measures.items()}
 
 
 def _overall(result: Score) -> float:

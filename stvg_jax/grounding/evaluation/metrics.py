@@ -12,13 +12,16 @@ m_tIoU and m_vIoU are means over samples. vIoU@R is the share of samples with vI
 The released evaluators leave out the last frame of G, but not that of P, so that a perfect answer of n frames has tIoU
 and vIoU (n - 1) / n. Published figures include this, and so do these measures. gt_vIoU includes every true frame. A
 true frame without a predicted box counts as 0.
+
+TubeDETR was published by measures of its own evaluator (`SAMPLED`), which differs in two ways: G has its last frame,
+and only the frames that the model saw count in vIoU and gt_vIoU.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -83,6 +86,53 @@ def measure(prediction: Prediction, annotated: AnnotatedTube) -> SampleMetrics:
         gt_viou=float(overlaps.sum()) / max(len(annotated.boxes_xyxy), 1),
         missing_boxes=len(annotated.boxes_xyxy) - len(frames),
     )
+
+
+def measure_sampled(prediction: Prediction, annotated: AnnotatedTube) -> SampleMetrics:
+    """Measures one prediction by TubeDETR's evaluator (`datasets/hcstvg_eval.py` and `vidstg_eval.py`).
+
+    Args:
+        prediction: with boxes in all sampled frames and no others.
+        annotated: the true tube.
+    """
+    (first, true_end), (start, end) = annotated.tube, prediction.interval
+    both, either = (max(first, start), min(true_end, end)), (min(first, start), max(true_end, end))
+    frames = prediction.frames
+    true = (frames >= first) & (frames < true_end)
+    overlaps = box_iou(prediction.boxes_xyxy[true], annotated.boxes_xyxy[frames[true] - first])
+    in_both = (frames[true] >= both[0]) & (frames[true] < both[1])
+    counted = int(((frames >= either[0]) & (frames < either[1])).sum())
+    common = max(both[1] - both[0], 0)
+    return SampleMetrics(
+        tiou=common / (true_end - first + end - start - common),
+        viou=float(overlaps[in_both].sum()) / max(counted, 1),
+        gt_viou=float(overlaps.sum()) / max(len(overlaps), 1),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnMeasures:
+    """Measures by which some systems were published, beside those that all models have here.
+
+    Attributes:
+        name: name in files and in the metrics of a training.
+        title: name in tables.
+        measure: (prediction with boxes in the sampled frames only, true tube) -> measures.
+        note: line below a table.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[Prediction, AnnotatedTube], SampleMetrics]
+    note: str
+
+
+SAMPLED = OwnMeasures(
+    name="sampled_frames",
+    title="TubeDETR's own measures",
+    measure=measure_sampled,
+    note="TubeDETR's own measures count sampled frames only and include the truth's last frame: an exact answer has 1.",
+)
 
 
 def summarise(measured: Iterable[tuple[str, SampleMetrics]]) -> dict[str, Summary]:

@@ -124,15 +124,24 @@ def score(
     return Score(metrics, summarise((t.kind, metrics[t.id]) for t in samples if t.id in metrics), tuple(notes))
 
 
-def write_metrics(path: Path, score: Score, **about: Any) -> None:
+def write_metrics(
+    path: Path, score: Score, own: Mapping[str, Mapping[str, Summary]] | None = None, **about: Any
+) -> None:
     """Writes the means as JSON (`docs/results.md`), whole or not at all.
 
     Args:
         path: the file.
         score: the measures.
+        own: means by further measures, by their name and kind of sentence.
         about: JSON values that describe the evaluation, such as `dataset`.
     """
-    groups = {kind: {"samples": s.samples, **s.measures} for kind, s in score.groups.items()}
+    content = {"schema": METRICS_SCHEMA, **about, "results": _by_kind(score.groups)}
+    if own:
+        content["own_measures"] = {name: _by_kind(groups) for name, groups in own.items()}
     with whole_file(path) as file:
-        json.dump({"schema": METRICS_SCHEMA, **about, "results": groups, "notes": list(score.notes)}, file, indent=1)
+        json.dump(content | {"notes": list(score.notes)}, file, indent=1)
         file.write("\n")
+
+
+def _by_kind(groups: Mapping[str, Summary]) -> dict[str, dict[str, float]]:
+    return {kind: {"samples": summary.samples, **summary.measures} for kind, summary in groups.items()}

@@ -6,7 +6,7 @@ import dataclasses
 import html
 from collections.abc import Mapping
 
-from stvg_jax.grounding.evaluation.metrics import Summary
+from stvg_jax.grounding.evaluation.metrics import OwnMeasures, Summary
 
 # Shown beside every tIoU, because a value below 1 for equal intervals would look like an error.
 CONVENTION = (
@@ -91,7 +91,14 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: str, dataset: str = "") -> Table:
+def results_table(
+    groups: Mapping[str, Summary],
+    benchmark: str | None,
+    name: str,
+    dataset: str = "",
+    *,
+    own: OwnMeasures | None = None,
+) -> Table:
     """Our figures below the published ones, in percent.
 
     Args:
@@ -99,6 +106,7 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
         benchmark: name of a test set (`Dataset.benchmarks`); None or "none" for no published figures.
         name: name of our row.
         dataset: title of the table if there is no benchmark.
+        own: measures of which these are summaries, if not the usual ones; only systems published by them are shown.
     """
     from stvg_jax.data_pipeline.datasets.dataset import MEASURES
     from stvg_jax.data_pipeline.datasets.registry import get_benchmark
@@ -113,6 +121,7 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
             *(_percent(value) for kind in kinds for value in row.percent.get(kind, (None,) * len(measures))),
         )
         for row in (known.results if known else ())
+        if own is None or row.own_measures == own.name
     ]
     ours = (
         _percent(100 * groups[kind].measures[measure] if kind in groups else None)
@@ -125,7 +134,11 @@ def results_table(groups: Mapping[str, Summary], benchmark: str | None, name: st
         for kind, size in (known.samples.items() if known else ())
         if kind not in groups or groups[kind].samples != size
     ]
-    return Table(known.title if known else dataset, spans, columns, (*rows, (name, *ours)), 1, (*notes, CONVENTION))
+    title = known.title if known else dataset
+    if own is not None:
+        title = f"{title}: {own.title}"
+    convention = CONVENTION if own is None else own.note
+    return Table(title, spans, columns, (*rows, (name, *ours)), 1, (*notes, convention))
 
 
 def given_interval_table(groups: Mapping[str, Summary]) -> Table:

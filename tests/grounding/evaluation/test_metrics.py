@@ -6,9 +6,9 @@ import statistics
 import numpy as np
 import pytest
 
-from stvg_jax.grounding.evaluation.metrics import SampleMetrics, box_iou, measure, summarise
+from stvg_jax.grounding.evaluation.metrics import SampleMetrics, box_iou, measure, measure_sampled, summarise
 from stvg_jax.grounding.evaluation.types import Prediction
-from stvg_jax.grounding.protocol import TWO_PASSES
+from stvg_jax.grounding.protocol import SINGLE_PASS, TWO_PASSES
 from stvg_jax.grounding.tubes import PassPrediction
 from tests.grounding.evaluation.cases import make_prediction, make_sample
 from tests.released import GOLDENS
@@ -57,6 +57,61 @@ def test_released_means_apart_by_kind():
         for ours, theirs in zip(names, NAMES, strict=True):
             mean = statistics.fmean(case[theirs] for case in cases)
             assert groups[kind].measures[ours] == pytest.approx(mean, abs=1e-6)
+
+
+OWN = json.loads((GOLDENS / "tubedetr_eval_cases.json").read_text())
+
+
+def own_golden(case):
+    """The prediction and the truth of a stored case of TubeDETR, which has the true boxes of sampled frames only."""
+    frames, about = np.array(case["expected_frame_ids"]), case["annotation"]
+    logits, boxes = (np.array(case[name], np.float32) for name in ("pred_sted", "pred_boxes_cxcywh"))
+    answer = SINGLE_PASS.merge([PassPrediction(frames, boxes, logits)], about["height"], about["width"])
+    tube = about["tube_start_frame"], about["tube_end_frame"]
+    true_boxes = np.full((tube[1] - tube[0], 4), np.nan)
+    for frame, (x, y, width, height) in case["gt_boxes_xywh"].items():
+        true_boxes[int(frame) - tube[0]] = x, y, x + width, y + height
+    sample = make_sample(str(about["video_id"]), tube, true_boxes, about.get("qtype", "declarative"))
+    return Prediction.at_frames(*answer, frames), sample
+
+
+@pytest.mark.parametrize("case", OWN["cases"], ids=lambda c: f"{c['dataset']}-{c['annotation']['original_video_id']}")
+def test_the_own_measures_of_tubedetr_are_the_released_ones(case):
+    metrics = measure_sampled(*own_golden(case))
+    expected = case["expected_metrics"]
+    ours = [metrics.tiou, metrics.viou, metrics.gt_viou]
+    assert ours == pytest.approx([expected[name] for name in NAMES[:3]], abs=2e-6)
+    assert metrics.missing_boxes == 0
+
+
+@pytest.mark.parametrize("summary", OWN["summaries"], ids=lambda summary: summary["dataset"])
+def test_means_of_the_own_measures_are_the_released_ones(summary):
+    cases = [own_golden(case) for case in OWN["cases"] if case["dataset"] == summary["dataset"]]
+    groups = summarise((truth.kind, measure_sampled(prediction, truth)) for prediction, truth in cases)
+    ours = {
+        name.removeprefix("declarative_") if summary["dataset"] == "hcstvg" else name: value
+        for kind, group in groups.items()
+        for name, value in {f"{kind}_{n.replace('m_', '').lower()}": v for n, v in group.measures.items()}.items()
+    }
+    assert ours == pytest.approx(summary["expected_summary"], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("interval", "frames", "expected"),
+    [
+        # Perfect: all of its sampled frames count, also the last one.
+        ((10, 20), range(0, 60, 3), (1, 1, 1)),
+        # 5 of 15 frames common; of the sampled ones 15, 18 of 12, 15, 18, 21, 24.
+        ((15, 25), range(0, 60, 3), (5 / 15, 2 / 5, 1)),
+        ((30, 40), range(0, 60, 3), (0, 0, 1)),
+        # No sampled frame in the tube, then none in the prediction either.
+        ((10, 20), range(20, 60, 3), (1, 0, 0)),
+        ((25, 26), range(27, 60, 3), (0, 0, 0)),
+    ],
+)
+def test_own_measures_count_sampled_frames(interval, frames, expected):
+    metrics = measure_sampled(make_prediction(interval, frames=frames), make_sample(tube=(10, 20)))
+    assert (metrics.tiou, metrics.viou, metrics.gt_viou) == pytest.approx(expected)
 
 
 def test_a_perfect_answer_lacks_the_last_frame_of_the_truth():

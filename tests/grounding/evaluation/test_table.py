@@ -1,7 +1,7 @@
 """Tables as text, Markdown and HTML."""
 
 from stvg_jax.data_pipeline.datasets.dataset import MEASURES
-from stvg_jax.grounding.evaluation.metrics import Summary
+from stvg_jax.grounding.evaluation.metrics import SAMPLED, Summary
 from stvg_jax.grounding.evaluation.table import CONVENTION, Table, given_interval_table, results_table
 
 TABLE = Table(
@@ -78,3 +78,13 @@ def test_boxes_alone_are_all_ours():
     assert table.columns == ("", "samples", "m_vIoU", "vIoU@0.3", "vIoU@0.5")
     assert table.rows == (("declarative", "1,234", "25.0", "25.0", "25.0"),)
     assert table.ours == 1
+
+
+def test_own_measures_stand_below_figures_of_the_same_measures():
+    table = results_table({"declarative": summary(1160, 0.5)}, "hcstvg1", "mine", own=SAMPLED)
+    assert table.title == "HC-STVG v1, test: TubeDETR's own measures"
+    assert table.rows == (("TubeDETR (CVPR 2022)", "43.7", "32.4", "49.8", "23.5"), ("mine", *["50.0"] * 4))
+    assert table.notes == (SAMPLED.note,)
+    assert results_table({"declarative": summary(5, 0.5)}, None, "mine", "toy", own=SAMPLED).rows == (
+        ("mine", *["50.0"] * 4),
+    )

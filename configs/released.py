@@ -9,10 +9,9 @@ from typing import Any
 import ml_collections
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.registry import default_config
+from stvg_jax.core.registry import default_config, get_family
 from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.eval.config import EvalConfig
-from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.inputs import DataConfig
 from stvg_jax.train.config import TrainConfig
 from stvg_jax.train.optim import OptimConfig
@@ -51,11 +50,13 @@ def experiment(
     """
     if arg:
         raise InputError(f"this configuration takes no argument, got {arg!r}")
+    released_clip = get_family(name).released_clip
+    assert released_clip is not None
     config = ml_collections.ConfigDict(
         {
             "name": name,
             "model": default_config(name) | dict(model),
-            "clip": dataclasses.asdict(ClipConfig(sampling=dataset)),
+            "clip": dataclasses.asdict(released_clip(dataset)),
             "data": dataclasses.asdict(
                 DataConfig(dataset=dataset, annotations=f"data/{folder}", frames=f"frames/{folder}")
             ),

@@ -1,4 +1,4 @@
-"""STCAT on HC-STVG v1, as released."""
+"""STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
     config = released.experiment(arg, name="stcat", model={}, **options)
     config.update(
         {
-            "clip": {"resolution": 448, "sizing": "proportional"},
             "loader": {"flip": 0.5, "scales": (448, 416, 384, 352), "size_crop": 0.5},
             "train": {"initialise": ("checkpoints/mdetr",)},
         }

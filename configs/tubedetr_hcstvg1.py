@@ -1,19 +1,17 @@
 """TubeDETR on HC-STVG v1, as released: frames of 352 pixels, every fourth of them through the encoder.
 
-It takes other frames than TA-STVG, so all frames of clips are stored (`stvg-jax prepare frames --frames clips`), and it
+It takes other frames than TA-STVG and in another size, which `stvg-jax prepare frames --family tubedetr` stores, and it
 starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
 --format mdetr_tubedetr`). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import ml_collections
 
 from stvg_jax.configs import released
-from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.tubedetr import TubeDETRLearningRates, TubeDETRLossConfig
 from stvg_jax.train.schedules import ScheduleConfig
 
@@ -34,11 +32,8 @@ def experiment(arg: str, *, epochs: int, drop_epochs: tuple[int, ...], **options
         schedule=ScheduleConfig(epochs=epochs, drop_epochs=drop_epochs, linear_groups=("text",), first_update=0),
         **options,
     )
-    sampling = {"sampling": f"tubedetr_{options['dataset']}", "frames_per_pass": 200, "sample_fps": 5.0}
-    clip = ClipConfig(resolution=352, sizing="five_to_three", **sampling)
     config.update(
         {
-            "clip": dataclasses.asdict(clip),
             # The release has one video on each of 16 devices, and does not flip.
             "train": {
                 "batch_size": 16,

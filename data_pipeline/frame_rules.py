@@ -41,10 +41,12 @@ class FrameRule(abc.ABC):
         crops_first: whether a temporal crop of training cuts the clip before frames are spread over it, so that any
             frame may be chosen; otherwise it takes a part of the frames that were spread over the whole clip.
         takes_last: whether the last frame of the clip may be chosen.
+        needs_video_fps: whether the rule needs `Amount.video_fps`.
     """
 
     crops_first: bool
     takes_last: bool
+    needs_video_fps = False
 
     @abc.abstractmethod
     def spread(self, frame_count: int, amount: Amount) -> np.ndarray:
@@ -129,6 +131,10 @@ class RateWithLimit(FrameRule):
 
     @property
     def takes_last(self) -> bool:
+        return self.clip_sec is None
+
+    @property
+    def needs_video_fps(self) -> bool:
         return self.clip_sec is None
 
     def spread(self, frame_count: int, amount: Amount) -> np.ndarray:

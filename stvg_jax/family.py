@@ -19,6 +19,7 @@ from flax import nnx
 from stvg_jax.nn.declare import PureModule
 
 if TYPE_CHECKING:
+    from stvg_jax.data_pipeline.loading.needs import NeededFrames
     from stvg_jax.eval.config import EvalConfig
     from stvg_jax.models.loading import LoadedModel
     from stvg_jax.runtime.memory import Rows
@@ -183,6 +184,9 @@ class Family:
     Attributes:
         config: dataclass of section `model`.
         clip: dataclass of section `clip`, the settings of the model's clips.
+        released_clip: name of a dataset's rules (`Dataset.rules`), or None for the usual ones -> settings of the clips
+            of the models that were released for it; raises ValueError if there are none.
+        needed_frames: settings of clips -> frames that such a model needs of a store; None for a model that reads none.
         model: (config, dtype=...) -> module with declared parameters.
         losses: dataclass of section `loss`.
         learning_rates: dataclass of section `learning_rates`, a float for each group.
@@ -213,6 +217,8 @@ class Family:
     least_bytes: Callable[[Any, Rows], int]
     batch: Callable[..., dict[str, jax.ShapeDtypeStruct]]
     inputs: Callable[[Mapping[str, Any], str], Inputs]
+    released_clip: Callable[[str | None], Any] | None = None
+    needed_frames: Callable[[Any], NeededFrames] | None = None
     uses: Callable[[Any], Rules] = lambda config: ()
     evaluator: Callable[[], Evaluator] | None = None
     protocol: Any = None

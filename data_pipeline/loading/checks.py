@@ -10,8 +10,9 @@ from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.loading.plan import Passes, needed_frame_ids
-from stvg_jax.data_pipeline.shards import FrameStore, StoredVideo
+from stvg_jax.data_pipeline.shards import FrameStore, Settings, StoredVideo
 
+REDUCED = "frames reduced for another model"
 _LABELS = "train on annotations that have them, or make them with `stvg-jax prepare labels`"
 
 
@@ -29,9 +30,24 @@ def find_problems(
         if video is None:
             found = [("video not stored", "store its frames with `stvg-jax prepare frames`")]
         else:
-            found = [*_frame_problems(sample, video, config, passes), *_label_problems(sample, config, passes is None)]
+            found = [
+                *picture_problems(video, store.settings, config),
+                *_frame_problems(sample, video, config, passes),
+                *_label_problems(sample, config, passes is None),
+            ]
         problems += [Problem(sample.video, f"sample {sample.id}", rule, detail) for rule, detail in found]
     return problems
+
+
+def picture_problems(video: StoredVideo, settings: Settings, config: LoaderConfig) -> Iterator[tuple[str, str]]:
+    """Rule and detail, if stored frames have other pixels than a model takes."""
+    if video.reduced and not settings.serves(config.resolution, config.sizing):
+        yield (
+            REDUCED,
+            f"they have {settings.height} pixels by the size rule {settings.sizing}, and this model takes "
+            f"{config.resolution} by {config.sizing}; prepare them in another folder, with `stvg-jax prepare frames "
+            "--family`, or with --height 0 for their own size",
+        )
 
 
 def _frame_problems(
@@ -50,7 +66,7 @@ def _frame_problems(
         yield (
             "frames not stored",
             f"{len(missing)} of {len(needed)} are missing, the first is {missing[0]}; store them with "
-            "`stvg-jax prepare frames --frames clips`",
+            "`stvg-jax prepare frames --frames clips`, or those of this model alone with --family",
         )
 
 

@@ -83,6 +83,11 @@ class StoredVideo:
         if place.parts[:1] != ("shards",) or len(place.parts) < 2 or ".." in place.parts or not _is_name(self.file):
             raise _damaged("file", self.file)
 
+    @property
+    def reduced(self) -> bool:
+        """True if stored frames are smaller than those of the video."""
+        return (self.stored_width, self.stored_height) != (self.width, self.height)
+
     @functools.cached_property
     def frame_ids(self) -> np.ndarray | None:
         """int64 [n], ascending ids of the stored frames; None if all are stored."""

@@ -91,8 +91,7 @@ class StoreFolder:
             )
         _check_format(content.get("format"), self._manifest)
         try:
-            _check_fields(content["settings"], Settings)
-            settings = Settings(**content["settings"])
+            settings = _read_settings(content["settings"])
             videos = {name: StoredVideo(**entry) for name, entry in content["videos"].items()}
             for name, entry in videos.items():
                 # An entry of another video would vouch for that one's frames.
@@ -122,16 +121,16 @@ class StoreFolder:
 
     def asked_for(self) -> int | None:
         """Number of videos of the latest run; None if there was none."""
-        begun = self._read_settings()
+        begun = self._begun()
         return begun.videos if begun else None
 
     def begin(self, settings: Settings, videos: int) -> None:
         """Notes the settings and the number of videos of a run that starts."""
-        _write(self._settings, seal(json.dumps(dataclasses.asdict(_Begun(FORMAT, settings, videos)))))
+        _write(self._settings, seal(json.dumps({"format": FORMAT, "settings": settings.values, "videos": videos})))
 
     def check_settings(self, settings: Settings) -> None:
         """Raises InputError if the store was made with other settings."""
-        known = self._read_settings() or self.read_manifest()
+        known = self._begun() or self.read_manifest()
         if known is None:
             return
         stored, asked = dataclasses.asdict(known.settings), dataclasses.asdict(settings)
@@ -167,7 +166,7 @@ class StoreFolder:
         # With shards of an earlier version the store keeps the format of that version.
         identified = all(entry.identity is not None for entry in manifest.videos.values())
         version = FORMAT if identified else _FIRST_FORMAT
-        head = {"format": version, "settings": dataclasses.asdict(manifest.settings), "totals": totals}
+        head = {"format": version, "settings": manifest.settings.values, "totals": totals}
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
         lines.append(f'"failed": {json.dumps(manifest.failed)}')
         videos = sorted(manifest.videos.items())
@@ -194,7 +193,7 @@ class StoreFolder:
         else:
             self.failures.unlink(missing_ok=True)
 
-    def _read_settings(self) -> _Begun | None:
+    def _begun(self) -> _Begun | None:
         try:
             text = self._settings.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -208,8 +207,7 @@ class StoreFolder:
             _check_fields(content, _Begun, settings=dict)
             if not sealed and content["format"] == FORMAT:
                 raise ValueError("it has no checksum")
-            _check_fields(content["settings"], Settings)
-            begun = _Begun(content["format"], Settings(**content["settings"]), content["videos"])
+            begun = _Begun(content["format"], _read_settings(content["settings"]), content["videos"])
         except (ValueError, InputError) as error:
             raise InputError(
                 f"{self._settings}: damaged ({first_line(error)}); restore it from a copy of the store, or delete the "
@@ -226,6 +224,14 @@ class _Begun:
     format: str
     settings: Settings
     videos: int
+
+
+def _read_settings(values: Any) -> Settings:
+    """The inverse of `Settings.values`; raises ValueError or InputError for anything else."""
+    if isinstance(values, dict):
+        values = {"sizing": Settings.sizing} | values
+    _check_fields(values, Settings)
+    return Settings(**values)
 
 
 def _check_fields(content: Any, kind: type, **others: type) -> None:

@@ -11,12 +11,14 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.size_rules import SQUEEZED, get_size_rule
 
 SUBSAMPLINGS = ("4:4:4", "4:2:0")
 # Bytes of libjpeg's files before a comment: the start of the image and the JFIF segment.
@@ -33,14 +35,17 @@ class Settings:
     """Settings of all frames of a store.
 
     Attributes:
-        height: rows of a stored frame; lower videos keep their size, and 0 keeps the size of all videos.
+        height: resolution that frames are reduced to: rows of a stored frame or, by another size rule, its shorter
+            side; smaller videos keep their size, and 0 keeps the size of all videos.
         quality: JPEG quality, 1 to 100.
         subsampling: JPEG colour subsampling, "4:4:4" or "4:2:0".
+        sizing: name of the size rule by which frames are reduced (`data_pipeline.size_rules.SIZE_RULES`).
     """
 
     height: int = 420
     quality: int = 95
     subsampling: str = "4:4:4"
+    sizing: str = SQUEEZED
 
     def __post_init__(self) -> None:
         if self.height < 0:
@@ -49,6 +54,23 @@ class Settings:
             raise InputError(f"JPEG quality {self.quality}: give a whole number from 1 to 100 (95 by default)")
         if self.subsampling not in SUBSAMPLINGS:
             raise InputError(f"subsampling {self.subsampling!r}; choose one of {', '.join(SUBSAMPLINGS)}")
+        get_size_rule(self.sizing)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """JSON values by name. The usual size rule is left out, as in stores that were made when there was no other."""
+        return {
+            name: value for name, value in dataclasses.asdict(self).items() if (name, value) != ("sizing", SQUEEZED)
+        }
+
+    def serves(self, resolution: int, sizing: str) -> bool:
+        """True if frames that were reduced are good for a model of this resolution and size rule.
+
+        Frames in the size of their video are good for every model.
+        """
+        # A picture that is reduced twice without antialiasing has other pixels than one that is reduced once.
+        smaller = get_size_rule(sizing).antialias and resolution < self.height
+        return sizing == self.sizing and (resolution == self.height or smaller)
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of a stored frame, given those of the video; never larger.
@@ -56,9 +78,10 @@ class Settings:
         Raises:
             InputError: as `data_pipeline.frames.model_size`.
         """
-        if not self.height or height <= self.height:
+        if not self.height:
             return height, width
-        return model_size(height, width, self.height)
+        size = model_size(height, width, self.height, self.sizing)
+        return size if size[0] < height and size[1] < width else (height, width)
 
     def stored(self, picture: np.ndarray) -> bytes:
         """The stored JPEG of a frame, uint8 [h, w, 3] RGB.
@@ -66,8 +89,11 @@ class Settings:
         Raises:
             InputError: as `stored_size`.
         """
-        image = resized(picture, self.stored_size(*picture.shape[:2]))
-        return encode(image, self.quality, self.subsampling)
+        size, rule = self.stored_size(*picture.shape[:2]), get_size_rule(self.sizing)
+        if rule.antialias or size == picture.shape[:2]:
+            return encode(resized(picture, size), self.quality, self.subsampling)
+        pixels = np.rint(255 * rule.resample(picture, size)).astype(np.uint8)
+        return encode(pixels, self.quality, self.subsampling)
 
 
 def encode(picture: np.ndarray | Image.Image, quality: int = 95, subsampling: str = "4:4:4") -> bytes:
@@ -129,7 +155,7 @@ def make_identity(video: str, frames: str | None, source_sha256: str, settings: 
         video: name of the video in the store.
         frames, source_sha256: see `data_pipeline.shards.entries.StoredVideo`.
     """
-    text = json.dumps([video, frames, source_sha256, dataclasses.asdict(settings)])
+    text = json.dumps([video, frames, source_sha256, settings.values])
     return hashlib.sha256(text.encode()).hexdigest()[: 2 * _IDENTITY_BYTES]
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stvg_jax.commands import add_dataset, add_options, options_of
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.registry import FAMILIES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stvg_jax.data_pipeline.annotations import VideoText
+    from stvg_jax.data_pipeline.loading.needs import NeededFrames
+    from stvg_jax.data_pipeline.shards import Settings
 
 DESCRIPTION = """\
 Decode every video once and store its frames as JPEG, for training and evaluation. Writes into --out:
@@ -20,11 +30,18 @@ EPILOG = """\
 examples:
   stvg-jax prepare frames --dataset hcstvg --annotations data/hc-stvg --split train test \\
       --videos data/hc-stvg/v1_video --out frames/hcstvg1
+  stvg-jax prepare frames --dataset hcstvg --annotations data/hc-stvg --split train test \\
+      --family tubedetr --out frames/hcstvg1_tubedetr                # as this family takes them
   stvg-jax prepare frames --videos my_videos --out frames/mine       # all frames of all videos below a folder
   stvg-jax prepare frames --check --out frames/hcstvg1               # compare checksums
 
 --frames selects the frames: "sampled", those that evaluation uses and, for HC-STVG, training too; "clips", every frame
 of the annotated clips, which training on VidSTG needs; or "all". "auto" is "sampled" for HC-STVG and "clips" otherwise.
+
+Families of models differ in the frames that they take and in the size to which they reduce them. By default the frames
+serve TA-STVG and CG-STVG; --family stores the frames of another one, in its own way. Frames in their own size (--height
+0) serve every family that takes these frames, and --frames clips has the frames of all. At the end the command says
+which families the store serves; `train` and `eval` refuse a store that does not serve their model.
 
 On the disk, at the default size and quality (65 kB per frame of 420x588):
   HC-STVG v1   5,660 videos  0.73 million frames   47 GB   (all frames: 3.2 million, 210 GB)
@@ -48,11 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames", choices=("auto", "sampled", "clips", "all"), default="auto", help="see below (%(default)s)"
     )
     frames.add_argument(
+        "--family",
+        choices=tuple(FAMILIES),
+        metavar="NAME",
+        help=f"family whose frame and size rules choose and reduce the frames: {', '.join(FAMILIES)}",
+    )
+    frames.add_argument(
         "--height",
         type=int,
-        default=420,
         metavar="PIXELS",
-        help="height of stored frames; lower videos keep their size, 0 keeps all sizes (%(default)s)",
+        help="height of stored frames, or resolution of the family; smaller videos keep their size, 0 keeps all sizes "
+        "(default: 420, or the family's)",
     )
     frames.add_argument(
         "--quality", type=int, default=95, metavar="N", help="quality of the JPEG, 1 to 100 (%(default)s)"
@@ -87,14 +110,15 @@ def run(args: argparse.Namespace) -> None:
         _check(args)
         return
 
-    from stvg_jax.data_pipeline.shards import Settings, prepare_frames
+    from stvg_jax.data_pipeline.shards import prepare_frames
 
-    videos, wanted = _wanted(args)
+    needs = _needs(args)
+    videos, samples, wanted = _wanted(args, needs)
     summary = prepare_frames(
         wanted,
         videos,
         args.out,
-        Settings(args.height, args.quality, args.subsampling),
+        _settings(args, needs),
         processes=args.processes,
         max_failed=args.max_failed,
         decoder=args.decoder,
@@ -103,10 +127,75 @@ def run(args: argparse.Namespace) -> None:
     )
     if not args.plan_only:
         print(f"frames: {args.out} ({summary.stored:,} videos)")
+        _tell_families(args, samples)
 
 
-def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
-    """Folder of the videos, and the frames to store by video."""
+def _needs(args: argparse.Namespace) -> NeededFrames | None:
+    """Needs of the family that --family names; None if it is not given.
+
+    Raises:
+        InputError: nothing is known about its needs.
+    """
+    if args.family is None:
+        return None
+    needs = _family_needs(args.family, args.dataset)
+    if needs is None:
+        raise InputError(
+            f"--family {args.family}: it has no released models for this dataset, whose needs could be met; choose "
+            "another family, or none"
+        )
+    return needs
+
+
+def _family_needs(family: str, dataset: str | None) -> NeededFrames | None:
+    """Needs of the models that were released for a dataset; None if there are none."""
+    from stvg_jax.core.registry import get_family
+    from stvg_jax.data_pipeline.datasets.registry import get_dataset
+
+    record = get_family(family)
+    if record.needed_frames is None or record.released_clip is None:
+        return None
+    try:
+        clip = record.released_clip(None if dataset is None else get_dataset(dataset).rules)
+    except ValueError:
+        return None
+    return record.needed_frames(clip)
+
+
+def _settings(args: argparse.Namespace, needs: NeededFrames | None) -> Settings:
+    from stvg_jax.data_pipeline.shards import Settings
+
+    own = {} if needs is None else {"height": needs.config.resolution, "sizing": needs.config.sizing}
+    given = {} if args.height is None else {"height": args.height}
+    return Settings(quality=args.quality, subsampling=args.subsampling, **own | given)
+
+
+def _tell_families(args: argparse.Namespace, samples: Sequence[VideoText]) -> None:
+    """Says which families the store serves, for these samples."""
+    from stvg_jax.data_pipeline.annotations import Sample
+    from stvg_jax.data_pipeline.shards import FrameStore
+
+    store, served, others = FrameStore(args.out), [], []
+    with_tubes = [sample for sample in samples if isinstance(sample, Sample)]
+    if samples and not with_tubes:
+        return
+    for name in FAMILIES:
+        needs = _family_needs(name, args.dataset)
+        if needs is None:
+            continue
+        if lacks := needs.lacks(store, with_tubes):
+            others.append(f"  {name}, {needs.config.resolution} pixels: {'; '.join(lacks)}")
+        else:
+            served.append(name)
+    print(f"families of models that these frames serve: {', '.join(served) or 'none'}")
+    if others:
+        print("\n".join(["families that need other frames (--family NAME and another --out store them):", *others]))
+
+
+def _wanted(
+    args: argparse.Namespace, needs: NeededFrames | None
+) -> tuple[Path, Sequence[VideoText], dict[str, np.ndarray | None]]:
+    """Folder of the videos, the samples, and the frames to store by video."""
     from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 
     if args.dataset is None and args.annotations is None:
@@ -114,7 +203,7 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
             raise InputError("--videos is missing; give the folder of the videos, or --dataset and --annotations")
         if args.frames not in ("auto", "all"):
             raise InputError(f"--frames {args.frames} needs annotations: --dataset, --annotations and --split")
-        return args.videos, all_videos(args.videos)
+        return args.videos, [], all_videos(args.videos)
     if args.dataset is None or args.annotations is None or args.split is None:
         raise InputError("--dataset, --annotations and --split go together")
 
@@ -136,8 +225,11 @@ def _wanted(args: argparse.Namespace) -> tuple[Path, dict]:
         samples += annotations.samples
         left_out = f" ({len(annotations.excluded):,} entries left out)" if annotations.excluded else ""
         print(f"{split}: {len(annotations.samples):,} sentences{left_out}")
-    policy = get_dataset(args.dataset).stored_frames if args.frames == "auto" else args.frames
-    return videos, wanted_frames(samples, args.dataset, policy)
+    usual = get_dataset(args.dataset).stored_frames if needs is None else needs.policy
+    policy = usual if args.frames == "auto" else args.frames
+    if needs is None:
+        return videos, samples, wanted_frames(samples, args.dataset, policy)
+    return videos, samples, needs.wanted(samples, args.dataset, policy)
 
 
 def _check(args: argparse.Namespace) -> None:

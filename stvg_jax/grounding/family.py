@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 from flax import nnx
@@ -16,6 +17,14 @@ from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 from stvg_jax.grounding.step_sizes import fit_backend, least_bytes
 from stvg_jax.grounding.task import GroundingTask, learning_rate_rules
 
+if TYPE_CHECKING:
+    from stvg_jax.data_pipeline.loading.needs import NeededFrames
+
+
+def usual_clip(rules: str | None, **settings: Any) -> ClipConfig:
+    """Clips by the rules of a dataset, with these settings; see `Family.released_clip`."""
+    return ClipConfig(sampling=rules or ClipConfig.sampling, **settings)
+
 
 def grounding_family(
     config: type[AppearanceConfig],
@@ -26,15 +35,22 @@ def grounding_family(
     groups: Callable[[Any], Rules] = learning_rate_rules,
     protocol: Protocol | None = TWO_PASSES,
     own_measures: OwnMeasures | None = None,
+    released_clip: Callable[[str | None], ClipConfig] = usual_clip,
     formats: tuple[str, ...] = (),
 ) -> Family:
     """A family of models that are trained on tubes.
 
     Args:
-        config, model, losses, learning_rates, groups, formats: as in `Family`.
+        config, model, losses, learning_rates, groups, released_clip, formats: as in `Family`.
         protocol: evaluation protocol; None for a model that predicts no tubes and is only a start for others.
         own_measures: measures by which the family was published, if not the usual ones.
     """
+
+    def needed_frames(settings: ClipConfig) -> NeededFrames:
+        from stvg_jax.data_pipeline.loading.config import LoaderConfig
+        from stvg_jax.data_pipeline.loading.needs import NeededFrames
+
+        return NeededFrames(LoaderConfig(**dataclasses.asdict(settings)), protocol or TWO_PASSES)
 
     def inputs(config: Mapping[str, Any], split: str) -> Inputs:
         from stvg_jax.grounding.inputs import GroundingInputs
@@ -50,6 +66,8 @@ def grounding_family(
     return Family(
         config=config,
         clip=ClipConfig,
+        released_clip=released_clip,
+        needed_frames=None if protocol is None else needed_frames,
         model=model,
         losses=losses,
         learning_rates=learning_rates,

@@ -116,7 +116,7 @@ class GroundingInputs:
         for sample in self.samples:
             asked = [sample.id, sample.video, sample.subject, sample.sentence, sample.clip, sample.tube]
             digest.update(json.dumps(asked).encode() + sample.boxes_xyxy.tobytes())
-        return {"samples": digest.hexdigest(), "frames": dataclasses.asdict(self.store.settings)}
+        return {"samples": digest.hexdigest(), "frames": self.store.settings.values}
 
     def loader(
         self,

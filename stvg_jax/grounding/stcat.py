@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.grounding.base import ActionessPredictor, AppearanceConfig, AppearanceEncoder, TextReader
-from stvg_jax.grounding.family import grounding_family
+from stvg_jax.grounding.family import grounding_family, usual_clip
 from stvg_jax.grounding.losses import CommonLossConfig
 from stvg_jax.grounding.stcat_decoders import AnchoredDecoder, ContentDecoder
 from stvg_jax.grounding.stcat_encoder import AppearanceFeatures, SpatioTemporalEncoder, Template
@@ -111,5 +112,10 @@ class STCAT(AppearanceEncoder, TextReader, ActionessPredictor):
 
 
 FAMILY = grounding_family(
-    STCATConfig, STCAT, STCATLossConfig, STCATLearningRates, formats=("stvg_jax.convert.formats.stcat",)
+    STCATConfig,
+    STCAT,
+    STCATLossConfig,
+    STCATLearningRates,
+    released_clip=functools.partial(usual_clip, resolution=448, sizing="proportional"),
+    formats=("stvg_jax.convert.formats.stcat",),
 )

@@ -19,6 +19,7 @@ from stvg_jax.grounding.decoder import DecoderInputs
 from stvg_jax.grounding.encoder import TransformerConfig
 from stvg_jax.grounding.evaluation.metrics import SAMPLED
 from stvg_jax.grounding.family import grounding_family
+from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.losses import TubeLossConfig
 from stvg_jax.grounding.protocol import SINGLE_PASS
 from stvg_jax.grounding.task import backbone_rules
@@ -284,6 +285,12 @@ def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:
     return int(rows.pixels_bytes + max(stem, tokens) * rows.number_bytes)
 
 
+def released_clip(rules: str | None) -> ClipConfig:
+    """See `stvg_jax.family.Family`."""
+    sampling = {"sampling": f"tubedetr_{rules or ClipConfig.sampling}", "frames_per_pass": 200, "sample_fps": 5.0}
+    return ClipConfig(resolution=352, sizing="five_to_three", **sampling)
+
+
 FAMILY = dataclasses.replace(
     grounding_family(
         TubeDETRConfig,
@@ -293,6 +300,7 @@ FAMILY = dataclasses.replace(
         groups=tubedetr_learning_rate_rules,
         protocol=SINGLE_PASS,
         own_measures=SAMPLED,
+        released_clip=released_clip,
         formats=("stvg_jax.convert.formats.tubedetr",),
     ),
     least_bytes=least_bytes,

@@ -12,7 +12,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import Sample
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.loading.loader import Loader
-from stvg_jax.data_pipeline.shards import StoredVideo
+from stvg_jax.data_pipeline.shards import Settings, StoredVideo
 from tests.videos import numbered_picture
 
 SIZES = ((96, 64), (64, 80), (120, 64), (96, 64), (88, 64))
@@ -47,6 +47,7 @@ class MemoryStore:
 
     def __init__(self, videos: dict[str, StoredVideo]) -> None:
         self.videos = videos
+        self.settings = Settings()
         self.damaged: set[tuple[str, int]] = set()
 
     def read(self, video: str, frame_ids: Sequence[int] | np.ndarray) -> list[bytes]:

@@ -11,6 +11,7 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.loading.config import LoaderConfig
 from stvg_jax.data_pipeline.loading.loader import Loader
+from stvg_jax.data_pipeline.shards import Settings
 from tests.data_pipeline.loading.cases import CONFIG, make_loader, make_samples, tokenize
 
 
@@ -40,6 +41,23 @@ def test_all_problems_are_told_together():
         "5.mp4: sample 105: frame 43 is needed, the video has frames 0 to 29",
     ):
         assert part in told, part
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_frames_that_were_reduced_for_another_model_are_refused(training):
+    """And those that were not reduced, and those that were for this one, are taken."""
+    samples, store = make_samples(2)
+    store.videos["1.mp4"] = dataclasses.replace(store.videos["1.mp4"], width=640, height=480)
+    load(samples, store, training=training)
+    sharp = dataclasses.replace(CONFIG, sizing="proportional")
+    with pytest.raises(InputError, match=r"frames reduced for another model \(1\)") as caught:
+        Loader(samples, store, tokenize, sharp, training=training, batch_size=1)
+    assert "1.mp4: sample 101: they have 420 pixels by the size rule squeezed, and this model takes 32" in str(
+        caught.value
+    )
+    assert "by proportional; prepare them in another folder" in str(caught.value)
+    store.settings = Settings(32, sizing="proportional")
+    Loader(samples, store, tokenize, sharp, training=training, batch_size=1)
 
 
 def test_evaluation_needs_no_labels():

@@ -10,6 +10,7 @@ import pytest
 from stvg_jax.commands import prepare_frames
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
+from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.shards import FrameStore
 from tests.data_pipeline.shards.test_checking import flip
 from tests.data_pipeline.shards.test_store import numbers
@@ -57,6 +58,47 @@ def test_the_frames_that_annotations_need_are_stored_and_checked(dataset, tmp_pa
     with pytest.raises(InputError, match="1 of the videos are damaged; run the command that prepared"):
         command("--out", out, "--check")
     assert "test.mp4: its shard has changed" in capsys.readouterr().out
+
+
+def families(out, *arguments, capsys):
+    """Names of the families that are served, and what the others lack, after a run of the command."""
+    capsys.readouterr()
+    command(*arguments, "--processes", 1, "--out", out)
+    lines = capsys.readouterr().out.splitlines()
+    (first,) = (k for k, line in enumerate(lines) if line.startswith("families of models that these frames serve: "))
+    others = {line.split(",")[0].strip(): line for line in lines[first + 2 :]}
+    return lines[first].split(": ")[1].split(", "), others
+
+
+def test_the_command_says_which_families_the_frames_serve(dataset, tmp_path, capsys):
+    options = ("--dataset", "hcstvg", "--annotations", dataset, "--split", "train", "test")
+    served, others = families(tmp_path / "usual", *options, capsys=capsys)
+    assert served == ["ta_stvg", "cg_stvg", "stcat"]
+    assert others == {
+        "tubedetr": "  tubedetr, 352 pixels: frames not stored for evaluation (1 of 2 tubes); frames not stored for "
+        "training (1 of 2 tubes)"
+    }
+    served, others = families(tmp_path / "clips", *options, "--frames", "clips", capsys=capsys)
+    assert (served, others) == (["ta_stvg", "cg_stvg", "tubedetr", "stcat"], {})
+    served, others = families(tmp_path / "small", "--videos", dataset / "v1_video", "--height", 32, capsys=capsys)
+    assert served == ["none"]
+    assert others["ta_stvg"] == "  ta_stvg, 420 pixels: frames reduced for other models (2 of 2 videos)"
+
+
+def test_frames_of_one_family_are_stored_in_its_own_way(dataset, tmp_path, capsys):
+    options = ("--dataset", "hcstvg", "--annotations", dataset, "--split", "train", "test", "--family", "tubedetr")
+    served, others = families(tmp_path / "own", *options, capsys=capsys)
+    # No frame of these small videos was reduced.
+    assert served == ["tubedetr"] and set(others) == {"ta_stvg", "cg_stvg", "stcat"}
+    store = FrameStore(tmp_path / "own")
+    assert (store.settings.height, store.settings.sizing) == (352, "five_to_three")
+    ids = evaluation_frame_ids(200, "tubedetr_hcstvg", passes=1, frames_per_pass=200, sample_fps=5.0)
+    np.testing.assert_array_equal(store.videos["train.mp4"].frame_ids, ids)
+    command(*options, "--out", tmp_path / "reduced", "--height", 48)
+    video = FrameStore(tmp_path / "reduced").videos["train.mp4"]
+    assert (video.stored_height, video.stored_width) == model_size(HEIGHT, WIDTH, 48, "five_to_three")
+    with pytest.raises(InputError, match="--family pointing: it has no released models for this dataset"):
+        command(*options[:-1], "pointing", "--out", tmp_path / "none")
 
 
 def test_all_videos_of_a_folder_are_stored_without_annotations(dataset, tmp_path):

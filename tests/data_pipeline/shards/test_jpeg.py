@@ -76,8 +76,53 @@ def test_frames_are_stored_at_the_models_size_and_never_enlarged(height, size, s
 
 
 @pytest.mark.parametrize(
+    ("sizing", "height", "size", "stored"),
+    [
+        ("five_to_three", 352, (1080, 1920), (330, 586)),
+        ("five_to_three", 352, (640, 360), (586, 330)),
+        ("five_to_three", 352, (240, 426), (240, 426)),
+        ("five_to_three", 352, (349, 620), (330, 586)),
+        ("proportional", 448, (1080, 1920), (405, 720)),
+        ("proportional", 0, (1080, 1920), (1080, 1920)),
+    ],
+)
+def test_frames_are_reduced_by_another_size_rule(sizing, height, size, stored):
+    settings = Settings(height, sizing=sizing)
+    assert settings.stored_size(*size) == stored
+    picture = smooth_picture(*size)
+    resized = np.rint(255 * resize(picture[None], stored, sizing)[0]).astype(np.uint8)
+    assert settings.stored(picture) == jpeg.encode(resized)
+
+
+def test_reduced_frames_serve_the_rule_that_reduced_them():
+    usual = Settings(420)
+    assert [usual.serves(height, "squeezed") for height in (420, 224, 448)] == [True, True, False]
+    assert not usual.serves(420, "proportional") and not usual.serves(352, "five_to_three")
+    sharp = Settings(352, sizing="five_to_three")
+    assert [sharp.serves(height, "five_to_three") for height in (352, 224, 448)] == [True, False, False]
+
+
+def test_the_usual_size_rule_is_not_written():
+    """So that stores of earlier versions and of this one are alike."""
+    assert Settings().values == {"height": 420, "quality": 95, "subsampling": "4:4:4"}
+    assert Settings(sizing="five_to_three").values == Settings().values | {"sizing": "five_to_three"}
+    digests = [
+        jpeg.make_identity("a.mp4", "0-5", "ab" * 32, settings)
+        for settings in (Settings(), Settings(sizing="five_to_three"))
+    ]
+    # That of the version before there were size rules.
+    assert digests[0] == "c25ca5e6c26bb5eb" and digests[1] != digests[0]
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
-    [((-1,), "height -1"), ((420, 0), "quality 0"), ((420, 101), "quality 101"), ((420, 95, "4:1:1"), "4:1:1")],
+    [
+        ((-1,), "height -1"),
+        ((420, 0), "quality 0"),
+        ((420, 101), "quality 101"),
+        ((420, 95, "4:1:1"), "4:1:1"),
+        ((420, 95, "4:4:4", "round"), "unknown size rule 'round'; choose one of squeezed, proportional, five_to_three"),
+    ],
 )
 def test_settings_are_checked(values, message):
     with pytest.raises(InputError, match=message):

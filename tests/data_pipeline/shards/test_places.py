@@ -171,7 +171,7 @@ def earlier(pair):
         entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     manifest["format"] = "stvg_jax.frames/1"
     (pair / "manifest.json").write_text(seal(json.dumps(manifest)))
-    begun = {"format": "stvg_jax.frames/1", "settings": dataclasses.asdict(SETTINGS), "videos": 2}
+    begun = {"format": "stvg_jax.frames/1", "settings": SETTINGS.values, "videos": 2}
     (pair / "settings.json").write_text(json.dumps(begun))
     return pair
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.shards import FrameStore, jpeg
+from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.shards import FrameStore, Settings, check_store, jpeg, prepare_frames
 from stvg_jax.data_pipeline.shards import store as store_module
 from stvg_jax.data_pipeline.video import open_video
 from tests.data_pipeline.shards.conftest import KINDS_STORED, SETTINGS
@@ -42,6 +43,20 @@ def test_frames_come_in_the_order_of_the_ids(whole_store):
     assert numbers(store, "b-frames.mp4", [17, 3, 3, 29]) == [17, 3, 3, 29]
     assert numbers(store, "b-frames.mp4", np.array([5], np.int32)) == [5]
     assert store.read("b-frames.mp4", []) == []
+
+
+def test_frames_reduced_by_another_size_rule_are_read_back(videos, tmp_path):
+    settings = Settings(48, sizing="five_to_three")
+    for kept in (["b-frames.mp4"], ["b-frames.mp4", "irregular.mkv"]):
+        prepare_frames(dict.fromkeys(kept), videos, tmp_path, settings, processes=1, say=lambda line: None)
+    store = FrameStore(tmp_path)
+    assert store.settings == settings and list(store.videos) == kept
+    assert check_store(tmp_path) == {}
+    stored = store.videos["b-frames.mp4"]
+    assert stored.reduced
+    assert (stored.stored_height, stored.stored_width) == model_size(stored.height, stored.width, 48, "five_to_three")
+    with pytest.raises(InputError, match="made with sizing five_to_three .now squeezed.; use the same settings"):
+        prepare_frames({"b-frames.mp4": None}, videos, tmp_path, Settings(48), processes=1, say=lambda line: None)
 
 
 def test_threads_may_share_a_store(whole_store, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.datasets.registry import all_datasets
-from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids, training_frame_ids
+from stvg_jax.data_pipeline.frame_rules import Amount, evaluation_frame_ids, training_frame_ids
 from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 
 
@@ -49,6 +49,21 @@ def test_a_video_of_several_clips_is_stored_once_with_the_frames_of_all():
     assert wanted_frames(samples, "vidstg", "all") == {"a.mp4": None}
     sampled = wanted_frames([sample("a.mp4", (100, 400))], "vidstg", "sampled")["a.mp4"]
     np.testing.assert_array_equal(sampled, evaluation_frame_ids(300, "vidstg", 100))
+
+
+def test_frames_may_be_those_of_another_frame_rule():
+    """Of TubeDETR: 100 of 568 frames, and one in a tube that none of them hits."""
+    samples = [sample("a.mp4", (0, 568)), sample("a.mp4", (0, 568), (3, 5))]
+    options = {"rule": "tubedetr_hcstvg", "amount": Amount(frames_per_pass=200, sample_fps=5.0)}
+    ids = evaluation_frame_ids(568, "tubedetr_hcstvg", passes=1, frames_per_pass=200, sample_fps=5.0)
+    wanted = wanted_frames(samples, "hcstvg", "sampled", **options)["a.mp4"]
+    assert len(ids) == 100 and not {3, 4} & set(ids)
+    assert wanted.tolist() == sorted([*ids, 3])
+    assert wanted_frames(samples, "hcstvg", "clips", **options)["a.mp4"].tolist() == list(range(567))
+    whole = wanted_frames(samples, "vidstg", "clips", **options | {"rule": "tubedetr_vidstg"})["a.mp4"]
+    assert whole.tolist() == list(range(568))
+    with pytest.raises(InputError, match="tubedetr_vidstg needs the rates of the videos, .* take clips or all"):
+        wanted_frames(samples, "vidstg", "sampled", rule="tubedetr_vidstg")
 
 
 def test_every_dataset_has_a_default():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,7 +194,7 @@ def _tell_families(args: argparse.Namespace, samples: Sequence[VideoText]) -> No
 
 def _wanted(
     args: argparse.Namespace, needs: NeededFrames | None
-) -> tuple[Path, Sequence[VideoText], dict[str, np.ndarray | None]]:
+) -> tuple[Path, Sequence[VideoText], Mapping[str, np.ndarray | None]]:
     """Folder of the videos, the samples, and the frames to store by video."""
     from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
@@ -14,6 +15,8 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.inference import draw
 from stvg_jax.grounding.inference.draw import picture
 from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, draw_box, place_beside
+from stvg_jax.grounding.inference.draw.plots import Times, plot_boundaries, plot_intervals, plot_scores
+from stvg_jax.grounding.inference.draw.text import _wrap, load_font, text_image
 from stvg_jax.grounding.inference.draw.video import _Painter
 from stvg_jax.grounding.inference.tube import FrameScores, Tube
 
@@ -219,6 +222,7 @@ def test_nothing_is_drawn_over_the_target(name, size):
     box = np.array(BOXES[name]) * [*size, *size]
     tube = make_tube(*size, box=box, clip=(0, 2), interval=(0, 2), sentence=LONG, subject="the very tall bald man")
     painter = _Painter.of(tube, np.array([0.0, 1.0, 2.0]))
+    assert painter.label.shape[1] <= width // 2
     unlabelled = dataclasses.replace(painter, label=np.zeros((1, 1, 4), np.uint8))
     top = painter.caption.shape[0] + painter.caption.shape[0] % 2
     grey = np.full((height, width, 3), 120, np.uint8)
@@ -376,6 +380,98 @@ def test_every_line_of_a_picture_is_explained(tmp_path, monkeypatch, truth):
     draw.draw_picture(tube, dict(plain(tube)), tmp_path / "out.png", true_boxes_xyxy=truth)
     assert len(drawn) == 10 + (truth is not None)
     assert drawn <= explained
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "sentence", "true_interval"),
+    [
+        ((160, 120), 3, "a man walks", None),
+        ((160, 120), 8, LONG, (2, 5)),
+        ((90, 160), 8, "i " * 400, (2, 5)),
+        ((320, 100), 12, LONG, None),
+    ],
+)
+def test_parts_of_a_page_keep_its_margins_and_do_not_overlap(monkeypatch, size, count, sentence, true_interval):
+    pages = []
+    monkeypatch.setattr(picture, "_save", lambda figure, path: pages.append(figure))
+    tube = make_tube(*size, clip=(0, 100), interval=(30, 70), sentence=sentence, subject="the man")
+    draw.draw_picture(tube, dict(list(plain(tube))[:count]), "unused.png", true_interval=true_interval)
+    (page,) = pages
+    (header,), (summary,) = page.images, page.texts
+    assert "(1.60 s, frames 30 to 69, both included)" in summary.get_text()
+    ink = np.nonzero((header.get_array()[..., :3] < 128).any(axis=(0, 2)))[0] + header.ox
+    rows, columns = header.get_array().shape[:2]
+    boxes = [part.get_tightbbox().extents for part in (summary, *page.axes)]
+    boxes.append((header.ox, header.oy, header.ox + columns, header.oy + rows))
+    boxes = np.array(boxes)
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2:] <= np.array(page.get_size_inches()) * page.dpi).all()
+    first, second = np.triu_indices(len(boxes), 1)
+    shared = np.minimum(boxes[first, 2:], boxes[second, 2:]) - np.maximum(boxes[first, :2], boxes[second, :2])
+    assert (shared <= 1e-6).any(axis=1).all()
+    # Sentence and frames take the width between the margins.
+    frames = [axes.bbox for axes in page.axes if axes.get_title()]
+    assert len(frames) == count
+    left, right = min(box.x0 for box in frames), max(box.x1 for box in frames)
+    assert left == pytest.approx(1400 - right)
+    assert ink.min() >= 48
+    assert ink.max() <= 1352
+    if count >= 8:
+        assert left == pytest.approx(48)
+        assert ink.max() > 1352 - 30
+
+
+def test_a_caption_has_as_many_lines_as_it_needs():
+    font = load_font(12)
+
+    def lines(text, width, most):
+        return [
+            " ".join(word for word, _ in line)
+            for line in _wrap([(word, False) for word in text.split()], font, width, most)
+        ]
+
+    text = "the man in red walks to the door"
+    assert lines(text, 1000, 3) == [text]
+    whole = lines(text, 80, 4)
+    assert " ".join(whole) == text
+    assert len(whole) == 3
+    assert len(lines(text, 80, 3)) == 3
+    first, second = lines(text, 80, 2)
+    assert first == whole[0]
+    assert second.endswith("…")
+    assert whole[1].startswith(second[:-1])
+
+
+@pytest.mark.parametrize("text", ["a man", "the very tall bald man in the dark jacket"])
+def test_a_text_fits_a_picture_cut_to_its_width(text):
+    def image(width, tight):
+        colours = ((0, 0, 0), (0, 0, 0))
+        return text_image(text, "", load_font(20), width, 3, colours, (255, 255, 255, 255), tight=tight)
+
+    tight = image(1000, True)
+    np.testing.assert_array_equal(image(tight.shape[1], False), tight)
+    ink = np.nonzero((tight[..., 0] < 128).any(axis=0))[0]
+    assert ink[0] == pytest.approx(tight.shape[1] - 1 - ink[-1], abs=3)
+
+
+def test_curves_of_a_pass_and_sides_of_plots():
+    tube = make_tube(clip=(0, 12))
+    tube = dataclasses.replace(tube, scores=dataclasses.replace(tube.scores, end=1 - tube.scores.start))
+    boundaries, scores, bars = Figure().subplots(3)
+    at = Times(tube, tube.even_seconds)
+    plot_boundaries(boundaries, tube, at)
+    curves = {line.get_label(): line.get_xydata() for line in boundaries.lines}
+    assert set(curves) == {f"{name}, pass {k}" for name in ("start", "end") for k in (0, 1)}
+    for k in (0, 1):
+        frames = np.arange(k, 12, 2)
+        np.testing.assert_allclose(curves[f"start, pass {k}"], np.stack([frames / 25, frames / 11], axis=1), atol=1e-6)
+        np.testing.assert_allclose(
+            curves[f"end, pass {k}"], np.stack([frames / 25, 1 - frames / 11], axis=1), atol=1e-6
+        )
+    plot_scores(scores, tube, [0, 5], at)
+    plot_intervals(bars, tube, (2, 5), at)
+    sides = [{side for side, line in axes.spines.items() if line.get_visible()} for axes in (boundaries, scores, bars)]
+    assert sides == [{"left", "bottom"}, {"left", "bottom"}, {"bottom"}]
 
 
 def test_picture_without_frames(tmp_path):

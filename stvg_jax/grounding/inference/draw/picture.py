@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -97,7 +96,6 @@ def draw_picture(
     at = Times(tube, seconds or tube.even_seconds)
     layout = _Layout.of(tube, len(frames), header.shape[0], bars=true_interval is not None)
     figure = Figure(figsize=(_PAGE_WIDTH / _DPI, layout.height / _DPI), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
     figure.figimage(header, 40, layout.height - 20 - header.shape[0])
     summary_y = 1 - (36 + header.shape[0]) / layout.height
     summary = figure.text(_MARGIN / _PAGE_WIDTH, summary_y, _in_words(tube), fontsize=11.5, va="center")

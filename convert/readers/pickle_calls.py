@@ -207,7 +207,7 @@ def _call_numpy_scalar(machine: Machine, dtype: Any, raw: Any = None) -> Any:
         return Opaque("numpy.generic", (dtype, raw))
     if len(raw) != plain.itemsize:
         raise ValueError(f"a number of {plain.itemsize} bytes in {len(raw)}")
-    return np.frombuffer(raw, plain)[0].item()
+    return np.frombuffer(raw, plain).item()
 
 
 def _call_numpy_array(machine: Machine, *_: Any) -> ArrayStub:

@@ -153,7 +153,9 @@ def test_what_the_hub_does_not_give(kind, message, cache, config, tmp_path, monk
 
 
 def test_without_transformers(encoder, config, tmp_path, monkeypatch):
+    """Nothing is fetched that could not be used."""
     monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args, **options: pytest.fail("fetched"))
     needed = "a text encoder by its name on the Hugging Face hub needs transformers; pip install -e '.[hub]' in a clone"
     assert refused(converted, config, tmp_path / "out").startswith(needed)
 

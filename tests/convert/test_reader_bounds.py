@@ -245,7 +245,11 @@ def test_arguments_that_are_copied_are_work(tmp_path, monkeypatch):
 
 def test_tensors_say_what_they_are_without_being_read(tmp_path):
     with open_checkpoint(save_zip(tmp_path / "c.pth", {"a": np.ones((2, 3), np.float16)})) as checkpoint:
-        assert repr(checkpoint.tree["a"]) == "TensorRef(shape=(2, 3), dtype=float16)"
+        tensor = "TensorRef(shape=(2, 3), dtype=float16)"
+        assert repr(checkpoint.tree["a"]) == tensor
+        assert (
+            repr(checkpoint) == f"Checkpoint(path={checkpoint.path!r}, container='torch-zip', tree={{'a': {tensor}}})"
+        )
 
 
 def test_sizes_and_bytes_spelled_as_text_are_work(tmp_path, monkeypatch):

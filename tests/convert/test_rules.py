@@ -152,19 +152,25 @@ def test_two_rules_for_one_name_are_a_mistake_in_the_table():
         rename({"a.b": numbered(1)}, of(*table))
 
 
-def test_lazy_tensors_are_read_once_and_only_if_needed():
+def test_lazy_tensors_are_read_only_if_needed():
     class Lazy:
         shape = (2, 3)
+        dtype = np.float32
         reads = 0
 
         def read(self):
             self.reads += 1
             return numbered(2, 3)
 
-    used, dropped, unknown = Lazy(), Lazy(), Lazy()
-    fmt = of(*rules.matrix("a", "a"), dropped=(("old", "useless"),))
-    rename({"a.weight": used, "old": dropped, "unknown": unknown}, fmt)
-    assert (used.reads, dropped.reads, unknown.reads) == (1, 0, 0)
+    used, again, dropped, unknown = Lazy(), Lazy(), Lazy(), Lazy()
+    fmt = of(*rules.matrix("a", "a"), dropped=(("old", "useless"),), aliases=((r"b\.(.+)", r"a.\1"),))
+    tensors = {"a.weight": used, "b.weight": again, "old": dropped, "unknown": unknown}
+    rename(tensors, fmt)
+    assert (used.reads, again.reads, dropped.reads, unknown.reads) == (2, 1, 0, 0)
+    # Neither of two names is read if the values are not as many as the parameter has.
+    (problem,) = rename(tensors, fmt, shapes={"a/kernel": (3, 3)}).problems
+    assert problem == "+ unexpected 'unknown' (2, 3)"
+    assert (used.reads, again.reads) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import (
+    FRAME_RULES,
     candidate_frame_ids,
     cut_window,
     evaluation_frame_ids,
+    get_frame_rule,
     training_frame_ids,
 )
 
@@ -41,6 +43,13 @@ def test_ids_increase_within_the_clip_for_every_length(rule):
 )
 def test_very_short_clips(count, rule, expected):
     assert evaluation_frame_ids(count, rule).tolist() == expected
+
+
+@pytest.mark.parametrize("rule", FRAME_RULES)
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_the_end_of_a_clip_follows_the_last_frame_that_a_rule_may_choose(rule, count):
+    every = evaluation_frame_ids(count, rule, 7, frames_per_pass=1000, sample_fps=1000, video_fps=25)
+    assert every.tolist() == list(range(7, get_frame_rule(rule).end((7, 7 + count))))
 
 
 def test_frames_per_pass_and_rate_are_parameters():

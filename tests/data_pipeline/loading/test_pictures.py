@@ -1,10 +1,13 @@
 """Decoding and resizing against Pillow and against the released preprocessing."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading.pictures import decode_jpeg, show
+from stvg_jax.data_pipeline.loading.pictures import decode_jpeg, import_tensorflow, show
 from stvg_jax.data_pipeline.loading.plan import View, whole_view
 from stvg_jax.data_pipeline.shards.jpeg import decode, encode
 from tests.data_pipeline.test_frames import CASES, PROPORTIONAL, RESIZED, picture_of_case
@@ -41,6 +44,14 @@ def test_resizing_without_antialiasing_equals_the_released_preprocessing(height,
     resized = shown(picture_of_case(height, width, int(PROPORTIONAL["seed"])), view, antialias=False)
     difference = np.abs(resized.transpose(2, 0, 1)[:, ::29, ::31] / 255 - PROPORTIONAL[case])
     assert difference.max() <= 0.51 / 255
+
+
+def test_tensorflow_gets_no_gpu(monkeypatch):
+    visible = {"CPU": ["cpu:0"], "GPU": ["gpu:0", "gpu:1"]}
+    config = types.SimpleNamespace(set_visible_devices=lambda devices, kind: visible.update({kind: devices}))
+    monkeypatch.setitem(sys.modules, "tensorflow", types.SimpleNamespace(config=config))
+    import_tensorflow.__wrapped__()
+    assert visible == {"CPU": ["cpu:0"], "GPU": []}
 
 
 def test_a_picture_of_the_right_size_is_left_as_it_is():

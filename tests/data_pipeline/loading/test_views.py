@@ -109,6 +109,11 @@ def test_crops_fit_the_bucket_and_keep_some_of_each_box(scales):
     assert len(parts) > 100
 
 
+def test_a_crop_at_the_smallest_scale_has_a_pixel():
+    sizes = {draw(seed=seed, size_crop=1.0, scales=(1,)).size for seed in range(200)}
+    assert sizes == {(1, 1)}
+
+
 def test_a_crop_that_would_lose_a_box_is_not_made():
     # Boxes in all corners, thinner than what the smallest cut takes away.
     corners = [[0, 0, 0.01, 0.01], [0.99, 0, 1, 0.01], [0, 0.99, 0.01, 1], [0.99, 0.99, 1, 1]]

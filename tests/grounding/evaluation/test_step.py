@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import types
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from stvg_jax.eval import runner
+from stvg_jax.parallel.mesh import make_mesh
 from tests.hosts import run_hosts
 
 _PROGRAM = """if True:
@@ -61,3 +68,20 @@ def test_four_devices_give_what_one_gives(tmp_path):
         np.testing.assert_allclose(four[real], one[real], atol=2e-6, rtol=2e-6)
         # Otherwise rows could be exchanged unnoticed.
         assert np.abs(np.diff(one[:, 0], axis=0)).max() > 1e-4
+
+
+def test_a_step_is_exact_and_compiled_with_the_options_of_the_backend(monkeypatch):
+    def outputs(model, batch):
+        return {
+            "product": model * batch["x"],
+            "exact": batch["x"] * (jax.config.jax_default_matmul_precision == "highest"),
+        }
+
+    module = types.SimpleNamespace(apply=lambda parameters, call: call(parameters))
+    evaluator = types.SimpleNamespace(outputs=outputs)
+    output = runner.make_step(module, evaluator, make_mesh())(jnp.float32(3), {"x": jnp.ones(2)})
+    assert (output["product"].tolist(), output["exact"].tolist()) == ([3, 3], [1, 1])
+    monkeypatch.setattr(runner, "compiler_options", lambda: {"xla_no_such_option": True})
+    step = runner.make_step(module, evaluator, make_mesh())
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        step(jnp.float32(3), {"x": jnp.ones(2)})

@@ -23,6 +23,7 @@ from stvg_jax.grounding.evaluation.result_files import read_results
 from stvg_jax.grounding.inputs import GroundingInputs
 from stvg_jax.models.loading import load_model
 from stvg_jax.parallel.mesh import make_mesh
+from stvg_jax.runtime import memory
 from tests.grounding.evaluation.conftest import SAMPLES
 
 
@@ -198,3 +199,37 @@ def test_hosts_that_do_not_share_a_folder_are_told(model, inputs, tmp_path, monk
     monkeypatch.setattr(runner, "meet", lambda what: None)
     with pytest.raises(InputError, match="host 0 sees the records of 1 of 2 hosts in .*records; give --out a folder"):
         evaluate(model, inputs, tmp_path, Step())
+
+
+def test_the_first_of_two_hosts_does_its_half_and_reports_both(done, model, inputs, tmp_path, monkeypatch):
+    out, report, _ = done
+    folder, points = tmp_path / "records", []
+
+    def meet(point):
+        """Until all hosts have come to this point, the other one has done this."""
+        points.append((point, sorted(path.name for path in folder.glob("*.jsonl"))))
+        part = folder / "part-00001.jsonl"
+        if point == "records open":
+            part.touch()
+        elif point == "evaluated":
+            part.write_bytes((out / "records" / "part-00000.jsonl").read_bytes())
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(runner, "meet", meet)
+    monkeypatch.setattr(runner, "to_mesh", lambda batch, mesh: batch)
+    step, progress = Step(), Bars()
+    assert evaluate(model, inputs, tmp_path, step, progress, samples_per_device=2) == report
+    assert len(step.batches) == SAMPLES / 2
+    assert progress.bars == [(("evaluating", SAMPLES, "sample", 0), SAMPLES)]
+    first, second = "part-00000.jsonl", "part-00001.jsonl"
+    assert points == [("records read", []), ("records open", [first]), ("evaluated", [first, second])]
+
+
+def test_what_does_not_fit_is_not_computed(model, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "device_memory", lambda: 1000)
+    step = Step()
+    # Each of three samples is two clips.
+    message = r"samples_per_device=3: 6 x \d+ frames of \d+x64 take at least .* GB on a device of 0\.0 GB"
+    with pytest.raises(InputError, match=message):
+        evaluate(model, inputs, tmp_path, step, samples_per_device=3)
+    assert not step.batches

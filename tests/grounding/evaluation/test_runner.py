@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,10 +14,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.eval import runner
 from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.inference import Grounder
-from stvg_jax.runtime import memory
 from tests.grounding.evaluation.conftest import SAMPLES
 from tests.grounding.inference.conftest import use_test_cache
 from tests.hosts import ROOT, environment, run_hosts
@@ -128,31 +125,6 @@ def test_two_hosts_of_two_devices_give_what_one_gives(whole, hcstvg, checkpoint,
     parts = [len(read_records(path)) for path in sorted((tmp_path / "records").glob("*.jsonl"))]
     assert parts == [2, 2]
     assert_same_answers(tmp_path, whole)
-
-
-def test_the_first_host_reports_what_others_have_written_by_then(whole, hcstvg, checkpoint, tmp_path, monkeypatch):
-    part = tmp_path / "records" / "part-00001.jsonl"
-
-    def meet(point):
-        """What another host does until all have come to this point; it computes all answers."""
-        if point == "records read":
-            assert not list(part.parent.glob("*.jsonl")), "written before all hosts had read"
-        if point == "evaluated":
-            part.write_bytes((whole / "records" / "part-00000.jsonl").read_bytes())
-
-    monkeypatch.setattr(runner, "meet", meet)
-    monkeypatch.setattr(runner, "_run", lambda *args: None)
-    assert main(arguments(hcstvg, checkpoint, tmp_path)) == 0
-    assert_same_answers(tmp_path, whole)
-
-
-def test_too_little_memory_is_told_before_anything_is_computed(hcstvg, checkpoint, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(memory, "device_memory", lambda: 1000)
-    monkeypatch.setattr(runner, "_run", lambda *args: pytest.fail("computed"))
-    assert main(arguments(hcstvg, checkpoint, tmp_path / "out", "--config.eval.samples_per_device=3")) == 2
-    # Each sample is two clips.
-    told = r"config\.eval\.samples_per_device=3: 6 x \d+ frames of \d+x\d+ take at least .* GB on a device of 0\.0 GB"
-    assert re.search(told, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -32,16 +32,14 @@ def model(checkpoint):
     return load_model(checkpoint)
 
 
+def read(annotations: Path, frames: Path, *overrides: str) -> GroundingInputs:
+    overrides = (f"--config.data.annotations={annotations}", f"--config.data.frames={frames}", *overrides)
+    return GroundingInputs(load_config_file(Path("ta_stvg_hcstvg1"), overrides=list(overrides)), "test")
+
+
 @pytest.fixture(scope="module")
 def inputs(hcstvg):
-    config = load_config_file(
-        Path("ta_stvg_hcstvg1"),
-        overrides=[
-            f"--config.data.annotations={hcstvg / 'data' / 'hc-stvg'}",
-            f"--config.data.frames={hcstvg / 'frames' / 'hc-stvg'}",
-        ],
-    )
-    return GroundingInputs(config, "test")
+    return read(hcstvg / "data" / "hc-stvg", hcstvg / "frames" / "hc-stvg")
 
 
 class Step:
@@ -183,6 +181,17 @@ def _with(inputs, **changes):
     other = object.__new__(type(inputs))
     other.__dict__.update(vars(inputs) | changes)
     return other
+
+
+def test_samples_without_frames_are_refused_or_counted(hcstvg, tmp_path):
+    frames = hcstvg / "frames" / "hc-stvg"
+    entries = json.loads((hcstvg / "data" / "hc-stvg" / "annos" / "test.json").read_text())
+    (tmp_path / "annos").mkdir()
+    (tmp_path / "annos" / "test.json").write_text(json.dumps(entries | {"lost.mp4": entries["0_test.mp4"]}))
+    with pytest.raises(InputError, match="do not belong together"):
+        read(tmp_path, frames)
+    rest = read(tmp_path, frames, "--config.data.on_problem=exclude")
+    assert (len(rest.samples), rest.unusable) == (SAMPLES, 1)
 
 
 def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):

@@ -209,4 +209,6 @@ def test_what_append_returned_from_is_on_the_disk(some, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     with RecordWriter(tmp_path, IDENTITY) as writer:
         writer.append(some[1][:2])
-        assert synced[-1:] == [(tmp_path / "part-00000.jsonl").stat().st_size]
+        written = (tmp_path / "part-00000.jsonl").read_bytes()
+        assert synced[-1:] == [len(written)]
+        assert written.count(b"\n") == 2

@@ -43,6 +43,7 @@ def ground(run: Path, tubes: Path, out: Path) -> dict[str, Any]:
     """The answer about one of the videos."""
     video = sorted((tubes / "data").rglob("*.mp4"))[0]
     assert main(["ground", str(video), "the man walks", "--checkpoint", str(run / "last"), "--out", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {"tube.json", "tube.mp4", "tube.png"}
     tube = json.loads((out / "tube.json").read_text())
     assert 0 <= tube["start_frame"] < tube["end_frame"] <= 24
     assert np.isfinite([box["box"] for box in tube["boxes"]]).all()

@@ -192,7 +192,7 @@ def _bounds(
         start = int(np.searchsorted(timestamps_sec, seconds[0] - slack))
     if seconds[1] is not None:
         end = int(np.searchsorted(timestamps_sec, seconds[1] - slack))
-    if 0 <= start < end <= count:
+    if start < end <= count:
         return start, end
     frames_known = f"which has frames 0:{count}, the last at {timestamps_sec[-1]:.2f} s"
     if any(s is not None for s in seconds):

@@ -226,6 +226,16 @@ def test_fortran_order_and_byte_order_of_numpy_arrays(tmp_path):
         assert found.dtype == np.int16
 
 
+@pytest.mark.parametrize(
+    "dtype", [Object("other.dtype", ("f8",)), Name("numpy.dtype"), Object("numpy.dtype", ("O8",)), "f8"]
+)
+def test_numbers_of_an_unknown_dtype_stay_what_they_are(dtype, tmp_path):
+    number = Object("numpy.core.multiarray.scalar", (dtype, struct.pack("<d", 0.25)))
+    with open_checkpoint(save_zip(tmp_path / "c.pth", {"a": number})) as checkpoint:
+        found = checkpoint.tree["a"]
+    assert (found.name, found.args[1]) == ("numpy.generic", struct.pack("<d", 0.25))
+
+
 def test_a_class_beside_its_source_is_that_class(tmp_path):
     """As torch.save writes modules: ("module", class, file, source), by a persistent id."""
     found = tree(tmp_path, b"(X\x06\x00\x00\x00moduleca\nB\nNNtQ")

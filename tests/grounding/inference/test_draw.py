@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.evaluation.page_style import STYLE
 from stvg_jax.grounding.inference import draw
-from stvg_jax.grounding.inference.draw import picture
-from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, draw_box, place_beside
+from stvg_jax.grounding.inference.draw import picture, plots
+from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR, draw_box, place_beside
 from stvg_jax.grounding.inference.draw.plots import Times, plot_boundaries, plot_intervals, plot_scores
 from stvg_jax.grounding.inference.draw.text import _wrap, load_font, text_image
 from stvg_jax.grounding.inference.draw.video import _Painter
@@ -248,6 +249,12 @@ def test_a_place_beside_boxes():
     assert place_beside((10, 40), [(0, 0, 170, 100)], canvas) is None
     assert place_beside((10, 40), [(0, 0, 200, 100)], canvas) is None
     assert place_beside((10, 240), [(50, 40, 90, 60)], canvas) is None
+    # A pixel too few on each side, and just enough.
+    assert place_beside((10, 40), [(39, 9, 161, 91)], canvas) is None
+    assert place_beside((10, 40), [(40, 9, 161, 91)], canvas) == (0, 9)
+    assert place_beside((10, 40), [(39, 10, 161, 91)], canvas) == (39, 0)
+    assert place_beside((10, 40), [(39, 9, 160, 91)], canvas) == (160, 9)
+    assert place_beside((10, 40), [(39, 9, 161, 90)], canvas) == (39, 90)
     # A second box in the way, and one on each side.
     assert place_beside((10, 40), [(50, 40, 90, 60), (60, 20, 80, 50)], canvas) == (50, 60)
     assert place_beside((10, 40), [(0, 0, 100, 100), (90, 0, 110, 100)], canvas) == (110, 0)
@@ -277,11 +284,10 @@ def test_boxes_at_and_beyond_the_edges(tmp_path, box):
 def test_box_cut_by_the_edge_is_closed_at_the_edge():
     canvas = np.zeros((50, 60, 3), np.uint8)
     assert draw_box(canvas, np.array([-10.0, 20.0, 30.0, 80.0]), 2, BOX_COLOUR) == (-1, 19, 31, 51)
-    coloured = (canvas == BOX_COLOUR).all(axis=2)
-    assert coloured[20:50, 0].all()
-    assert coloured[49, :30].all()
-    assert not coloured[:, 30:].any()
-    assert not coloured[:20].any()
+    expected = np.zeros((50, 60), bool)
+    expected[20:50, :30] = True
+    expected[22:48, 2:28] = False
+    np.testing.assert_array_equal((canvas == BOX_COLOUR).all(axis=2), expected)
     assert draw_box(canvas, np.array([10.0, 20.0, 30.0, 40.0]), 2, BOX_COLOUR, dash=4) == (10, 20, 30, 40)
 
 
@@ -470,6 +476,10 @@ def test_curves_of_a_pass_and_sides_of_plots():
         )
     plot_scores(scores, tube, [0, 5], at)
     plot_intervals(bars, tube, (2, 5), at)
+    assert scores.get_yticks().tolist() == [0, 0.5, 1]
+    for axes in (scores, boundaries):
+        low, high = axes.get_ylim()
+        assert all(low <= value < high for line in axes.lines for value in line.get_ydata())
     sides = [{side for side, line in axes.spines.items() if line.get_visible()} for axes in (boundaries, scores, bars)]
     assert sides == [{"left", "bottom"}, {"left", "bottom"}, {"bottom"}]
 
@@ -495,9 +505,22 @@ def test_picture_frames(count, interval):
         assert len(ids) == count
 
 
+def test_frames_before_and_after_the_interval_are_from_the_middle():
+    tube = make_tube(clip=(0, 100), interval=(40, 60))
+    assert draw.picture_frame_ids(tube, 4) == [20, 40, 59, 80]
+    assert draw.picture_frame_ids(make_tube(clip=(0, 100), interval=(40, 41)), 7) == [6, 20, 33, 40, 50, 70, 90]
+
+
+def test_colours_are_the_same_everywhere():
+    predicted, true = to_hex(plots.rgb(BOX_COLOUR)), to_hex(plots.rgb(TRUTH_COLOUR))
+    assert (predicted, true) == ("#ff2d55", "#28dc5a")
+    assert f"--predicted: {predicted}; --true: {true};" in STYLE
+
+
 def test_frames_outside_the_clip_are_not_asked_for():
-    tube = make_tube(clip=(50, 60), interval=(40, 80))
-    assert set(draw.picture_frame_ids(tube)) <= set(range(50, 60))
+    for interval in ((40, 80), (70, 80), (60, 61), (10, 20)):
+        tube = make_tube(clip=(50, 60), interval=interval)
+        assert set(draw.picture_frame_ids(tube)) <= set(range(50, 60))
 
 
 def test_writing_a_video_does_not_load_matplotlib():

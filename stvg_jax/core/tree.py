@@ -34,7 +34,12 @@ def unflatten(flat: Mapping[str, Any]) -> dict[Any, Any]:
 
 
 def settings_by_name(value: Any, name: str = "") -> dict[str, Any]:
-    """Values in nested dictionaries of settings, by dotted name; an empty dictionary is a value."""
+    """Values in nested dictionaries of settings, by dotted name; an empty dictionary is a value.
+
+    The parts of a list that holds dictionaries are named by their numbers; any other list is a value.
+    """
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        value = dict(enumerate(value))
     if not isinstance(value, dict) or not value:
         return {name: value}
     parts = [settings_by_name(part, f"{name}.{key}" if name else key) for key, part in value.items()]

@@ -69,7 +69,12 @@ def evaluate(
     folder = out / "records"
     identity = _identity(model, inputs, config)
     folder.mkdir(parents=True, exist_ok=True)
-    defaults = {"clip": dataclasses.asdict(model.family.clip())}
+    family = model.family
+    # As in `_identity`.
+    defaults = {
+        "clip": dataclasses.asdict(family.clip()),
+        "model": [model.description.model, dataclasses.asdict(family.config())],
+    }
     check_identity(folder, identity, defaults)
     known = {record.id for record in read_records(folder, evaluator.from_line)}
     missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]

@@ -21,3 +21,11 @@ def test_settings_that_an_earlier_version_lacked_have_their_defaults():
         "clip.rows": [420, None],
         "train.steps": [8, None],
     }
+
+
+def test_parts_of_a_list_of_settings_are_compared_one_by_one():
+    before, now = [{"a": 1}, "float32"], [{"a": 1, "queries": "zero"}, "bfloat16"]
+    assert differing_settings({"model": before}, {"model": now}, {"model": [{"queries": "zero"}]}) == {
+        "model.1": ["float32", "bfloat16"]
+    }
+    assert differing_settings({"drops": [1, 2]}, {"drops": [1]}) == {"drops": [[1, 2], [1]]}

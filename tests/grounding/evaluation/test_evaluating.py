@@ -176,6 +176,22 @@ def test_the_identity_tells_what_decides_an_answer(done, model, inputs):
         evaluate(model, _with(inputs, annotations=fewer), out, Step())
 
 
+def test_an_evaluation_of_a_version_with_fewer_settings_goes_on(done, model, inputs, tmp_path):
+    out, report, _ = done
+    (tmp_path / "records").mkdir()
+    for name in ("part-00000.jsonl", "identity.json"):
+        (tmp_path / "records" / name).write_bytes((out / "records" / name).read_bytes())
+    path = tmp_path / "records" / "identity.json"
+    content = json.loads(path.read_text())
+    del content["identity"]["model"][1]["actioness_threshold"]
+    path.write_text(json.dumps(content))
+    assert evaluate(model, inputs, tmp_path, Step()) == report
+    content["identity"]["model"][1]["queries"] = "zero"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match='model.1.queries is "zero" there and "both" here'):
+        evaluate(model, inputs, tmp_path, Step())
+
+
 def _with(inputs, **changes):
     """A copy of the inputs with other attributes."""
     other = object.__new__(type(inputs))

@@ -92,6 +92,7 @@ class LoaderConfig(LoaderSettings):
         sizing: name of a size rule (`data_pipeline.size_rules.SIZE_RULES`).
         reads_subject: whether texts begin with the words that name the target.
         appearance_words, motion_words: sizes of the attribute vocabularies.
+        reads_tube: whether the model is told the true tube in evaluation too.
     """
 
     sampling: str = "hcstvg"
@@ -102,6 +103,7 @@ class LoaderConfig(LoaderSettings):
     reads_subject: bool = True
     appearance_words: int = 0
     motion_words: int = 0
+    reads_tube: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -24,7 +24,8 @@ from stvg_jax.data_pipeline.loading.plan import (
     filling_plan,
     most_frames,
     row_arrays,
-    row_targets,
+    row_labels,
+    row_tube,
     training_plan,
 )
 from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH, Batch
@@ -82,7 +83,7 @@ class Loader:
         check_seed(seed)
         check_batches(len(samples), batch_size, hosts, training, only)
         self.samples = samples
-        self.sent = GROUNDING_BATCH.names(training=training, sent=True)
+        self.sent = GROUNDING_BATCH.names(training=training, truth=config.reads_tube, sent=True)
         self._store, self._config, self._seed, self._training = store, config, seed, training
         self._batch_size, self._hosts, self._only = batch_size, hosts, only
         self._passes = None if training else passes or InterleavedPasses()
@@ -157,8 +158,12 @@ class Loader:
     def _row_arrays(self, plan: RowPlan) -> dict[str, Any]:
         row = row_arrays(plan, self._texts(plan.sample, plan.view.flip))
         if self._training:
-            return row | row_targets(plan, self.samples[plan.sample], self._config)
-        return row | {"pass": plan.pass_index}
+            sample = self.samples[plan.sample]
+            return row | row_tube(plan, sample) | row_labels(sample, self._config)
+        row |= {"pass": plan.pass_index}
+        if not self._config.reads_tube:
+            return row
+        return row | row_tube(plan, None if plan.sample == NO_SAMPLE else self.samples[plan.sample])
 
     def _batch(self, step: int) -> tuple[int, np.ndarray, tuple[int, int]]:
         """Epoch of a step, samples of its batch over all hosts, and the (rows, columns) to which they are padded."""

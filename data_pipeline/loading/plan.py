@@ -240,14 +240,18 @@ def row_arrays(plan: RowPlan, text_ids: np.ndarray) -> dict[str, Any]:
     return {"frame_ids": plan.frame_ids, "sizes": plan.view.size, "text_ids": text_ids, "sample": plan.sample}
 
 
-def row_targets(plan: RowPlan, sample: Sample, config: LoaderConfig) -> dict[str, np.ndarray]:
+def row_tube(plan: RowPlan, sample: Sample | None) -> dict[str, np.ndarray]:
+    """The true tube as arrays of `GROUNDING_BATCH`; empty for a row that fills up a batch and has no sample."""
+    in_tube, boxes = np.zeros(len(plan.frame_ids), bool), np.zeros((len(plan.frame_ids), 4), np.float32)
+    if sample is not None:
+        in_tube, stored = tube_boxes(sample, plan.frame_ids)
+        boxes[in_tube] = _cxcywh(plan.view.show(stored))
+    return {"in_tube": in_tube, "boxes_cxcywh": boxes}
+
+
+def row_labels(sample: Sample, config: LoaderConfig) -> dict[str, np.ndarray]:
     """Further arrays of `GROUNDING_BATCH` of a training row."""
-    in_tube, stored = tube_boxes(sample, plan.frame_ids)
-    boxes = np.zeros((len(in_tube), 4), np.float32)
-    boxes[in_tube] = _cxcywh(plan.view.show(stored))
     return {
-        "in_tube": in_tube,
-        "boxes_cxcywh": boxes,
         "appearance_labels": _multi_hot(sample.appearance_labels, config.appearance_words),
         "motion_labels": _multi_hot(sample.motion_labels, config.motion_words),
     }

@@ -12,7 +12,8 @@ from stvg_jax.core.constants import TEXT_PAD
 
 # One host's part of a batch, by name of the array.
 Batch = dict[str, np.ndarray]
-Part = Literal["always", "training", "evaluation", "never"]
+# "truth" stands for training, and for the evaluation of a model that reads the true tube.
+Part = Literal["always", "training", "evaluation", "truth", "never"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +45,13 @@ class BatchSchema:
 
     arrays: Mapping[str, Array]
 
-    def names(self, *, training: bool, sent: bool = False) -> tuple[str, ...]:
-        """Names of the arrays of a training or an evaluation batch; with `sent`, only of those for the devices."""
-        parts = ("always", "training" if training else "evaluation")
+    def names(self, *, training: bool, truth: bool = False, sent: bool = False) -> tuple[str, ...]:
+        """Names of the arrays of a training or an evaluation batch; with `sent`, only of those for the devices.
+
+        Args:
+            truth: whether an evaluation has the true tubes too.
+        """
+        parts = {"always", "training" if training else "evaluation"} | ({"truth"} if training or truth else set())
         return tuple(
             name for name, array in self.arrays.items() if array.given in parts and (not sent or array.sent in parts)
         )
@@ -107,12 +112,12 @@ GROUNDING_BATCH = BatchSchema(
             sent="training",
         ),
         "pass": Array("int32", (), "number of the pass over the sample", given="evaluation", sent="never"),
-        "in_tube": Array("bool", ("t",), "whether the described event goes on", given="training"),
+        "in_tube": Array("bool", ("t",), "whether the described event goes on", given="truth"),
         "boxes_cxcywh": Array(
             "float32",
             ("t", 4),
             "the target in [0, 1] of the picture as it is in `frames`; 0 outside the tube",
-            given="training",
+            given="truth",
         ),
         "appearance_labels": Array(
             "float32", ("appearance_words",), "1 for each appearance word of a sentence", given="training"

@@ -39,6 +39,9 @@ class AppearanceConfig:
     transformer: TransformerConfig = TransformerConfig()
     frozen_backbones: bool = True
 
+    def __post_init__(self) -> None:
+        """Checks the values; raises ValueError for those that do not fit together."""
+
     @property
     def words(self) -> tuple[int, int]:
         """Sizes of the appearance and the motion vocabulary that the model is trained with; 0 for none."""
@@ -48,6 +51,11 @@ class AppearanceConfig:
     def reads_subject(self) -> bool:
         """True if the model reads the subject, the words that name the target, before the sentence."""
         return True
+
+    @property
+    def reads_tube(self) -> bool:
+        """True if the model reads the true tube in evaluation too, so that it cannot ground."""
+        return False
 
     @property
     def own_groups(self) -> tuple[tuple[str, str], ...]:
@@ -71,7 +79,8 @@ class GroundingConfig(AppearanceConfig):
 
     swin: VideoSwinConfig = VideoSwinConfig()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.resnet.stride != self.swin.stride:
             raise ValueError(
                 f"features of resnet lie {self.resnet.stride} pixels apart, those of swin {self.swin.stride}; choose "

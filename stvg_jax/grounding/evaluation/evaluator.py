@@ -27,7 +27,7 @@ from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inputs import GroundingInputs
 from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.tubes import read_passes
-from stvg_jax.grounding.types import GroundingBatch
+from stvg_jax.grounding.types import GroundingBatch, TrueTube
 from stvg_jax.models.loading import LoadedModel
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class GroundingEvaluator:
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """Outputs of the last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2],
         actioness_logits [b, t], sampling_score [b, t] (1 for a model without temporal sampling)."""
-        output = model(GroundingBatch.from_batch(batch))
+        # For a model that makes its queries from the true tube.
+        told = {"true_tube": TrueTube(batch["in_tube"], batch["boxes_cxcywh"])} if "in_tube" in batch else {}
+        output = model(GroundingBatch.from_batch(batch), **told)
         score = output.sampling_score
         return {
             "boxes_cxcywh": output.boxes_cxcywh[-1],
@@ -118,7 +120,7 @@ class GroundingEvaluator:
         """Writes the files that the class describes; arguments as for `stvg_jax.family.Evaluator.report`."""
         from stvg_jax.data_pipeline.datasets.registry import get_dataset
 
-        result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs))
+        result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs, model))
         dataset, name = inputs.data.dataset, model.description.model
         samples = {sample.id: sample for sample in inputs.samples}
         own = self._own_means(records, samples)
@@ -158,8 +160,10 @@ class GroundingEvaluator:
         return {self._own.name: summarise((r.kind, measure(r.prediction, samples[r.id])) for r in records)}
 
 
-def _notes(inputs: GroundingInputs) -> list[str]:
+def _notes(inputs: GroundingInputs, model: LoadedModel) -> list[str]:
     notes = []
+    if model.config.reads_tube:
+        notes.append("Queries are made from the true tubes (config.model.oracle): an upper bound, not a result.")
     if inputs.annotations.excluded:
         notes.append(f"Entries of the annotations that are left out: {len(inputs.annotations.excluded):,}.")
     if inputs.unusable:

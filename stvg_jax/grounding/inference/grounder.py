@@ -56,12 +56,17 @@ class Grounder:
         model: a loaded checkpoint.
 
     Raises:
-        InputError: the model predicts no tubes.
+        InputError: the model predicts no tubes, or only where it is told the true ones.
     """
 
     def __init__(self, model: LoadedModel):
         if model.family.protocol is None:
             raise InputError(f"a {model.description.model} gives no tubes; it cannot ground")
+        if model.config.reads_tube:
+            raise InputError(
+                "this model makes its queries from the true tube (config.model.oracle=True), which only annotations "
+                "have; evaluate it with `stvg-jax eval`, or ground with a checkpoint trained without"
+            )
         module = model.module
         self.clip_config: ClipConfig = model.clip
         self.tokenizer = model.tokenizer

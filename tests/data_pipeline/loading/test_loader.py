@@ -16,7 +16,7 @@ from stvg_jax.data_pipeline.frames import model_size
 from stvg_jax.data_pipeline.loading.config import bucket_size
 from stvg_jax.data_pipeline.loading.loader import Loader
 from stvg_jax.data_pipeline.loading.order import CLIP, generator
-from stvg_jax.data_pipeline.loading.plan import most_frames, needed_frame_ids
+from stvg_jax.data_pipeline.loading.plan import most_frames, needed_frame_ids, tube_boxes
 from stvg_jax.data_pipeline.loading.schema import GROUNDING_BATCH
 from stvg_jax.data_pipeline.shards.jpeg import decode
 from tests.data_pipeline.loading.cases import CONFIG, box_at, make_loader, make_samples, stored_video, tokenize
@@ -85,6 +85,28 @@ def test_only_what_a_model_needs_goes_to_the_devices():
     inputs = {"frames", "frames_valid", "sizes", "text_ids", "text_valid"}
     assert set(make_loader(2, training=False).sent) == inputs
     assert set(make_loader(2).sent) == inputs | targets | {"sample"}
+
+
+def test_a_model_that_reads_tubes_is_told_them_in_evaluation():
+    config = dataclasses.replace(CONFIG, reads_tube=True)
+    loader = make_loader(3, training=False, config=config)
+    assert set(loader.sent) == {*make_loader(3, training=False).sent, "in_tube", "boxes_cxcywh"}
+    filling = 0
+    for batch in loader.batches():
+        for row, index in enumerate(batch["sample"]):
+            real = batch["frames_valid"][row]
+            if index < 0:
+                filling += 1
+                assert not batch["in_tube"][row].any() and not batch["boxes_cxcywh"][row].any()
+                continue
+            sample = loader.samples[index]
+            in_tube, boxes = tube_boxes(sample, batch["frame_ids"][row][real].astype(np.int64))
+            assert batch["in_tube"][row][real].tolist() == in_tube.tolist() and in_tube.any()
+            assert not batch["in_tube"][row][~real].any()
+            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+            shown = batch["boxes_cxcywh"][row][real][in_tube]
+            np.testing.assert_allclose(shown, np.concatenate([centres, boxes[:, 2:] - boxes[:, :2]], 1), atol=1e-6)
+    assert filling == 2
 
 
 def test_training_from_a_step_equals_training_from_the_beginning(training):

@@ -177,6 +177,7 @@ def test_defaults_are_those_of_the_released_hcstvg_models():
         "reads_subject": True,
         "appearance_words": 0,
         "motion_words": 0,
+        "reads_tube": False,
         "threads": 0,
         "prefetch": 1,
     }

@@ -20,6 +20,9 @@ from stvg_jax.train.schedules import ScheduleConfig
 # Text and temporal decoder warm up and fall linearly; the other groups drop (released: `multistep_with_warmup`).
 HCSTVG_SCHEDULE = ScheduleConfig(epochs=90, drop_epochs=(50, 90), linear_groups=("text", "temporal_decoder"))
 
+# Settings of target-aware queries that differ from those of HC-STVG.
+VIDSTG_QUERIES = {"appearance_words": 20, "sampling_threshold": 0.45}
+
 
 def experiment(
     arg: str,

@@ -1,7 +1,11 @@
-"""STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores."""
+"""STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores.
+
+With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -23,9 +27,9 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     )
 
 
-def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
+def experiment(arg: str, *, model: Mapping[str, Any] = {}, **options: Any) -> ml_collections.ConfigDict:
     """`released.experiment` of STCAT, which has larger pictures, augments their size and starts from MDETR alone."""
-    config = released.experiment(arg, name="stcat", model={}, **options)
+    config = released.experiment(arg, name="stcat", model=model, **options)
     config.update(
         {
             "loader": {"flip": 0.5, "scales": (448, 416, 384, 352), "size_crop": 0.5},

@@ -18,7 +18,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         dataset="vidstg",
         folder="vidstg",
         benchmark="vidstg",
-        model={"appearance_words": 20, "motion_words": 34, "sampling_threshold": 0.45},
+        model={**released.VIDSTG_QUERIES, "motion_words": 34},
         losses=LossConfig(box_giou=3.0, start_end=2.0),
         learning_rates=LearningRates(image_backbone=1e-5, target_queries=3e-4),
         # All groups warm up and drop together (released: `multistep_with_warmup_all`).

@@ -3,10 +3,12 @@
 It takes other frames than TA-STVG and in another size, which `stvg-jax prepare frames --family tubedetr` stores, and it
 starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
 --format mdetr_tubedetr`). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`.
+With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -21,12 +23,14 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     return experiment(arg, dataset="hcstvg", folder="hc-stvg", benchmark="hcstvg1", epochs=40, drop_epochs=(10, 20, 30))
 
 
-def experiment(arg: str, *, epochs: int, drop_epochs: tuple[int, ...], **options: Any) -> ml_collections.ConfigDict:
+def experiment(
+    arg: str, *, epochs: int, drop_epochs: tuple[int, ...], model: Mapping[str, Any] = {}, **options: Any
+) -> ml_collections.ConfigDict:
     """`released.experiment` of TubeDETR, which sees up to 200 frames, at 5 per second, and starts from MDETR alone."""
     config = released.experiment(
         arg,
         name="tubedetr",
-        model={},
+        model=model,
         losses=TubeDETRLossConfig(),
         learning_rates=TubeDETRLearningRates(),
         schedule=ScheduleConfig(epochs=epochs, drop_epochs=drop_epochs, linear_groups=("text",), first_update=0),

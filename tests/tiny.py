@@ -63,7 +63,7 @@ def tiny_model_config(vocab_size: int = 64, system: str = "ta_stvg") -> dict[str
     config["roberta"] |= {"layers": 1}
     config["transformer"] |= {"encoder_layers": 1}
     own = default_config(system)
-    return own | {name: value for name, value in config.items() if name in own}
+    return own | {name: value for name, value in config.items() if name in own and isinstance(value, dict)}
 
 
 @functools.cache

@@ -37,11 +37,18 @@ class AnchoredDecoder(SpatialDecoder):
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
 
     def decode(
-        self, anchors: jax.Array, encoded: EncodedClip, box_head: MLP, *, rngs: nnx.Rngs | None = None
+        self,
+        queries: jax.Array,
+        anchors: jax.Array,
+        encoded: EncodedClip,
+        box_head: MLP,
+        *,
+        rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
         """Decodes boxes.
 
         Args:
+            queries: [b, t, d]; zeros in the released models.
             anchors: boxes (cx, cy, w, h) to start from, float32 [b, t, 4] in [0, 1].
             encoded: from the encoder.
             box_head: d -> 4 logits.
@@ -51,7 +58,6 @@ class AnchoredDecoder(SpatialDecoder):
             Boxes (cx, cy, w, h) after every layer, float32 [k, b, t, 4].
         """
         inputs = encoded.decoder_inputs
-        queries = jnp.zeros_like(encoded.frame_tokens)
         boxes = []
         seen = anchors
         for i in range(len(self.layers)):
@@ -100,11 +106,11 @@ class ContentDecoder(nnx.Module):
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
 
     def __call__(
-        self, content: jax.Array, encoded: EncodedClip, *, rngs: nnx.Rngs | None = None
+        self, x: jax.Array, content: jax.Array, encoded: EncodedClip, *, rngs: nnx.Rngs | None = None
     ) -> tuple[jax.Array, jax.Array]:
-        """content [b, d] -> the normed state after every layer [k, b, t, d], and the layers' weights of attention over
-        time, float32 [k, b, t, t]."""
-        x, content = jnp.zeros_like(encoded.frame_tokens), content[:, None]
+        """Queries x [b, t, d], zeros in the released models, and content [b, d] -> the normed state after every layer
+        [k, b, t, d], and the layers' weights of attention over time, float32 [k, b, t, t]."""
+        content = content[:, None]
         states, attention = [], []
         for layer in self.layers:
             x, weights = run_layer(layer, x, content, encoded.decoder_inputs, rngs=rngs)

@@ -139,9 +139,13 @@ def pool_query(
     Returns:
         [b, d], the object query of each video; 0 for a row that is all padding.
     """
-    weights = jnp.ones(tokens.shape[:3], jnp.float32) if activation is None else activation
     places = jnp.ones(tokens.shape[:3], bool) if grid_valid is None else grid_valid[:, None]
-    counted = places & chosen[:, :, None]
+    return mean_query(tokens, places & chosen[:, :, None], activation)
+
+
+def mean_query(tokens: jax.Array, counted: jax.Array, activation: jax.Array | None = None) -> jax.Array:
+    """Mean of tokens times their activation over the counted tokens, bool [b, t, n]; otherwise as `pool_query`."""
+    weights = jnp.ones(tokens.shape[:3], jnp.float32) if activation is None else activation
     weights = jnp.where(counted, weights, 0)
     total = jnp.einsum("btnd,btn->bd", tokens, weights.astype(tokens.dtype), preferred_element_type=jnp.float32)
     count = jnp.broadcast_to(counted, weights.shape).sum((1, 2))[:, None]

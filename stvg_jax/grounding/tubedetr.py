@@ -1,7 +1,8 @@
 """TubeDETR (Yang et al., CVPR 2022): one decoder, with a query for each frame, predicts boxes and interval.
 
 The model has no motion backbone. Its cross-modal encoder reads every k-th frame; a light branch adds the features of
-all frames.
+all frames. The queries may be target-aware (`stvg_jax.grounding.query_config`), as in TA-STVG's study of other models;
+they are made from the tokens that the decoder reads, and stand where the released model starts from zeros.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.losses import TubeLossConfig
 from stvg_jax.grounding.protocol import SINGLE_PASS
+from stvg_jax.grounding.query_config import AppearanceQueryConfig
+from stvg_jax.grounding.query_generation import QueryTokens, TargetQueries, decode_chosen
 from stvg_jax.grounding.task import backbone_rules
 from stvg_jax.grounding.tubedetr_parts import (
     FAST_BRANCHES,
@@ -43,7 +46,7 @@ TIME_POSITIONS = ("sine", "learned", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class TubeDETRConfig(AppearanceConfig):
+class TubeDETRConfig(AppearanceQueryConfig):
     """Every hyper-parameter of the model; the defaults are the released models of 352 pixels.
 
     Attributes:
@@ -62,7 +65,8 @@ class TubeDETRConfig(AppearanceConfig):
     time: str = "sine"
     max_frames: int = 200
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for name, known in (("fast", FAST_BRANCHES), ("time", TIME_POSITIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
@@ -74,10 +78,6 @@ class TubeDETRConfig(AppearanceConfig):
         if self.transformer.placed_tokens:
             raise ValueError("transformer.placed_tokens is True; this model has no such tokens, set it to False")
 
-    @property
-    def reads_subject(self) -> bool:
-        return False
-
 
 @dataclasses.dataclass(frozen=True)
 class TubeDETRLossConfig(TubeLossConfig):
@@ -85,12 +85,15 @@ class TubeDETRLossConfig(TubeLossConfig):
 
     Attributes:
         guided_attention: weight of the term of this name, which a model without attention over time lacks.
+        appearance_sampling, appearance_attributes: weights of the terms of these names, of target-aware queries.
     """
 
     box_giou: float = 2.0
     start_end: float = 10.0
     sigma: float = 1.0
     guided_attention: float = 1.0
+    appearance_sampling: float = 1.0
+    appearance_attributes: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,16 +104,18 @@ class TubeDETRLearningRates:
         base: everything else, including the projection of text tokens.
         image_backbone: ResNet from its second stage on; earlier layers stay as pre-trained.
         text: RoBERTa.
+        target_queries: the classifiers of target-aware queries; as TA-STVG, two and a half times `base`.
     """
 
     base: float = 5e-5
     image_backbone: float = 1e-5
     text: float = 5e-5
+    target_queries: float = 1.25e-4
 
 
 def tubedetr_learning_rate_rules(config: AppearanceConfig) -> Rules:
     """Rules as in `stvg_jax.grounding.task.learning_rate_rules` (released: `main.py`)."""
-    return (*backbone_rules(config), (r"roberta/.*", "text"), (r".*", "base"))
+    return (*backbone_rules(config), (r"roberta/.*", "text"), *config.own_groups, (r".*", "base"))
 
 
 @jax.tree_util.register_dataclass
@@ -152,13 +157,15 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         self.query = Embed(1, transformer.width, std=1.0, **part)
         if config.time == "learned":
             self.time_table = nnx.Param(Declared((config.max_frames, transformer.width), uniform(1.0, low=0.0)))
+        self.target_queries = TargetQueries(config, {"appearance": config.appearance_words}, **part)
         self.decoder = QueryDecoder(transformer, along_time=config.along_time, **part)
         self._add_heads(transformer, dtype)
 
     def predict_to_train(self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None) -> GroundingOutput:
-        """Predictions for the losses, with the weights of attention over time; the true tube is not needed."""
+        """Predictions for the losses, with the weights of attention over time; the true tube is used with `oracle`
+        only."""
         video = self.encode_video(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs)
-        return self._predict(video, batch.text_ids, batch.text_valid, rngs)
+        return self._predict(video, batch.text_ids, batch.text_valid, true_tube, rngs, second_pass=False)
 
     def encode_video(
         self,
@@ -188,6 +195,7 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         text_ids: jax.Array,
         text_valid: jax.Array | None = None,
         *,
+        true_tube: TrueTube | None = None,
         rngs: nnx.Rngs | None = None,
     ) -> GroundingOutput:
         """Grounds sentences in videos whose features are known.
@@ -195,9 +203,10 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         Args:
             video: of `encode_video`.
             text_ids, text_valid: as in GroundingBatch.
+            true_tube: of the same videos, for a model with `oracle`.
             rngs: stream `dropout`, to train; None at inference.
         """
-        return dataclasses.replace(self._predict(video, text_ids, text_valid, rngs), attention=None)
+        return dataclasses.replace(self._predict(video, text_ids, text_valid, true_tube, rngs), attention=None)
 
     def encode(
         self,
@@ -228,15 +237,36 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         return DecoderInputs(self._place(t), tokens, positions, valid, video.frames_valid)
 
     def _predict(
-        self, video: SlowFastFeatures, text_ids: jax.Array, text_valid: jax.Array | None, rngs: nnx.Rngs | None
+        self,
+        video: SlowFastFeatures,
+        text_ids: jax.Array,
+        text_valid: jax.Array | None,
+        true_tube: TrueTube | None,
+        rngs: nnx.Rngs | None,
+        *,
+        second_pass: bool | None = None,
     ) -> GroundingOutput:
-        states, attention, _ = self.decoder(self.encode(video, text_ids, text_valid, rngs=rngs), rngs=rngs)
+        inputs = self.encode(video, text_ids, text_valid, rngs=rngs)
+        tokens = QueryTokens.of_decoder(inputs, video.appearance.shape[2:4], video.sizes)
+        found = self.target_queries.find(tokens, true_tube, rngs=rngs)
+
+        def actioness(states: jax.Array) -> jax.Array:
+            return logits_between(self._predict_ends(states[-1:], rngs), video.frames_valid)[0]
+
+        (states, attention, _), chosen = decode_chosen(
+            found,
+            self.config,
+            lambda chosen: self.decoder(found.query("appearance", chosen), inputs, rngs=rngs),
+            lambda decoded: actioness(decoded[0]),
+            second_pass=second_pass,
+        )
         start_end = self._predict_ends(states, rngs)
         return GroundingOutput(
             boxes_cxcywh=nnx.sigmoid(self.box_head(states).astype(jnp.float32)),
             start_end_logits=start_end,
             actioness_logits=logits_between(start_end, video.frames_valid),
             attention=attention,
+            **found.outputs(chosen),
         )
 
     def _place(self, length: int) -> jax.Array:

@@ -132,7 +132,7 @@ class QueryDecoderLayer(TemporalDecoderLayer):
 
 
 class QueryDecoder(nnx.Module):
-    """Layers of queries for interval and boxes, whose content starts at zero (section 3.3)."""
+    """Layers of queries for interval and boxes (section 3.3)."""
 
     def __init__(self, config: TransformerConfig, *, along_time: bool, dtype):
         self.layers = nnx.List(
@@ -141,11 +141,12 @@ class QueryDecoder(nnx.Module):
         self.norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype)
 
     def __call__(
-        self, inputs: DecoderInputs, *, rngs: nnx.Rngs | None = None
+        self, x: jax.Array, inputs: DecoderInputs, *, rngs: nnx.Rngs | None = None
     ) -> tuple[jax.Array, jax.Array | None, jax.Array]:
         """Decodes.
 
         Args:
+            x: content of the queries [b, t, d]; zeros in the released models.
             inputs: `time` is the whole position of a query.
             rngs: stream `dropout`, to train.
 
@@ -153,8 +154,6 @@ class QueryDecoder(nnx.Module):
             The normalised states after every layer [k, b, t, d]; the weights of attention over time, before dropout and
             averaged over heads, float32 [k, b, t, t] or None; those of attention to tokens, [k, b, t, n].
         """
-        b, t, _, d = inputs.tokens.shape
-        x = jnp.zeros((b, t, d), inputs.tokens.dtype)
         states, over_time, over_tokens = [], [], []
         for layer in self.layers:
             x, *weights = run_layer(layer, x, inputs, rngs=rngs)

@@ -52,7 +52,7 @@ class GroundingBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrueTube:
-    """True tubes of a batch of videos, for models that use them in training.
+    """True tubes of a batch of videos, for models that use them.
 
     Attributes:
         in_tube: bool [b, t], frames within the tube.
@@ -97,12 +97,12 @@ class GroundingOutput:
         start_end_logits: [k, b, t, 2], first and last frame of the interval, from each temporal decoder layer.
         actioness_logits: [k, b, t], each frame being within the interval, from each temporal decoder layer.
         motion_sampling_logits, appearance_sampling_logits: [b, t], relevance of each frame to the text; None for a
-            model without temporal sampling.
-        sampling_score: [b, t], mean of the two probabilities; None for a model without temporal sampling.
+            model without temporal sampling, or without motion.
+        sampling_score: [b, t], mean of their probabilities; None for a model without temporal sampling.
         appearance_attribute_logits: [b, words], words for the target's appearance; None for a model without spatial
             activation.
         motion_attribute_logits: [b, words], verbs for what the target does; None for a model without spatial
-            activation.
+            activation, or without motion.
         confidences: [k, b, t], in [0, 2], confidence in each frame's box, from each spatial decoder layer; None for a
             model that does not judge its boxes.
         attention: [k, b, t, t], weights of the attention over time of each frame's query (third axis) to those of all

@@ -12,7 +12,7 @@ import dataclasses
 import ml_collections
 
 from stvg_jax.configs import ta_stvg_hcstvg1
-from stvg_jax.core.registry import default_config, get_family
+from stvg_jax.core.registry import get_family
 from stvg_jax.data_pipeline.loading.config import LoaderSettings
 from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.train.config import TrainConfig
@@ -21,11 +21,16 @@ from tests.tiny import tiny_model_config
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config = ta_stvg_hcstvg1.get_config()
-    model = tiny_model_config() | {"appearance_words": 5, "motion_words": 5, "frozen_backbones": False}
-    model["resnet"] |= {"blocks": (1,)}
-    model["swin"] |= {"depths": (1,), "heads": (1,), "drop_path": 0.0}
-    model["roberta"] |= {"dropout_rate": 0.0}
-    model["transformer"] |= {"decoder_layers": 1, "dropout_rate": 0.0}
+    model = tiny_model_config(system=arg or "ta_stvg")
+    small = {
+        "resnet": {"blocks": (1,)},
+        "swin": {"depths": (1,), "heads": (1,), "drop_path": 0.0},
+        "roberta": {"dropout_rate": 0.0},
+        "transformer": {"decoder_layers": 1, "dropout_rate": 0.0},
+    }
+    model |= {part: model[part] | changes for part, changes in small.items() if part in model}
+    settings = {"appearance_words": 5, "motion_words": 5, "frozen_backbones": False}
+    model |= {name: value for name, value in settings.items() if name in model}
     train = TrainConfig(
         batch_size=4,
         dtype="float32",
@@ -47,7 +52,6 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         if arg:
             family = get_family(arg)
             config.name = arg
-            config.model = {name: model.get(name, value) for name, value in default_config(arg).items()}
             config.loss = dataclasses.asdict(family.losses())
             config.learning_rates = dataclasses.asdict(family.learning_rates())
             config.schedule.linear_groups = ()

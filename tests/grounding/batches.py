@@ -49,8 +49,9 @@ def assert_same_row(one: GroundingOutput, row_of_one: int, other: GroundingOutpu
         np.testing.assert_allclose(getattr(a, name)[:, :frames], getattr(b, name)[:, :frames], atol=1e-5)
     if a.sampling_score is not None:
         np.testing.assert_allclose(a.sampling_score[:frames], b.sampling_score[:frames], atol=1e-5)
-    if a.motion_attribute_logits is not None:
-        np.testing.assert_allclose(a.motion_attribute_logits, b.motion_attribute_logits, atol=1e-5)
+    for name in ("appearance_attribute_logits", "motion_attribute_logits"):
+        if getattr(a, name) is not None:
+            np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=1e-5)
     if one.attention is not None:
         a, b = one.attention[:, row_of_one], other.attention[:, row_of_other]
         np.testing.assert_allclose(a[:, :frames, :frames], b[:, :frames, :frames], atol=1e-5)

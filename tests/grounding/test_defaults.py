@@ -30,6 +30,7 @@ OWN = {
         "sampling_threshold": 0.7,
         "second_pass": True,
         "actioness_threshold": 0.5,
+        "oracle": False,
     },
     "cg_stvg": {
         "frozen_backbones": True,

@@ -22,6 +22,7 @@ from stvg_jax.grounding.stcat_decoders import clamped_logit
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
+from tests.grounding.query_settings import QUERIES, QUERY_LOSSES
 from tests.tiny import apply, forward, tiny, tiny_model_config
 
 
@@ -40,11 +41,11 @@ def run(model):
 
 def test_defaults():
     family, config = get_family("stcat"), default_config("stcat")
-    assert {key: config[key] for key in ("frozen_backbones", "subject")} == {"frozen_backbones": True, "subject": False}
-    assert set(config) == {"resnet", "roberta", "transformer", "frozen_backbones", "subject"}
+    own = {key: value for key, value in config.items() if key not in ("resnet", "roberta", "transformer")}
+    assert own == {"frozen_backbones": True, "subject": False, "temporal_start": "query"} | QUERIES
     losses = {"box_l1": 5.0, "box_giou": 4.0, "start_end": 10.0, "actioness": 2.0, "guided_attention": 1.0}
-    assert dataclasses.asdict(family.losses()) == losses | {"outside_weight": 0.3, "sigma": 2.0}
-    rates = {"base": 1e-4, "image_backbone": 2e-5, "text": 5e-5, "temporal_decoder": 1e-4}
+    assert dataclasses.asdict(family.losses()) == losses | QUERY_LOSSES | {"outside_weight": 0.3, "sigma": 2.0}
+    rates = {"base": 1e-4, "image_backbone": 2e-5, "text": 5e-5, "temporal_decoder": 1e-4, "target_queries": 2.5e-4}
     assert dataclasses.asdict(family.learning_rates()) == rates
     assert (family.config().words, family.config().reads_subject) == ((0, 0), False)
     assert family.config(subject=True).reads_subject
@@ -57,7 +58,8 @@ def test_defaults():
 def test_released_configurations(name, image_backbone, giou, epochs, warm_up_all):
     config = load_config_file(Path(name))
     experiment = Experiment.build(config)
-    assert config["model"] == default_config("stcat")
+    vidstg = {"appearance_words": 20, "sampling_threshold": 0.45}
+    assert config["model"] == default_config("stcat") | (vidstg if name == "stcat_vidstg" else {})
     assert (experiment.clip.resolution, experiment.clip.sizing) == (448, "proportional")
     assert experiment.train.initialise == ("checkpoints/mdetr",)
     assert (config["loss"]["box_giou"], experiment.learning_rates.image_backbone) == (giou, image_backbone)

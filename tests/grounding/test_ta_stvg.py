@@ -12,7 +12,8 @@ from flax import nnx
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.tree import flatten
-from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVGConfig
+from stvg_jax.grounding.query_config import QUERY_KINDS
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
 from tests.tiny import apply, forward, tiny, tiny_config, tiny_model_config
 

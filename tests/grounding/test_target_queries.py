@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.grounding.encoder import EncodedVideo
+from stvg_jax.grounding.query_generation import QueryTokens
 from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from stvg_jax.grounding.target_queries import choose_frames, mean_over_chosen, pool_query
 from tests.tiny import apply, tiny
@@ -119,7 +120,8 @@ def test_classifiers_teach_neither_the_encoder_nor_the_text():
     def look(m, tokens, text):
         def classify(tokens, text):
             video = EncodedVideo(tokens, text, tokens, tokens[:, :, 0], jnp.zeros((1, 4, 32)), None, None, None)
-            return m.target_queries.activate(video), m.target_queries.sample(video)
+            seen = QueryTokens.of_both_streams(video, (2, 2), None)
+            return m.target_queries.activate(seen), m.target_queries.sample(seen)
 
         return jax.jvp(classify, (tokens, text), (tokens, text))
 

@@ -26,6 +26,7 @@ from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.runtime.memory import Rows
 from tests.grounding import rows
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
+from tests.grounding.query_settings import QUERIES, QUERY_LOSSES
 from tests.tiny import apply, forward, tiny, tiny_model_config
 
 
@@ -53,14 +54,15 @@ def run(model):
 
 def test_defaults():
     family, config = get_family("tubedetr"), default_config("tubedetr")
-    assert set(config) - {"resnet", "roberta", "transformer"} == {
-        *("stride", "fast", "along_time", "time", "max_frames", "frozen_backbones")
-    }
+    own = {"stride", "fast", "along_time", "time", "max_frames", "frozen_backbones"}
+    assert set(config) - {"resnet", "roberta", "transformer"} == own | set(QUERIES)
+    assert {name: config[name] for name in QUERIES} == QUERIES
     assert (config["stride"], config["fast"], config["time"]) == (4, "residual", "sine")
     assert config["transformer"]["head_dropout_rate"] == 0.5
     losses = {"box_l1": 5.0, "box_giou": 2.0, "start_end": 10.0, "guided_attention": 1.0, "sigma": 1.0}
-    assert dataclasses.asdict(family.losses()) == losses
-    assert dataclasses.asdict(family.learning_rates()) == {"base": 5e-5, "image_backbone": 1e-5, "text": 5e-5}
+    assert dataclasses.asdict(family.losses()) == losses | QUERY_LOSSES
+    rates = {"base": 5e-5, "image_backbone": 1e-5, "text": 5e-5, "target_queries": 1.25e-4}
+    assert dataclasses.asdict(family.learning_rates()) == rates
     assert (family.config().words, family.config().reads_subject, family.config().uses) == ((0, 0), False, ())
     assert family.protocol.passes == 1
 
@@ -75,7 +77,8 @@ def test_defaults():
 )
 def test_released_configurations(name, epochs, drops, frames):
     config = load_config_file(Path(name))
-    assert config["model"] == default_config("tubedetr")
+    vidstg = {"appearance_words": 20, "sampling_threshold": 0.45}
+    assert config["model"] == default_config("tubedetr") | (vidstg if name == "tubedetr_vidstg" else {})
     clip, schedule = config["clip"], config["schedule"]
     assert (clip["resolution"], clip["sizing"]) == (352, "five_to_three")
     assert (clip["frames_per_pass"], clip["sample_fps"]) == (200, 5.0)

@@ -13,7 +13,8 @@ from stvg_jax.core.config import load_config_file
 from stvg_jax.core.registry import get_family
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.grounding.cg_stvg import CGSTVG, CGSTVGConfig
-from stvg_jax.grounding.ta_stvg import QUERY_KINDS, TASTVG, TASTVGConfig
+from stvg_jax.grounding.query_config import QUERY_KINDS
+from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.task import learning_rate_rules
 from stvg_jax.grounding.tubedetr import TubeDETR, TubeDETRConfig, tubedetr_learning_rate_rules
 from stvg_jax.nn.declare import PureModule

@@ -145,7 +145,7 @@ class GroundingInputs:
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}
         words = config.words if training else (0, 0)
-        model = {"reads_subject": config.reads_subject, "reads_tube": config.reads_tube}
+        model: dict[str, Any] = {"reads_subject": config.reads_subject, "reads_tube": config.reads_tube}
         model |= {"appearance_words": words[0], "motion_words": words[1]}
         return Loader(
             self.samples,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -23,7 +25,7 @@ from stvg_jax.grounding.target_queries import (
     mean_query,
     pool_query,
 )
-from stvg_jax.grounding.types import TrueTube
+from stvg_jax.grounding.types import GroundingOutput, TrueTube
 from stvg_jax.nn.masking import masked_mean, within
 
 T = TypeVar("T")
@@ -97,7 +99,8 @@ class FoundTarget:
         """Mean of the streams' probabilities of relevance, float32 [b, t]; 1 without sampling."""
         if not self.relevance:
             return jnp.ones(self.tokens.text.shape[:2], jnp.float32)
-        return sum(map(jax.nn.sigmoid, self.relevance.values())) / len(self.relevance)
+        probabilities = map(jax.nn.sigmoid, self.relevance.values())
+        return functools.reduce(operator.add, probabilities) / len(self.relevance)
 
     def query(self, stream: str, chosen: jax.Array) -> jax.Array:
         """The query of each video from a stream and chosen frames, bool [b, t], repeated for all frames: [b, t, d]."""
@@ -112,14 +115,14 @@ class FoundTarget:
             query = pool_query(tokens, weights, chosen, self.tokens.grid_valid)
         return jnp.broadcast_to(query[:, None], (b, t, d))
 
-    def outputs(self, chosen: jax.Array) -> dict[str, jax.Array]:
-        """Fields of GroundingOutput for these chosen frames, bool [b, t]."""
+    def add_to(self, output: GroundingOutput, chosen: jax.Array) -> GroundingOutput:
+        """The output of a model that has decoded with these chosen frames, bool [b, t], with what was found."""
         fields = {f"{stream}_sampling_logits": logits for stream, logits in self.relevance.items()}
         if self.relevance:
             fields["sampling_score"] = self.score
         for stream, activation in self.activations.items():
             fields[f"{stream}_attribute_logits"] = mean_over_chosen(activation.word_logits, chosen)
-        return fields
+        return dataclasses.replace(output, **fields)
 
 
 class TargetQueries(nnx.Module):

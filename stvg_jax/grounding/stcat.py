@@ -137,7 +137,8 @@ class STCAT(AppearanceEncoder, TextReader, ActionessPredictor):
         """
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
         encoded = self.encoder(video, text, text_valid, rngs=rngs)
-        tokens = QueryTokens.of_decoder(encoded.decoder_inputs, video.appearance.shape[2:4], video.sizes)
+        _, _, h, w, _ = video.appearance.shape
+        tokens = QueryTokens.of_decoder(encoded.decoder_inputs, (h, w), video.sizes)
         found = self.target_queries.find(tokens, true_tube, rngs=rngs)
         (boxes, states, attention), chosen = decode_chosen(
             found,
@@ -146,8 +147,8 @@ class STCAT(AppearanceEncoder, TextReader, ActionessPredictor):
             lambda decoded: self._actioness(decoded[1][-1]),
             second_pass=second_pass,
         )
-        times = self._predict_times(states, rngs)
-        return GroundingOutput(boxes_cxcywh=boxes, attention=attention, **times, **found.outputs(chosen))
+        output = GroundingOutput(boxes_cxcywh=boxes, attention=attention, **self._predict_times(states, rngs))
+        return found.add_to(output, chosen)
 
     def _decode(
         self, encoded: EncodedClip, found: FoundTarget, chosen: jax.Array, rngs: nnx.Rngs | None

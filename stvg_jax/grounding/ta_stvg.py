@@ -84,7 +84,8 @@ class TASTVG(GroundingModel):
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
         encoded = self.encoder(video, text, text_valid, rngs=rngs)
         anchors = self.anchor_head(encoded.frame_means, rngs=rngs)
-        tokens = QueryTokens.of_both_streams(encoded, video.appearance.shape[2:4], video.sizes)
+        _, _, h, w, _ = video.appearance.shape
+        tokens = QueryTokens.of_both_streams(encoded, (h, w), video.sizes)
         found = self.target_queries.find(tokens, true_tube, rngs=rngs)
         (states, boxes), chosen = decode_chosen(
             found,
@@ -93,7 +94,7 @@ class TASTVG(GroundingModel):
             lambda decoded: self._actioness(decoded[0][-1]),
             second_pass=second_pass,
         )
-        return GroundingOutput(boxes_cxcywh=boxes, **self._predict_times(states, rngs), **found.outputs(chosen))
+        return found.add_to(GroundingOutput(boxes_cxcywh=boxes, **self._predict_times(states, rngs)), chosen)
 
     def _decode(
         self,

@@ -31,7 +31,9 @@ from stvg_jax.grounding.tubedetr_parts import (
     FastBranch,
     QueryDecoder,
     SlowEncoder,
+    SlowFastFeatures,
     add_text,
+    logits_between,
     uniform,
 )
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube
@@ -116,26 +118,6 @@ class TubeDETRLearningRates:
 def tubedetr_learning_rate_rules(config: AppearanceConfig) -> Rules:
     """Rules as in `stvg_jax.grounding.task.learning_rate_rules` (released: `main.py`)."""
     return (*backbone_rules(config), (r"roberta/.*", "text"), *config.own_groups, (r".*", "base"))
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class SlowFastFeatures:
-    """Features of a batch of videos, which do not depend on the sentence.
-
-    Attributes:
-        appearance: [b, s, h, w, d], projected features of the slow frames.
-        fast: [b, t, h, w, d], of all frames, without gradient to the backbone; None without a fast branch.
-        frames: bool [t]; only its length, the number of frames, counts.
-        frames_valid: bool [b, t] or None.
-        sizes: int32 [b, 2], real height and width on this feature grid, or None.
-    """
-
-    appearance: jax.Array
-    fast: jax.Array | None
-    frames: jax.Array
-    frames_valid: jax.Array | None
-    sizes: jax.Array | None
 
 
 class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
@@ -247,8 +229,8 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         second_pass: bool | None = None,
     ) -> GroundingOutput:
         inputs = self.encode(video, text_ids, text_valid, rngs=rngs)
-        tokens = QueryTokens.of_decoder(inputs, video.appearance.shape[2:4], video.sizes)
-        found = self.target_queries.find(tokens, true_tube, rngs=rngs)
+        _, _, h, w, _ = video.appearance.shape
+        found = self.target_queries.find(QueryTokens.of_decoder(inputs, (h, w), video.sizes), true_tube, rngs=rngs)
 
         def actioness(states: jax.Array) -> jax.Array:
             return logits_between(self._predict_ends(states[-1:], rngs), video.frames_valid)[0]
@@ -261,13 +243,13 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
             second_pass=second_pass,
         )
         start_end = self._predict_ends(states, rngs)
-        return GroundingOutput(
+        output = GroundingOutput(
             boxes_cxcywh=nnx.sigmoid(self.box_head(states).astype(jnp.float32)),
             start_end_logits=start_end,
             actioness_logits=logits_between(start_end, video.frames_valid),
             attention=attention,
-            **found.outputs(chosen),
         )
+        return found.add_to(output, chosen)
 
     def _place(self, length: int) -> jax.Array:
         """Positions of the queries, [length, d]."""
@@ -283,27 +265,6 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         if length > self.config.max_frames:
             raise ValueError(f"{length} frames; the learned positions are of {self.config.max_frames}")
         return self.time_table[...][:length].astype(self.dtype)
-
-
-def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) -> jax.Array:
-    """Logit of each frame being within the interval, by the probabilities of start and end, taken as independent.
-
-    The released model has no such output; pages and pictures show it as actioness.
-
-    Args:
-        start_end_logits: float32 [k, b, t, 2].
-        frames_valid: bool [b, t] or None.
-
-    Returns:
-        float32 [k, b, t], within 14 of 0.
-    """
-    if frames_valid is not None:
-        start_end_logits = jnp.where(frames_valid[..., None], start_end_logits, jnp.finfo(jnp.float32).min)
-    probability = jax.nn.softmax(start_end_logits, axis=2)
-    started = jnp.cumsum(probability[..., 0], axis=2)
-    going_on = jax.lax.cumsum(probability[..., 1], axis=2, reverse=True)
-    between = jnp.clip(started * going_on, 1e-6, 1 - 1e-6)
-    return jnp.log(between) - jnp.log1p(-between)
 
 
 def least_bytes(config: TubeDETRConfig, rows: Rows) -> int:

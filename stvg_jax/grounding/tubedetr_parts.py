@@ -5,6 +5,8 @@ Released: `models/transformer.py` of antoyang/TubeDETR. Paper: Yang et al., CVPR
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -23,6 +25,26 @@ FAST_BRANCHES = ("residual", "gating", "pool", "transformer", "noslow", "off")
 def uniform(limit: float, low: float | None = None) -> Initializer:
     """Draws between -limit, or `low`, and limit."""
     return lambda rng, shape: rng.uniform(-limit if low is None else low, limit, shape)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SlowFastFeatures:
+    """Features of a batch of videos, which do not depend on the sentence.
+
+    Attributes:
+        appearance: [b, s, h, w, d], projected features of the slow frames.
+        fast: [b, t, h, w, d], of all frames, without gradient to the backbone; None without a fast branch.
+        frames: bool [t]; only its length, the number of frames, counts.
+        frames_valid: bool [b, t] or None.
+        sizes: int32 [b, 2], real height and width on this feature grid, or None.
+    """
+
+    appearance: jax.Array
+    fast: jax.Array | None
+    frames: jax.Array
+    frames_valid: jax.Array | None
+    sizes: jax.Array | None
 
 
 class SlowEncoder(nnx.Module):
@@ -172,3 +194,24 @@ def add_text(
     repeated = jnp.broadcast_to(text[:, None], (b, t, *text.shape[1:]))
     valid = join_masks(b, (grid_valid, n), (text_valid, text.shape[1]))
     return jnp.concatenate([cells, repeated], axis=2), valid
+
+
+def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) -> jax.Array:
+    """Logit of each frame being within the interval, by the probabilities of start and end, taken as independent.
+
+    The released model has no such output; pages and pictures show it as actioness.
+
+    Args:
+        start_end_logits: float32 [k, b, t, 2].
+        frames_valid: bool [b, t] or None.
+
+    Returns:
+        float32 [k, b, t], within 14 of 0.
+    """
+    if frames_valid is not None:
+        start_end_logits = jnp.where(frames_valid[..., None], start_end_logits, jnp.finfo(jnp.float32).min)
+    probability = jax.nn.softmax(start_end_logits, axis=2)
+    started = jnp.cumsum(probability[..., 0], axis=2)
+    going_on = jax.lax.cumsum(probability[..., 1], axis=2, reverse=True)
+    between = jnp.clip(started * going_on, 1e-6, 1 - 1e-6)
+    return jnp.log(between) - jnp.log1p(-between)

@@ -20,8 +20,8 @@ from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.losses import guided_attention
 from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.grounding.tubedetr import TubeDETRConfig, TubeDETRLossConfig, logits_between
-from stvg_jax.grounding.tubedetr_parts import FAST_BRANCHES
+from stvg_jax.grounding.tubedetr import TubeDETRConfig, TubeDETRLossConfig
+from stvg_jax.grounding.tubedetr_parts import FAST_BRANCHES, logits_between
 from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.runtime.memory import Rows
 from tests.grounding import rows

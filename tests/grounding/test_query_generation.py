@@ -24,10 +24,11 @@ from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch, TrueTube
 from tests.grounding import rows
 from tests.grounding.batches import assert_same_row, make_batch, padded
-from tests.tiny import apply, tiny, tiny_model_config
+from tests.tiny import apply, forward, tiny, tiny_model_config
 
 SYSTEMS = ("tubedetr", "stcat")
-QUICK = {"xla_backend_optimization_level": 0}
+# Both share the code; what one shows quickly, the other shows among the slow tests.
+ONE_IS_SLOW = ("tubedetr", pytest.param("stcat", marks=pytest.mark.slow))
 # Rows and columns of the feature grid of the pictures below, 8 pixels apart.
 GRID = (4, 6)
 
@@ -99,7 +100,10 @@ def middle(scores: jax.Array) -> float:
     return float(ordered[len(ordered) // 2 - 1 : len(ordered) // 2 + 1].mean())
 
 
-@pytest.mark.parametrize(("system", "kind"), [("tubedetr", "sampling"), ("tubedetr", "activation"), ("stcat", "both")])
+@pytest.mark.parametrize(
+    ("system", "kind"),
+    [("stcat", "both"), *(pytest.param("tubedetr", kind, marks=pytest.mark.slow) for kind in QUERY_KINDS[1:])],
+)
 def test_queries_are_means_of_what_the_decoder_reads(system, kind):
     output, got = run(system, small(system, queries=kind), pictures())
     chosen = np.ones((1, 5), bool)
@@ -133,12 +137,12 @@ def test_the_temporal_decoder_of_stcat_may_start_from_zeros():
     assert np.any(got["spatial"]) and not np.any(got["temporal"])
 
 
+@pytest.mark.parametrize("oracle", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("oracle", [False, True])
 def test_batch_and_bucket_change_nothing(system, oracle):
     shapes = [(7, 30, 48, 6), (1, 17, 33, 3)]
     batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
-    scores = apply(*small(system, queries="both"), lambda m, b: m(b), batches[0]).sampling_score
+    scores = forward(*small(system, queries="both"), batches[0]).sampling_score
     model = small(system, queries="both", sampling_threshold=middle(scores), second_pass=True, oracle=oracle)
     tubes = [random_tube(*shape[:1], seed=i) for i, shape in enumerate(shapes)]
     together = TrueTube(np.zeros((2, 9), bool), np.full((2, 9, 4), np.nan, np.float32))
@@ -147,7 +151,7 @@ def test_batch_and_bucket_change_nothing(system, oracle):
         together.in_tube[i, :length], together.boxes_cxcywh[i, :length] = tube.in_tube[0], tube.boxes_cxcywh[0]
 
     def ground(batch, tube):
-        return apply(*model, lambda m, *a: m(a[0], true_tube=a[1]), batch, tube)
+        return apply(*model, lambda m, b, t: m(b, true_tube=t), batch, tube)
 
     whole = ground(padded(batches, t=9, h=40, w=56, l=8), together)
     for i, batch in enumerate(batches):
@@ -224,7 +228,7 @@ def test_an_oracle_query_is_the_mean_inside_the_true_box_of_the_true_frames(syst
     # The classifiers stay.
     assert output.sampling_score.shape == (2, 3)
     with pytest.raises(ValueError, match="give true_tube"):
-        apply(*model, lambda m, b: m(b), batch)
+        forward(*model, batch)
 
 
 @pytest.mark.parametrize("system", ["ta_stvg", *SYSTEMS])
@@ -261,7 +265,7 @@ def test_an_evaluation_tells_the_truth_where_the_batch_has_it(oracle):
     assert not oracle or called[0]["true_tube"].in_tube is tube.in_tube
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", ONE_IS_SLOW)
 def test_the_losses_of_the_classifiers_teach_nothing_else(system):
     model = small(system, queries="both", appearance_words=rows.WORDS[0])
     batch, targets = rows.make_rows(t=4, h=32, w=32)
@@ -269,9 +273,8 @@ def test_the_losses_of_the_classifiers_teach_nothing_else(system):
     weights = dict.fromkeys(set(vars(losses)) - {"sigma", "outside_weight"}, 0.0)
     weights |= {"appearance_sampling": 1.0, "appearance_attributes": 1.0}
     task = GroundingTask(model[0], dataclasses.replace(losses, **weights))
-    (total, (terms, _)), gradients = jax.jit(
-        jax.value_and_grad(lambda p: task.loss(p, batch, targets), has_aux=True), compiler_options=QUICK
-    )(model[1])
+    loss = jax.value_and_grad(lambda p: task.loss(p, batch, targets), has_aux=True)
+    (total, (terms, _)), gradients = jax.jit(loss)(model[1])
     assert float(total) == pytest.approx(float(terms["appearance_sampling"] + terms["appearance_attributes"]), rel=1e-5)
     taught = {path for path, value in flatten(gradients).items() if np.any(value)}
     assert {path.split("/")[0] for path in taught} == {"target_queries"}
@@ -301,8 +304,7 @@ def test_a_query_teaches_the_tokens_and_the_activation():
 
         return module.apply(parameters, find)
 
-    gradients = jax.jit(jax.grad(total, argnums=(0, 1, 2)), compiler_options=QUICK)(parameters, cells, text)
-    of_parameters, of_cells, of_text = gradients
+    of_parameters, of_cells, of_text = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(parameters, cells, text)
     assert any(np.any(value) for value in jax.tree.leaves(of_parameters["target_queries"]))
     assert not np.any(of_text)
     # Of the cells, three channels are averaged; the others matter to the activation alone.

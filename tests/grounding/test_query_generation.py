@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stvg_jax.core import checkpoint
 from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import get_family
@@ -22,6 +23,7 @@ from stvg_jax.grounding.query_config import QUERY_KINDS, QueryConfig
 from stvg_jax.grounding.query_generation import FoundTarget, QueryTokens, decode_chosen, find_true_cells
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.grounding.types import GroundingBatch, TrueTube
+from stvg_jax.train.initialise import initial_parameters
 from tests.grounding import rows
 from tests.grounding.batches import assert_same_row, make_batch, padded
 from tests.tiny import apply, forward, tiny, tiny_model_config
@@ -343,3 +345,13 @@ def test_wrong_settings_are_refused(system, settings, message):
 def test_labels_are_asked_for_where_the_activation_learns_them():
     config = get_family("tubedetr").config
     assert [config(queries=kind).words for kind in QUERY_KINDS] == [(0, 0), (0, 0), (15, 0), (15, 0)]
+
+
+def test_a_training_starts_from_the_released_model_and_draws_the_classifiers(tmp_path):
+    zero, both = small("tubedetr"), small("tubedetr", queries="both")
+    released = {path: value + 1 for path, value in flatten(zero[1]).items()}
+    checkpoint.write(tmp_path, released, checkpoint.Description("tubedetr", {"model": {}, "clip": {}}, note="released"))
+    start, origins = initial_parameters(both[0].declarations, [str(tmp_path)], (), seed=0)
+    assert all(np.array_equal(start[path], value) for path, value in released.items())
+    assert {path.split("/")[0] for path in start.keys() - released.keys()} == {"target_queries"}
+    assert [line for line in origins if line.startswith("drawn: ") and "(target_queries " in line]

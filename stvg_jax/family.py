@@ -8,7 +8,7 @@ when they are called, so that loading a model stays quick.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -134,6 +134,28 @@ class Report:
     text: str
 
 
+class Change(Protocol):
+    """The samples of an evaluation, asked in another way.
+
+    Attributes:
+        name: name of the folder of its results, within that of the evaluation.
+        inputs: the split as it is asked; its samples have the same ids and order.
+        unchanged: ids of the samples that are asked as before, whose answers are taken over.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> Inputs: ...
+    @property
+    def unchanged(self) -> Collection[str]: ...
+
+    def effect(self, report: Report, changed: Report, out: Path) -> str:
+        """Table of both results and their difference, for the terminal; also written into `out`, the folder of the
+        change."""
+        ...
+
+
 class Evaluator(Protocol):
     """Answers of a model, one record per sample, and their measures. The loop is in `stvg_jax.eval.runner`.
 
@@ -145,8 +167,21 @@ class Evaluator(Protocol):
     unit: str
     rows: int
 
-    def check(self, config: EvalConfig) -> None:
-        """Raises InputError for settings that the evaluator cannot use."""
+    def check(self, config: EvalConfig, model: Any) -> None:
+        """Raises InputError for settings that the evaluator cannot use.
+
+        Args:
+            config: settings of the evaluation.
+            model: section `model` (`Family.config`).
+        """
+        ...
+
+    def change(self, inputs: Any, config: EvalConfig) -> Change | None:
+        """Another way to ask the same samples, whose effect the settings ask for; None for settings that ask for none.
+
+        Raises:
+            InputError: the samples cannot be asked that way.
+        """
         ...
 
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

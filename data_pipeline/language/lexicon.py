@@ -130,6 +130,15 @@ PERSONS = word_set(
     "magician cowboy warrior knight general captain secretary assistant stranger customer patient people one men "
     "women children wives"
 )
+# Those that tell the sex.
+MALE = word_set(
+    "man boy gentleman guy father dad son brother husband grandfather grandpa uncle groom policeman waiter king prince "
+    "priest monk fisherman cowboy male"
+)
+FEMALE = word_set(
+    "woman girl lady mother mom mum daughter sister wife grandmother grandma aunt bride policewoman waitress queen "
+    "princess nun female"
+)
 ANIMALS = word_set(
     "dog puppy cat kitten horse pony cow cattle bull calf sheep goat lamb pig piglet chicken hen rooster duck "
     "duckling goose swan bird parrot pigeon eagle owl penguin fish shark whale dolphin turtle tortoise snake lizard "

@@ -20,6 +20,7 @@ OUT gets
   metrics.json       the measures
   records.jsonl      every answer, one line each
   predictions.json   the answers in the released systems' format, for `stvg-jax score` and other evaluators
+  subject_RULE/      the same with other subjects, and effect.md, if --config.eval.subject asks for them
 
 The same command continues an interrupted evaluation.
 
@@ -27,6 +28,9 @@ examples (the frames come from `stvg-jax prepare frames`):
   stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint checkpoints/ta_hcstvg1 --out eval/hcstvg1
   stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
       --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
+
+--config.eval.subject=found|wrong|none evaluates also with subjects found in the sentences, with wrong ones or without,
+and tells the difference (docs/results.md): how much a model that reads a subject before the sentence depends on it.
 
 --config.SECTION.KEY=VALUE changes a setting of the configuration. The sections `model` and `clip` are those of the
 checkpoint; changes to them on the command line apply to it.

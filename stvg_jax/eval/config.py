@@ -15,6 +15,9 @@ class EvalConfig:
             on it.
         dtype: dtype of the computation, "float32" or "bfloat16".
         pictures: number of best, of median and of worst cases that the page shows.
+        subject: words that the model reads as the name of the target, for models that read them before the sentence:
+            "annotated", "found" in the sentence, "wrong" or "none". Other subjects than the annotated are evaluated
+            beside them, and the difference is reported (docs/results.md).
         benchmark: test set whose published figures are shown, such as "hcstvg1" (`Dataset.benchmarks`), or "none".
     """
 
@@ -22,6 +25,7 @@ class EvalConfig:
     samples_per_device: int = 1
     dtype: str = "float32"
     pictures: int = 3
+    subject: str = "annotated"
     benchmark: str = "none"
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Evaluation of a model on a split, on all devices of all hosts. It can be interrupted and continued.
 
 OUT/records/   answers as they are computed, one file per host, from which an evaluation continues
+OUT/CHANGE/    the same for the samples asked in another way (`stvg_jax.family.Change`), if the settings ask for it
 
 The family's evaluator writes the other files in OUT (`stvg_jax.family.Evaluator`).
 """
@@ -8,6 +9,7 @@ The family's evaluator writes the other files in OUT (`stvg_jax.family.Evaluator
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,7 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.core.tree import unflatten
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import RecordWriter, check_identity, read_records
-from stvg_jax.family import Evaluator, Inputs, Loader, Report
+from stvg_jax.family import Evaluator, Inputs, Loader, Record, Report
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.parallel.hosts import meet
@@ -58,43 +60,128 @@ def evaluate(
         examples: number of samples, always the same ones, to draw in OUT/examples.
 
     Returns:
-        The report of the family's evaluator; None on hosts other than the first.
+        The report of the family's evaluator, with the effect of a change; None on hosts other than the first.
 
     Raises:
-        InputError: the model has no evaluator, the folder holds another evaluation, the hosts do not share it, or
-            data is damaged.
+        InputError: the model has no evaluator or cannot be asked as the settings say, a folder holds another
+            evaluation, the hosts do not share it, or data is damaged.
     """
     evaluator = make_evaluator(model)
-    evaluator.check(config)
-    folder = out / "records"
-    identity = _identity(model, inputs, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    family = model.family
-    # As in `_identity`.
-    defaults = {
-        "clip": dataclasses.asdict(family.clip()),
-        "model": [model.description.model, dataclasses.asdict(family.config())],
-    }
-    check_identity(folder, identity, defaults)
-    known = {record.id for record in read_records(folder, evaluator.from_line)}
-    missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
-    # No host writes before all have read, so that all plan the same batches.
-    meet("records read")
-    with RecordWriter(folder, identity, jax.process_index(), defaults=defaults) as writer:
-        meet("records open")
-        _check_shared(folder)
-        if missing:
-            loader = _make_loader(model, evaluator, inputs, config, mesh, missing, progress)
-            step = step or make_step(model.module, evaluator, mesh)
-            _run(model, evaluator, inputs, loader, step, mesh, writer, progress, len(missing))
-    meet("evaluated")
-    if jax.process_index():
+    evaluator.check(config, model.config)
+    change = evaluator.change(inputs, config)
+    run = _Run(model, evaluator, config, mesh, progress, step)
+    run.check(inputs, out)
+    if change is not None:
+        run.check(change.inputs, out / change.name)
+    records = run.records(inputs, out)
+    report = run.report(records, inputs, out, examples)
+    if change is None:
+        return report
+    taken = [record for record in records if record.id in change.unchanged]
+    records = run.records(change.inputs, out / change.name, taken)
+    changed = run.report(records, change.inputs, out / change.name, 0)
+    if report is None or changed is None:
         return None
-    with progress.stage("scoring"):
-        # In the order of the annotations, not of the evaluation.
-        by_id = {record.id: record for record in read_records(folder, evaluator.from_line)}
-        records = [by_id[sample.id] for sample in inputs.samples]
-        return evaluator.report(records, model, inputs, config, out, examples=examples)
+    text = f"{report.text}\n\n{change.effect(report, changed, out / change.name)}"
+    measures = {f"{change.name}/{name}": value for name, value in changed.measures.items()}
+    return Report({**report.measures, **measures}, report.overall, text)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """The evaluation of one model: of a split and, if asked for, of the split with a change."""
+
+    model: LoadedModel
+    evaluator: Evaluator
+    config: EvalConfig
+    mesh: Mesh
+    progress: Progress
+    given_step: EvalStep | None
+
+    @functools.cached_property
+    def _step(self) -> EvalStep:
+        return self.given_step or make_step(self.model.module, self.evaluator, self.mesh)
+
+    def _identity(self, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Everything that decides the answers, as JSON values by name, and defaults of what earlier versions lack."""
+        parameters = json.dumps(self.model.description.parameters, sort_keys=True).encode()
+        identity = {
+            "parameters": hashlib.sha256(parameters).hexdigest(),
+            "model": json.loads(self.model.identity),
+            "clip": dataclasses.asdict(self.model.clip),
+            "split": self.config.split,
+            **inputs.identity,
+        }
+        family = self.model.family
+        defaults = {
+            "clip": dataclasses.asdict(family.clip()),
+            # As in `LoadedModel.identity`.
+            "model": [self.model.description.model, dataclasses.asdict(family.config())],
+        }
+        return identity, defaults
+
+    def check(self, inputs: Inputs, out: Path) -> None:
+        """Raises InputError for a folder with records of another evaluation."""
+        folder = out / "records"
+        folder.mkdir(parents=True, exist_ok=True)
+        check_identity(folder, *self._identity(inputs))
+
+    def records(self, inputs: Inputs, out: Path, taken: Sequence[Record] = ()) -> list[Record]:
+        """Answers to all samples, in the order of the annotations: those taken, those in the folder and new ones."""
+        folder, (identity, defaults) = out / "records", self._identity(inputs)
+        known = {record.id for record in (*taken, *read_records(folder, self.evaluator.from_line))}
+        missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
+        # No host writes before all have read, so that all plan the same batches.
+        meet("records read")
+        with RecordWriter(folder, identity, jax.process_index(), defaults=defaults) as writer:
+            meet("records open")
+            _check_shared(folder)
+            if missing:
+                self._answer(inputs, missing, writer)
+        meet("evaluated")
+        by_id = {record.id: record for record in (*taken, *read_records(folder, self.evaluator.from_line))}
+        return [by_id[sample.id] for sample in inputs.samples]
+
+    def report(self, records: Sequence[Record], inputs: Inputs, out: Path, examples: int) -> Report | None:
+        """Writes the results; None on hosts other than the first."""
+        if jax.process_index():
+            return None
+        with self.progress.stage("scoring"):
+            return self.evaluator.report(records, self.model, inputs, self.config, out, examples=examples)
+
+    def _answer(self, inputs: Inputs, missing: Sequence[int], writer: RecordWriter) -> None:
+        loader = self._make_loader(inputs, missing)
+        with self.progress.stage("reading parameters"):
+            parameters = replicate(unflatten(self.model.read_parameters()), self.mesh)
+
+        def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
+            return batch, to_mesh({name: batch[name] for name in loader.sent}, self.mesh)
+
+        evaluator, total = self.evaluator, len(inputs.samples)
+        bar = self.progress.bar("evaluating", total, evaluator.unit, total - len(missing))
+        with exhaustion_told("lower config.eval.samples_per_device or config.clip.resolution"), bar as advance:
+            for batch, arrays in ahead(loader.batches(), move):
+                output = {name: local_rows(value) for name, value in self._step(parameters, arrays).items()}
+                writer.append(evaluator.answers(batch, output, inputs.samples))
+                # This host's rows times the number of hosts: exact enough for a progress bar.
+                advance(int((batch["sample"] >= 0).sum()) // evaluator.rows * jax.process_count())
+
+    def _make_loader(self, inputs: Inputs, missing: Sequence[int]) -> Loader:
+        samples = self.config.samples_per_device
+        with self.progress.stage("checking samples and frames"):
+            loader = inputs.loader(
+                self.model.config,
+                self.model.clip,
+                self.model.tokenizer,
+                training=False,
+                batch_size=samples * self.mesh.size,
+                hosts=(jax.process_index(), jax.process_count()),
+                only=missing,
+            )
+        sizes = Rows(self.evaluator.rows * samples, *loader.largest_clip, pixel_bytes=1, number_bytes=2)
+        least = self.model.family.least_bytes(self.model.config, sizes)
+        check_memory(least, sizes, f"config.eval.samples_per_device={samples}")
+        return loader
 
 
 def make_evaluator(model: LoadedModel) -> Evaluator:
@@ -133,73 +220,6 @@ def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:
             return compiled(parameters, batch)
 
     return step
-
-
-def _make_loader(
-    model: LoadedModel,
-    evaluator: Evaluator,
-    inputs: Inputs,
-    config: EvalConfig,
-    mesh: Mesh,
-    missing: Sequence[int],
-    progress: Progress,
-) -> Loader:
-    with progress.stage("checking samples and frames"):
-        loader = inputs.loader(
-            model.config,
-            model.clip,
-            model.tokenizer,
-            training=False,
-            batch_size=config.samples_per_device * mesh.size,
-            hosts=(jax.process_index(), jax.process_count()),
-            only=missing,
-        )
-    sizes = Rows(evaluator.rows * config.samples_per_device, *loader.largest_clip, pixel_bytes=1, number_bytes=2)
-    check_memory(
-        model.family.least_bytes(model.config, sizes),
-        sizes,
-        f"config.eval.samples_per_device={config.samples_per_device}",
-    )
-    return loader
-
-
-def _run(
-    model: LoadedModel,
-    evaluator: Evaluator,
-    inputs: Inputs,
-    loader: Loader,
-    step: EvalStep,
-    mesh: Mesh,
-    writer: RecordWriter,
-    progress: Progress,
-    missing: int,
-) -> None:
-    with progress.stage("reading parameters"):
-        parameters = replicate(unflatten(model.read_parameters()), mesh)
-
-    def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
-        return batch, to_mesh({name: batch[name] for name in loader.sent}, mesh)
-
-    total = len(inputs.samples)
-    advice = "lower config.eval.samples_per_device or config.clip.resolution"
-    with exhaustion_told(advice), progress.bar("evaluating", total, evaluator.unit, total - missing) as advance:
-        for batch, arrays in ahead(loader.batches(), move):
-            output = {name: local_rows(value) for name, value in step(parameters, arrays).items()}
-            writer.append(evaluator.answers(batch, output, inputs.samples))
-            # This host's rows times the number of hosts: exact enough for a progress bar.
-            advance(int((batch["sample"] >= 0).sum()) // evaluator.rows * jax.process_count())
-
-
-def _identity(model: LoadedModel, inputs: Inputs, config: EvalConfig) -> dict[str, Any]:
-    """Everything that decides the answers, as JSON values by name."""
-    parameters = json.dumps(model.description.parameters, sort_keys=True).encode()
-    return {
-        "parameters": hashlib.sha256(parameters).hexdigest(),
-        "model": json.loads(model.identity),
-        "clip": dataclasses.asdict(model.clip),
-        "split": config.split,
-        **inputs.identity,
-    }
 
 
 def _check_shared(folder: Path) -> None:

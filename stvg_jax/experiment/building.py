@@ -71,9 +71,7 @@ class Experiment:
         family = get_family(config["name"])
         train, evaluation = section(TrainConfig, "train"), section(EvalConfig, "eval")
         clip = section(family.clip, "clip")
-        if family.evaluator is not None:
-            family.evaluator().check(evaluation)
-        elif train.validate_split:
+        if family.evaluator is None and train.validate_split:
             raise InputError(
                 f"config.train.validate_split is {train.validate_split!r}, but {config['name']} only serves as a start "
                 "for the training of other models and cannot be evaluated; set it to ''"
@@ -82,6 +80,8 @@ class Experiment:
             raise InputError(f"config.train.dtype is {quoted(train.dtype)}; choose one of {', '.join(DTYPES)}")
         check_policy(train.remat)
         model = family.fit(build_config(config["name"], config["model"]), clip, training=True)
+        if family.evaluator is not None:
+            family.evaluator().check(evaluation, model)
         module = PureModule(family.model(model, dtype=DTYPES[train.dtype]))
         losses = section(family.losses, "loss")
         return cls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -61,6 +62,7 @@ class GroundingInputs:
         annotations: of the split.
         store: the frames of the dataset's videos.
         unusable: number of samples left out because their video is missing or is a different one.
+        subject: rule by which the samples have their subjects (`data_pipeline.annotations.subjects`).
 
     Raises:
         InputError: annotations or frames that cannot be read or do not belong together.
@@ -68,6 +70,7 @@ class GroundingInputs:
 
     def __init__(self, config: Mapping[str, Any], split: str, protocol: Protocol = TWO_PASSES) -> None:
         from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
+        from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED
         from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
         from stvg_jax.data_pipeline.loading.config import LoaderSettings
         from stvg_jax.data_pipeline.shards import FrameStore
@@ -97,6 +100,7 @@ class GroundingInputs:
         if not samples:
             raise InputError(f"no sample of {self.data.annotations} has its frames in {self.data.frames}")
         self.unusable = len(annotations.samples) - len(samples)
+        self.subject = ANNOTATED
         self.annotations = dataclasses.replace(annotations, samples=samples)
 
     @property
@@ -112,11 +116,31 @@ class GroundingInputs:
     @property
     def identity(self) -> dict[str, Any]:
         """JSON values that identify everything in the data that answers and measures depend on."""
+        from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED
+
         digest = hashlib.sha256()
         for sample in self.samples:
             asked = [sample.id, sample.video, sample.subject, sample.sentence, sample.clip, sample.tube]
             digest.update(json.dumps(asked).encode() + sample.boxes_xyxy.tobytes())
-        return {"samples": digest.hexdigest(), "frames": self.store.settings.values}
+        identity = {"samples": digest.hexdigest(), "frames": self.store.settings.values}
+        # Evaluations of earlier versions, which go on, know no rule.
+        return identity if self.subject == ANNOTATED else identity | {"subject": self.subject}
+
+    def with_subjects(self, rule: str) -> GroundingInputs:
+        """The same samples with other subjects, for evaluation.
+
+        Args:
+            rule: a key of `data_pipeline.annotations.subjects.SUBJECT_RULES`.
+
+        Raises:
+            InputError: as `data_pipeline.annotations.subjects.with_subjects`.
+        """
+        from stvg_jax.data_pipeline.annotations.subjects import with_subjects
+
+        changed = copy.copy(self)
+        changed.subject = rule
+        changed.annotations = dataclasses.replace(self.annotations, samples=with_subjects(self.samples, rule))
+        return changed
 
     def loader(
         self,
@@ -139,13 +163,15 @@ class GroundingInputs:
         Raises:
             InputError: as `Loader`.
         """
+        from stvg_jax.data_pipeline.annotations.subjects import NONE
         from stvg_jax.data_pipeline.loading.config import LoaderConfig
         from stvg_jax.data_pipeline.loading.loader import Loader
 
         lengths = {min(length, tokenizer.max_tokens) for length in self._settings.text_lengths}
         settings = dataclasses.asdict(self._settings) | {"text_lengths": tuple(sorted(lengths))}
         words = config.words if training else (0, 0)
-        model: dict[str, Any] = {"reads_subject": config.reads_subject, "reads_tube": config.reads_tube}
+        reads_subject = config.reads_subject and self.subject != NONE
+        model: dict[str, Any] = {"reads_subject": reads_subject, "reads_tube": config.reads_tube}
         model |= {"appearance_words": words[0], "motion_words": words[1]}
         return Loader(
             self.samples,

@@ -171,9 +171,13 @@ class RetrievalEvaluator:
 
     unit, rows = "pair", 1
 
-    def check(self, config) -> None:
-        if config.benchmark != "none":
-            raise InputError(f"config.eval.benchmark is {config.benchmark!r}; pairs have none")
+    def check(self, config, model) -> None:
+        for setting, usual in (("benchmark", "none"), ("subject", "annotated")):
+            if (value := getattr(config, setting)) != usual:
+                raise InputError(f"config.eval.{setting} is {value!r}; pairs have none, leave it at {usual!r}")
+
+    def change(self, inputs, config) -> None:
+        return None
 
     def outputs(self, model, batch):
         return model(batch)

@@ -16,12 +16,14 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import write_records
 from stvg_jax.family import Report
+from stvg_jax.grounding.base import AppearanceConfig
 from stvg_jax.grounding.evaluation.examples import draw_examples
 from stvg_jax.grounding.evaluation.metrics import OwnMeasures, Summary, summarise
 from stvg_jax.grounding.evaluation.page import write_page
 from stvg_jax.grounding.evaluation.records import Record
 from stvg_jax.grounding.evaluation.result_files import write_results
 from stvg_jax.grounding.evaluation.scoring import Score, score, write_metrics
+from stvg_jax.grounding.evaluation.subject_change import SubjectChange
 from stvg_jax.grounding.evaluation.table import given_interval_table, results_table
 from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inputs import GroundingInputs
@@ -45,6 +47,7 @@ class GroundingEvaluator:
     OUT/table.md           the measures below published ones
     OUT/index.html         a report page with pictures of the best, median and worst cases
     OUT/examples/          pictures of fixed samples, if requested
+    OUT/subject_RULE/      the same files for the samples with other subjects, if requested, and effect.md, their effect
 
     Args:
         protocol: of the family.
@@ -57,14 +60,30 @@ class GroundingEvaluator:
         self._protocol, self._own = protocol, own
         self.rows = protocol.passes
 
-    def check(self, config: EvalConfig) -> None:
-        """Raises InputError for an unknown benchmark."""
+    def check(self, config: EvalConfig, model: AppearanceConfig) -> None:
+        """Raises InputError for an unknown benchmark or subject rule, or another subject for a model without one."""
+        from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED, check_subject_rule
         from stvg_jax.data_pipeline.datasets.registry import get_benchmark
 
         try:
             get_benchmark(config.benchmark)
         except InputError as error:
             raise InputError(f"config.eval.benchmark: {error}") from None
+        try:
+            check_subject_rule(config.subject)
+        except InputError as error:
+            raise InputError(f"config.eval.subject: {error}") from None
+        if config.subject != ANNOTATED and not model.reads_subject:
+            raise InputError(
+                f"config.eval.subject is {config.subject!r}, but this model reads the sentence alone, without a "
+                f"subject; leave it at {ANNOTATED!r}"
+            )
+
+    def change(self, inputs: GroundingInputs, config: EvalConfig) -> SubjectChange | None:
+        """The samples with subjects by another rule (`EvalConfig.subject`)."""
+        from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED
+
+        return None if config.subject == ANNOTATED else SubjectChange(inputs, config.subject)
 
     def outputs(self, model: nnx.Module, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """Outputs of the last decoder layers, float32: boxes_cxcywh [b, t, 4], start_end_logits [b, t, 2],
@@ -118,18 +137,21 @@ class GroundingEvaluator:
         examples: int,
     ) -> Report:
         """Writes the files that the class describes; arguments as for `stvg_jax.family.Evaluator.report`."""
+        from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED, NONE, SUBJECT_RULES
         from stvg_jax.data_pipeline.datasets.registry import get_dataset
 
         result = score({r.id: r.prediction.filled() for r in records}, inputs.samples, notes=_notes(inputs, model))
         dataset, name = inputs.data.dataset, model.description.model
+        subject = inputs.subject if model.config.reads_subject else NONE
+        asked = name if inputs.subject == ANNOTATED else f"{name}, {SUBJECT_RULES[inputs.subject]}"
         samples = {sample.id: sample for sample in inputs.samples}
         own = self._own_means(records, samples)
-        titles = config.benchmark, f"stvg_jax {name}", f"{dataset}, {config.split}"
+        titles = config.benchmark, f"stvg_jax {asked}", f"{dataset}, {config.split}"
         tables = [results_table(result.groups, *titles), given_interval_table(result.groups)]
         tables += [results_table(groups, *titles, own=self._own) for groups in own.values()]
         write_records(out / "records.jsonl", records)
         write_results(out / "predictions.json", records, samples, apart=get_dataset(dataset).scored_by_kind)
-        about = {"model": name, "dataset": dataset, "split": config.split, "dtype": config.dtype}
+        about = {"model": name, "dataset": dataset, "split": config.split, "subject": subject, "dtype": config.dtype}
         write_metrics(out / "metrics.json", result, own, **about)
         (out / "table.md").write_text("\n".join([*(table.markdown() for table in tables), *result.notes, ""]))
         write_page(
@@ -137,7 +159,7 @@ class GroundingEvaluator:
             records,
             samples,
             inputs.pictures,
-            title=f"{name} on {dataset}, {config.split}",
+            title=f"{asked} on {dataset}, {config.split}",
             about=[f"Resolution {model.clip.resolution}, {config.dtype}. {model.description.note}".strip()],
             tables=tables,
             notes=result.notes,

@@ -141,6 +141,23 @@ def results_table(
     return Table(title, spans, columns, (*rows, (name, *ours)), 1, (*notes, convention))
 
 
+def effect_table(title: str, before: tuple[str, Mapping[str, float]], after: tuple[str, Mapping[str, float]]) -> Table:
+    """Two results and their difference, in percent.
+
+    Args:
+        title: of the table.
+        before, after: name of the row, and measures "kind/name" -> fraction.
+    """
+    from stvg_jax.data_pipeline.datasets.dataset import MEASURES
+
+    kinds = list(dict.fromkeys(name.partition("/")[0] for name in before[1] if "/" in name))
+    names = [f"{kind}/{measure}" for kind in kinds for measure in MEASURES]
+    rows = [(row, *(_percent(100 * measures[name]) for name in names)) for row, measures in (before, after)]
+    difference = ("difference", *(f"{100 * (after[1][name] - before[1][name]):+.1f}" for name in names))
+    spans = tuple((kind.capitalize(), len(MEASURES)) for kind in kinds) if len(kinds) > 1 else ()
+    return Table(title, spans, ("", *(MEASURES * len(kinds))), (*rows, difference), len(rows) + 1)
+
+
 def given_interval_table(groups: Mapping[str, Summary]) -> Table:
     """Our figures for boxes alone, as if the true interval were known, in percent, and the number of samples."""
     rows = tuple(

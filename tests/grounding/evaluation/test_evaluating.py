@@ -219,6 +219,87 @@ def test_samples_that_are_left_out_are_told(model, inputs, tmp_path):
     assert "Samples left out because their video is missing or is another: 1,234." in text
 
 
+SUBJECTS = ("the man in the red coat", "the man", "the boy", "the tall man")
+
+
+class Reader(Step):
+    """Boxes that grow with the text."""
+
+    def __call__(self, parameters, batch):
+        rows = super().__call__(parameters, batch)
+        tokens = np.asarray(batch["text_valid"]).sum(1)
+        return rows | {"boxes_cxcywh": rows["boxes_cxcywh"] * (tokens / 50)[:, None, None]}
+
+
+@pytest.fixture(scope="module")
+def asked(inputs):
+    """All subjects but the second are those that the sentences name."""
+    pairs = zip(inputs.samples, SUBJECTS, strict=True)
+    samples = [dataclasses.replace(sample, subject=subject) for sample, subject in pairs]
+    return _with(inputs, annotations=dataclasses.replace(inputs.annotations, samples=samples))
+
+
+@pytest.fixture(scope="module")
+def without_subjects(model, asked, tmp_path_factory):
+    """The folder, the report and the step of an evaluation beside that with the annotated subjects."""
+    out, step = tmp_path_factory.mktemp("without"), Reader()
+    return out, evaluate(model, asked, out, step, subject="none"), step
+
+
+def test_the_effect_of_subjects_is_told_beside_the_normal_result(model, asked, without_subjects, tmp_path):
+    out, report, _ = without_subjects
+    normal = evaluate(model, asked, tmp_path, Reader())
+    assert report.text.startswith(normal.text) and report.overall == normal.overall
+    effect = [line.split() for line in report.text.removeprefix(normal.text).strip().splitlines()]
+    assert " ".join(effect[0]) == "Effect of the subject, which differs in 4 of 4 samples"
+    assert effect[1] == ["m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5"]
+    before, after = (report.measures[f"{name}declarative/m_vIoU"] for name in ("", "subject_none/"))
+    assert before != after and before == normal.measures["declarative/m_vIoU"]
+    column = [row[3 if row[0] != "difference" else 2] for row in effect[3:]]
+    assert column == [f"{100 * before:.1f}", f"{100 * after:.1f}", f"{100 * (after - before):+.1f}"]
+    assert "| **no subject** |" in (out / "subject_none" / "effect.md").read_text()
+
+
+def test_results_say_what_subjects_the_model_read(without_subjects):
+    out, report, _ = without_subjects
+    for folder, subject, name in ((out, "annotated", "ta_stvg"), (out / "subject_none", "none", "ta_stvg, no subject")):
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["subject"] == subject
+        assert f"| **stvg_jax {name}** |" in (folder / "table.md").read_text()
+        assert f"<h1>{name} on hcstvg, test</h1>" in (folder / "index.html").read_text()
+    assert metrics["results"]["declarative"]["m_vIoU"] == report.measures["subject_none/declarative/m_vIoU"]
+    assert {record.subject for record in read_records(out / "subject_none" / "records.jsonl")} == {""}
+    identity = json.loads((out / "subject_none" / "records" / "identity.json").read_text())["identity"]
+    assert identity["subject"] == "none"
+
+
+def test_both_evaluations_continue(model, asked, without_subjects):
+    out, report, first = without_subjects
+    assert len(first.batches) == 2 * SAMPLES
+    again = Reader()
+    assert evaluate(model, asked, out, again, subject="none") == report
+    assert evaluate(model, asked, out, again).measures.items() <= report.measures.items()
+    assert again.batches == []
+    with pytest.raises(InputError, match='subject is "none" there and None here'):
+        evaluate(model, asked, out / "subject_none", again)
+
+
+def test_samples_with_the_same_subject_are_not_asked_again(model, asked, tmp_path):
+    step = Reader()
+    report = evaluate(model, asked, tmp_path, step, subject="found")
+    assert len(step.batches) == SAMPLES + 1
+    found = read_records(tmp_path / "subject_found" / "records.jsonl")
+    assert [record.subject for record in found] == [SUBJECTS[0], "a woman with a white hat", *SUBJECTS[2:]]
+    assert [record.id for record in read_records(tmp_path / "subject_found" / "records")] == ["1"]
+    assert "which differs in 1 of 4 samples" in report.text
+
+
+def test_nothing_is_evaluated_if_a_sample_has_no_wrong_subject(model, inputs, tmp_path):
+    with pytest.raises(InputError, match="sample '0' has the subject 'the man', and no other sample"):
+        evaluate(model, inputs, tmp_path / "out", Step(), subject="wrong")
+    assert not (tmp_path / "out").exists()
+
+
 def test_hosts_that_do_not_share_a_folder_are_told(model, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(runner, "meet", lambda what: None)

@@ -1,14 +1,20 @@
 """Messages about problems of predictions, and the file with all of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.eval.config import EvalConfig
+from stvg_jax.grounding.base import AppearanceConfig
+from stvg_jax.grounding.cg_stvg import CGSTVGConfig
 from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
 from stvg_jax.grounding.evaluation.reading import Problems
 from stvg_jax.grounding.protocol import TWO_PASSES
+from stvg_jax.grounding.stcat import STCATConfig
+from stvg_jax.grounding.ta_stvg import TASTVGConfig
+from stvg_jax.grounding.tubedetr import TubeDETRConfig
 
 
 def told(counts: dict[str, int]) -> list[str]:
@@ -41,13 +47,17 @@ def test_nothing_wrong():
     Problems().raise_all("a.json is wrong")
 
 
+def check(model: AppearanceConfig | None = None, **settings: Any) -> None:
+    GroundingEvaluator(TWO_PASSES).check(EvalConfig(**settings), model or TASTVGConfig())
+
+
 def test_settings_of_an_evaluation():
     config = EvalConfig()
     assert (config.split, config.samples_per_device, config.dtype) == ("test", 1, "float32")
     assert (config.pictures, config.benchmark) == (3, "none")
     assert EvalConfig(pictures=0).pictures == 0
     for benchmark in ("hcstvg1", "hcstvg2", "vidstg", "none"):
-        GroundingEvaluator(TWO_PASSES).check(EvalConfig(benchmark=benchmark))
+        check(benchmark=benchmark)
 
 
 @pytest.mark.parametrize(
@@ -64,4 +74,18 @@ def test_settings_that_make_no_sense(setting, message):
 
 def test_a_benchmark_that_nobody_knows():
     with pytest.raises(InputError, match="unknown benchmark 'hcstvg'; choose one of hcstvg1, hcstvg2, vidstg, none"):
-        GroundingEvaluator(TWO_PASSES).check(EvalConfig(benchmark="hcstvg"))
+        check(benchmark="hcstvg")
+
+
+def test_subjects_that_no_model_or_this_model_does_not_read():
+    for subject in ("annotated", "found", "wrong", "none"):
+        check(subject=subject)
+    check(TubeDETRConfig())
+    check(CGSTVGConfig(subject=True), subject="none")
+    with pytest.raises(
+        InputError, match=r"config\.eval\.subject: unknown subject rule 'mine'; choose one of annotated, "
+    ):
+        check(subject="mine")
+    for model in (TubeDETRConfig(), STCATConfig(), CGSTVGConfig()):
+        with pytest.raises(InputError, match="config.eval.subject is 'none', but this model reads the sentence alone"):
+            check(model, subject="none")

@@ -2,7 +2,7 @@
 
 from stvg_jax.data_pipeline.datasets.dataset import MEASURES
 from stvg_jax.grounding.evaluation.metrics import SAMPLED, Summary
-from stvg_jax.grounding.evaluation.table import CONVENTION, Table, given_interval_table, results_table
+from stvg_jax.grounding.evaluation.table import CONVENTION, Table, effect_table, given_interval_table, results_table
 
 TABLE = Table(
     title="A & B",
@@ -88,3 +88,11 @@ def test_own_measures_stand_below_figures_of_the_same_measures():
     assert results_table({"declarative": summary(5, 0.5)}, None, "mine", "toy", own=SAMPLED).rows == (
         ("mine", *["50.0"] * 4),
     )
+
+
+def test_the_effect_of_a_change():
+    before = {f"{kind}/{name}": 0.5 for kind in ("declarative", "interrogative") for name in (*MEASURES, "gt_m_vIoU")}
+    table = effect_table("title", ("with", before | {"m_vIoU": 0.5}), ("without", {name: 0.35 for name in before}))
+    assert table.groups == (("Declarative", 4), ("Interrogative", 4))
+    assert table.columns == ("", *MEASURES, *MEASURES)
+    assert table.rows == (("with", *["50.0"] * 8), ("without", *["35.0"] * 8), ("difference", *["-15.0"] * 8))

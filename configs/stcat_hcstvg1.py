@@ -1,6 +1,8 @@
 """STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores.
 
-With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
+It starts from MDETR, with the norm of its decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth
+checkpoints/mdetr_stcat --format mdetr_stcat`). With TA-STVG's target-aware queries: `--config.model.queries=both`
+(docs/queries.md).
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def experiment(arg: str, *, model: Mapping[str, Any] = {}, **options: Any) -> ml
     config.update(
         {
             "loader": {"flip": 0.5, "scales": (448, 416, 384, 352), "size_crop": 0.5},
-            "train": {"initialise": ("checkpoints/mdetr",)},
+            "train": {"initialise": ("checkpoints/mdetr_stcat",), "tokenizer": "checkpoints/mdetr_stcat"},
         }
     )
     return config

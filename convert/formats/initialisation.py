@@ -38,24 +38,42 @@ _MDETR_DROPPED = (
 )
 _MDETR_FILLS = "(resnet|roberta|text_projection|appearance_projection|box_head|encoder/layers)/.*"
 
+# For models with a spatial decoder, which have queries and a cross-attention of another kind.
+_SPATIAL_RULES = decoder_layer(_MDETR_LAYER, r"spatial_decoder/layers/\1")
+_SPATIAL_DROPPED = (
+    (r"query_embed(\..*)?", "MDETR's own task"),
+    (
+        r"transformer\.decoder\.layers\.\d+\.(cross_attn_image|cross_attn_text|norm2)\..*",
+        "replaced by conditional cross-attention",
+    ),
+)
+_SPATIAL_FILLS = r"spatial_decoder/layers/\d+/(self_attn|self_norm|cross_norm|ffn|ffn_norm)/.*"
+
 MDETR = Format(
     name="mdetr",
     describes="MDETR's pretrained_resnet101_checkpoint.pth: ResNet-101, RoBERTa, encoder and decoder layers",
     signature=_MDETR_SIGNATURE,
-    rules=(*_MDETR_RULES, *decoder_layer(_MDETR_LAYER, r"spatial_decoder/layers/\1")),
+    rules=(*_MDETR_RULES, *_SPATIAL_RULES),
     dropped=(
         *_MDETR_DROPPED,
-        (r"query_embed(\..*)?", "MDETR's own task"),
-        (
-            r"transformer\.decoder\.layers\.\d+\.(cross_attn_image|cross_attn_text|norm2)\..*",
-            "replaced by conditional cross-attention",
-        ),
+        *_SPATIAL_DROPPED,
         (r"transformer\.decoder\.norm\..*", "boxes are read before the decoder's norm"),
     ),
-    fills=(_MDETR_FILLS, r"spatial_decoder/layers/\d+/(self_attn|self_norm|cross_norm|ffn|ffn_norm)/.*"),
+    fills=(_MDETR_FILLS, _SPATIAL_FILLS),
 )
 
-# The same file for TubeDETR, whose whole decoder comes from it; never told by names, since MDETR comes first.
+# The same file for STCAT, which reads boxes after the decoder's norm; never told by names, since MDETR comes first.
+MDETR_STCAT = Format(
+    name="mdetr_stcat",
+    describes="the same file as a start for STCAT, with the decoder's norm",
+    signature=_MDETR_SIGNATURE,
+    release=lambda tensors: "stcat_hcstvg1",
+    rules=(*_MDETR_RULES, *_SPATIAL_RULES, *norm(r"transformer\.decoder\.norm", "spatial_decoder/norm")),
+    dropped=(*_MDETR_DROPPED, *_SPATIAL_DROPPED),
+    fills=(_MDETR_FILLS, _SPATIAL_FILLS, "spatial_decoder/norm/.*"),
+)
+
+# The same file for TubeDETR, whose whole decoder comes from it; likewise.
 MDETR_TUBEDETR = Format(
     name="mdetr_tubedetr",
     describes="the same file as a start for TubeDETR, with the whole decoder and its first query",

@@ -16,7 +16,7 @@ formats (recognised by the names of their tensors):
   tubedetr     the same of TubeDETR, which tells its own stride, resolution and dataset
   stcat        the same of STCAT; for a model of 416 pixels, give a --config with that resolution
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from; for TubeDETR with
-               --format mdetr_tubedetr
+               --format mdetr_tubedetr, for STCAT with --format mdetr_stcat
   video_swin   Video Swin-T trained on Kinetics, to start a training from
   roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), to start a training
                from; with --format roberta, SOURCE may be a name on the hub

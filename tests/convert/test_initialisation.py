@@ -11,7 +11,7 @@ import safetensors.numpy
 from stvg_jax.convert import convert_state_dict
 from stvg_jax.convert.convert_file import convert_file
 from stvg_jax.convert.formats import known_formats, recognise
-from stvg_jax.convert.state_dict import declared_parameters
+from stvg_jax.convert.state_dict import declared_parameters, released_config
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for, weight
@@ -123,6 +123,58 @@ def test_full_size_names_are_all_known(name):
     for source in NAMES[name]():
         patterns = [rule.source for rule in fmt.rules] + [pattern for pattern, _ in fmt.dropped]
         assert sum(bool(re.fullmatch(pattern, source)) for pattern in patterns) == 1, source
+
+
+def of_mdetr(name):
+    """The tensor of MDETR that the authors of the system take for one of theirs, if MDETR has it.
+
+    Released: `_load_mdetr_weight` in `utils/checkpoint.py` of STCAT, CG-STVG and TA-STVG. TubeDETR's names are MDETR's.
+    """
+    for theirs, source in (
+        ("vis_encoder.", "backbone."),
+        ("text_encoder.body.", "transformer.text_encoder."),
+        ("text_encoder.", "transformer."),
+        ("ground_encoder.encoder.spatial_layers.", "transformer.encoder.layers."),
+        ("ground_decoder.", "transformer."),
+    ):
+        if name.startswith(theirs):
+            return source + name.removeprefix(theirs)
+    return name
+
+
+def targets(fmt, name):
+    """Paths that a tensor becomes."""
+    claim = None if fmt.reason_to_drop(name) else fmt.claim(name)
+    return [] if claim is None else [claim[1].expand(target) for target in claim[0].targets]
+
+
+@pytest.mark.parametrize(
+    ("system", "format", "start"),
+    [
+        ("tastvg", "ta_stvg", "mdetr"),
+        ("cgstvg", "cg_stvg", "mdetr"),
+        ("stcat", "stcat", "mdetr_stcat"),
+        ("tubedetr", "tubedetr", "mdetr_tubedetr"),
+    ],
+)
+def test_each_parameter_starts_from_the_tensor_that_the_authors_take(system, format, start):
+    held, ours, theirs = set(mdetr()), {}, {}
+    for name in manifest(system):
+        if (source := of_mdetr(name)) in held:
+            theirs |= dict.fromkeys(targets(FORMATS[format], name), source)
+    for name in held:
+        ours |= dict.fromkeys(targets(FORMATS[start], name), name)
+    assert ours == theirs
+    declared = declared_parameters(released_config({}, FORMATS[format]))
+    assert set(ours) == {path for path in declared if any(re.fullmatch(p, path) for p in FORMATS[start].fills)}
+    if system in ("stcat", "tubedetr"):
+        parts = {path.split("/")[0] for path in set(declared) - set(ours)}
+        # The authors draw these anew.
+        expected = {
+            "stcat": {"encoder", "template", "spatial_decoder", "temporal_decoder", "start_end_head", "actioness_head"},
+            "tubedetr": {"fast_branch", "start_end_head"},
+        }
+        assert parts == expected[system]
 
 
 def test_the_parts_do_not_overlap_more_than_they_should(declared):
@@ -238,7 +290,7 @@ def test_none_is_taken_for_another(tensors):
 def test_a_wrong_format_is_refused(name, asked, tensors, config, tmp_path):
     if asked == name:
         return
-    if asked == "mdetr_tubedetr" and name == "mdetr":
+    if asked in ("mdetr_stcat", "mdetr_tubedetr") and name == "mdetr":
         pytest.skip("the same file for another model")
     with pytest.raises(InputError) as caught:
         convert_file(as_file(name, tensors[name], tmp_path), tmp_path / "out", format=asked, config=config)

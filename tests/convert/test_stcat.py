@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
+from stvg_jax.convert.convert_file import convert_file
 from stvg_jax.convert.formats import known_formats, recognise
 from stvg_jax.convert.state_dict import declared_parameters, released_config
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
+from tests.convert.test_initialisation import of_mdetr
 from tests.released import blank_state_dict, manifest, state_dict_for
 from tests.tiny import tiny_model_config
+from tests.torch_files import save_zip
 
 FORMATS = known_formats()
 TIMES = "ground_decoder.time_embed.te"
@@ -59,6 +63,23 @@ def test_values_land_where_the_names_say(tensors, config):
         np.testing.assert_array_equal(out[f"encoder/{ours}"], tensors[f"ground_encoder.encoder.{theirs}.weight"])
     norm = tensors["ground_decoder.decoder.norm.weight"]
     np.testing.assert_array_equal(out["spatial_decoder/norm/scale"], norm)
+
+
+def test_mdetr_as_a_start(tensors, config, tmp_path):
+    """Of its decoder all that the layers share and the norm at the end; the cross-attention is of another kind."""
+    width = config["model"]["transformer"]["width"]
+    source = {of_mdetr(name): value for name, value in tensors.items()}
+    source = {name: value for name, value in source.items() if FORMATS["mdetr_stcat"].claim(name)}
+    beside = {"query_embed.weight", "class_embed.weight", "transformer.decoder.layers.0.cross_attn_image.out_proj.bias"}
+    source |= {name: np.ones((100, width), np.float32) for name in sorted(beside)}
+    path = save_zip(tmp_path / "mdetr.pth", {"model_ema": source})
+    report = convert_file(path, tmp_path / "out", format="mdetr_stcat", config=config, verify=True)
+    assert set(report["dropped"]) == beside
+    start = checkpoint.read(tmp_path / "out", checkpoint.describe(tmp_path / "out"))
+    whole = convert_state_dict(tensors, format="stcat", config=config)
+    for name, value in start.items():
+        np.testing.assert_array_equal(value, whole[name], err_msg=name)
+    assert {"spatial_decoder/norm/scale", "encoder/layers/0/self_attn/out/kernel"} < start.keys()
 
 
 def test_what_is_missing_or_unknown_is_listed(tensors, config):

@@ -1,8 +1,8 @@
 """STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores.
 
 It starts from MDETR, with the norm of its decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth
-checkpoints/mdetr_stcat --format mdetr_stcat`). With TA-STVG's target-aware queries: `--config.model.queries=both`
-(docs/queries.md).
+checkpoints/mdetr_stcat --format mdetr_stcat --tokenizer roberta-base`). With TA-STVG's target-aware queries:
+`--config.model.queries=both` (docs/queries.md).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 It takes other frames than TA-STVG and in another size, which `stvg-jax prepare frames --family tubedetr` stores, and it
 starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
---format mdetr_tubedetr`). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`.
-With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
+--format mdetr_tubedetr --tokenizer roberta-base`). The released models of 224 pixels: `--config.clip.resolution=224
+--config.model.stride=2`. With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def convert_file(
         node: place of the weights in the file, see `convert.weights.choose_weights`; None to find them.
         config: configuration to check against and to write; None for that of the release.
         tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None for roberta-base from
-            the hub. Unused for the checkpoints that training starts from.
+            the hub, or for none in a checkpoint that training starts from.
         allow_nonfinite: also accept NaN and infinite values, and list their tensors in the report.
         verify: read the result back and compare every tensor.
         force: replace `out` if it exists.
@@ -80,7 +80,7 @@ def convert_file(
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
         origin = None  # first, because it may fail, and the tensors take a minute
-        if not fmt.is_partial:
+        if not fmt.is_partial or tokenizer is not None:
             text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
             origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
         options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}

@@ -25,7 +25,7 @@ examples:
   stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta_hcstvg1 --verify
   stvg-jax convert TASTVG_VidSTG.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
   stvg-jax convert vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
-  stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr
+  stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr --tokenizer roberta-base
   stvg-jax convert FacebookAI/roberta-base checkpoints/roberta --format roberta
   stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student
 
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder with RoBERTa's vocab.json and merges.txt, or a name on the Hugging Face hub (default: "
-        "roberta-base, from the hub's local cache or the hub)",
+        "roberta-base, from the hub's local cache or the hub; for a start of a training, none)",
     )
     parser.add_argument(
         "--config",

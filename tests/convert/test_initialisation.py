@@ -15,7 +15,7 @@ from stvg_jax.convert.state_dict import declared_parameters, released_config
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from tests.released import manifest, state_dict_for, weight
-from tests.tiny import tiny_config
+from tests.tiny import tiny_config, write_byte_tokenizer
 from tests.torch_files import save_legacy, save_zip
 
 # What else the files hold, and nothing here needs.
@@ -262,6 +262,20 @@ def test_files_are_recognised(name, tensors, config, tmp_path):
     stored = checkpoint.read(tmp_path / "out", description)
     expected = convert_state_dict(tensors[name], format=name, config=config)
     assert stored.keys() == expected.keys()
+
+
+def test_a_start_has_the_tokenizer_that_is_given(tensors, tmp_path):
+    """Training takes it from there (`stvg_jax.experiment.tokenizers`)."""
+    write_byte_tokenizer(tmp_path / "bytes")
+    source = as_file("roberta", tensors["roberta"], tmp_path)
+    with pytest.raises(InputError, match="has token id .*, but the model knows 64 tokens"):
+        convert_file(source, tmp_path / "out", config=tiny_config(vocab_size=64), tokenizer=tmp_path / "bytes")
+    larger = tensors["roberta"] | {"roberta.embeddings.word_embeddings.weight": np.ones((300, 32), np.float32)}
+    source, config = as_file("roberta", larger, tmp_path), tiny_config(vocab_size=300)
+    report = convert_file(source, tmp_path / "out", config=config, tokenizer=tmp_path / "bytes")
+    assert report["tokenizer"] == str(tmp_path / "bytes")
+    assert (tmp_path / "out" / "tokenizer" / "tokenizer.json").is_file()
+    assert checkpoint.describe(tmp_path / "out").kind == "initialisation"
 
 
 def test_roberta_as_a_bin_file(tensors, config, tmp_path):

@@ -1,7 +1,8 @@
 """Time, memory and arithmetic of one evaluation: `python -m benchmarks.forward --help`.
 
-One evaluation grounds a sentence in a clip: both passes as rows of one batch, through backbones, encoder and decoders,
-which run twice. Parameters are drawn at random, since their values do not change the time.
+One evaluation grounds a sentence in a clip of 20 seconds: all passes of the family's protocol as rows of one batch,
+through backbones, encoder and decoders. Parameters are drawn at random, since their values do not change the time.
+--config.model.NAME=VALUE changes the model, such as --config.model.stride=2 for TubeDETR.
 
 With --against, another implementation is timed in alternation with this one, under the same load of the machine.
 COMMAND must read a line from standard input, run one evaluation of the same size, print {"seconds": x} in one
@@ -11,6 +12,7 @@ line, and so on until the input ends.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import resource
 import shlex
@@ -18,16 +20,20 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stvg_jax.core.config import build, load_config_file
+from stvg_jax.core.registry import build_config, get_family
 from stvg_jax.core.tree import unflatten
+from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
+from stvg_jax.family import Family
 from stvg_jax.grounding.inference.clip import ClipConfig
-from stvg_jax.grounding.step_sizes import fit_backend
-from stvg_jax.grounding.ta_stvg import TASTVG, TASTVGConfig
 from stvg_jax.grounding.types import GroundingBatch
 from stvg_jax.models.loading import DTYPES
 from stvg_jax.nn.declare import PureModule, initialize
@@ -44,15 +50,42 @@ def matmul_rate(dtype, size: int = 4096) -> float:
     return 2 * size**3 / best
 
 
-def _seconds(work) -> float:
-    start = time.perf_counter()
+def _seconds(work, clock=time.perf_counter) -> float:
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def count_flops(dtype, args) -> float:
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A family with its released model of HC-STVG v1."""
+
+    family: Family
+    config: Any
+    clip: ClipConfig
+
+    @classmethod
+    def load(cls, name: str, overrides: Sequence[str]) -> System:
+        config = load_config_file(Path(f"{name}_hcstvg1"), overrides=overrides)
+        model = build_config(config["name"], config["model"])
+        return cls(get_family(config["name"]), model, build(ClipConfig, config["clip"], "config.clip"))
+
+    @property
+    def frames(self) -> int:
+        """Frames of a row."""
+        amount = Amount(self.clip.frames_per_pass, self.clip.sample_fps)
+        return get_frame_rule(self.clip.sampling).usual_frames(amount)
+
+    def module(self, dtype, resolution: int | None = None) -> PureModule:
+        """The model with step sizes for pictures of this resolution; without loops for None."""
+        config = self.config
+        if resolution is not None:
+            config = self.family.fit(config, dataclasses.replace(self.clip, resolution=resolution))
+        return PureModule(self.family.model(config, dtype=dtype))
+
+
+def count_flops(module: PureModule, args) -> float:
     """FLOPs by XLA's cost analysis of the program without loops, as the analysis counts the body of a loop once."""
-    module = PureModule(TASTVG(dtype=dtype))
     lowered = jax.jit(lambda p, f, i: module.apply(p, lambda m: m(_batch(f, i)))).lower(
         unflatten(module.declarations), *args
     )
@@ -90,10 +123,11 @@ class Other:
         self._process.wait()
 
 
-def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float) -> dict:
+def measure(
+    system: System, args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: str, parameters, peak: float
+) -> dict:
     """Measures one row of the table."""
-    config = fit_backend(TASTVGConfig(), ClipConfig(resolution=size[0]))
-    module = PureModule(TASTVG(config, dtype=DTYPES[dtype]))
+    module = system.module(DTYPES[dtype], size[0])
     rng = np.random.default_rng(0)
     inputs = (
         jax.device_put(rng.standard_normal((batch, args.frames, *size, 3), np.float32)),
@@ -112,7 +146,7 @@ def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: 
             other.seconds()
     ours, theirs = [], []
     for repeat in range(args.repeats):
-        ours.append(_seconds(run))
+        ours.append(_seconds(run, time.process_time if args.cpu_time else time.perf_counter))
         if other:
             theirs.append(other.seconds())
         print(
@@ -121,8 +155,9 @@ def measure(args: argparse.Namespace, batch: int, size: tuple[int, int], dtype: 
         )
     if other:
         other.close()
-    seconds, flops = statistics.median(ours), count_flops(DTYPES[dtype], inputs)
+    seconds, flops = statistics.median(ours), count_flops(system.module(DTYPES[dtype]), inputs)
     row = {
+        "family": args.family,
         "rows": batch,
         "frames": args.frames,
         "height": size[0],
@@ -159,7 +194,7 @@ def print_table(rows: list[dict], device: str) -> None:
         "share": "of matmul",
         "ratio": "ratio",
     }
-    print(f"\n{device}, {rows[0]['frames']} frames a row")
+    print(f"\n{rows[0]['family']} on {device}, {rows[0]['frames']} frames a row")
     print("  ".join(f"{title:>10}" for title in columns.values()))
     for r in rows:
         cells = [
@@ -173,19 +208,28 @@ def print_table(rows: list[dict], device: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=64, help="of each row (%(default)s)")
+    families = ("ta_stvg", "cg_stvg", "tubedetr", "stcat")
+    parser.add_argument("--family", choices=families, default="ta_stvg", help="the system (%(default)s)")
+    parser.add_argument("--frames", type=int, help="of each row (those of a clip of 20 seconds)")
     parser.add_argument("--sizes", nargs="+", default=["224x313"], metavar="HxW", help="(%(default)s)")
-    parser.add_argument(
-        "--rows", nargs="+", type=int, default=[2], help="batch sizes; a clip is two rows (%(default)s)"
-    )
+    parser.add_argument("--rows", nargs="+", type=int, help="batch sizes (that of one clip, a row for each pass)")
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
     parser.add_argument("--tokens", type=int, default=20, help="of the sentence (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs (%(default)s)")
     parser.add_argument("--warmup", type=int, default=1, help="runs before them (%(default)s)")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count seconds of CPU, on a machine with other work; COMMAND must do the same (run both on one core, as "
+        "threads that wait for each other count too)",
+    )
     parser.add_argument("--against", metavar="COMMAND", help="another implementation to alternate with; see above")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
-    args = parser.parse_args()
-    declared = PureModule(TASTVG()).declarations
+    args, overrides = parser.parse_known_args()
+    system = System.load(args.family, overrides)
+    args.frames = args.frames or system.frames
+    args.rows = args.rows or [system.family.protocol.passes]
+    declared = system.module(np.float32).declarations
     parameters = jax.device_put(initialize(unflatten(declared), seed=0))
     device = f"{jax.devices()[0].device_kind} ({jax.default_backend()})"
     rows = []
@@ -194,7 +238,7 @@ def main() -> None:
         print(f"{device}: {peak / 1e9:.0f} GFLOP/s in a {dtype} matrix product", file=sys.stderr)
         for size in args.sizes:
             height, width = map(int, size.split("x"))
-            rows += [measure(args, n, (height, width), dtype, parameters, peak) for n in args.rows]
+            rows += [measure(system, args, n, (height, width), dtype, parameters, peak) for n in args.rows]
     print_table(rows, device)
     text = json.dumps({"device": device, "jax": jax.__version__, "rows": rows})
     print(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 
 import numpy as np
 
@@ -60,6 +61,10 @@ class FrameRule(abc.ABC):
     def usual_frames(self, amount: Amount) -> int:
         """Number of frames of one row, for a clip of the usual length."""
 
+    @abc.abstractmethod
+    def most_frames(self, amount: Amount) -> int:
+        """Bound of the number of frames of all passes, for a clip of any length."""
+
     def end(self, clip: tuple[int, int]) -> int:
         """The frame after the last one of a clip, (first, end), that the rule may choose."""
         return clip[1] if self.takes_last else max(clip[1] - 1, clip[0] + 1)
@@ -93,6 +98,9 @@ class FixedRate(FrameRule):
     def usual_frames(self, amount: Amount) -> int:
         return round(self.clip_sec * amount.sample_fps)
 
+    def most_frames(self, amount: Amount) -> int:
+        return _steps_within(self.clip_sec, amount) + 1
+
 
 @dataclasses.dataclass(frozen=True)
 class EvenlySpaced(FrameRule):
@@ -112,6 +120,9 @@ class EvenlySpaced(FrameRule):
 
     def usual_frames(self, amount: Amount) -> int:
         return amount.frames_per_pass
+
+    def most_frames(self, amount: Amount) -> int:
+        return amount.passes * amount.frames_per_pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +166,15 @@ class RateWithLimit(FrameRule):
         if self.clip_sec is None:
             return amount.frames_per_pass
         return min(round(self.clip_sec * amount.sample_fps), amount.frames_per_pass)
+
+    def most_frames(self, amount: Amount) -> int:
+        limit = amount.passes * amount.frames_per_pass
+        return limit if self.clip_sec is None else min(_steps_within(self.clip_sec, amount), limit)
+
+
+def _steps_within(seconds: float, amount: Amount) -> int:
+    """Number of steps of the sampling rate that begin within a time."""
+    return math.ceil(seconds * amount.passes * amount.sample_fps)
 
 
 # By the names in configurations and checkpoints (`clip.sampling`). Each has the name of the dataset for which the

@@ -161,7 +161,7 @@ class Evaluator(Protocol):
 
     Attributes:
         unit: unit of the progress bar, such as "sample".
-        rows: number of rows of a batch for each sample.
+        rows: number of rows of a batch for each sample, which follow one another.
     """
 
     unit: str
@@ -234,7 +234,7 @@ class Family:
         batch: (experiment's configuration, config, clip, rows=..., frames=..., width=..., tokens=...) -> shapes of a
             training batch; None for frames or width stands for the usual number.
         inputs: (experiment's configuration, split) -> data.
-        evaluator: makes the evaluator; None for a model that only serves as a start for others.
+        evaluator: settings of clips -> evaluator; None for a model that only serves as a start for others.
         protocol: split of a question about a clip into rows of a batch, and merge of their answers; used only by the
             family itself.
         formats: modules that export the `FORMAT` of a released checkpoint (`stvg_jax.convert.rules.Format`).
@@ -255,7 +255,7 @@ class Family:
     released_clip: Callable[[str | None], Any] | None = None
     needed_frames: Callable[[Any], NeededFrames] | None = None
     uses: Callable[[Any], Rules] = lambda config: ()
-    evaluator: Callable[[], Evaluator] | None = None
+    evaluator: Callable[[Any], Evaluator] | None = None
     protocol: Any = None
     formats: tuple[str, ...] = ()
 

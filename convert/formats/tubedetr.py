@@ -30,9 +30,6 @@ def settings(tree: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(values, Mapping) or "stride" not in values:
         return {}
     wrong = {name: values[name] for name, value in _FIXED.items() if values.get(name, value) is not value}
-    if (read := values.get("video_max_len_train", 200)) != (limit := values.get("video_max_len", 200)):
-        # Such a model reads long videos in several clips.
-        wrong |= {"video_max_len_train": read, "video_max_len": limit}
     if values.get("combine_datasets", _DATASETS[0]) not in _DATASETS:
         wrong["combine_datasets"] = values["combine_datasets"]
     if wrong:
@@ -54,6 +51,10 @@ def _clip_settings(values: Mapping[Any, Any]) -> dict[str, Any]:
     told = {ours: values[name] for name, ours in names.items() if name in values}
     if type(told.get("sample_fps")) is int:
         told["sample_fps"] = float(told["sample_fps"])
+    read, limit = (values.get(name, 200) for name in ("video_max_len_train", "video_max_len"))
+    # Values of another type are refused as settings.
+    if not (isinstance(read, int) and isinstance(limit, int) and read >= limit):
+        told["frames_at_once"] = read
     if "combine_datasets" in values:
         told["sampling"] = f"tubedetr_{values['combine_datasets'][0]}"
     return told

@@ -90,6 +90,7 @@ class LoaderConfig(LoaderSettings):
         frames_per_pass: frames of these, for a rule that spaces frames evenly.
         resolution: of the model (`data_pipeline.frames.model_size`).
         sizing: name of a size rule (`data_pipeline.size_rules.SIZE_RULES`).
+        frames_at_once: frames of a row of an evaluation, for some protocols (`stvg_jax.core.passes`).
         reads_subject: whether texts begin with the words that name the target.
         appearance_words, motion_words: sizes of the attribute vocabularies.
         reads_tube: whether the model is told the true tube in evaluation too.
@@ -100,6 +101,7 @@ class LoaderConfig(LoaderSettings):
     frames_per_pass: int = 64
     resolution: int = 420
     sizing: str = SQUEEZED
+    frames_at_once: int = 0
     reads_subject: bool = True
     appearance_words: int = 0
     motion_words: int = 0
@@ -110,7 +112,8 @@ class LoaderConfig(LoaderSettings):
         get_frame_rule(self.sampling)
         get_size_rule(self.sizing)
         self._check_signs(
-            positive=("sample_fps", "frames_per_pass", "resolution"), not_negative=("appearance_words", "motion_words")
+            positive=("sample_fps", "frames_per_pass", "resolution"),
+            not_negative=("frames_at_once", "appearance_words", "motion_words"),
         )
         if any(not 1 <= scale <= self.resolution for scale in self.scales):
             raise InputError(f"scales={self.scales} must lie between 1 and the resolution, {self.resolution}")

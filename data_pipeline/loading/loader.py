@@ -87,7 +87,7 @@ class Loader:
         self._store, self._config, self._seed, self._training = store, config, seed, training
         self._batch_size, self._hosts, self._only = batch_size, hosts, only
         self._passes = None if training else passes or InterleavedPasses()
-        self._rows_per_sample = self._passes.passes if self._passes else 1
+        self._rows_per_sample = self._passes.rows if self._passes else 1
         self._rows = batch_size // hosts[1] * self._rows_per_sample
         self._texts = Texts(samples, tokenize, config, training=training)
         unusable = [

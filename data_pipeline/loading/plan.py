@@ -115,11 +115,16 @@ class Passes(Protocol):
 
     @property
     def passes(self) -> int:
+        """Passes, by which the sampling rate is multiplied."""
+        ...
+
+    @property
+    def rows(self) -> int:
         """Rows for each sample."""
         ...
 
     def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
-        """int64 [n], n >= 1 -> the frames of each pass; none is empty, none longer than the first."""
+        """int64 [n], n >= 1 -> the frames of at most `rows` rows; none is empty, none longer than the first."""
         ...
 
 
@@ -129,7 +134,7 @@ class RowPlan:
 
     Attributes:
         sample: index into the loader's samples; `order.NO_SAMPLE` for a row that fills up a batch.
-        pass_index: pass of an evaluation; 0 in training.
+        pass_index: row of its sample in an evaluation; 0 in training.
         frame_ids: int64 [n], strictly increasing.
         view: view of each frame.
     """
@@ -212,14 +217,16 @@ def training_plan(
 def evaluation_plan(
     sample: Sample, video: StoredVideo, config: LoaderConfig, passes: Passes, pass_index: int, *, index: int
 ) -> RowPlan:
-    """One pass over a sample."""
-    ids = passes.split(needed_frame_ids(sample, video, config, passes))[pass_index]
-    view = whole_view(stored_size(video), model_size(video.height, video.width, config.resolution, config.sizing))
-    return RowPlan(index, pass_index, ids, view)
+    """One row of a sample; a black frame if its frames fill fewer rows."""
+    size = model_size(video.height, video.width, config.resolution, config.sizing)
+    parts = passes.split(needed_frame_ids(sample, video, config, passes))
+    if pass_index >= len(parts):
+        return filling_plan(pass_index, size)
+    return RowPlan(index, pass_index, parts[pass_index], whole_view(stored_size(video), size))
 
 
 def filling_plan(pass_index: int, size: tuple[int, int]) -> RowPlan:
-    """One black frame of this size (height, width), for an evaluation that has run out of samples."""
+    """One black frame of this size (height, width), for a row without a sample."""
     return RowPlan(NO_SAMPLE, pass_index, np.zeros(1, np.int64), whole_view(size, size))
 
 

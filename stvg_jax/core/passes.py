@@ -20,6 +20,11 @@ class InterleavedPasses:
 
     passes: int = TWO
 
+    @property
+    def rows(self) -> int:
+        """Largest number of rows of a batch for a clip."""
+        return self.passes
+
     def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
         """Sampled frames [n] of a clip, n >= 1 -> the frames of each pass; the first pass has the most.
 
@@ -27,3 +32,27 @@ class InterleavedPasses:
         """
         ids = np.asarray(frame_ids)
         return tuple(ids[k :: self.passes] if k < len(ids) else ids[:1] for k in range(self.passes))
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsecutiveParts:
+    """One pass whose sampled frames are divided among rows one after another.
+
+    Attributes:
+        frames_at_once: frames of a row; the last one may have fewer. 0 for all, in one row.
+        rows: largest number of rows of a batch for a clip.
+    """
+
+    frames_at_once: int = 0
+    rows: int = 1
+
+    @property
+    def passes(self) -> int:
+        """Number of passes."""
+        return 1
+
+    def split(self, frame_ids: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Sampled frames [n] of a clip, n >= 1 -> the frames of each row."""
+        ids = np.asarray(frame_ids)
+        length = self.frames_at_once or len(ids)
+        return tuple(ids[start : start + length] for start in range(0, len(ids), length))

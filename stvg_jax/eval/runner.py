@@ -163,8 +163,8 @@ class _Run:
             for batch, arrays in ahead(loader.batches(), move):
                 output = {name: local_rows(value) for name, value in self._step(parameters, arrays).items()}
                 writer.append(evaluator.answers(batch, output, inputs.samples))
-                # This host's rows times the number of hosts: exact enough for a progress bar.
-                advance(int((batch["sample"] >= 0).sum()) // evaluator.rows * jax.process_count())
+                # This host's samples times the number of hosts: exact enough for a progress bar.
+                advance(len(np.unique(batch["sample"][batch["sample"] >= 0])) * jax.process_count())
 
     def _make_loader(self, inputs: Inputs, missing: Sequence[int]) -> Loader:
         samples = self.config.samples_per_device
@@ -195,7 +195,7 @@ def make_evaluator(model: LoadedModel) -> Evaluator:
             f"{model.description.model} only serves as a start for the training of other models and cannot be "
             "evaluated; give a checkpoint of another model"
         )
-    return model.family.evaluator()
+    return model.family.evaluator(model.clip)
 
 
 def make_step(module: PureModule, evaluator: Evaluator, mesh: Mesh) -> EvalStep:

@@ -81,7 +81,7 @@ class Experiment:
         check_policy(train.remat)
         model = family.fit(build_config(config["name"], config["model"]), clip, training=True)
         if family.evaluator is not None:
-            family.evaluator().check(evaluation, model)
+            family.evaluator(clip).check(evaluation, model)
         module = PureModule(family.model(model, dtype=DTYPES[train.dtype]))
         losses = section(family.losses, "loss")
         return cls(

@@ -142,7 +142,7 @@ class Training:
         check_length(self.experiment, self._workdir, self._loader.steps_per_epoch)
         if self._validation is not None:
             assert family.evaluator is not None  # `Experiment.build` has checked it
-            self._eval_step = make_step(self.experiment.module, family.evaluator(), self._mesh)
+            self._eval_step = make_step(self.experiment.module, family.evaluator(self.experiment.clip), self._mesh)
         self._exporter = Exporter(self.experiment, self._workdir, self._mesh, samples=len(self._inputs.samples))
 
     def run(self) -> int:

@@ -57,11 +57,11 @@ def grounding_family(
 
         return GroundingInputs(config, split, protocol or TWO_PASSES)
 
-    def evaluator() -> Evaluator:
+    def evaluator(clip: ClipConfig) -> Evaluator:
         from stvg_jax.grounding.evaluation.evaluator import GroundingEvaluator
 
         assert protocol is not None
-        return GroundingEvaluator(protocol, own_measures)
+        return GroundingEvaluator(protocol.of(clip), own_measures)
 
     return Family(
         config=config,

@@ -183,7 +183,7 @@ class GroundingInputs:
             batch_size=batch_size,
             hosts=hosts,
             only=only,
-            passes=self._protocol,
+            passes=None if training else self._protocol.of(clip),
         )
 
     def texts(self, config: GroundingConfig, clip: ClipConfig) -> list[str]:

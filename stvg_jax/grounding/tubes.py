@@ -38,6 +38,8 @@ def read_passes(
     start_end_logits: np.ndarray,
     actioness_logits: np.ndarray,
     sampling_score: np.ndarray | None,
+    *,
+    joined: bool = False,
 ) -> tuple[list[PassPrediction], FrameScores]:
     """Predictions of each pass over a clip, and the scores of all sampled frames in order of time.
 
@@ -49,19 +51,25 @@ def read_passes(
         start_end_logits: [p, t, 2].
         actioness_logits: [p, t].
         sampling_score: [p, t]; None for a model without temporal sampling.
+        joined: whether start and end are probable over all passes together, and not in each.
     """
     passes, columns = [], []
+    lengths = [len(ids) for ids in frame_ids]
+    logits_of = [start_end_logits[k, :n] for k, n in enumerate(lengths)]
+    if joined:
+        shares = np.exp(log_softmax(np.concatenate(logits_of)))
+        probabilities_of = np.split(shares, np.cumsum(lengths)[:-1])
+    else:
+        probabilities_of = [np.exp(log_softmax(logits)) for logits in logits_of]
     for pass_index, ids in enumerate(frame_ids):
-        n = len(ids)
-        logits = start_end_logits[pass_index, :n]
-        passes.append(PassPrediction(ids, boxes_cxcywh[pass_index, :n], logits))
-        probabilities = np.exp(log_softmax(logits))
+        n, probabilities = len(ids), probabilities_of[pass_index]
+        passes.append(PassPrediction(ids, boxes_cxcywh[pass_index, :n], logits_of[pass_index]))
         sampling = np.ones(n, np.float32) if sampling_score is None else sampling_score[pass_index, :n]
         actioness = 1 / (1 + np.exp(-actioness_logits[pass_index, :n]))
         columns.append((ids, sampling, actioness, probabilities[:, 0], probabilities[:, 1], np.full(n, pass_index)))
-    joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    order = np.argsort(joined[0], kind="stable")
-    return passes, FrameScores(*(column[order] for column in joined))
+    values = [np.concatenate(column) for column in zip(*columns, strict=True)]
+    order = np.argsort(values[0], kind="stable")
+    return passes, FrameScores(*(column[order] for column in values))
 
 
 def best_interval(start_end_logits: np.ndarray) -> tuple[int, int]:

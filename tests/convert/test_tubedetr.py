@@ -154,6 +154,12 @@ def test_a_file_tells_stride_size_and_rate_by_its_own_arguments(tensors, convert
     assert "told by the file: stride 2, fast pool, along_time True, time sine" in summary(report).splitlines()
 
 
+@pytest.mark.parametrize(("read", "limit", "at_once"), [(60, 200, 60), (200, 200, None), (200, 100, None)])
+def test_a_model_for_fewer_frames_sees_them_in_parts(read, limit, at_once):
+    clip = settings({"args": {"stride": 4, "video_max_len_train": read, "video_max_len": limit}})["clip"]
+    assert clip == {"frames_per_pass": limit} | ({} if at_once is None else {"frames_at_once": at_once})
+
+
 def test_a_file_without_arguments_is_that_of_the_release(tensors, convert, tmp_path):
     report = convert(save_zip(tmp_path / "plain.pth", {"model_ema": OrderedDict(tensors)}))
     described = checkpoint.describe(tmp_path / "out").config
@@ -186,7 +192,7 @@ def test_what_is_no_argument_of_the_release_tells_nothing(tree):
     ("arguments", "message"),
     [
         ({"pass_pos_and_query": False}, "say pass_pos_and_query='False'; such a model is not known here"),
-        ({"video_max_len_train": 60}, "video_max_len_train='60', video_max_len='200'"),
+        ({"video_max_len_train": "60"}, "frames_at_once"),
         ({"combine_datasets": ["hcstvg", "vidstg"]}, r"combine_datasets=\"\['hcstvg', 'vidstg'\]\""),
         ({"stride": "two"}, "stride"),
         ({"resolution": 224.5}, "resolution"),

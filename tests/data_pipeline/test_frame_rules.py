@@ -10,6 +10,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import (
     FRAME_RULES,
+    Amount,
     candidate_frame_ids,
     cut_window,
     evaluation_frame_ids,
@@ -235,6 +236,15 @@ def test_a_rate_with_a_limit_trains_on_a_run_of_its_frames_with_some_of_the_tube
         assert set(whole[(whole >= 200) & (whole < 260)]) <= set(ids)
         lengths.add(len(ids))
     assert len(lengths) > 5
+
+
+@pytest.mark.parametrize("rule", list(FRAME_RULES))
+def test_no_clip_has_more_frames_than_the_bound(rule):
+    for fps in (5.0, 3.2, 0.32, 0.33):
+        rates = {"frames_per_pass": 40, "sample_fps": fps, "passes": 1, "video_fps": 30.0}
+        most = get_frame_rule(rule).most_frames(Amount(**rates))
+        counts = [len(evaluation_frame_ids(count, rule, **rates)) for count in range(1, 900, 7)]
+        assert most - 1 <= max(counts) <= most or rule == "tubedetr_vidstg"
 
 
 def test_a_rate_of_a_video_that_does_not_tell_its_own_is_refused():

@@ -233,6 +233,6 @@ FAMILY = Family(
     least_bytes=lambda config, rows: 0,
     batch=_batch,
     inputs=PairInputs,
-    evaluator=RetrievalEvaluator,
+    evaluator=lambda clip: RetrievalEvaluator(),
     formats=(__name__,),
 )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stvg_jax.cli import main
 from stvg_jax.core.checkpoint import describe
+from stvg_jax.grounding.inference.grounder import Grounder
+from stvg_jax.grounding.tubes import log_softmax
+from stvg_jax.models.loading import load_model
 from tests.datasets import write_stored_hcstvg
 from tests.grounding import commands
 
@@ -55,6 +59,28 @@ def test_evaluation_asks_in_one_pass_and_measures_twice(trained, tmp_path, capsy
     assert "TubeDETR's own measures" in capsys.readouterr().out
     assert "TubeDETR's own measures" in (tmp_path / "eval" / "table.md").read_text()
     assert "TubeDETR&#x27;s own measures" in (tmp_path / "eval" / "index.html").read_text()
+
+
+def test_a_model_for_fewer_frames_sees_a_clip_in_parts(trained, tubes, tmp_path):
+    """In an evaluation and in an answer, by the same frames."""
+    config, run = trained
+    parts = "--config.clip.frames_at_once=8"
+    records = commands.evaluate([*config, parts], run, tmp_path / "eval")
+    for record in records:
+        assert record["scores"]["pass"] == [0] * 8 + [1] * 8 + [2] * 3
+        assert sum(record["scores"]["start"]) == pytest.approx(1) == sum(record["scores"]["end"])
+    model = load_model(run / "last", clip={"frames_at_once": 8})
+    grounder, video = Grounder(model), sorted((tubes / "data").rglob("*.mp4"))[0]
+    tube = grounder.ground(video, "the man walks")
+    assert tube.scores.passes.tolist() == [0] * 8 + [1] * 8 + [2] * 3
+    (question,) = grounder.ask(["the man walks"])
+    clip = grounder.read_clip(video, [question])
+    logits = [
+        grounder.forward(frames[: len(ids)], question.ids).start_end_logits[-1]
+        for frames, ids in zip(clip.frames, clip.frame_ids, strict=True)
+    ]
+    expected = np.exp(log_softmax(np.concatenate(logits)))
+    np.testing.assert_allclose(np.stack([tube.scores.start, tube.scores.end], axis=1), expected, atol=2e-6)
 
 
 def test_an_answer_about_a_video(trained, tubes, tmp_path):

@@ -58,7 +58,7 @@ class GroundingEvaluator:
 
     def __init__(self, protocol: Protocol, own: OwnMeasures | None = None):
         self._protocol, self._own = protocol, own
-        self.rows = protocol.passes
+        self.rows = protocol.rows
 
     def check(self, config: EvalConfig, model: AppearanceConfig) -> None:
         """Raises InputError for an unknown benchmark or subject rule, or another subject for a model without one."""
@@ -108,12 +108,17 @@ class GroundingEvaluator:
             if batch["sample"][row] < 0:
                 continue
             rows = slice(row, row + self.rows)
+            # Frames may fill fewer rows.
+            known = batch["sample"][rows] >= 0
             ids = [
                 frames[valid].astype(np.int64)
-                for frames, valid in zip(batch["frame_ids"][rows], batch["frames_valid"][rows], strict=True)
+                for frames, valid in zip(
+                    batch["frame_ids"][rows][known], batch["frames_valid"][rows][known], strict=True
+                )
             ]
             names = ("boxes_cxcywh", "start_end_logits", "actioness_logits", "sampling_score")
-            passes, scores = read_passes(ids, *(outputs[name][rows] for name in names))
+            values = (outputs[name][rows][known] for name in names)
+            passes, scores = read_passes(ids, *values, joined=self._protocol.joined)
             sample = samples[batch["sample"][row]]
             # In a clip with fewer frames than passes, several passes see the same frame; the record has it once.
             _, first = np.unique(scores.frames, return_index=True)

@@ -42,6 +42,8 @@ class ClipConfig:
         sizing: name of the rule that resizes frames (`data_pipeline.size_rules.SIZE_RULES`).
         frames_per_pass: frames of each of the two interleaved passes, for "vidstg".
         sample_fps: frames per second of each pass, for "hcstvg".
+        frames_at_once: frames that the model sees at once in an evaluation, if it is one for fewer frames than
+            `frames_per_pass`; longer clips are read in consecutive parts. 0 for all frames of a pass.
     """
 
     sampling: str = "hcstvg"
@@ -49,6 +51,7 @@ class ClipConfig:
     frames_per_pass: int = 64
     sample_fps: float = 3.2
     sizing: str = "squeezed"
+    frames_at_once: int = 0
 
     def __post_init__(self) -> None:
         from stvg_jax.data_pipeline.frame_rules import FRAME_RULES
@@ -58,6 +61,8 @@ class ClipConfig:
         for name in ("frames_per_pass", "sample_fps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.frames_at_once < 0:
+            raise ValueError(f"frames_at_once is {self.frames_at_once}; it must not be negative")
         if self.sampling not in FRAME_RULES:
             raise ValueError(f"sampling is {quoted(self.sampling)}; choose one of {', '.join(FRAME_RULES)}")
         if self.sizing not in SIZE_RULES:

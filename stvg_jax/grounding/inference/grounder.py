@@ -72,7 +72,7 @@ class Grounder:
         self.tokenizer = model.tokenizer
         self._model = model
         self._reads_subject: bool = model.config.reads_subject
-        self._protocol: Protocol = model.family.protocol
+        self._protocol: Protocol = model.family.protocol.of(model.clip)
         self._declared = unflatten(module.declarations)
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
@@ -286,7 +286,7 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol
         np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
     )
     sampling = None if output.sampling_score is None else np.asarray(output.sampling_score)
-    passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling)
+    passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling, joined=protocol.joined)
     if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
         raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
     (start, end), box_frames, boxes = protocol.merge(passes, clip.height, clip.width)

@@ -42,8 +42,9 @@ class FrameScores(_Arrays):
         sampling: float32 [n] in [0, 1], relevance to the sentence from text-guided temporal sampling; 1 for a model
             without it.
         actioness: float32 [n], probability that the frame is within the interval.
-        start: float32 [n], probability that the interval starts here; the sum over each pass is 1.
-        end: float32 [n], probability that the interval ends here; the sum over each pass is 1.
+        start: float32 [n], probability that the interval starts here; the sum over each pass is 1, or over all frames
+            where the protocol joins the logits of all rows.
+        end: float32 [n], the same of its end.
         passes: int64 [n], index of the pass that saw the frame (of two: 0 for even positions, 1 for odd ones).
     """
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stvg_jax.core.passes import InterleavedPasses
+from stvg_jax.core.passes import ConsecutiveParts, InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import (
     FRAME_RULES,
     EvenlySpaced,
@@ -405,6 +405,18 @@ def test_evaluation_shows_as_many_passes_as_asked_for(passes):
         shown = [batch["frame_ids"][row][batch["frames_valid"][row]] for row in rows]
         sampled = evaluation_frame_ids(40 + int(batch["sample"][first]), "hcstvg", passes=passes)
         assert [ids.tolist() for ids in shown] == [ids.tolist() for ids in InterleavedPasses(passes).split(sampled)]
+
+
+def test_an_evaluation_in_parts_fills_up_the_rows_of_short_clips():
+    parts = ConsecutiveParts(frames_at_once=25, rows=3)
+    (batch,) = make_loader(2, training=False, batch_size=2, passes=parts).batches()
+    assert batch["frames"].shape[:2] == (6, 25)
+    assert batch["sample"].tolist() in ([0, 0, -1, 1, 1, -1], [1, 1, -1, 0, 0, -1])
+    for row in (0, 3):
+        sampled = evaluation_frame_ids(40 + int(batch["sample"][row]), "hcstvg", passes=1)
+        shown = batch["frame_ids"][row : row + 2][batch["frames_valid"][row : row + 2]]
+        assert shown.tolist() == sampled.tolist() and len(sampled) > 25
+        assert not batch["frames"][row + 2].any()
 
 
 def test_tokenize_sees_the_text_that_the_model_reads():

@@ -166,6 +166,7 @@ def test_defaults_are_those_of_the_released_hcstvg_models():
         "frames_per_pass": 64,
         "resolution": 420,
         "sizing": "squeezed",
+        "frames_at_once": 0,
         "width_multiple": 28,
         "text_lengths": (32, 64, 128, 256, 512),
         "temporal_crop": 0.5,

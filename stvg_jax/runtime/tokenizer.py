@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.json_files import read_text
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -35,10 +36,10 @@ class Tokenizer:
         path = directory / "tokenizer.json"
         if not path.is_file():
             raise InputError(f"{directory} has no tokenizer.json; convert the checkpoint again with --tokenizer DIR")
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_str(read_text(path))
-        except Exception as error:  # the library raises bare Exception
-            raise InputError(f"{path} is not a tokenizer: {first_line(error)}") from error
+        text = read_text(path)
+        with _failures_told(f"{path} is not a tokenizer"):
+            self._tokenizer = tokenizers.Tokenizer.from_str(text)
+        self._path = path
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.max_tokens = max_tokens
@@ -47,9 +48,10 @@ class Tokenizer:
         """Token ids of a text, int32 [l], including start and end tokens.
 
         Raises:
-            InputError: the text is longer than the model takes; it is never cut.
+            InputError: the text is longer than the model takes, and is never cut; or the tokenizer is damaged.
         """
-        ids = self._tokenizer.encode(text).ids
+        with _failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
+            ids = self._tokenizer.encode(text).ids
         if len(ids) > self.max_tokens:
             raise InputError(
                 f"the sentence has {len(ids)} tokens with its subject; the text encoder takes at most "
@@ -60,6 +62,17 @@ class Tokenizer:
                 f"the tokenizer gives the token id {max(ids)}, which no model has; use the model's tokenizer"
             )
         return np.array(ids, np.int32)
+
+
+@contextlib.contextmanager
+def _failures_told(what: str) -> Iterator[None]:
+    """Raises InputError where the library fails. It raises bare Exception; a panic of its Rust code is not even one."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise InputError(f"{what}: {first_line(error)}; convert the checkpoint again") from error
 
 
 def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:

@@ -92,8 +92,8 @@ def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
             if on_problem == "raise":
                 raise
             continue
-        counts = {"folder/a.mp4": 20, "100.mp4": 40}
-        facts = {video: SimpleNamespace(frame_count=count, width=160, height=120) for video, count in counts.items()}
+        lengths = {"folder/a.mp4": 20, "100.mp4": 40}
+        facts = {video: SimpleNamespace(frame_count=n, width=160, height=120) for video, n in lengths.items()}
         problems = check_against_videos(match_videos(read, facts), facts)
         try:
             raise_problems(problems, "annotations and frames")

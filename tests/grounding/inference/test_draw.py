@@ -97,6 +97,9 @@ def test_video_keeps_size_rate_and_count(tmp_path, size):
         # Coding blurs the picture's borders with what is above and below.
         assert np.abs(shown[3:-4] - 120).max() < 12
     assert rate == fractions.Fraction(30000, 1001)
+    painter = _Painter.of(tube, np.arange(13.0))
+    top = painter.caption.shape[0] + painter.caption.shape[0] % 2
+    assert frames[0].shape[0] - (top + size[1] + painter.bar.shape[0]) in (0, 1)
 
 
 @pytest.mark.parametrize("fps", [10.0, 23.976, 25.0, 59.94005994, 12.3456])
@@ -415,6 +418,9 @@ def test_parts_of_a_page_keep_its_margins_and_do_not_overlap(monkeypatch, size, 
     first, second = np.triu_indices(len(boxes), 1)
     shared = np.minimum(boxes[first, 2:], boxes[second, 2:]) - np.maximum(boxes[first, :2], boxes[second, :2])
     assert (shared <= 1e-6).any(axis=1).all()
+    explained = [axes for axes in page.axes if axes.lines]
+    assert len(explained) == 2
+    assert all(axes.get_legend().get_window_extent().x0 > axes.bbox.x1 for axes in explained)
     # Sentence and frames take the width between the margins.
     frames = [axes.bbox for axes in page.axes if axes.get_title()]
     assert len(frames) == count
@@ -482,6 +488,9 @@ def test_curves_of_a_pass_and_sides_of_plots():
         assert all(low <= value < high for line in axes.lines for value in line.get_ydata())
     sides = [{side for side, line in axes.spines.items() if line.get_visible()} for axes in (boundaries, scores, bars)]
     assert sides == [{"left", "bottom"}, {"left", "bottom"}, {"bottom"}]
+    # One above the other, they share the times below the lowest.
+    timed = [axes.xaxis.get_major_ticks()[0].label1.get_visible() for axes in (boundaries, scores, bars)]
+    assert timed == [True, False, False]
 
 
 def test_picture_without_frames(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import os
@@ -120,7 +121,10 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("container", SAVERS)
 def test_a_released_checkpoint(container, ema, plain, config, tokenizer, convert, tmp_path):
     source = SAVERS[container](tmp_path / "tastvg.pth", whole(ema, plain))
+    begun = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     report = convert(source, verify=True)
+    converted_at = datetime.datetime.strptime(report["converted_at"], "%Y-%m-%dT%H:%M:%S%z")
+    assert begun <= converted_at <= datetime.datetime.now(datetime.UTC)
     out = tmp_path / "out"
     assert_same(read(out), convert_state_dict(ema, config=config))
     assert (out / "tokenizer" / "tokenizer.json").is_file()

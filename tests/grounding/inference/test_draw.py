@@ -422,7 +422,9 @@ def test_parts_of_a_page_keep_its_margins_and_do_not_overlap(monkeypatch, size, 
     assert len(explained) == 2
     assert all(axes.get_legend().get_window_extent().x0 > axes.bbox.x1 for axes in explained)
     # Sentence and frames take the width between the margins.
-    frames = [axes.bbox for axes in page.axes if axes.get_title()]
+    shown = [axes for axes in page.axes if axes.get_title()]
+    assert all((axes.get_xlim(), axes.get_ylim()) == ((0, size[0]), (size[1], 0)) for axes in shown)
+    frames = [axes.bbox for axes in shown]
     assert len(frames) == count
     left, right = min(box.x0 for box in frames), max(box.x1 for box in frames)
     assert left == pytest.approx(1400 - right)

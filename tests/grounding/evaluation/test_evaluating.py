@@ -168,6 +168,10 @@ def test_the_identity_tells_what_decides_an_answer(done, model, inputs):
     assert set(identity) == {"parameters", "model", "clip", "samples", "split", "frames"}
     assert identity["split"] == "test"
     assert identity["clip"] == dataclasses.asdict(model.clip)
+    reversed_parameters = dict(reversed(model.description.parameters.items()))
+    description = dataclasses.replace(model.description, parameters=reversed_parameters)
+    same = dataclasses.replace(model, description=description)
+    assert evaluate(same, inputs, out, Step()) == done[1]
     assert re.fullmatch("[0-9a-f]{64}", identity["samples"])
     with pytest.raises(InputError, match="split is"):
         evaluate(model, inputs, out, Step(), split="val")

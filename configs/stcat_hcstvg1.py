@@ -34,7 +34,13 @@ def experiment(arg: str, *, model: Mapping[str, Any] = {}, **options: Any) -> ml
     config = released.experiment(arg, name="stcat", model=model, **options)
     config.update(
         {
-            "loader": {"flip": 0.5, "scales": (448, 416, 384, 352), "size_crop": 0.5},
+            "loader": {
+                "flip": 0.5,
+                "scales": (448, 416, 384, 352),
+                "size_crop": 0.5,
+                "crop_scales": (400, 500, 600),
+                "crop_sides": (384, 600),
+            },
             "train": {"initialise": ("checkpoints/mdetr_stcat",), "tokenizer": "checkpoints/mdetr_stcat"},
         }
     )

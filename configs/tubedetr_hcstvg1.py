@@ -2,8 +2,10 @@
 
 It takes other frames than TA-STVG and in another size, which `stvg-jax prepare frames --family tubedetr` stores, and it
 starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
---format mdetr_tubedetr --tokenizer roberta-base`). The released models of 224 pixels: `--config.clip.resolution=224
---config.model.stride=2`. With TA-STVG's target-aware queries: `--config.model.queries=both` (docs/queries.md).
+--format mdetr_tubedetr --tokenizer roberta-base`). With TA-STVG's target-aware queries: `--config.model.queries=both`
+(docs/queries.md). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`, and for
+their training `--config.loader.scales='(128,160,192,224)' --config.loader.crop_scales='(100,150,200)'
+--config.loader.crop_sides='(96,373)'`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,14 @@ def experiment(
                 "initialise": ("checkpoints/mdetr_tubedetr",),
                 "tokenizer": "checkpoints/mdetr_tubedetr",
             },
-            "loader": {"flip": 0.0},
+            "loader": {
+                "flip": 0.0,
+                "scales": (224, 256, 288, 320, 352),
+                "size_crop": 0.5,
+                "crop_scales": (200, 250, 300),
+                "crop_sides": (192, 587),
+                "crop_tries": 100,
+            },
         }
     )
     return config

@@ -17,11 +17,14 @@ from stvg_jax.data_pipeline.video import VideoReader
 _THREADS = max(1, min(8, os.cpu_count() or 1))
 
 
-def model_size(height: int, width: int, resolution: int, sizing: str = SQUEEZED) -> tuple[int, int]:
+def model_size(
+    height: int, width: int, resolution: int, sizing: str = SQUEEZED, side: int | None = None
+) -> tuple[int, int]:
     """(height, width) of a picture of this height and width at the resolution of a model.
 
     Args:
         sizing: a key of `data_pipeline.size_rules.SIZE_RULES`.
+        side: as for `data_pipeline.size_rules.SizeRule.size`.
 
     Raises:
         InputError: a size that is not positive, a picture so narrow that no column or row would be left, or an unknown
@@ -29,7 +32,7 @@ def model_size(height: int, width: int, resolution: int, sizing: str = SQUEEZED)
     """
     if min(height, width, resolution) < 1:
         raise InputError(f"height={height}, width={width}, resolution={resolution}: all three must be at least 1")
-    size = get_size_rule(sizing).size(height, width, resolution)
+    size = get_size_rule(sizing).size(height, width, resolution, side)
     if min(size) < 1:
         raise InputError(f"a picture {width} wide and {height} high is too narrow for resolution {resolution}; crop it")
     return size

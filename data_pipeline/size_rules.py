@@ -21,15 +21,24 @@ class SizeRule(abc.ABC):
 
     Attributes:
         antialias: whether all pixels under a smaller one count, or only the two by two nearest.
+        keeps_proportions: whether the resolution is that of the shorter side, and the other side follows; otherwise it
+            is the height.
         resample: function that resizes a picture.
     """
 
     antialias: bool
+    keeps_proportions: bool
     resample: Resample
 
     @abc.abstractmethod
-    def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
-        """(height, width) of a picture of this height and width for a model of this resolution, all at least 1."""
+    def size(self, height: int, width: int, resolution: int, side: int | None = None) -> tuple[int, int]:
+        """(height, width) of a picture of this height and width for a model.
+
+        Args:
+            height, width: at least 1.
+            resolution: of the model.
+            side: smaller resolution that was drawn in training; None for that of the model.
+        """
 
     @abc.abstractmethod
     def largest(self, resolution: int) -> tuple[int, int]:
@@ -41,10 +50,12 @@ class Squeezed(SizeRule):
     squeezed. (TA-STVG, `datasets/transforms.py`.)"""
 
     antialias = True
+    keeps_proportions = False
     resample = staticmethod(resample_smoothly)
 
-    def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
-        return resolution, min(int(resolution * (width / height)), int(resolution * MAX_ASPECT))
+    def size(self, height: int, width: int, resolution: int, side: int | None = None) -> tuple[int, int]:
+        rows = side or resolution
+        return rows, min(int(rows * (width / height)), int(rows * MAX_ASPECT))
 
     def largest(self, resolution: int) -> tuple[int, int]:
         return resolution, max(1, int(resolution * MAX_ASPECT))
@@ -63,10 +74,11 @@ class Proportional(SizeRule):
     longest: Callable[[int], int]
     resample: Resample
     antialias = False
+    keeps_proportions = True
 
-    def size(self, height: int, width: int, resolution: int) -> tuple[int, int]:
+    def size(self, height: int, width: int, resolution: int, side: int | None = None) -> tuple[int, int]:
         short, long = min(height, width), max(height, width)
-        side = resolution
+        side = side or resolution
         longest = self.longest(resolution)
         # The same operations in the same order as the released code, which rounds here and cuts below.
         if long / short * side > longest:

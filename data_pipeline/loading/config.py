@@ -27,6 +27,11 @@ class LoaderSettings:
         flip: probability of a horizontal flip of pictures, boxes, and "left" and "right" in the sentence.
         scales: resolutions, one of which is drawn for each clip; () for the resolution of the model.
         size_crop: probability of cutting out a random part of the picture.
+        crop_scales: heights or, where pictures keep their proportions, shorter sides, to one of which a picture is
+            enlarged or reduced before a part is cut out; () for 400, 500 and 600 at a resolution of 420, as the release
+            of TA-STVG is configured.
+        crop_sides: (least, most) pixels of the sides of a part; () for 384 and 600, likewise.
+        crop_tries: parts that are drawn, until one has some of each box; if none has, the whole picture is shown.
         reference: augment clips as the released training really does. One thing differs: the sentence of a flipped
             clip stays as it is (`__getitem__` in datasets/hcstvg.py and vidstg.py of TA-STVG and CG-STVG returns the
             one from before the transforms). Released training is also configured to resize to (420, 388, 356, 324)
@@ -47,15 +52,25 @@ class LoaderSettings:
     flip: float = 0.7
     scales: tuple[int, ...] = ()
     size_crop: float = 0.0
+    crop_scales: tuple[int, ...] = ()
+    crop_sides: tuple[int, ...] = ()
+    crop_tries: int = 50
     reference: bool = False
     threads: int = 0
     prefetch: int = 1
 
     def __post_init__(self) -> None:
-        self._check_signs(positive=("width_multiple",), not_negative=("window", "threads", "prefetch"))
+        self._check_signs(positive=("width_multiple", "crop_tries"), not_negative=("window", "threads", "prefetch"))
         for name in ("temporal_crop", "flip", "size_crop"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)} is a probability; it must lie between 0 and 1")
+        scales, sides = self.crop_scales, self.crop_sides
+        right = len(sides) == 2 and 1 <= sides[0] <= sides[1] and min(scales, default=0) >= sides[0]
+        if (scales or sides) and not right:
+            raise InputError(
+                f"crop_scales={scales}, crop_sides={sides}: give both, or () for both; sides of a part are from least "
+                "to most pixels, and no scale is below the least"
+            )
         lengths = self.text_lengths
         if not lengths or lengths[0] < 1 or any(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):
             raise InputError(f"text_lengths={lengths} must be positive and ascending")

@@ -16,16 +16,16 @@ from stvg_jax.data_pipeline.frame_rules import (
     training_frame_ids,
 )
 from stvg_jax.data_pipeline.frames import model_size
-from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_size
 from stvg_jax.data_pipeline.loading.order import CLIP, NO_SAMPLE, generator
 from stvg_jax.data_pipeline.shards import StoredVideo
+from stvg_jax.data_pipeline.size_rules import get_size_rule
 
 # TA-STVG's datasets/build.py resizes to one of these rows, then cuts out a part with sides of 384 to 600, at resolution
-# 420. Here all of them scale with the resolution.
+# 420. Here all of them scale with the resolution, unless the configuration gives others.
 _REFERENCE_RESOLUTION = 420
 _CROP_SCALES = (400, 500, 600)
 _CROP_SIDE = (384, 600)
-_CROP_TRIES = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def training_view(
     config: LoaderConfig,
     rng: np.random.Generator,
 ) -> View:
-    """A random view; never larger than `model_size(*original, config.resolution, config.sizing)`.
+    """A random view; never larger than a batch with the whole picture (`loading.config.bucket_size`).
 
     Args:
         stored, original: (height, width) of a picture in the store and in the video.
@@ -73,14 +73,24 @@ def training_view(
     """
     flip = bool(rng.random() < config.flip)
     rows = config.scales[rng.integers(len(config.scales))] if config.scales else config.resolution
-    size = model_size(*original, rows, config.sizing)
+    size = model_size(*original, config.resolution, config.sizing, rows)
     if not rng.random() < config.size_crop:
         return View(stored, (0, 0, *stored), size, flip)
-    part = _random_part(stored, model_size(*original, config.resolution, config.sizing), boxes, config, rng)
-    # Enlarged or reduced to just fit: a part need not have the proportions of the whole.
-    full_height, full_width = (part[2] / stored[0] * size[0], part[3] / stored[1] * size[1])
-    factor = min(size[0] / full_height, size[1] / full_width)
-    shown = max(1, int(full_height * factor + 1e-6)), max(1, int(full_width * factor + 1e-6))
+    largest = model_size(*original, config.resolution, config.sizing)
+    proportional = get_size_rule(config.sizing).keeps_proportions
+    part = _random_part(stored, original if proportional else largest, boxes, config, rng)
+    share = part[2] / stored[0], part[3] / stored[1]
+    if proportional:
+        height, width = (max(1, round(part * side)) for part, side in zip(share, original, strict=True))
+        full = model_size(height, width, config.resolution, config.sizing, rows)
+        room = bucket_size(largest, config)
+        # A part may be higher than a batch of whole pictures, or wider.
+        factor = min(room[0] / full[0], room[1] / full[1], 1.0)
+    else:
+        full = share[0] * size[0], share[1] * size[1]
+        # Enlarged or reduced to just fit: a part need not have the proportions of the whole.
+        factor = min(size[0] / full[0], size[1] / full[1])
+    shown = max(1, int(full[0] * factor + 1e-6)), max(1, int(full[1] * factor + 1e-6))
     return View(stored, part, shown, flip)
 
 
@@ -92,11 +102,14 @@ def _random_part(
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int]:
     """A part of the stored picture with some of each box; the whole picture if none is found."""
-    unit = config.resolution / _REFERENCE_RESOLUTION
-    rows = rng.choice(_CROP_SCALES) * unit
-    enlarged = np.array([rows, rows * size[1] / size[0]])
-    least, most = np.minimum(_CROP_SIDE[0] * unit, enlarged), np.minimum(_CROP_SIDE[1] * unit, enlarged)
-    for _ in range(_CROP_TRIES):
+    own = bool(config.crop_scales)
+    unit = 1.0 if own else config.resolution / _REFERENCE_RESOLUTION
+    scale = rng.choice(config.crop_scales if own else _CROP_SCALES) * unit
+    upright = size[1] < size[0] and get_size_rule(config.sizing).keeps_proportions
+    enlarged = np.array([scale * size[0] / size[1], scale] if upright else [scale, scale * size[1] / size[0]])
+    shortest, longest = config.crop_sides if own else _CROP_SIDE
+    least, most = np.minimum(shortest * unit, enlarged), np.minimum(longest * unit, enlarged)
+    for _ in range(config.crop_tries):
         # In [0, 1] of the picture, then in whole pixels of it.
         sides = rng.uniform(least, most) / enlarged
         corner = rng.uniform(0, 1 - sides)

@@ -102,10 +102,14 @@ class Experiment:
         )
 
     def defaults(self) -> dict[str, Any]:
-        """Settings of the sections that this object holds, as they are where a configuration leaves them out."""
+        """Settings of the sections that this object holds, and of the loader, as they are where a configuration leaves
+        them out."""
+        from stvg_jax.data_pipeline.loading.config import LoaderSettings
+
         names = ("model", "clip", "learning_rates", "schedule", "optim", "train", "eval")
         sections = {name: getattr(self, name) for name in names} | {"loss": self.losses}
-        return {name: dataclasses.asdict(type(section)()) for name, section in sections.items()}
+        found = {name: dataclasses.asdict(type(section)()) for name, section in sections.items()}
+        return found | {"loader": dataclasses.asdict(LoaderSettings())}
 
     def rates(self, total_steps: int) -> Rates:
         """Learning rates of a training with so many steps (`stvg_jax.train.schedules`)."""

@@ -204,6 +204,22 @@ def test_a_finished_run_is_lengthened_and_damage_is_told(data, steps, tmp_path, 
     assert told[-1].startswith(f"stvg-jax train: line 2 of {metrics} is damaged: it does not end in the checksum")
 
 
+def test_a_run_of_an_earlier_version_goes_on(data, steps, tmp_path, capsys):
+    """Its configuration lacks the settings that this version has added."""
+    assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=2") == 0
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    for section, name in (
+        *(("loader", name) for name in ("crop_scales", "crop_sides", "crop_tries")),
+        *(("clip", name) for name in ("sizing", "frames_at_once")),
+    ):
+        del config[section][name]
+    path.write_text(json.dumps(config))
+    assert train(data, tmp_path, *CONSTANT, "--config.train.max_steps=3") == 0
+    changed = json.loads((tmp_path / "starts.jsonl").read_text().splitlines()[1])["changed"]
+    assert changed == {"train.max_steps": [2, 3]}
+
+
 def test_a_rhythm_of_validation_without_a_split_is_told(data, tmp_path, capsys):
     # A start that fails is enough: it is told first.
     options = ["--config.train.validate_split=", "--config.train.tokenizer="]

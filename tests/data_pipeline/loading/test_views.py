@@ -1,12 +1,15 @@
 """Views: where boxes are after cutting, resizing and flipping."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.loading.config import LoaderConfig
+from stvg_jax.data_pipeline.frames import model_size
+from stvg_jax.data_pipeline.loading.config import LoaderConfig, bucket_size
 from stvg_jax.data_pipeline.loading.plan import View, training_view, whole_view
 from tests.data_pipeline.loading.cases import CONFIG
 from tests.data_pipeline.test_frames import TUBEDETR, named
@@ -76,6 +79,92 @@ def test_views_are_those_of_the_released_training():
 def test_released_training_never_resizes_or_cuts(changes):
     with pytest.raises(InputError, match="leave them at"):
         LoaderConfig(reference=True, **changes)
+
+
+def released_size(height, width, side, longest):
+    """(height, width) by `get_size_with_aspect_ratio` of both releases, worked out by hand."""
+    short, long = min(height, width), max(height, width)
+    side = round(longest * short / long) if long / short * side > longest else side
+    return (side, int(side * width / height)) if height <= width else (int(side * height / width), side)
+
+
+OWN = {
+    "stcat_hcstvg1": ("proportional", 448, 720, (448, 416, 384, 352), (400, 500, 600), (384, 600), 50),
+    "tubedetr_hcstvg1": ("five_to_three", 352, 587, (224, 256, 288, 320, 352), (200, 250, 300), (192, 587), 100),
+}
+
+
+def own_config(name):
+    """The loader of a released configuration, without flips; and the longest side."""
+    sizing, resolution, longest, scales, crop_scales, crop_sides, tries = OWN[name]
+    loader = load_config_file(Path(name))["loader"]
+    assert (loader["scales"], loader["crop_scales"], loader["crop_sides"]) == (scales, crop_scales, crop_sides)
+    assert (loader["size_crop"], loader["crop_tries"]) == (0.5, tries)
+    settings = dict(loader) | {"flip": 0.0}
+    return LoaderConfig(sizing=sizing, resolution=resolution, **settings), longest
+
+
+@pytest.mark.parametrize("original", [(720, 1280), (640, 360), (480, 640)])
+@pytest.mark.parametrize("name", OWN)
+def test_whole_pictures_have_the_sizes_of_the_released_training(name, original):
+    config, longest = own_config(name)
+    config = dataclasses.replace(config, size_crop=0.0)
+    boxes = np.array([[0.4, 0.4, 0.6, 0.6]])
+    views = [training_view(original, original, boxes, config, np.random.default_rng(seed)) for seed in range(100)]
+    assert {view.size for view in views} == {released_size(*original, side, longest) for side in config.scales}
+    assert {view.part for view in views} == {(0, 0, *original)}
+
+
+@pytest.mark.parametrize("original", [(720, 1280), (640, 360)])
+@pytest.mark.parametrize("name", OWN)
+def test_parts_have_the_sizes_of_the_released_training(name, original):
+    """A part that does not fit into a batch of whole pictures is reduced, which the release does not do."""
+    config, longest = own_config(name)
+    config = dataclasses.replace(config, size_crop=1.0)
+    room = bucket_size(model_size(*original, config.resolution, config.sizing), config)
+    boxes, fitted = np.array([[0.45, 0.45, 0.55, 0.55]]), 0
+    least, most = config.crop_sides
+    for seed in range(200):
+        view = training_view(original, original, boxes, config, np.random.default_rng(seed))
+        _, _, height, width = view.part
+        # Its sides in pixels of the picture from which it is cut, for one of the three scales.
+        factors = [scale / min(original) for scale in config.crop_scales]
+        assert any(least - 1 <= min(height, width) * f and max(height, width) * f <= most + 1 for f in factors)
+        sizes = {released_size(height, width, side, longest) for side in config.scales}
+        assert view.size[0] <= room[0] and view.size[1] <= room[1]
+        if view.size in sizes:
+            fitted += 1
+        else:
+            assert room[0] in (view.size[0], view.size[0] + 1) or room[1] in (view.size[1], view.size[1] + 1)
+            # Rounded twice.
+            assert abs(view.size[0] / height - view.size[1] / width) < 3 / min(height, width)
+    assert fitted > 100
+
+
+@pytest.mark.parametrize(("place", "longest"), [(0, False), (2, True)])
+def test_an_upright_picture_is_cut_by_its_shorter_side(place, longest):
+    config = dataclasses.replace(own_config("tubedetr_hcstvg1")[0], size_crop=1.0, scales=())
+    view = training_view((6400, 3600), (6400, 3600), np.array([[0.2, 0.2, 0.3, 0.3]]), config, Extreme(place, longest))
+    # Of 356 x 200 pixels 192 x 192; of 533 x 300 all.
+    expected = (6400, 3600) if longest else (round(192 / (200 * 16 / 9) * 6400), round(192 / 200 * 3600))
+    assert view.part[2:] == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crop_scales": (200,)},
+        {"crop_sides": (10, 20)},
+        {"crop_scales": (200, 100), "crop_sides": (150, 300)},
+        {"crop_scales": (200,), "crop_sides": (150,)},
+        {"crop_scales": (200,), "crop_sides": (150, 100)},
+    ],
+)
+def test_sides_of_parts_are_checked(changes):
+    with pytest.raises(InputError, match="give both, or .. for both"):
+        LoaderConfig(**changes)
+    with pytest.raises(InputError, match="crop_tries=0 must be positive"):
+        LoaderConfig(crop_tries=0)
 
 
 def test_flip_happens_as_often_as_asked():

@@ -8,7 +8,15 @@ import pytest
 from stvg_jax.core.passes import InterleavedPasses
 from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE
-from stvg_jax.data_pipeline.loading.plan import View, evaluation_plan, filling_plan, training_plan, tube_boxes
+from stvg_jax.data_pipeline.loading.plan import (
+    View,
+    evaluation_plan,
+    filling_plan,
+    row_labels,
+    row_tube,
+    training_plan,
+    tube_boxes,
+)
 from tests.data_pipeline.loading.cases import CONFIG, make_samples, stored_video
 
 # Stored at half its size; the model sees it at most 1.4 times as wide as high.
@@ -60,3 +68,24 @@ def test_boxes_are_those_of_the_frames_in_the_tube():
     assert inside.tolist() == [False, True, True, False]
     expected = samples[0].boxes_xyxy[[0, -1]] / [96, 64, 96, 64]
     np.testing.assert_allclose(boxes, expected)
+
+
+def test_the_tube_of_a_row_is_that_of_its_view():
+    samples, _ = make_samples(1)
+    plan = training_plan(samples[0], VIDEO, dataclasses.replace(CONFIG, flip=0.0), seed=0, epoch=0, index=0)
+    tube = row_tube(plan, samples[0])
+    inside, boxes = tube_boxes(samples[0], plan.frame_ids)
+    assert tube["in_tube"].tolist() == inside.tolist()
+    centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    np.testing.assert_allclose(tube["boxes_cxcywh"][inside], np.concatenate([centres, sides], axis=1), rtol=1e-6)
+    assert not tube["boxes_cxcywh"][~inside].any()
+    assert not any(array.any() for array in row_tube(plan, None).values())
+
+
+def test_labels_of_a_row_mark_words():
+    samples, _ = make_samples(1)
+    config = dataclasses.replace(CONFIG, appearance_words=3, motion_words=4)
+    labels = row_labels(samples[0], config)
+    assert (labels["appearance_labels"].tolist(), labels["motion_labels"].tolist()) == ([1, 0, 0], [1, 1, 0, 0])
+    unlabelled = dataclasses.replace(samples[0], motion_labels=None)
+    assert row_labels(unlabelled, config)["motion_labels"].tolist() == [0, 0, 0, 0]

@@ -212,3 +212,5 @@ def test_what_append_returned_from_is_on_the_disk(tmp_path, monkeypatch):
         written = (tmp_path / "part-00000.jsonl").read_bytes()
         assert synced[-1:] == [len(written)]
         assert written.count(b"\n") == 1
+    with pytest.raises(ValueError, match="closed file"):
+        writer.append([Record.of(make_sample(), make_prediction(frames=[5, 6]))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import types
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -122,6 +123,31 @@ def test_without_network_and_cache(cache, config, tmp_path):
         "no text encoder: me/encoder is not in the local cache of the Hugging Face hub, and the hub cannot be reached; "
         "or give the file itself"
     )
+
+
+def test_what_the_cache_has_is_not_asked_of_the_hub(encoder, monkeypatch):
+    asked = []
+
+    def download(name, file, *, local_files_only=False):
+        asked.append((file, local_files_only))
+        if not (encoder / file).exists():
+            raise FileNotFoundError(file)
+        return str(encoder / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    found = hub.find_files(["me/encoder"], [("config.json",)], beside=["vocab.json"])
+    assert found == ([encoder / "config.json"], "me/encoder (hub cache)")
+    assert asked == [("config.json", True), ("vocab.json", True)]
+
+
+def test_the_hub_answers_or_not(monkeypatch):
+    def fail(*args, **options):
+        raise OSError("no network")
+
+    for head, answers in ((lambda *args, **options: None, True), (fail, False)):
+        session = types.SimpleNamespace(head=head)
+        monkeypatch.setattr(huggingface_hub.utils, "get_session", lambda session=session: session)
+        assert hub._hub_answers() == answers
 
 
 def raised(kind, text="told"):

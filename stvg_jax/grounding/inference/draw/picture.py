@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from stvg_jax.core.files import whole_path
@@ -209,7 +209,7 @@ def _explain_boxes(axes: Axes, has_truth: bool) -> None:
     axes.set_axis_off()
     named = [("box in the answer", _INSIDE), ("box before or after it", _OUTSIDE)]
     named += [("true box", _TRUE)] if has_truth else []
-    handles: list[Artist] = [Rectangle((0, 0), 1, 1, fill=False, label=name, **style) for name, style in named]
+    handles: list[Artist] = [Patch(fill=False, label=name, **style) for name, style in named]
     frame = {"marker": "s", "markersize": 13, "markerfacecolor": "none", "markeredgecolor": rgb(BOX_COLOUR)}
     name = "rim, bold number and time: frame in the answer"
     handles.append(Line2D([], [], linestyle="none", label=name, **frame))

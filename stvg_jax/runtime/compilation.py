@@ -6,6 +6,7 @@ reading the parameters. Here the executable is stored under a hash of everything
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -13,7 +14,7 @@ import os
 import pickle
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class Program:
 
     def _compile(self, args: Any, path: Path | None) -> jax.stages.Compiled:
         jitted = jax.jit(self._function, compiler_options=compiler_options())
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision("highest"), _without_jax_cache():
             compiled = jitted.lower(*args).compile()
         # A cache that cannot be written may still be readable.
         if path is not None and _usable_cache() is not None:
@@ -151,6 +152,28 @@ class Program:
             return None
         key = "\n".join([self._title, self._identity, signature, _environment()])
         return folder / "programs" / hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
+@contextlib.contextmanager
+def _without_jax_cache() -> Iterator[None]:
+    """Keeps JAX from compiling with its own persistent cache.
+
+    An executable that it takes from there cannot be stored again: on a CPU the copy lacks functions, and fails when it
+    is run.
+    """
+    from jax.experimental.compilation_cache import compilation_cache
+
+    folder = jax.config.jax_compilation_cache_dir
+    if folder is None:
+        yield
+        return
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+    try:
+        yield
+    finally:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        compilation_cache.reset_cache()
 
 
 @functools.cache

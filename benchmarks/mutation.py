@@ -1,7 +1,7 @@
 """Share of small changes to the code that the default tests notice.
 
     pip install -e ".[dev,mutation]"
-    python -m benchmarks.mutation --seed 16 --count 320 --out /tmp/mutants
+    python -m benchmarks.mutation --seed 18 --count 240 --out /tmp/mutants
 
 Lines are drawn at random from the modules below, and on each line one of the changes of cosmic-ray or
 `benchmarks.mutants`. Annotations, decorators and texts of errors are not changed. A change is noticed if one of the

@@ -66,6 +66,14 @@ def tiny_model_config(vocab_size: int = 64, system: str = "ta_stvg") -> dict[str
     return own | {name: value for name, value in config.items() if name in own and isinstance(value, dict)}
 
 
+def shallow(system: str = "ta_stvg") -> dict[str, Any]:
+    """Changes to `tiny` that leave one stage of each backbone, for tests of what comes after them: a cell for 4 x 4
+    pixels."""
+    config = tiny_model_config(system=system)
+    stages = {"resnet": {"blocks": (1,)}, "swin": {"depths": (1,), "heads": (1,)}}
+    return {name: config[name] | one for name, one in stages.items() if name in config}
+
+
 @functools.cache
 def _plain_tiny(vocab_size: int, system: str) -> tuple[PureModule, dict]:
     module = PureModule(make_model(system, tiny_model_config(vocab_size, system), np.float32))

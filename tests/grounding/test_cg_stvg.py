@@ -22,7 +22,7 @@ from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.train.optim import assign_uses
 from tests.grounding.batches import make_batch, padded
 from tests.grounding.rows import learn
-from tests.tiny import apply, tiny, tiny_model_config
+from tests.tiny import apply, shallow, tiny, tiny_model_config
 
 
 def tiny_cg(**context):
@@ -146,13 +146,9 @@ def test_uses_count_real_rows_for_which_a_stage_chose_frames(context, layers, ex
     """Of two rows the second only fills up the batch, although nothing of it is padded."""
     batch = make_batch(t=8, h=32, w=32, b=2)
     targets = dataclasses.replace(make_targets(batch), rows_valid=np.array([True, False]))
-    small = tiny_model_config(system="cg_stvg")
-    config = small | {
-        "context": dataclasses.asdict(ContextConfig(**context)),
-        "resnet": small["resnet"] | {"blocks": (1,)},
-        "swin": small["swin"] | {"depths": (1,), "heads": (1,)},
-        "transformer": small["transformer"] | {"decoder_layers": layers},
-    }
+    config = tiny_model_config(system="cg_stvg") | shallow("cg_stvg")
+    config["context"] = dataclasses.asdict(ContextConfig(**context))
+    config["transformer"] |= {"decoder_layers": layers}
     model = make_model("cg_stvg", config, np.float32)
     module = PureModule(model)
     loss = jax.jit(GroundingTask(module, CGSTVGLossConfig()).loss)

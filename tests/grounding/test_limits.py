@@ -9,25 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.core.registry import get_family, make_model
-from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.core.registry import get_family
+from stvg_jax.core.tree import flatten
 from stvg_jax.grounding.target_queries import _stretch
 from stvg_jax.grounding.task import GroundingTask
-from stvg_jax.nn.declare import PureModule, initialize
+from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.positions import time_positions
 from tests.grounding.rows import make_rows
-from tests.tiny import tiny_model_config
+from tests.tiny import shallow, tiny
 
 
 def small(system: str) -> tuple[PureModule, dict]:
     """A model whose feature grid has a cell for 4 x 4 pixels, and its parameters."""
-    config = tiny_model_config(system=system)
-    config["resnet"] |= {"blocks": (1,)}
-    config["swin"] |= {"depths": (1,), "heads": (1,)}
-    if system == "ta_stvg":
-        config |= {"appearance_words": 3, "motion_words": 4}
-    module = PureModule(make_model(system, config, np.float32))
-    return module, initialize(unflatten(module.declarations), seed=0)
+    words = {"appearance_words": 3, "motion_words": 4} if system == "ta_stvg" else {}
+    return tiny(system=system, **shallow(system), **words)
 
 
 @pytest.mark.slow

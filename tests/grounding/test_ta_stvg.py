@@ -15,12 +15,12 @@ from stvg_jax.core.tree import flatten
 from stvg_jax.grounding.query_config import QUERY_KINDS
 from stvg_jax.grounding.ta_stvg import TASTVGConfig
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
-from tests.tiny import apply, forward, tiny, tiny_config, tiny_model_config
+from tests.tiny import apply, forward, shallow, tiny, tiny_config, tiny_model_config
 
 
 @pytest.mark.parametrize("kind", QUERY_KINDS)
 def test_query_kinds_have_only_the_parts_they_use(kind):
-    module, parameters = tiny(queries=kind, second_pass=kind != "zero")
+    module, parameters = tiny(queries=kind, second_pass=kind != "zero", **shallow())
     output = forward(module, parameters, make_batch())
     parts = {path.split("/")[1] for path in module.declarations if path.startswith("target_queries/")}
     assert any("sampling" in p for p in parts) == (kind in ("sampling", "both"))
@@ -32,11 +32,15 @@ def test_query_kinds_have_only_the_parts_they_use(kind):
 
 def test_theta_and_second_pass_change_the_answer():
     batch = make_batch()
-    scores = forward(*tiny(), batch).sampling_score[0]
+
+    def run(**changes):
+        return forward(*tiny(second_pass=False, **shallow(), **changes), batch)
+
+    scores = run().sampling_score[0]
     theta = float(np.median(scores))
-    base = forward(*tiny(second_pass=False, sampling_threshold=0.0), batch).boxes_cxcywh
-    split = forward(*tiny(second_pass=False, sampling_threshold=theta), batch).boxes_cxcywh
-    none_chosen = forward(*tiny(second_pass=False, sampling_threshold=1.0), batch).boxes_cxcywh
+    base = run(sampling_threshold=0.0).boxes_cxcywh
+    split = run(sampling_threshold=theta).boxes_cxcywh
+    none_chosen = run(sampling_threshold=1.0).boxes_cxcywh
     assert np.abs(base - split).max() > 1e-6
     np.testing.assert_array_equal(base, none_chosen)
 

@@ -16,7 +16,7 @@ from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.train.gradients import accumulate_gradients
-from tests.tiny import apply, tiny
+from tests.tiny import apply, shallow, tiny
 
 
 def rows_loss(weights, rows):
@@ -67,9 +67,9 @@ def training_batch(lengths: list[int], t: int, words: tuple[int, int]) -> dict[s
 def test_the_model_in_parts_equals_the_whole_batch():
     """Videos of different lengths with tubes of different lengths, and a row that fills up the batch.
 
-    Gradients of the decoders and heads only: compiling those of the backbones takes half a minute.
+    Gradients of the decoders and heads only: compiling those of the backbones takes long.
     """
-    module, parameters = tiny()
+    module, parameters = tiny(**shallow())
     task = GroundingTask(module)
     batch = training_batch([6, 4, 5, 0], t=6, words=(15, 60))
     trained = {path: value for path, value in flatten(parameters).items() if re.match(r".*(decoder|head)/", path)}
@@ -99,7 +99,7 @@ def test_the_model_in_parts_equals_the_whole_batch():
 @pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg", "stcat"])
 def test_a_row_has_dropout_of_its_own(system):
     """With a key for each row, a row's predictions do not depend on the rows beside it; another key changes them."""
-    module, parameters = tiny(system=system, frozen_backbones=False)
+    module, parameters = tiny(system=system, frozen_backbones=False, **shallow(system))
     task = GroundingTask(module, get_family(system).losses())
     batch = training_batch([4, 4, 4], t=4, words=(15, 60))
     keys = jax.random.split(jax.random.key(0), 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stvg_jax.convert import hub
-from stvg_jax.core.errors import InputError, first_line
+from stvg_jax.core.errors import InputError, failures_told
 from stvg_jax.core.files import in_utf8
 from stvg_jax.core.json_files import read_text
 
@@ -50,7 +50,8 @@ def save_tokenizer(source: Path | None, out: Path, vocab_size: int) -> str:
     else:
         raise InputError(f"tokenizer folder {source} does not exist; it must hold vocab.json and merges.txt")
     tokenizer = _read(folder)
-    _check(tokenizer, origin, vocab_size, is_base=source is None)
+    with failures_told(f"the tokenizer in {origin} is damaged"):
+        _check(tokenizer, origin, vocab_size, is_base=source is None)
     out.mkdir(parents=True)
     (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     return origin
@@ -81,13 +82,9 @@ def _read(folder: Path) -> Tokenizer:
     names = next((names for names in _FILES if all((folder / name).is_file() for name in names)), None)
     if names is None:
         raise InputError(f"no tokenizer in {folder}: it must hold vocab.json and merges.txt, or tokenizer.json")
-    try:
+    with failures_told(f"no tokenizer in {folder}: {' and '.join(names)} cannot be read"):
         plain = _by_tokenizers(folder, names)
         tokenizer = _by_transformers(folder) or plain
-    except Exception as error:  # the libraries raise bare Exception
-        raise InputError(
-            f"no tokenizer in {folder}: {' and '.join(names)} cannot be read: {first_line(error)}"
-        ) from error
     # If transformers finds no vocabulary, it makes an empty tokenizer without a warning.
     if lost := plain.get_vocab().keys() - tokenizer.get_vocab().keys():
         raise InputError(

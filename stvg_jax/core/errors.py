@@ -1,5 +1,10 @@
 """The exception for bad input, and parts of its messages."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 
 def first_line(error: BaseException, limit: int = 300) -> str:
     """First line of another library's message: control characters escaped, cut to `limit` characters."""
@@ -19,6 +24,20 @@ class InputError(Exception):
     The message gives the value, the rule that it breaks and the way out, in one line where possible. The command line
     prints it without a traceback and exits with code 2.
     """
+
+
+@contextlib.contextmanager
+def failures_told(what: str) -> Iterator[None]:
+    """Turns any failure of a library that reads a damaged file into InputError, which begins with `what`.
+
+    For libraries in Rust, such as tokenizers: they raise bare Exception, and a panic is not even one.
+    """
+    try:
+        yield
+    except (InputError, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise InputError(f"{what}: {first_line(error)}") from error
 
 
 def how_to_install(extra: str) -> str:

@@ -163,7 +163,7 @@ def _without_jax_cache() -> Iterator[None]:
     """
     from jax.experimental.compilation_cache import compilation_cache
 
-    folder = jax.config.jax_compilation_cache_dir
+    folder = jax.config.values["jax_compilation_cache_dir"]
     if folder is None:
         yield
         return

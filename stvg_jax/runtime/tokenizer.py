@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from stvg_jax.core.errors import InputError, first_line, quoted
+from stvg_jax.core.errors import InputError, failures_told, quoted
 from stvg_jax.core.json_files import read_text
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -37,7 +36,7 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"{directory} has no tokenizer.json; convert the checkpoint again with --tokenizer DIR")
         text = read_text(path)
-        with _failures_told(f"{path} is not a tokenizer"):
+        with failures_told(f"{path} is not a tokenizer"):
             self._tokenizer = tokenizers.Tokenizer.from_str(text)
         self._path = path
         self._tokenizer.no_truncation()
@@ -50,7 +49,7 @@ class Tokenizer:
         Raises:
             InputError: the text is longer than the model takes, and is never cut; or the tokenizer is damaged.
         """
-        with _failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
+        with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
             ids = self._tokenizer.encode(text).ids
         if len(ids) > self.max_tokens:
             raise InputError(
@@ -62,17 +61,6 @@ class Tokenizer:
                 f"the tokenizer gives the token id {max(ids)}, which no model has; use the model's tokenizer"
             )
         return np.array(ids, np.int32)
-
-
-@contextlib.contextmanager
-def _failures_told(what: str) -> Iterator[None]:
-    """Raises InputError where the library fails. It raises bare Exception; a panic of its Rust code is not even one."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:
-        raise InputError(f"{what}: {first_line(error)}; convert the checkpoint again") from error
 
 
 def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:

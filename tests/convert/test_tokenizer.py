@@ -282,3 +282,14 @@ def test_a_hub_that_answers_is_asked_and_one_that_does_not_is_not(tmp_path, monk
     with pytest.raises(InputError, match="by --tokenizer DIR"):
         save_tokenizer(None, tmp_path / "other", size)
     assert asked.count(False) == 3
+
+
+def test_a_table_without_the_token_for_unknown_letters(tmp_path):
+    size = write_byte_tokenizer(tmp_path)
+    described = json.loads((tmp_path / "tokenizer.json").read_text())
+    for token in ("<unk>", *"Helowrd"):
+        described["model"]["vocab"].pop(token, None)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="^the tokenizer in .* is damaged: Unk token .* not found"):
+        save_tokenizer(tmp_path, tmp_path / "out", size)
+    assert not (tmp_path / "out").exists()

@@ -29,7 +29,7 @@ def give_parts_a_prefix(described: dict) -> None:
             lose_the_unknown_token,
             "tokenizer.json is a damaged tokenizer, which fails on 'a man': Unk token .* not found",
         ),
-        (give_parts_a_prefix, "tokenizer.json is not a tokenizer: .*; convert the checkpoint again"),
+        (give_parts_a_prefix, "tokenizer.json is not a tokenizer: ."),
     ],
 )
 def test_failures_of_the_library_are_one_line(tmp_path, damage: Callable[[dict], None], message: str):

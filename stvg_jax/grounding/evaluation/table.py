@@ -153,7 +153,7 @@ def effect_table(title: str, before: tuple[str, Mapping[str, float]], after: tup
     kinds = list(dict.fromkeys(name.partition("/")[0] for name in before[1] if "/" in name))
     names = [f"{kind}/{measure}" for kind in kinds for measure in MEASURES]
     rows = [(row, *(_percent(100 * measures[name]) for name in names)) for row, measures in (before, after)]
-    difference = ("difference", *(f"{100 * (after[1][name] - before[1][name]):+.1f}" for name in names))
+    difference = ("difference", *(f"{100 * (after[1][name] - before[1][name]):+z.1f}" for name in names))
     spans = tuple((kind.capitalize(), len(MEASURES)) for kind in kinds) if len(kinds) > 1 else ()
     return Table(title, spans, ("", *(MEASURES * len(kinds))), (*rows, difference), len(rows) + 1)
 

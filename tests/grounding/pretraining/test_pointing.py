@@ -72,7 +72,7 @@ def test_it_learns_to_read_where():
     boxes[:] = np.array([(x, y, 0.4, 0.4) for y in (0.25, 0.75) for x in (0.25, 0.75)])[:, None]
     batch = dataclasses.replace(batch, frames=np.repeat(batch.frames[:1], 4, axis=0))
     targets = dataclasses.replace(targets, boxes_cxcywh=boxes)
-    history, _ = learn(GroundingTask(module, PointingLossConfig()), parameters, batch, targets, steps=60)
+    history, _ = learn(GroundingTask(module, PointingLossConfig()), parameters, batch, targets, steps=25)
     for name in TERMS:
         # Whoever does not read has log(4) at best.
         assert history[-1][1][name] < 0.5 * np.log(4), name

@@ -49,7 +49,7 @@ def test_padding_and_parts_change_no_loss_and_no_gradient():
 def test_it_learns_a_batch_by_heart():
     module, parameters = tiny_regions()
     batch, targets = make_rows(t=3, h=64, w=64, b=3)
-    history, _ = learn(GroundingTask(module, RegionLossConfig()), parameters, batch, targets, steps=60)
+    history, _ = learn(GroundingTask(module, RegionLossConfig()), parameters, batch, targets, steps=25)
     for name in TERMS:
         assert history[-1][1][name] < 0.5 * history[0][1][name], name
 

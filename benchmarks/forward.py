@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stvg_jax.core.config import build, load_config_file
-from stvg_jax.core.registry import build_config, get_family
+from stvg_jax.core.registry import FAMILIES, build_config, get_family
 from stvg_jax.core.tree import unflatten
 from stvg_jax.data_pipeline.frame_rules import Amount, get_frame_rule
 from stvg_jax.family import Family
@@ -208,7 +208,7 @@ def print_table(rows: list[dict], device: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    families = ("ta_stvg", "cg_stvg", "tubedetr", "stcat")
+    families = [name for name in FAMILIES if get_family(name).evaluator is not None]
     parser.add_argument("--family", choices=families, default="ta_stvg", help="the system (%(default)s)")
     parser.add_argument("--frames", type=int, help="of each row (those of a clip of 20 seconds)")
     parser.add_argument("--sizes", nargs="+", default=["224x313"], metavar="HxW", help="(%(default)s)")
@@ -228,7 +228,7 @@ def main() -> None:
     args, overrides = parser.parse_known_args()
     system = System.load(args.family, overrides)
     args.frames = args.frames or system.frames
-    args.rows = args.rows or [system.family.protocol.passes]
+    args.rows = args.rows or [system.family.protocol.rows]
     declared = system.module(np.float32).declarations
     parameters = jax.device_put(initialize(unflatten(declared), seed=0))
     device = f"{jax.devices()[0].device_kind} ({jax.default_backend()})"

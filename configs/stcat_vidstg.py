@@ -20,6 +20,6 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
         model=released.VIDSTG_QUERIES,
         losses=STCATLossConfig(box_giou=3.0),
         learning_rates=STCATLearningRates(image_backbone=1e-5),
-        # All groups warm up and drop together (reference: `multistep_with_warmup_all`).
+        # All groups warm up and drop together (released: `multistep_with_warmup_all`).
         schedule=ScheduleConfig(epochs=10, drop_epochs=(8, 10), warm_up_all=True),
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.data_pipeline.annotations.collecting import subject_of
 from stvg_jax.data_pipeline.annotations.records import Sample
-from stvg_jax.data_pipeline.language.lexicon import DETERMINERS, FEMALE, MALE, PREPOSITIONS, PRONOUNS, QUESTION
-from stvg_jax.data_pipeline.language.words import singular
+from stvg_jax.data_pipeline.language.wrong_subject import NamedTarget, find_wrong_subject
 
 ANNOTATED = "annotated"
 NONE = "none"
@@ -22,7 +20,6 @@ SUBJECT_RULES = {
     "wrong": "wrong subject",
     NONE: "no subject",
 }
-_WORD = re.compile(r"\w+")
 
 
 def check_subject_rule(rule: str) -> None:
@@ -54,57 +51,19 @@ def with_subjects(samples: Sequence[Sample], rule: str) -> list[Sample]:
     if rule == "found":
         return [dataclasses.replace(sample, subject=subject_of(None, sample.sentence)) for sample in samples]
     every = sorted({(sample.category, sample.subject) for sample in samples})
-    named = [_Named(*one) for one in every]
+    named = [NamedTarget(*one) for one in every]
     return [dataclasses.replace(sample, subject=_wrong_subject(sample, named)) for sample in samples]
 
 
-class _Named:
-    """A subject, with what tells it from others.
-
-    Attributes:
-        words: its nouns, adjectives and other words of meaning, in the singular.
-        sex: "male" or "female", by the first word that tells it; else "".
-        vague: whether it may name any target.
-    """
-
-    def __init__(self, category: str, subject: str) -> None:
-        self.category, self.subject = category, subject
-        words = _WORD.findall(subject.lower())
-        self.words = {singular(word) for word in words} - DETERMINERS - PREPOSITIONS
-        sexes = ("male" if word in MALE else "female" for word in map(singular, words) if word in MALE | FEMALE)
-        self.sex = next(sexes, "")
-        self.vague = not self.words or not (QUESTION | PRONOUNS).isdisjoint(words)
-
-
-def _is_of_another_category(one: _Named, other: _Named) -> bool:
-    return one.category != other.category and _has_no_common_word(one, other)
-
-
-def _is_of_the_other_sex(one: _Named, other: _Named) -> bool:
-    return {one.sex, other.sex} == {"male", "female"}
-
-
-def _has_no_common_word(one: _Named, other: _Named) -> bool:
-    return not one.words & other.words
-
-
-_DIFFERENCES: tuple[Callable[[_Named, _Named], bool], ...] = (
-    _is_of_another_category,
-    _is_of_the_other_sex,
-    _has_no_common_word,
-)
-
-
-def _wrong_subject(sample: Sample, others: Sequence[_Named]) -> str:
-    """The first subject that differs, from a place on that the sample's id decides."""
-    true = _Named(sample.category, sample.subject)
-    place = int.from_bytes(hashlib.sha256(sample.id.encode(errors="surrogatepass")).digest()[:8], "big") % len(others)
-    ordered = [*others[place:], *others[:place]]
-    for differs in _DIFFERENCES:
-        for other in ordered:
-            if not other.vague and differs(true, other):
-                return other.subject
-    raise InputError(
-        f"sample {quoted(sample.id)} has the subject {quoted(sample.subject)}, and no other sample of the split has a "
-        "wrong one for it, without a common word; choose another subject rule"
-    )
+def _wrong_subject(sample: Sample, others: Sequence[NamedTarget]) -> str:
+    """The first wrong subject, from a place on that the sample's id decides."""
+    digest = hashlib.sha256(sample.id.encode(errors="surrogatepass")).digest()
+    place = int.from_bytes(digest[:8], "big") % len(others)
+    true = NamedTarget(sample.category, sample.subject)
+    found = find_wrong_subject(true, [*others[place:], *others[:place]])
+    if found is None:
+        raise InputError(
+            f"sample {quoted(sample.id)} has the subject {quoted(sample.subject)}, and no other sample of the split "
+            "has a wrong one for it, without a common word; choose another subject rule"
+        )
+    return found

@@ -70,15 +70,14 @@ def evaluate(
     evaluator.check(config, model.config)
     change = evaluator.change(inputs, config)
     run = _Run(model, evaluator, config, mesh, progress, step)
-    run.check(inputs, out)
-    if change is not None:
-        run.check(change.inputs, out / change.name)
-    records = run.records(inputs, out)
+    identity = run.check(inputs, out)
+    changed_identity = None if change is None else run.check(change.inputs, out / change.name)
+    records = run.records(inputs, identity, out)
     report = run.report(records, inputs, out, examples)
-    if change is None:
+    if change is None or changed_identity is None:
         return report
     taken = [record for record in records if record.id in change.unchanged]
-    records = run.records(change.inputs, out / change.name, taken)
+    records = run.records(change.inputs, changed_identity, out / change.name, taken)
     changed = run.report(records, change.inputs, out / change.name, 0)
     if report is None or changed is None:
         return None
@@ -102,8 +101,29 @@ class _Run:
     def _step(self) -> EvalStep:
         return self.given_step or make_step(self.model.module, self.evaluator, self.mesh)
 
-    def _identity(self, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Everything that decides the answers, as JSON values by name, and defaults of what earlier versions lack."""
+    @functools.cached_property
+    def _parameters(self) -> Any:
+        with self.progress.stage("reading parameters"):
+            return replicate(unflatten(self.model.read_parameters()), self.mesh)
+
+    @property
+    def _defaults(self) -> dict[str, Any]:
+        """Values of the identity that records of earlier versions may lack."""
+        family = self.model.family
+        return {
+            "clip": dataclasses.asdict(family.clip()),
+            # As in `LoadedModel.identity`.
+            "model": [self.model.description.model, dataclasses.asdict(family.config())],
+        }
+
+    def check(self, inputs: Inputs, out: Path) -> dict[str, Any]:
+        """Everything that decides the answers, as JSON values by name.
+
+        Raises:
+            InputError: the folder has records of another evaluation.
+        """
+        folder = out / "records"
+        folder.mkdir(parents=True, exist_ok=True)
         parameters = json.dumps(self.model.description.parameters, sort_keys=True).encode()
         identity = {
             "parameters": hashlib.sha256(parameters).hexdigest(),
@@ -112,28 +132,19 @@ class _Run:
             "split": self.config.split,
             **inputs.identity,
         }
-        family = self.model.family
-        defaults = {
-            "clip": dataclasses.asdict(family.clip()),
-            # As in `LoadedModel.identity`.
-            "model": [self.model.description.model, dataclasses.asdict(family.config())],
-        }
-        return identity, defaults
+        check_identity(folder, identity, self._defaults)
+        return identity
 
-    def check(self, inputs: Inputs, out: Path) -> None:
-        """Raises InputError for a folder with records of another evaluation."""
-        folder = out / "records"
-        folder.mkdir(parents=True, exist_ok=True)
-        check_identity(folder, *self._identity(inputs))
-
-    def records(self, inputs: Inputs, out: Path, taken: Sequence[Record] = ()) -> list[Record]:
+    def records(
+        self, inputs: Inputs, identity: Mapping[str, Any], out: Path, taken: Sequence[Record] = ()
+    ) -> list[Record]:
         """Answers to all samples, in the order of the annotations: those taken, those in the folder and new ones."""
-        folder, (identity, defaults) = out / "records", self._identity(inputs)
+        folder = out / "records"
         known = {record.id for record in (*taken, *read_records(folder, self.evaluator.from_line))}
         missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
         # No host writes before all have read, so that all plan the same batches.
         meet("records read")
-        with RecordWriter(folder, identity, jax.process_index(), defaults=defaults) as writer:
+        with RecordWriter(folder, identity, jax.process_index(), defaults=self._defaults) as writer:
             meet("records open")
             _check_shared(folder)
             if missing:
@@ -150,9 +161,7 @@ class _Run:
             return self.evaluator.report(records, self.model, inputs, self.config, out, examples=examples)
 
     def _answer(self, inputs: Inputs, missing: Sequence[int], writer: RecordWriter) -> None:
-        loader = self._make_loader(inputs, missing)
-        with self.progress.stage("reading parameters"):
-            parameters = replicate(unflatten(self.model.read_parameters()), self.mesh)
+        loader, parameters = self._make_loader(inputs, missing), self._parameters
 
         def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
             return batch, to_mesh({name: batch[name] for name in loader.sent}, self.mesh)

@@ -67,7 +67,7 @@ class QueryTokens:
 
     @property
     def grid_valid(self) -> jax.Array | None:
-        """Which tokens of the grid are real, bool [b, n] or None."""
+        """Real tokens of the grid, bool [b, n] or None."""
         return None if self.sizes is None else within(self.sizes, *self.grid).reshape(len(self.sizes), -1)
 
     @property

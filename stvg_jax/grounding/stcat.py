@@ -137,13 +137,14 @@ class STCAT(AppearanceEncoder, TextReader, ActionessPredictor):
         """
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
         encoded = self.encoder(video, text, text_valid, rngs=rngs)
+        template = self.template(encoded.frame_tokens, encoded.video_token)
         _, _, h, w, _ = video.appearance.shape
         tokens = QueryTokens.of_decoder(encoded.decoder_inputs, (h, w), video.sizes)
         found = self.target_queries.find(tokens, true_tube, rngs=rngs)
         (boxes, states, attention), chosen = decode_chosen(
             found,
             self.config,
-            lambda chosen: self._decode(encoded, found, chosen, rngs),
+            lambda chosen: self._decode(encoded, template, found, chosen, rngs),
             lambda decoded: self._actioness(decoded[1][-1]),
             second_pass=second_pass,
         )
@@ -151,10 +152,15 @@ class STCAT(AppearanceEncoder, TextReader, ActionessPredictor):
         return found.add_to(output, chosen)
 
     def _decode(
-        self, encoded: EncodedClip, found: FoundTarget, chosen: jax.Array, rngs: nnx.Rngs | None
+        self,
+        encoded: EncodedClip,
+        template: tuple[jax.Array, jax.Array],
+        found: FoundTarget,
+        chosen: jax.Array,
+        rngs: nnx.Rngs | None,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Boxes [k, b, t, 4], and states and weights of the temporal decoder, from queries of the chosen frames."""
-        content, anchor_logits = self.template(encoded.frame_tokens, encoded.video_token)
+        content, anchor_logits = template
         query = found.query("appearance", chosen)
         anchors = jax.nn.sigmoid(anchor_logits)
         boxes = self.spatial_decoder.decode(query, anchors, encoded, self.box_head, rngs=rngs)

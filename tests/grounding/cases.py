@@ -69,7 +69,7 @@ def run(
 
 
 def keep_results(model: Any, *names: str) -> dict[str, Any]:
-    """What parts of a model, by name, return when the model is called the next time."""
+    """Results of parts of a model, by name, filled when the model is called the next time."""
     results = {}
 
     def keep(name, part):

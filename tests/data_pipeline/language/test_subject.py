@@ -373,7 +373,7 @@ def test_long_noun_phrase_keeps_its_noun():
 
 
 def test_any_words_give_a_short_phrase_of_the_sentence():
-    """Whatever the words and their order, the phrase has 1 to MAX_WORDS of them, in the sentence's order."""
+    """For any words in any order, the phrase has 1 to MAX_WORDS of them, in the sentence's order."""
     words = [
         "the",
         "a",

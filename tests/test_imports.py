@@ -26,7 +26,7 @@ LAYERS = (
     "family",
     "models",
     "train eval",
-    "grounding",
+    "grounding retrieval",
     "experiment",
     "commands",
     "cli",
@@ -105,6 +105,15 @@ def test_layers_are_imported_from_above_only():
     assert offences(("stvg_jax",), allowed, everywhere=True) == []
 
 
+def test_tasks_never_import_each_other():
+    tasks = ("stvg_jax.grounding", "stvg_jax.retrieval")
+
+    def allowed(module, name):
+        return not within(module, *tasks) or not within(name, *(task for task in tasks if not within(module, task)))
+
+    assert offences(("stvg_jax",), allowed, everywhere=True) == []
+
+
 def test_core_imports_nothing_of_ours():
     def allowed(module, name):
         return not within(module, "stvg_jax.core") or not within(name, "stvg_jax") or within(name, "stvg_jax.core")
@@ -144,7 +153,7 @@ def test_data_pipeline_stands_on_core_and_never_imports_jax():
 
 
 def test_leaves_are_imported_by_a_few_and_inside_functions():
-    users = ("grounding", "experiment", "commands")
+    users = ("grounding", "retrieval", "experiment", "commands")
 
     def at_the_top(module, name):
         return not within(name, "stvg_jax.data_pipeline", "stvg_jax.convert")

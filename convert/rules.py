@@ -136,6 +136,17 @@ def patch_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
     return (summed.transpose(2, 3, 1, 0).reshape(-1, len(array)),)
 
 
+def _image_patch_kernel(array: np.ndarray) -> Sequence[np.ndarray]:
+    """Patch convolution [out, in, p, p] -> kernel [p * p * in, out]."""
+    return (array.transpose(2, 3, 1, 0).reshape(-1, len(array)),)
+
+
+def _table(array: np.ndarray) -> Sequence[np.ndarray]:
+    """[1, rows, width] -> [rows, width]."""
+    (rows,) = array
+    return (rows,)
+
+
 def first_row(array: np.ndarray) -> Sequence[np.ndarray]:
     """The first row of a table [rows, width], as a table of one row."""
     return (array[:1],)
@@ -199,3 +210,21 @@ def attention(source: str, target: str) -> tuple[Rule, ...]:
         Rule(rf"{source}\.in_proj_bias", tuple(f"{target}/{p}/bias" for p in parts), _thirds),
         *linear(rf"{source}\.out_proj", f"{target}/out"),
     )
+
+
+def image_patches(source: str, target: str) -> tuple[Rule, ...]:
+    """The convolution that cuts an image into patches."""
+    return (
+        Rule(rf"{source}\.weight", (f"{target}/kernel",), _image_patch_kernel),
+        Rule(rf"{source}\.bias", (f"{target}/bias",), _same),
+    )
+
+
+def table(source: str, target: str) -> tuple[Rule, ...]:
+    """A bare table [1, rows, width], without its first axis."""
+    return (Rule(source, (target,), _table),)
+
+
+def joint_kernels(source: str, target: str) -> tuple[Rule, ...]:
+    """The joint weight of queries, keys and values."""
+    return (Rule(source, tuple(f"{target}/{part}/kernel" for part in ("query", "key", "value")), _thirds),)

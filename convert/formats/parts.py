@@ -13,10 +13,13 @@ from stvg_jax.convert.rules import (
     conv,
     embedding,
     frozen_norm,
+    image_patches,
+    joint_kernels,
     linear,
     matrix,
     norm,
     patches,
+    table,
 )
 
 POOLER = "RoBERTa's pooler; no model here uses the pooled sentence"
@@ -71,6 +74,24 @@ def roberta(source: str, target: str = "roberta") -> tuple[Rule, ...]:
         *linear(rf"{layer_source}\.intermediate\.dense", f"{layer_target}/ffn/up"),
         *linear(rf"{layer_source}\.output\.dense", f"{layer_target}/ffn/down"),
         *norm(rf"{layer_source}\.output\.LayerNorm", f"{layer_target}/ffn_norm"),
+    )
+
+
+def eva_vit(source: str, target: str = "vit") -> tuple[Rule, ...]:
+    """EVA's ViT, whose keys have no bias. `source` ends in its dot, or is empty."""
+    block_source, block_target = rf"{source}blocks\.(\d+)", rf"{target}/blocks/\1"
+    return (
+        *image_patches(rf"{source}patch_embed\.proj", f"{target}/patches"),
+        *table(rf"{source}cls_token", f"{target}/class_token"),
+        *table(rf"{source}pos_embed", f"{target}/positions"),
+        *norm(rf"{block_source}\.norm1", f"{block_target}/attention_norm"),
+        *joint_kernels(rf"{block_source}\.attn\.qkv\.weight", f"{block_target}/attention"),
+        *array(rf"{block_source}\.attn\.q_bias", f"{block_target}/attention/query/bias"),
+        *array(rf"{block_source}\.attn\.v_bias", f"{block_target}/attention/value/bias"),
+        *linear(rf"{block_source}\.attn\.proj", f"{block_target}/attention/out"),
+        *norm(rf"{block_source}\.norm2", f"{block_target}/ffn_norm"),
+        *linear(rf"{block_source}\.mlp\.fc1", f"{block_target}/ffn/up"),
+        *linear(rf"{block_source}\.mlp\.fc2", f"{block_target}/ffn/down"),
     )
 
 

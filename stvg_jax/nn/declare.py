@@ -41,6 +41,11 @@ def ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.ones(shape)
 
 
+def constant(value: float) -> Initializer:
+    """Initializer that gives every number this value."""
+    return lambda rng, shape: np.full(shape, value)
+
+
 def normal(std: float) -> Initializer:
     """Gaussian initializer with this standard deviation."""
     return lambda rng, shape: std * rng.standard_normal(shape, np.float32)

@@ -10,12 +10,17 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.nn.declare import Linear
-from stvg_jax.nn.keys import draw_kept
+from stvg_jax.nn.keys import DropoutKeys, draw_kept
 
 gelu = partial(jax.nn.gelu, approximate=False)
 
 
-def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """The approximation of GELU in CLIP's layers."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | DropoutKeys | None) -> jax.Array:
     """Inverted dropout of `x`; the identity if `rngs` is None (inference) or `rate` is 0."""
     if rngs is None or rate == 0.0:
         return x

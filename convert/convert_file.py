@@ -22,11 +22,15 @@ from stvg_jax.convert.state_dict import (
 )
 from stvg_jax.convert.tokenizer import save_tokenizer
 from stvg_jax.convert.weights import Weights, choose_weights
+from stvg_jax.convert.wordpiece import save_wordpiece
 from stvg_jax.core import checkpoint
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Progress, Silent, size_text
 from stvg_jax.core.registry import build_config, get_family
+
+# By `stvg_jax.family.TextSize.tokenizer`.
+_TOKENIZERS = {"roberta": save_tokenizer, "bert": save_wordpiece}
 
 
 def convert_file(
@@ -53,8 +57,8 @@ def convert_file(
         weights: "ema", "model", or "auto" for the moving average if there is one.
         node: place of the weights in the file, see `convert.weights.choose_weights`; None to find them.
         config: configuration to check against and to write; None for that of the release.
-        tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None for roberta-base from
-            the hub, or for none in a checkpoint that training starts from.
+        tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None for the usual one,
+            from the hub, or for none in a checkpoint that training starts from.
         allow_nonfinite: also accept NaN and infinite values, and list their tensors in the report.
         verify: read the result back and compare every tensor.
         force: replace `out` if it exists.
@@ -64,7 +68,8 @@ def convert_file(
         The report, which is also written to `out/conversion.json`.
 
     Raises:
-        InputError: see `open_checkpoint`, `find_text_encoder`, `convert_state_dict`, `save_tokenizer`, `new_directory`.
+        InputError: see `open_checkpoint`, `find_text_encoder`, `convert_state_dict`, `save_tokenizer`,
+            `save_wordpiece`, `new_directory`.
     """
     progress = progress or Silent()
     if out.resolve() in (source.resolve(), *source.resolve().parents):
@@ -82,7 +87,7 @@ def convert_file(
         origin = None  # first, because it may fail, and the tensors take a minute
         if not fmt.is_partial or tokenizer is not None:
             text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
-            origin = save_tokenizer(tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
+            origin = _TOKENIZERS[text.tokenizer](tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
         options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}
         converted = _convert(chosen, declared, where, progress, **options)
         description = checkpoint.Description(

@@ -36,10 +36,12 @@ class TextSize:
     Attributes:
         vocab_size: rows of the token table.
         max_tokens: tokens of the longest text, including start and end tokens.
+        tokenizer: kind of tokenizer that a released model was trained with, "roberta" or "bert".
     """
 
     vocab_size: int
     max_tokens: int
+    tokenizer: str = "roberta"
 
 
 class Loader(Protocol):

@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer read from `tokenizer.json`.
+    """A tokenizer read from `tokenizer.json`.
 
     The file is read by `tokenizers`, the library below transformers: importing transformers would double the start-up
     time of every command.
@@ -49,18 +49,32 @@ class Tokenizer:
         Raises:
             InputError: the text is longer than the model takes, and is never cut; or the tokenizer is damaged.
         """
-        with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
-            ids = self._tokenizer.encode(text).ids
+        ids = self._encode(text)
         if len(ids) > self.max_tokens:
             raise InputError(
                 f"the sentence has {len(ids)} tokens with its subject; the text encoder takes at most "
                 f"{self.max_tokens}. Shorten it: {text[:60]!r}..."
             )
+        return np.array(ids, np.int32)
+
+    def cut(self, text: str, most: int) -> np.ndarray:
+        """Token ids of a text, int32 [l], including start and end tokens; of a longer text the first `most` - 1 ids and
+        the end token.
+
+        Raises:
+            InputError: the tokenizer is damaged.
+        """
+        ids = self._encode(text)
+        return np.array(ids if len(ids) <= most else [*ids[: most - 1], ids[-1]], np.int32)
+
+    def _encode(self, text: str) -> list[int]:
+        with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
+            ids = self._tokenizer.encode(text).ids
         if max(ids, default=0) > np.iinfo(np.int32).max:
             raise InputError(
                 f"the tokenizer gives the token id {max(ids)}, which no model has; use the model's tokenizer"
             )
-        return np.array(ids, np.int32)
+        return ids
 
 
 def write_word_tokenizer(directory: Path, texts: Iterable[str], most: int) -> int:

@@ -16,6 +16,7 @@ from stvg_jax.data_pipeline.shards.entries import StoredVideo, file_sha256, ids_
 from stvg_jax.data_pipeline.shards.folder import SUFFIX
 from stvg_jax.data_pipeline.shards.jpeg import Settings, make_identity, marked
 from stvg_jax.data_pipeline.shards.records import RecordWriter
+from stvg_jax.data_pipeline.shards.wanted import Frames, ids_of
 from stvg_jax.data_pipeline.video import VideoInfo, open_video
 
 
@@ -26,12 +27,12 @@ class Job:
     Attributes:
         video: its name, a path relative to the folder of videos.
         source: its file.
-        frame_ids: int64 [n], ascending ids of the frames to store; None for all.
+        frames: the frames to store.
     """
 
     video: str
     source: pathlib.Path
-    frame_ids: np.ndarray | None
+    frames: Frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,14 +104,15 @@ def wanted_ids(job: Job, info: VideoInfo) -> np.ndarray:
     Raises:
         InputError: the video lacks one of them.
     """
-    if job.frame_ids is None:
+    ids = ids_of(job.frames, info.frame_count)
+    if ids is None:
         return np.arange(info.frame_count)
-    if job.frame_ids[-1] >= info.frame_count:
+    if ids[-1] >= info.frame_count:
         raise InputError(
-            f"{job.source}: frame {job.frame_ids[-1]} is wanted, but the video has {info.frame_count} frames; "
+            f"{job.source}: frame {ids[-1]} is wanted, but the video has {info.frame_count} frames; "
             "annotations and video do not belong together, or the video is cut short"
         )
-    return job.frame_ids
+    return ids
 
 
 def source_state(path: pathlib.Path) -> tuple[int, int]:

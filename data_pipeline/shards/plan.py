@@ -13,6 +13,7 @@ import numpy as np
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import duration_text, size_text
 from stvg_jax.data_pipeline.shards.making import Job, Maker, wanted_ids
+from stvg_jax.data_pipeline.shards.wanted import ids_of
 from stvg_jax.data_pipeline.video import open_video
 
 _TRIAL_VIDEOS = 6
@@ -23,6 +24,8 @@ _OVERHEAD = 1.004
 _SHARD_BYTES = 1 << 16
 # A part stays free, because the estimate may be too low.
 _MARGIN = 1.05
+# Frames of a video that has all frames that a rule may want.
+_LONG_VIDEO = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +101,12 @@ def _expected_frames(jobs: Sequence[Job], trials: Sequence[_Trial]) -> dict[str,
     """Numbers of frames that the jobs will store; for all frames of a video, estimated from the size of its file."""
     size = sum(t.source_bytes for t in trials) or 1
     frames = sum(t.frame_count for t in trials)
-    return {
-        job.video: job.source.stat().st_size * frames // size if job.frame_ids is None else len(job.frame_ids)
-        for job in jobs
-    }
+
+    def expected(job: Job) -> int:
+        ids = ids_of(job.frames, _LONG_VIDEO)
+        return job.source.stat().st_size * frames // size if ids is None else len(ids)
+
+    return {job.video: expected(job) for job in jobs}
 
 
 def _free_bytes(path: pathlib.Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from stvg_jax.data_pipeline.shards.jpeg import Settings
 from stvg_jax.data_pipeline.shards.making import Job, Maker, source_sha256, source_state
 from stvg_jax.data_pipeline.shards.plan import Plan, make_plan
 from stvg_jax.data_pipeline.shards.records import array_record
-from stvg_jax.data_pipeline.shards.wanted import Wanted
+from stvg_jax.data_pipeline.shards.wanted import Frames, Wanted, ids_of
 from stvg_jax.data_pipeline.shards.workers import Outcome, Step, run_jobs
 from stvg_jax.data_pipeline.video import DECODERS
 
@@ -60,7 +61,7 @@ def prepare_frames(
     or damaged: then it is stored again, with the earlier and the wanted frames.
 
     Args:
-        wanted: ascending int64 ids of the frames to store, None for all, by the path of the video below `videos`.
+        wanted: frames to store, by the path of the video below `videos`.
         videos: the folder of videos.
         out: the folder of the store.
         settings: size and compression; those of an existing store must be the same.
@@ -112,10 +113,11 @@ def _checked(wanted: Wanted, processes: int | None, max_failed: float, decoder: 
         raise InputError(f"the share of failed videos {max_failed}: give a number from 0 to 1, such as 0.01")
     if decoder not in DECODERS:
         raise InputError(f"unknown decoder {decoder!r}; choose one of {', '.join(DECODERS)}")
-    for video, ids in wanted.items():
+    for video, frames in wanted.items():
         path = pathlib.PurePosixPath(video)
         if not path.name or path.is_absolute() or ".." in path.parts:
             raise InputError(f"video {video!r}: a name must be a path below the folder of videos")
+        ids = None if callable(frames) else frames
         if ids is not None and (not len(ids) or ids[0] < 0 or (np.diff(ids) <= 0).any()):
             raise InputError(f"video {video}: frame ids must be at least one, from 0 on, ascending, none twice")
     return processes
@@ -140,15 +142,17 @@ class _Run:
         self.failed: dict[str, str] = {}
         self.jobs: list[Job] = []
         again = collections.Counter()
-        for video, ids in wanted.items():
-            job = Job(video, videos / video, ids)
+        for video, frames in wanted.items():
+            job = Job(video, videos / video, frames)
             entry = self.entries.get(video)
             if entry is not None:
                 cause = _cause_to_redo(job, entry, folder)
                 if cause is None:
                     continue
                 again[cause] += 1
-                job = dataclasses.replace(job, frame_ids=_both(entry, ids))
+                # Another file has other frames by a rule, and perhaps fewer than the one before.
+                if not (cause == _CHANGED and callable(frames)):
+                    job = dataclasses.replace(job, frames=_both(entry, frames))
                 if cause != _MORE_FRAMES:
                     del self.entries[video]
             if job.source.is_file():
@@ -253,8 +257,16 @@ def _cause_to_redo(job: Job, entry: StoredVideo, folder: StoreFolder) -> str | N
     # A copy of the same file may have another time.
     if touched and source_sha256(job.source) != entry.source_sha256:
         return _CHANGED
-    return None if entry.holds(job.frame_ids) else _MORE_FRAMES
+    return None if entry.holds(ids_of(job.frames, entry.frame_count)) else _MORE_FRAMES
 
 
-def _both(entry: StoredVideo, ids: np.ndarray | None) -> np.ndarray | None:
-    return None if ids is None or entry.frame_ids is None else np.union1d(entry.frame_ids, ids)
+def _both(entry: StoredVideo, frames: Frames) -> Frames:
+    """Frames that are stored and frames that are wanted."""
+    if frames is None or entry.frame_ids is None:
+        return None
+    return functools.partial(_union, entry.frame_ids, frames)
+
+
+def _union(ids: np.ndarray, frames: Frames, frame_count: int) -> np.ndarray:
+    wanted = ids_of(frames, frame_count)
+    return ids if wanted is None else np.union1d(ids, wanted)

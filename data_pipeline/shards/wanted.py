@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,8 +21,11 @@ _VIDEO_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv"),
 }
 
-# Ascending frame ids, or None for all frames, by the name of the video.
-Wanted = Mapping[str, np.ndarray | None]
+# Frames of a video: ascending ids; a function, which can be pickled, from the number of its frames to ascending ids; or
+# None for all.
+Frames: TypeAlias = np.ndarray | Callable[[int], np.ndarray] | None
+# By the name of the video.
+Wanted: TypeAlias = Mapping[str, Frames]
 
 
 def wanted_frames(
@@ -86,6 +90,11 @@ def _frames_of(
         return ids
     # And a frame in each tube that is too short for this grid.
     return np.union1d(ids, candidate_frame_ids(end - first, name, first, tube=event, crop=True, **rates))
+
+
+def ids_of(frames: Frames, frame_count: int) -> np.ndarray | None:
+    """Ascending ids of frames of a video with so many, int64 [n]; None for all."""
+    return frames(frame_count) if callable(frames) else frames
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:

@@ -1,5 +1,6 @@
 """Runs that store frames: what they keep, do again, refuse and report."""
 
+import functools
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.data_pipeline.fixed_number import choose_frames
 from stvg_jax.data_pipeline.shards import FrameStore, Settings, check_store, jpeg, prepare_frames
 from stvg_jax.data_pipeline.shards.folder import StoreFolder
 from stvg_jax.data_pipeline.shards.plan import Plan
@@ -70,6 +72,25 @@ def test_finished_videos_stay_and_new_ones_and_new_frames_are_added(folder, tmp_
         # What an earlier reader knows of the old shard must not be applied to the new one.
         before.read("b-frames.mp4", [3])
     assert len([p for p in (out / "shards").rglob("*") if p.is_file()]) == 2
+
+
+def test_frames_may_follow_from_the_number_of_frames(folder, tmp_path):
+    out, wanted = tmp_path / "out", dict.fromkeys(("b-frames.mp4", "irregular.mkv"), four_of)
+    summary, said = run(wanted, folder, out)
+    assert "to store: videos 2, frames 8;" in said
+    assert FrameStore(out).videos["b-frames.mp4"].frame_ids.tolist() == [0, 7, 15, 22]
+    assert "stored already: 2 of 2 videos" in run(wanted, folder, out)[1]
+    write_video(folder / "b-frames.mp4", 12)
+    assert "to be stored again, video changed: 1" in run(wanted, folder, out)[1]
+    assert FrameStore(out).videos["b-frames.mp4"].frame_ids.tolist() == [0, 3, 6, 9]
+    run({"irregular.mkv": np.array([1])}, folder, out)
+    assert FrameStore(out).videos["irregular.mkv"].frame_ids.tolist() == [0, 1, 7, 15, 22]
+    run(dict.fromkeys(wanted, eight_of), folder, out)
+    assert FrameStore(out).videos["irregular.mkv"].frame_ids.tolist() == [0, 1, 3, 7, 11, 15, 18, 22, 26]
+
+
+four_of = functools.partial(choose_frames, rule="uniform", number=4)
+eight_of = functools.partial(choose_frames, rule="uniform", number=8)
 
 
 def test_a_changed_video_is_stored_again_and_a_copied_one_is_not(folder, tmp_path):

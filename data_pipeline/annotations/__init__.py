@@ -6,10 +6,12 @@ from stvg_jax.data_pipeline.annotations.problems import Problem, raise_problems
 from stvg_jax.data_pipeline.annotations.records import (
     KINDS,
     Annotations,
+    Caption,
     Excluded,
     Sample,
     VideoText,
     Vocabularies,
+    require_captions,
     require_tubes,
 )
 from stvg_jax.data_pipeline.annotations.videos import VideoFacts, match_videos
@@ -17,6 +19,7 @@ from stvg_jax.data_pipeline.annotations.videos import VideoFacts, match_videos
 __all__ = [
     "KINDS",
     "Annotations",
+    "Caption",
     "Excluded",
     "Problem",
     "Sample",
@@ -25,5 +28,6 @@ __all__ = [
     "Vocabularies",
     "match_videos",
     "raise_problems",
+    "require_captions",
     "require_tubes",
 ]

@@ -127,6 +127,16 @@ class Fields:
             return None
         return value if isinstance(value, list) else self._wrong_type(key, value, "a list")
 
+    def text_or_texts(self, key: str) -> tuple[str, ...] | None:
+        """A string or a list of strings, blank ones too, as a list."""
+        value = self._get(key)
+        if value is _MISSING:
+            return None
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            return self._wrong_type(key, value, "text, or a list of texts")
+        return tuple(self._whole_characters(key, one) for one in values)
+
     def texts(self, key: str) -> tuple[str, ...] | None:
         """A list of different strings, none of them blank."""
         values = self.items(key)

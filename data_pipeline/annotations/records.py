@@ -83,6 +83,17 @@ class Sample(VideoText):
         return self.tube
 
 
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Caption(VideoText):
+    """A text about a whole video, perhaps one of several. It may have no word that a model reads.
+
+    Attributes:
+        entry: number of its video among those of the split, from 0 on. A video that is listed twice has two numbers.
+    """
+
+    entry: int
+
+
 AnySample = TypeVar("AnySample", bound=VideoText)
 
 
@@ -128,6 +139,14 @@ class Annotations(Generic[AnySample]):
     excluded: list[Excluded]
     problems: list[Problem]
     vocabularies: Vocabularies | None = None
+
+
+def require_captions(annotations: Annotations) -> None:
+    """Raises an InputError for annotations that are not lists of captions."""
+    if not all(isinstance(sample, Caption) for sample in annotations.samples):
+        raise InputError(
+            f"the dataset {annotations.dataset} has no captions of whole videos; take one that has them, such as msrvtt"
+        )
 
 
 def require_tubes(annotations: Annotations) -> None:

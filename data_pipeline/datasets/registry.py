@@ -15,6 +15,10 @@ MODULES = {
     "hcstvg": "stvg_jax.data_pipeline.datasets.hcstvg",
     "vidstg": "stvg_jax.data_pipeline.datasets.vidstg",
     "json": "stvg_jax.data_pipeline.datasets.generic",
+    "didemo": "stvg_jax.data_pipeline.datasets.didemo",
+    "lsmdc": "stvg_jax.data_pipeline.datasets.lsmdc",
+    "msrvtt": "stvg_jax.data_pipeline.datasets.msrvtt",
+    "msvd": "stvg_jax.data_pipeline.datasets.msvd",
 }
 NO_BENCHMARK = "none"
 

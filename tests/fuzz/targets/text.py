@@ -57,6 +57,18 @@ def _read_generic(data: bytes, place: Place) -> object:
     return _read_annotations("json", place.file("test.json", data))
 
 
+def _captions(folder: Path) -> list[bytes]:
+    one, many = (
+        {"video": "folder/a.mp4", "caption": "A man. Cooks!"},
+        {"video": "100.mp4", "caption": ["a", "two dogs"]},
+    )
+    return _dumped([one], [many, one | {"extra": 1}, many])
+
+
+def _read_captions(data: bytes, place: Place) -> object:
+    return _read_annotations("msvd", place.file("cap_test.json", data))
+
+
 def _vidstg(folder: Path) -> list[bytes]:
     return _dumped([vidstg_entry()], [vidstg_entry(), vidstg_entry(captions=[])], [merged_pair(0), merged_pair(1)])
 
@@ -100,7 +112,7 @@ def _read_annotations(dataset: str, path: Path, **options: Path) -> object:
         except InputError as error:
             check_text(str(error))
         # The frames of a long clip are as many as the annotation says.
-        if all(sample.clip[1] - sample.clip[0] < 10**6 for sample in read.samples):
+        if all(sample.clip is None or sample.clip[1] - sample.clip[0] < 10**6 for sample in read.samples):
             wanted_frames(read.samples, dataset, "clips")
         counts += [len(read.samples), len(read.excluded)]
     return counts
@@ -289,6 +301,7 @@ TARGETS = (
     Target("annotations-hcstvg", _hcstvg, _read_hcstvg, _JSON, _TOKENS),
     Target("annotations-vidstg", _vidstg, _read_vidstg, _JSON, _TOKENS),
     Target("annotations-json", _generic, _read_generic, _JSON, _TOKENS),
+    Target("annotations-captions", _captions, _read_captions, _JSON, _TOKENS),
     Target("trajectories", _trajectories, _read_trajectories, _JSON, _TOKENS),
     Target("labels", _labels, _read_labels, _JSON, _TOKENS),
     Target("words", _words, _read_words, _JSON, _TOKENS),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def normalize(frames):
-    """Subtracts ImageNet's mean and divides by its standard deviation: float32 [..., 3] in [0, 1] -> the same shape."""
+def normalize(frames, mean=IMAGENET_MEAN, std=IMAGENET_STD):
+    """Subtracts a mean and divides by a standard deviation, by default ImageNet's: float32 [..., 3] in [0, 1] -> the
+    same shape."""
     xp = frames.__array_namespace__()
-    return (frames - xp.asarray(IMAGENET_MEAN, dtype=xp.float32)) / xp.asarray(IMAGENET_STD, dtype=xp.float32)
+    return (frames - xp.asarray(mean, dtype=xp.float32)) / xp.asarray(std, dtype=xp.float32)

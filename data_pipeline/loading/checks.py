@@ -31,7 +31,7 @@ def find_problems(
             found = [("video not stored", "store its frames with `stvg-jax prepare frames`")]
         else:
             found = [
-                *picture_problems(video, store.settings, config),
+                *picture_problems(video, store.settings, config.resolution, config.sizing),
                 *_frame_problems(sample, video, config, passes),
                 *_label_problems(sample, config, passes is None),
             ]
@@ -39,13 +39,13 @@ def find_problems(
     return problems
 
 
-def picture_problems(video: StoredVideo, settings: Settings, config: LoaderConfig) -> Iterator[tuple[str, str]]:
-    """Rule and detail, if stored frames have other pixels than a model takes."""
-    if video.reduced and not settings.serves(config.resolution, config.sizing):
+def picture_problems(video: StoredVideo, settings: Settings, resolution: int, sizing: str) -> Iterator[tuple[str, str]]:
+    """Rule and detail, if stored frames have other pixels than a model of this resolution and size rule takes."""
+    if video.reduced and not settings.serves(resolution, sizing):
         yield (
             REDUCED,
             f"they have {settings.height} pixels by the size rule {settings.sizing}, and this model takes "
-            f"{config.resolution} by {config.sizing}; prepare them in another folder, with `stvg-jax prepare frames "
+            f"{resolution} by {sizing}; prepare them in another folder, with `stvg-jax prepare frames "
             "--family`, or with --height 0 for their own size",
         )
 

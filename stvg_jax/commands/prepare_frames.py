@@ -165,28 +165,29 @@ def _family_needs(family: str, dataset: str | None) -> NeededFrames | None:
 def _settings(args: argparse.Namespace, needs: NeededFrames | None) -> Settings:
     from stvg_jax.data_pipeline.shards import Settings
 
-    own = {} if needs is None else {"height": needs.config.resolution, "sizing": needs.config.sizing}
+    own = {} if needs is None else {"height": needs.resolution, "sizing": needs.sizing}
     given = {} if args.height is None else {"height": args.height}
     return Settings(quality=args.quality, subsampling=args.subsampling, **own | given)
 
 
 def _tell_families(args: argparse.Namespace, samples: Sequence[VideoText]) -> None:
     """Says which families the store serves, for these samples."""
-    from stvg_jax.data_pipeline.annotations import Sample
     from stvg_jax.data_pipeline.shards import FrameStore
 
     store, served, others = FrameStore(args.out), [], []
-    with_tubes = [sample for sample in samples if isinstance(sample, Sample)]
-    if samples and not with_tubes:
-        return
     for name in FAMILIES:
         needs = _family_needs(name, args.dataset)
         if needs is None:
             continue
-        if lacks := needs.lacks(store, with_tubes):
-            others.append(f"  {name}, {needs.config.resolution} pixels: {'; '.join(lacks)}")
+        read = [sample for sample in samples if isinstance(sample, needs.reads)]
+        if samples and not read:
+            continue
+        if lacks := needs.lacks(store, read):
+            others.append(f"  {name}, {needs.resolution} pixels: {'; '.join(lacks)}")
         else:
             served.append(name)
+    if samples and not (served or others):
+        return
     print(f"families of models that these frames serve: {', '.join(served) or 'none'}")
     if others:
         print("\n".join(["families that need other frames (--family NAME and another --out store them):", *others]))

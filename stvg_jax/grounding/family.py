@@ -48,9 +48,9 @@ def grounding_family(
 
     def needed_frames(settings: ClipConfig) -> NeededFrames:
         from stvg_jax.data_pipeline.loading.config import LoaderConfig
-        from stvg_jax.data_pipeline.loading.needs import NeededFrames
+        from stvg_jax.data_pipeline.loading.needs import ClipFrames
 
-        return NeededFrames(LoaderConfig(**dataclasses.asdict(settings)), protocol or TWO_PASSES)
+        return ClipFrames(LoaderConfig(**dataclasses.asdict(settings)), protocol or TWO_PASSES)
 
     def inputs(config: Mapping[str, Any], split: str) -> Inputs:
         from stvg_jax.grounding.inputs import GroundingInputs

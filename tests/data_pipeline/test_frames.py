@@ -148,3 +148,11 @@ def test_load_clip_names_a_frame_that_is_not_there(tmp_path):
         with pytest.raises(InputError, match="no frame 5; frames are numbered 0 to 4"):
             load_clip(reader, [0, 5], 32)
         assert load_clip(reader, [], 32).shape == (0, 32, 44, 3)
+
+
+@pytest.mark.parametrize("size", [(90, 160), (300, 40)])
+def test_square_pictures_lose_their_proportions(size):
+    assert model_size(*size, 64, "square") == (64, 64)
+    assert get_size_rule("square").largest(64) == (64, 64)
+    picture = picture_of_case(*size)[None]
+    np.testing.assert_array_equal(resize(picture, (64, 64), "square"), resize(picture, (64, 64)))

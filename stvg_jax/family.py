@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -210,6 +210,41 @@ class Evaluator(Protocol):
             config: settings of the evaluation.
             out: folder for the results.
             examples: number of samples to draw.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Further:
+    """Further questions of an evaluation, which follow from the answers so far.
+
+    Attributes:
+        name: name of the folder of their answers, within that of the evaluation.
+        evaluator: evaluator of the answers; its report is that of the evaluation.
+        inputs: the questions, as samples.
+    """
+
+    name: str
+    evaluator: Evaluator
+    inputs: Any
+
+
+@runtime_checkable
+class StagedEvaluator(Evaluator, Protocol):
+    """An evaluator that asks further: videos and texts are encoded first, for example, and pairs of them that go well
+    together are then compared."""
+
+    def keep(self, folder: Path) -> None:
+        """Called on every host before the first answer. In this folder, which all hosts share, the evaluator may keep
+        what further questions need of its answers and their records do not hold."""
+        ...
+
+    def further(self, records: Sequence[Any], model: LoadedModel, inputs: Any, config: EvalConfig) -> Further | None:
+        """The questions that follow, the same on all hosts, which all call this; None for none, after which `report`
+        is called.
+
+        Args:
+            records, model, inputs, config: as for `report`.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import av
@@ -60,6 +60,7 @@ def write_video(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     rotate: int = 0,
+    draw: Callable[[int, int, int], np.ndarray] = numbered_picture,
 ) -> pathlib.Path:
     """Writes `count` numbered frames; the container follows from the suffix.
 
@@ -67,6 +68,7 @@ def write_video(
         size: (width, height) of the coded pictures.
         gop: frames from one keyframe to the next; scene cuts make no others.
         rotate: degrees counter-clockwise by which pictures are turned before coding.
+        draw: function from number, width and height to a picture, if not numbered ones.
         times_ms: presentation times for a variable frame rate; evenly spaced at `fps` when None.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
@@ -77,7 +79,7 @@ def write_video(
         if times_ms is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(count):
-            upright = numbered_picture(number, *(size if rotate % 180 == 0 else size[::-1]))
+            upright = draw(number, *(size if rotate % 180 == 0 else size[::-1]))
             picture = np.ascontiguousarray(np.rot90(upright, k=rotate // 90))
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.time_base = stream.codec_context.time_base if times_ms is not None else Fraction(1, fps)

@@ -18,6 +18,8 @@ class EvalConfig:
         subject: words that the model reads as the name of the target, for models that read them before the sentence:
             "annotated", "found" in the sentence, "wrong" or "none". Other subjects than the annotated are evaluated
             beside them, and the difference is reported (docs/results.md).
+        reranked: best answers to each query of a retrieval that the model compares again, by reading both together; 0
+            for none.
         benchmark: test set whose published figures are shown, such as "hcstvg1" (`Dataset.benchmarks`), or "none".
     """
 
@@ -26,10 +28,10 @@ class EvalConfig:
     dtype: str = "float32"
     pictures: int = 3
     subject: str = "annotated"
+    reranked: int = 32
     benchmark: str = "none"
 
     def __post_init__(self) -> None:
-        if self.samples_per_device < 1 or self.pictures < 0:
-            raise ValueError(
-                f"samples_per_device={self.samples_per_device} must be at least 1, pictures={self.pictures} at least 0"
-            )
+        for name, least in (("samples_per_device", 1), ("pictures", 0), ("reranked", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")

@@ -1,6 +1,7 @@
 """Evaluation of a model on a split, on all devices of all hosts. It can be interrupted and continued.
 
 OUT/records/   answers as they are computed, one file per host, from which an evaluation continues
+OUT/FURTHER/   the same for questions that follow from the answers (`stvg_jax.family.Further`), if there are any
 OUT/CHANGE/    the same for the samples asked in another way (`stvg_jax.family.Change`), if the settings ask for it
 
 The family's evaluator writes the other files in OUT (`stvg_jax.family.Evaluator`).
@@ -25,7 +26,7 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.core.tree import unflatten
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.records import RecordWriter, check_identity, read_records
-from stvg_jax.family import Evaluator, Inputs, Loader, Record, Report
+from stvg_jax.family import Evaluator, Inputs, Loader, Record, Report, StagedEvaluator
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.parallel.hosts import meet
@@ -69,16 +70,18 @@ def evaluate(
     evaluator = make_evaluator(model)
     evaluator.check(config, model.config)
     change = evaluator.change(inputs, config)
-    run = _Run(model, evaluator, config, mesh, progress, step)
+    run = _Run(
+        model, evaluator, config, mesh, progress, step, functools.cache(lambda: _parameters(model, mesh, progress))
+    )
     identity = run.check(inputs, out)
     changed_identity = None if change is None else run.check(change.inputs, out / change.name)
     records = run.records(inputs, identity, out)
-    report = run.report(records, inputs, out, examples)
+    report = run.conclude(records, inputs, out, examples)
     if change is None or changed_identity is None:
         return report
     taken = [record for record in records if record.id in change.unchanged]
     records = run.records(change.inputs, changed_identity, out / change.name, taken)
-    changed = run.report(records, change.inputs, out / change.name, 0)
+    changed = run.conclude(records, change.inputs, out / change.name, 0)
     if report is None or changed is None:
         return None
     text = f"{report.text}\n\n{change.effect(report, changed, out / change.name)}"
@@ -88,7 +91,7 @@ def evaluate(
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """The evaluation of one model: of a split and, if asked for, of the split with a change."""
+    """The evaluation of one model: of a split, of the split with a change, or of further questions."""
 
     model: LoadedModel
     evaluator: Evaluator
@@ -96,15 +99,11 @@ class _Run:
     mesh: Mesh
     progress: Progress
     given_step: EvalStep | None
+    parameters: Callable[[], Any]
 
     @functools.cached_property
     def _step(self) -> EvalStep:
         return self.given_step or make_step(self.model.module, self.evaluator, self.mesh)
-
-    @functools.cached_property
-    def _parameters(self) -> Any:
-        with self.progress.stage("reading parameters"):
-            return replicate(unflatten(self.model.read_parameters()), self.mesh)
 
     @property
     def _defaults(self) -> dict[str, Any]:
@@ -140,6 +139,8 @@ class _Run:
     ) -> list[Record]:
         """Answers to all samples, in the order of the annotations: those taken, those in the folder and new ones."""
         folder = out / "records"
+        if isinstance(self.evaluator, StagedEvaluator):
+            self.evaluator.keep(folder)
         known = {record.id for record in (*taken, *read_records(folder, self.evaluator.from_line))}
         missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
         # No host writes before all have read, so that all plan the same batches.
@@ -153,15 +154,25 @@ class _Run:
         by_id = {record.id: record for record in (*taken, *read_records(folder, self.evaluator.from_line))}
         return [by_id[sample.id] for sample in inputs.samples]
 
-    def report(self, records: Sequence[Record], inputs: Inputs, out: Path, examples: int) -> Report | None:
-        """Writes the results; None on hosts other than the first."""
+    def conclude(self, records: Sequence[Record], inputs: Inputs, out: Path, examples: int) -> Report | None:
+        """Asks the questions that follow from all records, and writes the results; None on hosts other than the
+        first."""
+        further = None
+        if isinstance(self.evaluator, StagedEvaluator):
+            with self.progress.stage("choosing further questions"):
+                further = self.evaluator.further(records, self.model, inputs, self.config)
+        if further is not None:
+            run = dataclasses.replace(self, evaluator=further.evaluator, given_step=None)
+            identity = run.check(further.inputs, out / further.name)
+            answers = run.records(further.inputs, identity, out / further.name)
+            return run.conclude(answers, further.inputs, out, examples)
         if jax.process_index():
             return None
         with self.progress.stage("scoring"):
             return self.evaluator.report(records, self.model, inputs, self.config, out, examples=examples)
 
     def _answer(self, inputs: Inputs, missing: Sequence[int], writer: RecordWriter) -> None:
-        loader, parameters = self._make_loader(inputs, missing), self._parameters
+        loader, parameters = self._make_loader(inputs, missing), self.parameters()
 
         def move(batch: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], dict[str, jax.Array]]:
             return batch, to_mesh({name: batch[name] for name in loader.sent}, self.mesh)
@@ -191,6 +202,12 @@ class _Run:
         least = self.model.family.least_bytes(self.model.config, sizes)
         check_memory(least, sizes, f"config.eval.samples_per_device={samples}")
         return loader
+
+
+def _parameters(model: LoadedModel, mesh: Mesh, progress: Progress) -> Any:
+    """The parameters on every device."""
+    with progress.stage("reading parameters"):
+        return replicate(unflatten(model.read_parameters()), mesh)
 
 
 def make_evaluator(model: LoadedModel) -> Evaluator:

@@ -57,15 +57,16 @@ class Tokenizer:
             )
         return np.array(ids, np.int32)
 
-    def cut(self, text: str, most: int) -> np.ndarray:
-        """Token ids of a text, int32 [l], including start and end tokens; of a longer text the first `most` - 1 ids and
+    def cut(self, text: str) -> np.ndarray:
+        """Token ids of a text, int32 [l], including start and end tokens; of a text that is too long the first ids and
         the end token.
 
         Raises:
             InputError: the tokenizer is damaged.
         """
         ids = self._encode(text)
-        return np.array(ids if len(ids) <= most else [*ids[: most - 1], ids[-1]], np.int32)
+        too_long = len(ids) > self.max_tokens
+        return np.array([*ids[: self.max_tokens - 1], ids[-1]] if too_long else ids, np.int32)
 
     def _encode(self, text: str) -> list[int]:
         with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):

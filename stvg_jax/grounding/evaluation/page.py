@@ -14,10 +14,11 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
+from stvg_jax.eval.tables import Table
 from stvg_jax.grounding.evaluation.figures import frame_figure, histogram, timeline
 from stvg_jax.grounding.evaluation.page_style import STYLE
 from stvg_jax.grounding.evaluation.records import Record
-from stvg_jax.grounding.evaluation.table import CONVENTION, Table
+from stvg_jax.grounding.evaluation.table import CONVENTION
 from stvg_jax.grounding.evaluation.types import AnnotatedSample
 
 Frames = Callable[[str, list[int]], Sequence[np.ndarray] | np.ndarray]

@@ -132,7 +132,7 @@ def test_two_hosts_of_two_devices_give_what_one_gives(whole, hcstvg, checkpoint,
     [
         (["--config.eval.split=val"], "val"),
         (["--config.eval.samples_per_device=0"], "samples_per_device=0 must be at least 1"),
-        (["--config.eval.benchmark=mine"], "unknown benchmark 'mine'; choose one of hcstvg1, hcstvg2, vidstg, none"),
+        (["--config.eval.benchmark=mine"], "unknown benchmark 'mine'; choose one of hcstvg1, hcstvg2, vidstg, "),
         (["--config.eval.dtype=float16"], "dtype 'float16' is unknown; choose one of float32, bfloat16"),
         (["--config.data.frames="], "config.data.frames is not set; give it with --config.data.frames=PATH"),
         (["--config.data.frames=nowhere"], "nowhere"),

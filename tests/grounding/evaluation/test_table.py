@@ -1,8 +1,9 @@
 """Tables as text, Markdown and HTML."""
 
 from stvg_jax.data_pipeline.datasets.dataset import MEASURES
+from stvg_jax.eval.tables import Table
 from stvg_jax.grounding.evaluation.metrics import SAMPLED, Summary
-from stvg_jax.grounding.evaluation.table import CONVENTION, Table, effect_table, given_interval_table, results_table
+from stvg_jax.grounding.evaluation.table import CONVENTION, effect_table, given_interval_table, results_table
 
 TABLE = Table(
     title="A & B",

@@ -25,8 +25,8 @@ class NeededFrames(Protocol):
         resolution, sizing: of the models (`data_pipeline.frames.model_size`).
     """
 
-    @property
-    def reads(self) -> type[VideoText]: ...
+    reads: ClassVar[type[VideoText]]
+
     @property
     def resolution(self) -> int: ...
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,8 @@ def similarities(module: PureModule, videos: np.ndarray, texts: np.ndarray) -> n
         float32 [v, t].
     """
     # Declarations stand for parameters.
-    compiled = jax.jit(module.bind(unflatten(module.declarations)).similarity)
+    model: Any = module.bind(unflatten(module.declarations))
+    compiled = jax.jit(model.similarity)
     result = np.empty((len(videos), len(texts)), np.float32)
     with jax.default_matmul_precision("highest"), jax.default_device(jax.local_devices()[0]):
         for row in range(0, len(videos), _VIDEOS):

@@ -22,7 +22,6 @@ from stvg_jax.retrieval.evaluation.scores import Scores, texts_to_compare
 from stvg_jax.retrieval.evaluation.token_files import TokenFiles
 from stvg_jax.retrieval.inputs import RetrievalInputs
 from stvg_jax.retrieval.scoring import encode_texts, similarities
-from stvg_jax.retrieval.types import RetrievalModel
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.loading.captioned import CaptionedVideo
@@ -69,9 +68,9 @@ class RetrievalEvaluator:
         """See `stvg_jax.family.StagedEvaluator.keep`: tokens of the videos."""
         self._tokens = TokenFiles(folder / "tokens")
 
-    def outputs(self, model: RetrievalModel, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Float32: tokens [b, n, d] and embeddings `videos` [b, q, e] of the videos, embeddings `texts` [b, c, p, e] of
-        their texts.
+    def outputs(self, model: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """Outputs of a `stvg_jax.retrieval.types.RetrievalModel`, float32: tokens [b, n, d] and embeddings `videos`
+        [b, q, e] of the videos, embeddings `texts` [b, c, p, e] of their texts.
 
         Videos are encoded one after another, so that none depends on its batch.
         """

@@ -18,7 +18,6 @@ from stvg_jax.retrieval.evaluation.scores import Scores
 from stvg_jax.retrieval.evaluation.token_files import TokenFiles
 from stvg_jax.retrieval.inputs import RetrievalInputs
 from stvg_jax.retrieval.scoring import match_texts
-from stvg_jax.retrieval.types import RetrievalModel
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.loading.comparisons import Comparison, ComparisonLoader
@@ -116,9 +115,12 @@ class RerankingEvaluator:
     def change(self, inputs: Any, config: EvalConfig) -> None:
         """None: there is only one way to ask."""
 
-    def outputs(self, model: RetrievalModel, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Terms float32 [b, c, p] of all texts of each video. Videos are read one after another, so that none depends
-        on its batch, and what the model keeps of a video is computed once."""
+    def outputs(self, model: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """Terms float32 [b, c, p] of all texts of each video, by a `stvg_jax.retrieval.types.RetrievalModel`.
+
+        Videos are read one after another, so that none depends on its batch, and what the model keeps of a video is
+        computed once.
+        """
 
         def row(arrays: Mapping[str, jax.Array]) -> jax.Array:
             return match_texts(model, arrays["tokens"], arrays["text_ids"], arrays["text_valid"], arrays["chunks"])

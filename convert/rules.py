@@ -228,3 +228,13 @@ def table(source: str, target: str) -> tuple[Rule, ...]:
 def joint_kernels(source: str, target: str) -> tuple[Rule, ...]:
     """The joint weight of queries, keys and values."""
     return (Rule(source, tuple(f"{target}/{part}/kernel" for part in ("query", "key", "value")), _thirds),)
+
+
+def joint_attention(source: str, target: str) -> tuple[Rule, ...]:
+    """Attention of timm: one layer for queries, keys and values, and the output."""
+    parts = ("query", "key", "value")
+    return (
+        *joint_kernels(rf"{source}\.qkv\.weight", target),
+        Rule(rf"{source}\.qkv\.bias", tuple(f"{target}/{part}/bias" for part in parts), _thirds),
+        *linear(rf"{source}\.proj", f"{target}/out"),
+    )

@@ -62,18 +62,24 @@ def video_swin(source: str, downsample: str, target: str = "swin") -> tuple[Rule
 def roberta(source: str, target: str = "roberta") -> tuple[Rule, ...]:
     """Hugging Face's RobertaModel. `source` ends in its dot, or is empty."""
     embeddings = ("word_embeddings", "position_embeddings", "token_type_embeddings")
-    layer_source, layer_target = rf"{source}encoder\.layer\.(\d+)", rf"{target}/layers/\1"
     rules = [rule for e in embeddings for rule in embedding(rf"{source}embeddings\.{e}", f"{target}/embeddings/{e}")]
     rules += norm(rf"{source}embeddings\.LayerNorm", f"{target}/embeddings/norm")
+    return (*rules, *bert_layers(rf"{source}encoder\.layer", f"{target}/layers"))
+
+
+def bert_layers(source: str, target: str) -> tuple[Rule, ...]:
+    """The layers of Hugging Face's BertModel or RobertaModel."""
+    source, target = rf"{source}\.(\d+)", rf"{target}/\1"
+    rules: list[Rule] = []
     for part in ("query", "key", "value"):
-        rules += linear(rf"{layer_source}\.attention\.self\.{part}", f"{layer_target}/attention/{part}")
+        rules += linear(rf"{source}\.attention\.self\.{part}", f"{target}/attention/{part}")
     return (
         *rules,
-        *linear(rf"{layer_source}\.attention\.output\.dense", f"{layer_target}/attention/out"),
-        *norm(rf"{layer_source}\.attention\.output\.LayerNorm", f"{layer_target}/attention_norm"),
-        *linear(rf"{layer_source}\.intermediate\.dense", f"{layer_target}/ffn/up"),
-        *linear(rf"{layer_source}\.output\.dense", f"{layer_target}/ffn/down"),
-        *norm(rf"{layer_source}\.output\.LayerNorm", f"{layer_target}/ffn_norm"),
+        *linear(rf"{source}\.attention\.output\.dense", f"{target}/attention/out"),
+        *norm(rf"{source}\.attention\.output\.LayerNorm", f"{target}/attention_norm"),
+        *linear(rf"{source}\.intermediate\.dense", f"{target}/ffn/up"),
+        *linear(rf"{source}\.output\.dense", f"{target}/ffn/down"),
+        *norm(rf"{source}\.output\.LayerNorm", f"{target}/ffn_norm"),
     )
 
 

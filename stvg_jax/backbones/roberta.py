@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stvg_jax.nn.attention import MultiHeadAttention
+from stvg_jax.nn.attention import PostNormBlock
 from stvg_jax.nn.declare import Embed, LayerNorm
-from stvg_jax.nn.layers import FeedForward, dropout, gelu
+from stvg_jax.nn.layers import dropout
 from stvg_jax.nn.remat import run_layer
 
 
@@ -66,30 +66,15 @@ class Embeddings(nnx.Module):
         return dropout(self.norm(x), self.dropout_rate, rngs)
 
 
-class RobertaLayer(nnx.Module):
-    """A post-norm transformer block."""
-
-    def __init__(self, config: RobertaConfig, *, dtype):
-        rate = config.dropout_rate
-        self.attention = MultiHeadAttention(config.width, config.heads, dropout_rate=rate, dtype=dtype)
-        self.attention_norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
-        self.ffn = FeedForward(config.width, config.hidden, activation=gelu, dtype=dtype)
-        self.ffn_norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
-        self.dropout_rate = rate
-
-    def __call__(self, x: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | None) -> jax.Array:
-        """x [b, l, width], valid bool [b, l] or None."""
-        attended, _ = self.attention(x, x, x, key_valid=valid, rngs=rngs)
-        x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
-        return self.ffn_norm(x + dropout(self.ffn(x), self.dropout_rate, rngs))
-
-
 class Roberta(nnx.Module):
     """The encoder without its pooler."""
 
     def __init__(self, config: RobertaConfig = RobertaConfig(), *, dtype: Any = jnp.float32):
         self.embeddings = Embeddings(config, dtype=dtype)
-        self.layers = nnx.List([RobertaLayer(config, dtype=dtype) for _ in range(config.layers)])
+        block = {"epsilon": _EPSILON, "dropout_rate": config.dropout_rate, "dtype": dtype}
+        self.layers = nnx.List(
+            [PostNormBlock(config.width, config.heads, config.hidden, **block) for _ in range(config.layers)]
+        )
         self.max_tokens = config.max_tokens
 
     def __call__(self, ids: jax.Array, valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None) -> jax.Array:

@@ -55,6 +55,14 @@ class ViTConfig:
         return 1 + self.grid**2
 
 
+def patch_tokens(images: jax.Array, patch: int) -> jax.Array:
+    """Pixels of square patches in row-major order: [..., h, w, c] -> [..., h / patch * w / patch, patch**2 * c]."""
+    *leading, h, w, c = images.shape
+    rows, columns = h // patch, w // patch
+    x = images.reshape(*leading, rows, patch, columns, patch, c)
+    return jnp.moveaxis(x, -4, -3).reshape(*leading, rows * columns, patch * patch * c)
+
+
 class ViT(nnx.Module):
     """Patches, a class token and learned positions through pre-norm blocks (released: `eva_vit.py`)."""
 
@@ -94,10 +102,8 @@ class ViT(nnx.Module):
 
     def embed(self, images: jax.Array) -> jax.Array:
         """Tokens before the first block, of the same shape."""
-        n, grid, p = len(images), self.config.grid, self.config.patch
-        x = images.astype(self.dtype).reshape(n, grid, p, grid, p, 3).transpose(0, 1, 3, 2, 4, 5)
-        x = self.patches(x.reshape(n, grid * grid, p * p * 3))
-        first = jnp.broadcast_to(self.class_token[...].astype(self.dtype), (n, 1, self.config.width))
+        x = self.patches(patch_tokens(images.astype(self.dtype), self.config.patch))
+        first = jnp.broadcast_to(self.class_token[...].astype(self.dtype), (len(images), 1, self.config.width))
         return jnp.concatenate([first, x], axis=1) + self.positions[...].astype(self.dtype)
 
     def _run(self, images: jax.Array) -> jax.Array:

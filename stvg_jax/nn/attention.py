@@ -155,6 +155,31 @@ class PreNormBlock(nnx.Module):
         return x + self.ffn(self.ffn_norm(x))
 
 
+class PostNormBlock(nnx.Module):
+    """Self-attention and feed-forward, each before a norm: the block of BERT and RoBERTa.
+
+    Args:
+        width: channels.
+        heads: attention heads.
+        hidden: channels inside the feed-forward part.
+        epsilon: of both norms.
+        dropout_rate: dropout of the attention weights and of both results in training.
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, *, epsilon: float, dropout_rate: float, dtype):
+        self.attention = MultiHeadAttention(width, heads, dropout_rate=dropout_rate, dtype=dtype)
+        self.attention_norm = LayerNorm(width, epsilon=epsilon, dtype=dtype)
+        self.ffn = FeedForward(width, hidden, activation=gelu, dtype=dtype)
+        self.ffn_norm = LayerNorm(width, epsilon=epsilon, dtype=dtype)
+        self.dropout_rate = dropout_rate
+
+    def __call__(self, x: jax.Array, valid: jax.Array | None, rngs: nnx.Rngs | DropoutKeys | None) -> jax.Array:
+        """x [b, l, width], valid bool [b, l] or None -> [b, l, width]."""
+        attended, _ = self.attention(x, x, x, key_valid=valid, rngs=rngs)
+        x = self.attention_norm(x + dropout(attended, self.dropout_rate, rngs))
+        return self.ffn_norm(x + dropout(self.ffn(x), self.dropout_rate, rngs))
+
+
 class CrossAttentionBlock(nnx.Module):
     """A post-norm BERT layer whose queries attend to another sequence (released code: `BertLayer_Cross`).
 

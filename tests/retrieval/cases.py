@@ -15,6 +15,7 @@ from flax import nnx
 
 from stvg_jax.convert.formats.stgt import FORMAT
 from stvg_jax.convert.renaming import rename
+from stvg_jax.convert.rules import Format
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.declare import PureModule
 from tests import released
@@ -41,20 +42,18 @@ def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return released.weight(name, shape)
 
 
-def shapes(part: str = "state_dict") -> dict[str, tuple[int, ...]]:
-    """Tensor name -> shape of STGT's released state dict, or, for "tiny", of a small model's; without counters and
-    second names."""
-    manifest = json.loads((GOLDENS / "stgt_manifest.json").read_text())
-    entries = manifest[part].items()
-    return {
-        name: tuple(shape) for name, (shape, dtype) in entries if dtype == "float32" and name not in manifest["tied"]
-    }
+def shapes(part: str = "state_dict", system: str = "stgt") -> dict[str, tuple[int, ...]]:
+    """Tensor name -> shape of a system's released state dict, or, for another part, of a small model's; without
+    counters and second names."""
+    manifest = json.loads((GOLDENS / f"{system}_manifest.json").read_text())
+    entries, tied = manifest[part].items(), manifest.get("tied", {})
+    return {name: tuple(shape) for name, (shape, dtype) in entries if dtype == "float32" and name not in tied}
 
 
-def parameters(wanted: Shapes, prefix: str = "") -> dict[str, np.ndarray]:
+def parameters(wanted: Shapes, prefix: str = "", form: Format = FORMAT) -> dict[str, np.ndarray]:
     """Parameters, by path, that the converter makes of the stand-ins for the names that begin with `prefix`."""
     tensors = {name: weight(name, shape) for name, shape in wanted.items() if name.startswith(prefix)}
-    converted = rename(tensors, FORMAT)
+    converted = rename(tensors, form)
     assert not converted.problems
     return converted.parameters
 
@@ -92,13 +91,15 @@ class Case:
         assert max(differences.values()) <= tolerance, differences
 
 
-def gradients_by_source(wanted: Shapes, gradients: Mapping[str, np.ndarray], prefix: str = "") -> dict[str, np.ndarray]:
+def gradients_by_source(
+    wanted: Shapes, gradients: Mapping[str, np.ndarray], prefix: str = "", form: Format = FORMAT
+) -> dict[str, np.ndarray]:
     """Gradients of parameters, by path, as those of the tensors that the parameters are made of, by name."""
     out = {}
     for name, shape in wanted.items():
         if not name.startswith(prefix):
             continue
-        claim = FORMAT.claim(name)
+        claim = form.claim(name)
         assert claim is not None
         rule, match = claim
         places = rule.transform(np.arange(int(np.prod(shape))).reshape(shape))

@@ -1,0 +1,94 @@
+"""Losses of ALPRO's training (released: `forward` of `AlproRetrieval` in LAVIS).
+
+    contrastive  cross-entropy of cosines against a pair's own index, both ways
+    matching     cross-entropy of a text describing a video, of the pair, of its text with another video and of its
+                 video with another text
+
+As in `stvg_jax.retrieval.losses`, every loss is a sum over pairs, divided by the number of pairs of the batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from stvg_jax.nn.keys import DropoutKeys
+from stvg_jax.retrieval.losses import Embeddings, Negatives, PairTexts
+from stvg_jax.retrieval.similarity import similarities
+
+if TYPE_CHECKING:
+    from stvg_jax.retrieval.alpro import ALPRO
+
+_NEVER = float(jnp.finfo(jnp.float32).min)
+# Bounds of the temperature (released: `temp.clamp_`).
+_LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.001, 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ALPROLossConfig:
+    """Weights of the terms; the defaults are the released fine-tuning.
+
+    Attributes:
+        contrastive, matching: weight of the term of this name.
+    """
+
+    contrastive: float = 1.0
+    matching: float = 1.0
+
+
+def contrastive_logits(own: Embeddings, whole: Embeddings, temperature: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Similarities float32 [b, W] of own videos to all texts and of own texts to all videos, divided by the temperature
+    (scalar, kept within its bounds). Unlike STGT's they have a gradient to `whole`."""
+    temperature = jnp.clip(temperature, _LEAST_TEMPERATURE, _MOST_TEMPERATURE)
+    to_texts, to_videos = similarities(own.videos, whole.texts), similarities(whole.videos, own.texts).T
+    return to_texts / temperature, to_videos / temperature
+
+
+def negative_logits(
+    own: Embeddings, whole: Embeddings, rows: jax.Array, real: jax.Array, temperature: jax.Array
+) -> Negatives:
+    """Logits of the draws of negatives, as `stvg_jax.retrieval.losses.negative_logits`."""
+    other = real & (jnp.arange(len(real)) != rows[:, None])
+    to_texts, to_videos = jax.lax.stop_gradient(contrastive_logits(own, whole, temperature))
+    return Negatives(jnp.where(other, to_videos, _NEVER), jnp.where(other, to_texts, _NEVER))
+
+
+def alpro_losses(
+    model: ALPRO,
+    whole: Embeddings,
+    texts: PairTexts,
+    rows: jax.Array,
+    negatives: Negatives,
+    pairs: jax.Array,
+    *,
+    rngs: DropoutKeys | None = None,
+) -> dict[str, jax.Array]:
+    """Both terms of some pairs, unweighted; those of all pairs add up to the terms of the batch.
+
+    Args:
+        model: the model.
+        whole, texts: W pairs.
+        rows: int32 [b], the numbers among the W of the pairs whose losses are computed.
+        negatives: drawn for these pairs.
+        pairs: number of real pairs of the whole batch.
+        rngs: dropout keys of the rows; None to train without.
+    """
+    own = jax.tree.map(lambda array: array[rows], whole)
+
+    def of_index(logits: jax.Array) -> jax.Array:
+        log_p = jax.nn.log_softmax(jnp.where(texts.real, logits, _NEVER))
+        return -jnp.take_along_axis(log_p, rows[:, None], axis=1)[:, 0]
+
+    to_texts, to_videos = contrastive_logits(own, whole, model.temperature[...])
+    videos = jnp.stack([rows, negatives.videos, rows], axis=1).reshape(-1)
+    of_text = jnp.stack([rows, rows, negatives.texts], axis=1).reshape(-1)
+    logits = model.match_logits(whole.tokens[videos], texts.ids[of_text], texts.valid[of_text], rngs=rngs)
+    log_p = jax.nn.log_softmax(logits.reshape(-1, 3, 2))
+    terms = {
+        "contrastive": (of_index(to_texts) + of_index(to_videos)) / 2,
+        "matching": -(log_p[:, 0, 1] + log_p[:, 1, 0] + log_p[:, 2, 0]) / 3,
+    }
+    return {name: jnp.where(texts.real[rows], losses, 0).sum() / pairs for name, losses in terms.items()}

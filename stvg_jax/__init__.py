@@ -1,4 +1,4 @@
-"""Spatio-temporal video grounding in JAX: from a video and a sentence to a tube of boxes.
+"""Spatio-temporal video grounding in JAX: from a video and a sentence to a tube of boxes; and search in many videos.
 
     from stvg_jax import Grounder
 
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from stvg_jax.grounding.inference.grounder import Grounder
     from stvg_jax.grounding.inference.tube import FrameScores, Tube
     from stvg_jax.models.loading import load
+    from stvg_jax.retrieval.inference.index import Hit, Index
 
 __version__ = "0.2.0"
 
 _MODULES = {
     "FrameScores": "stvg_jax.grounding.inference.tube",
     "Grounder": "stvg_jax.grounding.inference.grounder",
+    "Hit": "stvg_jax.retrieval.inference.index",
+    "Index": "stvg_jax.retrieval.inference.index",
     "InputError": "stvg_jax.core.errors",
     "Tube": "stvg_jax.grounding.inference.tube",
     "load": "stvg_jax.models.loading",
 }
 
-__all__ = ["FrameScores", "Grounder", "InputError", "Tube", "__version__", "load"]
+__all__ = ["FrameScores", "Grounder", "Hit", "Index", "InputError", "Tube", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,8 @@ _COMMANDS = {
     "ground": "find when and where a video shows what a sentence describes",
     "train": "train the model of a configuration",
     "inspect": "show what a training needs: parameters, memory, operations",
+    "index": "make an index of videos, to search in them",
+    "search": "find which of many videos shows what a sentence describes, and when",
     "eval": "evaluate a checkpoint on a dataset with the published measures",
     "score": "score any system's predictions, without a model",
     "prepare": "prepare a dataset: frames from its videos, attribute labels from its sentences",

@@ -32,14 +32,12 @@ from stvg_jax.grounding.tubedetr_parts import (
     QueryDecoder,
     SlowEncoder,
     SlowFastFeatures,
-    add_text,
     logits_between,
     uniform,
 )
 from stvg_jax.grounding.types import GroundingBatch, GroundingOutput, TrueTube
 from stvg_jax.nn.declare import Declared, Embed
-from stvg_jax.nn.masking import within
-from stvg_jax.nn.positions import image_positions, time_positions
+from stvg_jax.nn.positions import time_positions
 
 if TYPE_CHECKING:
     from stvg_jax.runtime.memory import Rows
@@ -77,8 +75,6 @@ class TubeDETRConfig(AppearanceQueryConfig):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.fast == "transformer" and self.time == "none":
             raise ValueError('fast="transformer" needs positions over time; set time="sine"')
-        if self.transformer.placed_tokens:
-            raise ValueError("transformer.placed_tokens is True; this model has no such tokens, set it to False")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,22 +197,18 @@ class TubeDETR(AppearanceEncoder, TextReader, TubePredictor):
         """Runs text encoder, encoder and fast branch; arguments as for `ground`. Tokens of a frame are the cells of its
         grid, in row-major order, and the text."""
         config = self.config
-        b, slow, h, w, d = video.appearance.shape
+        b, _, h, w, d = video.appearance.shape
         n, t = h * w, len(video.frames)
         text = self.encode_text(text_ids, text_valid, rngs=rngs)
-        grid_valid = None if video.sizes is None else within(video.sizes, h, w).reshape(b, n)
-        positions = image_positions(h, w, d, video.sizes).reshape(-1, n, d).astype(text.dtype)
-        positions = jnp.pad(positions, ((0, 0), (0, text.shape[1]), (0, 0)))
-        tokens, valid = add_text(video.appearance.reshape(b, slow, n, d), text, grid_valid, text_valid)
-        if config.fast != "noslow":
-            tokens = self.encoder(tokens, positions, valid, rngs=rngs)
+        joined = self.encoder.join(video.appearance, text, video.sizes, text_valid)
+        tokens = joined.tokens if config.fast == "noslow" else self.encoder(joined, rngs=rngs)
         tokens = jnp.repeat(tokens, config.stride, axis=1)[:, :t]
         if video.fast is not None:
             fast, time = video.fast.reshape(b, t, n, d), self._time(t)
-            masks = grid_valid, video.frames_valid
+            masks = joined.grid_valid, video.frames_valid
             cells = self.fast_branch(tokens[:, :, :n], fast, time, *masks, rngs=rngs)
             tokens = jnp.concatenate([cells, tokens[:, :, n:]], axis=2)
-        return DecoderInputs(self._place(t), tokens, positions, valid, video.frames_valid)
+        return DecoderInputs(self._place(t), tokens, joined.positions, joined.valid, video.frames_valid)
 
     def _predict(
         self,

@@ -16,7 +16,8 @@ from stvg_jax.grounding.encoder import EncoderLayer, TransformerConfig, encode_f
 from stvg_jax.grounding.temporal_decoder import TemporalDecoderLayer
 from stvg_jax.nn.declare import Declared, Initializer, LayerNorm, Linear, zeros
 from stvg_jax.nn.layers import dropout
-from stvg_jax.nn.masking import masked_mean
+from stvg_jax.nn.masking import masked_mean, within
+from stvg_jax.nn.positions import image_positions
 from stvg_jax.nn.remat import run_layer
 
 FAST_BRANCHES = ("residual", "gating", "pool", "transformer", "noslow", "off")
@@ -47,19 +48,60 @@ class SlowFastFeatures:
     sizes: jax.Array | None
 
 
+@dataclasses.dataclass(frozen=True)
+class FrameTokens:
+    """Tokens of frames: those of the feature grid in row-major order, then those of the text.
+
+    Attributes:
+        tokens: [b, s, n + l, d].
+        positions: [b or 1, n + l, d]; zeros for the text.
+        valid: bool [b, n + l] or None.
+        grid_valid: bool [b, n] or None.
+    """
+
+    tokens: jax.Array
+    positions: jax.Array
+    valid: jax.Array | None
+    grid_valid: jax.Array | None
+
+
 class SlowEncoder(nnx.Module):
     """Transformer layers over the cells of each slow frame and the text, without a norm after the last."""
 
     def __init__(self, config: TransformerConfig, *, dtype):
         self.layers = nnx.List([EncoderLayer(config, dtype=dtype) for _ in range(config.encoder_layers)])
+        self.appearance_norm = LayerNorm(config.width, epsilon=1e-5, dtype=dtype) if config.placed_tokens else None
         self.frames_per_step = config.frames_per_step
 
-    def __call__(
-        self, tokens: jax.Array, positions: jax.Array, valid: jax.Array | None, *, rngs: nnx.Rngs | None = None
-    ) -> jax.Array:
-        """Tokens [b, t, n, d], positions [b or 1, n, d], valid bool [b, n] or None -> [b, t, n, d]."""
+    def join(
+        self, appearance: jax.Array, text: jax.Array, sizes: jax.Array | None, text_valid: jax.Array | None
+    ) -> FrameTokens:
+        """Tokens before the first layer.
+
+        Args:
+            appearance: [b, s, h, w, d], projected features of the slow frames.
+            text: [b, l, d].
+            sizes: int32 [b, 2], real height and width on the feature grid, or None.
+            text_valid: bool [b, l] or None.
+        """
+        b, s, h, w, d = appearance.shape
+        n, l = h * w, text.shape[1]
+        grid_valid = None if sizes is None else within(sizes, h, w).reshape(b, n)
+        grid = image_positions(h, w, d, sizes).reshape(-1, n, d).astype(text.dtype)
+        cells = appearance.reshape(b, s, n, d)
+        if self.appearance_norm is not None:
+            cells = self.appearance_norm(cells) + grid[:, None]
+        return FrameTokens(
+            tokens=jnp.concatenate([cells, jnp.broadcast_to(text[:, None], (b, s, l, d))], axis=2),
+            positions=jnp.pad(grid, ((0, 0), (0, l), (0, 0))),
+            valid=join_masks(b, (grid_valid, n), (text_valid, l)),
+            grid_valid=grid_valid,
+        )
+
+    def __call__(self, joined: FrameTokens, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        """Joined tokens -> [b, s, n + l, d]."""
         steps = {"rngs": rngs, "frames_per_step": self.frames_per_step}
-        return encode_frames(self.layers, tokens, positions, valid, **steps)
+        return encode_frames(self.layers, joined.tokens, joined.positions, joined.valid, **steps)
 
 
 class FastBranch(nnx.Module):
@@ -184,16 +226,6 @@ class QueryDecoder(nnx.Module):
             over_tokens.append(weights[1])
         attention = None if over_time[0] is None else jnp.stack(over_time)
         return jnp.stack(states), attention, jnp.stack(over_tokens)
-
-
-def add_text(
-    cells: jax.Array, text: jax.Array, grid_valid: jax.Array | None, text_valid: jax.Array | None
-) -> tuple[jax.Array, jax.Array | None]:
-    """Cells [b, t, n, d] and text [b, l, d] -> tokens [b, t, n + l, d] and their mask, bool [b, n + l] or None."""
-    b, t, n, d = cells.shape
-    repeated = jnp.broadcast_to(text[:, None], (b, t, *text.shape[1:]))
-    valid = join_masks(b, (grid_valid, n), (text_valid, text.shape[1]))
-    return jnp.concatenate([cells, repeated], axis=2), valid
 
 
 def logits_between(start_end_logits: jax.Array, frames_valid: jax.Array | None) -> jax.Array:

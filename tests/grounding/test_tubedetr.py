@@ -98,7 +98,6 @@ def test_released_configurations(name, epochs, drops, frames):
         ({"time": "cosine"}, "time is 'cosine'; it must be one of sine, learned, none"),
         ({"stride": 0}, "stride is 0; it must be at least 1"),
         ({"fast": "transformer", "time": "none"}, 'needs positions over time; set time="sine"'),
-        ({"transformer": {"placed_tokens": True}}, "placed_tokens is True"),
         ({"swin": {}}, "config.model.swin is unknown"),
     ],
 )

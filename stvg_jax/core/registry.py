@@ -26,6 +26,7 @@ FAMILIES = {
     "stcat": "stvg_jax.grounding.stcat",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
+    "image_pointing": "stvg_jax.grounding.pretraining.image_pointing",
 }
 
 

@@ -47,6 +47,7 @@ OWN = {
         "subject": False,
     },
     "pointing": {"frozen_backbones": True, "subject": True},
+    "image_pointing": {"frozen_backbones": True, "subject": False},
     "region_recognition": {"frozen_backbones": False, "appearance_words": 15, "motion_words": 60},
 }
 COMMON_LOSSES = {"box_l1": 5.0, "box_giou": 4.0, "actioness": 2.0, "outside_weight": 0.3, "sigma": 2.0}
@@ -56,6 +57,7 @@ LOSSES = {
     | {"motion_attributes": 1.0, "appearance_attributes": 1.0},
     "cg_stvg": COMMON_LOSSES | {"start_end": 10.0, "confidence": 1.0},
     "pointing": {"appearance_pointing": 1.0, "motion_pointing": 1.0},
+    "image_pointing": {"appearance_pointing": 1.0},
     "region_recognition": {"appearance_words": 10.0, "motion_words": 10.0},
 }
 RATES = {
@@ -68,10 +70,11 @@ RATES = {
     },
     "cg_stvg": {"base": 3e-4, "image_backbone": 2e-5, "text": 5e-5, "temporal_decoder": 1e-4},
     "pointing": {"base": 1e-3, "image_backbone": 1e-4, "text": 1e-3},
+    "image_pointing": {"base": 1e-3, "image_backbone": 1e-4, "text": 1e-3},
     "region_recognition": {"base": 1e-3, "image_backbone": 1e-3},
 }
-READS_SUBJECT = {"ta_stvg": True, "cg_stvg": False, "pointing": True, "region_recognition": True}
-WORDS = {"ta_stvg": (15, 60), "cg_stvg": (0, 0), "pointing": (0, 0), "region_recognition": (15, 60)}
+READS_SUBJECT = dict.fromkeys(OWN, True) | {"cg_stvg": False, "image_pointing": False}
+WORDS = dict.fromkeys(OWN, (0, 0)) | {"ta_stvg": (15, 60), "region_recognition": (15, 60)}
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -99,6 +102,7 @@ def test_the_models_and_those_that_give_tubes():
         "stcat": True,
         "region_recognition": False,
         "pointing": False,
+        "image_pointing": False,
     }
 
 
@@ -117,7 +121,7 @@ def test_unknown_models_are_named_beside_the_known(call):
         call("dino")
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", sorted(set(OWN) - {"image_pointing"}))
 def test_backbones_with_features_of_other_sizes_are_refused(name):
     resnet = default_config(name)["resnet"] | {"blocks": (3, 4, 6)}
     with pytest.raises(InputError, match="features of resnet lie 16 pixels apart, those of swin 32"):

@@ -82,6 +82,11 @@ def test_pointing():
     assert draws("pointing") == BACKBONES | {TRANSFORMER: ENCODER + 1}
 
 
+def test_image_pointing():
+    """Likewise; nothing sees motion."""
+    assert draws("image_pointing") == {TRANSFORMER: ENCODER + 1, TEXT: BACKBONES[TEXT]}
+
+
 def test_region_recognition():
     words = {"appearance_words": WORDS[0], "motion_words": WORDS[1]}
     drawn = draws("region_recognition", frozen_backbones=False, **words)

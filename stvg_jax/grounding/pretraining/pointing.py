@@ -11,6 +11,7 @@ result (`config.train.initialise`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -83,12 +84,13 @@ class PointingOutput:
     """Predicted and true places of the target in one frame of each video, float32.
 
     Attributes:
-        appearance_logits, motion_logits: [b, n], over the cells of the feature grid; the lowest number at padding.
+        appearance_logits, motion_logits: [b, n], over the cells of the feature grid; the lowest number at padding. None
+            for the motion of a model that reads none.
         share: [b, n], share of the true box in each cell, with sum 1; 0 in videos without a tube.
     """
 
     appearance_logits: jax.Array
-    motion_logits: jax.Array
+    motion_logits: jax.Array | None
     share: jax.Array
 
 
@@ -109,10 +111,7 @@ class Pointing(CrossModalModel):
         self, batch: GroundingBatch, true_tube: TrueTube, *, rngs: nnx.Rngs | None = None
     ) -> PointingOutput:
         """Predictions for the losses; arguments as for `GroundingModel.predict_to_train`."""
-        middle = middle_frame(true_tube.in_tube)
-
-        def pick(frames: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(frames, middle.reshape(-1, *(1,) * (frames.ndim - 1)), axis=1)
+        pick = functools.partial(take_frame, frame=middle_frame(true_tube.in_tube))
 
         # Motion is encoded from all frames, appearance from the middle one alone.
         motion = pick(self.encode_motion(batch.frames, batch.frames_valid, batch.sizes, rngs=rngs))
@@ -121,19 +120,10 @@ class Pointing(CrossModalModel):
         video = VideoFeatures(self.encode_appearance(pick(batch.frames), batch.sizes), motion, None, sizes)
         text = self.encode_text(batch.text_ids, batch.text_valid, rngs=rngs)
         encoded = self.encoder(video, text, batch.text_valid, rngs=rngs)
-        weights = region_weights("cells", pick(true_tube.finite_boxes), (h, w), sizes)[:, 0]
-        share = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
-
-        def point(head: Linear, tokens: jax.Array) -> jax.Array:
-            logits = head(tokens)[:, 0, :, 0].astype(jnp.float32)
-            if encoded.grid_valid is None:
-                return logits
-            return jnp.where(encoded.grid_valid, logits, jnp.finfo(jnp.float32).min)
-
         return PointingOutput(
-            appearance_logits=point(self.appearance_head, encoded.appearance),
-            motion_logits=point(self.motion_head, encoded.motion),
-            share=jnp.where(true_tube.in_tube.any(-1, keepdims=True), share, 0),
+            appearance_logits=cell_logits(self.appearance_head, encoded.appearance, encoded.grid_valid),
+            motion_logits=cell_logits(self.motion_head, encoded.motion, encoded.grid_valid),
+            share=box_share(true_tube, (h, w), sizes),
         )
 
 
@@ -141,6 +131,25 @@ def middle_frame(in_tube: jax.Array) -> jax.Array:
     """Tubes bool [b, t] -> index of the middle frame of each, the first of two, int [b]; 0 without a tube."""
     passed = jnp.cumsum(in_tube, axis=1)
     return jnp.argmax(2 * passed >= passed[:, -1:], axis=1)
+
+
+def take_frame(frames: jax.Array, frame: jax.Array) -> jax.Array:
+    """[b, t, ...], index of a frame of each, int [b] -> [b, 1, ...]."""
+    return jnp.take_along_axis(frames, frame.reshape(-1, *(1,) * (frames.ndim - 1)), axis=1)
+
+
+def box_share(true_tube: TrueTube, grid: tuple[int, int], sizes: jax.Array | None) -> jax.Array:
+    """Share of the true box of the middle frame in each cell of the grid, as in PointingOutput."""
+    boxes = take_frame(true_tube.finite_boxes, middle_frame(true_tube.in_tube))
+    weights = region_weights("cells", boxes, grid, sizes)[:, 0]
+    share = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
+    return jnp.where(true_tube.in_tube.any(-1, keepdims=True), share, 0)
+
+
+def cell_logits(head: Linear, tokens: jax.Array, grid_valid: jax.Array | None) -> jax.Array:
+    """Logits of the cells of one frame, as in PointingOutput, from tokens [b, 1, n, d] and mask bool [b, n] or None."""
+    logits = head(tokens)[:, 0, :, 0].astype(jnp.float32)
+    return logits if grid_valid is None else jnp.where(grid_valid, logits, jnp.finfo(jnp.float32).min)
 
 
 def pointing_losses(
@@ -161,6 +170,7 @@ def pointing_losses(
     return {
         name: sum_over_videos(optax.softmax_cross_entropy(logits, output.share), targets) / counts.videos
         for name, logits in terms.items()
+        if logits is not None
     }
 
 

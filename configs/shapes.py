@@ -13,6 +13,9 @@ images. This one is pre-trained in the first phases:
     boxes       the whole model, from windows of four frames, which show many more sentences in the same time than whole
                 clips
     (none)      the whole model, from whole clips
+
+`images` takes the place of the first three for models without a motion backbone (`configs/shapes_stcat.py`,
+`configs/shapes_tubedetr.py`): image backbone and encoder learn in which cells of single pictures the target is.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ _PHASES = {
     "backbones": _Phase("shapes_motion", 8, 32, 6, (2e-3,) * 5, "", "region_recognition"),
     "pointing": _Phase("shapes", 4, 128, 30, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "backbones", "pointing"),
     "verbs": _Phase("shapes_verbs", 4, 128, 10, (1e-3, 1e-4, 1e-3, 1e-3, 1e-3), "pointing", "pointing"),
+    "images": _Phase("shapes", 1, 256, 40, (1e-3,) * 5, "", "image_pointing"),
     "boxes": _Phase("shapes", 4, 64, 10, (1e-3, 1e-4, 3e-4, 1e-3, 7e-4), "verbs"),
     # A 17th frame, the last of the clip, would be padded to twice as many windows of the video backbone.
     "": _Phase("shapes", 16, 16, 7, (7e-4, 1e-4, 2e-4, 1e-3, 7e-4), "boxes"),
@@ -144,8 +148,8 @@ def _model(name: str) -> dict[str, Any]:
         "transformer": {"width": 96, "heads": 4, "hidden": 192, "encoder_layers": 2, "decoder_layers": 3}
         | {"head_dropout_rate": 0.0, "placed_tokens": True}
         # Pointing sees each clip thirty times and would overfit without dropout.
-        | {"dropout_rate": 0.1 if name == "pointing" else 0.0},
+        | {"dropout_rate": 0.1 if name in ("pointing", "image_pointing") else 0.0},
     }
     queries = {"appearance_words": 12, "motion_words": 11, "sampling_threshold": 0.5}
-    model |= {part: model[part] | changes for part, changes in small.items()}
+    model |= {part: model[part] | changes for part, changes in small.items() if part in model}
     return model | {key: value for key, value in queries.items() if key in model}

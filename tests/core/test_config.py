@@ -90,7 +90,7 @@ def test_every_file_of_the_project(path):
     assert json.loads(json.dumps(config))["name"] in FAMILIES
     declared = PureModule(make_model(config["name"], config["model"], np.float32)).declarations
     size = sum(int(np.prod(d.shape)) for d in declared.values())
-    assert 1e6 < size < 5e6 if path.stem.startswith("shapes") else size > 100e6
+    assert 5e5 < size < 5e6 if path.stem.startswith("shapes") else size > 100e6
     with pytest.raises(InputError, match="takes no argument, got 'fast'|shapes:fast is unknown; the phases are"):
         load_config_file(Path(f"{path}:fast"))
 
@@ -109,18 +109,26 @@ def fits(start: Experiment, leave_out: tuple[str, ...], follower: Experiment) ->
     return kept != {} and kept.items() <= wanted.items()
 
 
-@pytest.mark.parametrize("name", ["shapes", "shapes_cg"])
-def test_phases_of_shapes_follow_one_another(name):
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("shapes", ["verbs", "pointing", "backbones"]),
+        ("shapes_cg", ["verbs", "pointing", "backbones"]),
+        ("shapes_stcat", ["images"]),
+        ("shapes_tubedetr", ["images"]),
+    ],
+)
+def test_phases_of_shapes_follow_one_another(name, before):
     """Backwards from the last: each starts from one that reads the same and has its parameters but those left out."""
     phases, follower = [""], shapes_phase(name, "")
     while follower.train.initialise:
         (start,) = follower.train.initialise
-        phases.append(re.fullmatch(r"runs/shapes_(cg_)?(\w+)/last", start)[2])
+        phases.append(re.fullmatch(r"runs/shapes_((cg|stcat|tubedetr)_)?(\w+)/last", start)[3])
         experiment = shapes_phase(name, phases[-1])
         assert fits(experiment, follower.train.leave_out, follower), phases[-1]
         assert experiment.model.reads_subject == follower.model.reads_subject, phases[-1]
         follower = experiment
-    assert phases == ["", "boxes", "verbs", "pointing", "backbones"]
+    assert phases == ["", "boxes", *before]
 
 
 def test_there_are_files():

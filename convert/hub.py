@@ -1,17 +1,16 @@
-"""Files from the Hugging Face hub by the name of their repository, and checks of text encoders found there."""
+"""Text encoders by their names on the Hugging Face hub: found, and checked."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stvg_jax.convert.readers.sharded import is_index, shard_names
 from stvg_jax.core.errors import InputError, first_line, missing_extra, quoted
+from stvg_jax.core.hub import find_files
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _FILE_ENDINGS = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".json")
@@ -42,69 +41,6 @@ def is_name(path: Path) -> bool:
     return _NAME.fullmatch(name) is not None and not name.endswith(_FILE_ENDINGS) and not path.exists()
 
 
-def find_files(
-    names: Sequence[str], choices: Sequence[Sequence[str]], *, beside: Sequence[str] = ()
-) -> tuple[list[Path], str]:
-    """Files from the hub's local cache or, if they are not there, from the hub.
-
-    Args:
-        names: names of the repository; the first that has the files is taken.
-        choices: groups of files; the first that is complete is taken.
-        beside: further files to get into the same folder, where the repository has them.
-
-    Returns:
-        Paths of the group's files, and a text that says where they come from.
-
-    Raises:
-        InputError: the hub cannot be reached, lacks the files, or asks for a login.
-    """
-    import huggingface_hub
-
-    failures: list[Exception] = []
-    for offline, origin in ((True, "hub cache"), (False, "hub")):
-        if not offline and not _hub_answers():
-            break
-        for name, files in itertools.product(names, choices):
-            try:
-                paths = [huggingface_hub.hf_hub_download(name, file, local_files_only=offline) for file in files]
-            except Exception as error:  # not there, a proxy's page, a full disk: each has an exception of its own
-                failures += [] if offline else [error]
-                continue
-            for file in beside:
-                with contextlib.suppress(Exception):
-                    huggingface_hub.hf_hub_download(name, file, local_files_only=offline)
-            return [Path(path) for path in paths], f"{name} ({origin})"
-    raise InputError(_reason(names[0], choices, failures))
-
-
-def _reason(name: str, choices: Sequence[Sequence[str]], failures: Sequence[Exception]) -> str:
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-
-    if not failures:
-        return f"{name} is not in the local cache of the Hugging Face hub, and the hub cannot be reached"
-    if any(isinstance(error, GatedRepoError) for error in failures):
-        return (
-            f"{name} is gated: accept its terms at https://huggingface.co/{name} and log in with `hf auth login`, or "
-            "download its files yourself"
-        )
-    if all(isinstance(error, RepositoryNotFoundError) for error in failures):
-        return f"the Hugging Face hub has no repository {name}; one that is private needs `hf auth login`"
-    if all(isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)) for error in failures):
-        return f"{name} on the Hugging Face hub lacks {' or '.join(' and '.join(files) for files in choices)}"
-    return f"{name} could not be fetched from the Hugging Face hub: {first_line(failures[-1])}"
-
-
-def _hub_answers() -> bool:
-    """True if the hub can be reached. Without a network each download would be retried for half a minute."""
-    from huggingface_hub import constants, utils
-
-    try:
-        utils.get_session().head(constants.ENDPOINT, timeout=10)
-    except Exception:  # no network, or told to be offline
-        return False
-    return True
-
-
 def import_transformers(what: str) -> Any:
     """The module transformers, which is an optional dependency.
 
@@ -130,7 +66,7 @@ def find_text_encoder(name: str) -> tuple[Path, str]:
         Path of the weights or of their index, and a text that says where they come from.
 
     Raises:
-        InputError: transformers is not installed; see also `find_files`.
+        InputError: transformers is not installed; see also `stvg_jax.core.hub.find_files`.
     """
     import_transformers("a text encoder by its name on the Hugging Face hub")
     try:

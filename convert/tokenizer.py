@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stvg_jax.convert import hub
 from stvg_jax.core.errors import InputError, failures_told
 from stvg_jax.core.files import in_utf8
+from stvg_jax.core.hub import find_files
 from stvg_jax.core.json_files import read_text
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _roberta(vocab: str, merges: str) -> Tokenizer:
 def _from_hub(names: tuple[str, ...]) -> tuple[Path, str]:
     """Folder of the tokenizer's files, and a text that says where they come from."""
     try:
-        paths, origin = hub.find_files(names, _FILES, beside=_DESCRIPTIONS)
+        paths, origin = find_files(names, _FILES, beside=_DESCRIPTIONS)
     except InputError as error:
         raise InputError(
             f"no tokenizer: {error}; or give a folder with its vocab.json and merges.txt by --tokenizer DIR"

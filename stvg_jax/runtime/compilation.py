@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jaxlib.version
 
+from stvg_jax.core.cache import cache_directory
 from stvg_jax.core.errors import first_line
 from stvg_jax.core.files import whole_path
 from stvg_jax.core.progress import Progress, Silent
@@ -33,25 +34,6 @@ _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_IND
 _ADVICE = "take a lower resolution, or search a shorter part"
 
 _log = logging.getLogger(__name__)
-
-
-def cache_directory() -> Path | None:
-    """Folder for compiled programs: $STVG_JAX_CACHE, or stvg_jax in the user's cache folder; None if there is none.
-
-    By the rule of XDG, $XDG_CACHE_HOME counts only if it is an absolute path. The same holds for $STVG_JAX_CACHE, so
-    that no program is loaded from a folder below the working directory.
-    """
-    for name, inner in (("STVG_JAX_CACHE", ""), ("XDG_CACHE_HOME", "stvg_jax")):
-        if (chosen := Path(os.environ.get(name, ""))).is_absolute():
-            return chosen / inner
-    # Python takes an empty HOME for the root folder.
-    if os.environ.get("HOME") == "":
-        return None
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
-    return home / ".cache" / "stvg_jax" if home.is_absolute() else None
 
 
 @functools.cache

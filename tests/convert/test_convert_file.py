@@ -438,7 +438,7 @@ def test_the_tokenizer_is_looked_at_first(released, command, tmp_path):
 
 def test_without_tokenizer_and_hub(released, config_file, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("stvg_jax.convert.hub._hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.core.hub.answers", lambda: False)
     assert main(["convert", str(released), str(tmp_path / "out"), "--config", str(config_file)]) == 2
     assert "by --tokenizer DIR" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

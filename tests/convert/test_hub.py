@@ -19,6 +19,7 @@ from stvg_jax.convert.formats import known_formats
 from stvg_jax.convert.state_dict import declared_parameters
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
+from stvg_jax.core.hub import answers, find_files
 from tests.convert.test_initialisation import roberta
 from tests.released import state_dict_for
 from tests.tiny import tiny_config
@@ -41,7 +42,7 @@ def cache(tmp_path, monkeypatch):
     """An empty cache of the hub, and no network."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "_hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.core.hub.answers", lambda: False)
     return tmp_path / "cache"
 
 
@@ -135,7 +136,7 @@ def test_what_the_cache_has_is_not_asked_of_the_hub(encoder, monkeypatch):
         return str(encoder / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    found = hub.find_files(["me/encoder"], [("config.json",)], beside=["vocab.json"])
+    found = find_files(["me/encoder"], [("config.json",)], beside=["vocab.json"])
     assert found == ([encoder / "config.json"], "me/encoder (hub cache)")
     assert asked == [("config.json", True), ("vocab.json", True)]
 
@@ -144,10 +145,10 @@ def test_the_hub_answers_or_not(monkeypatch):
     def fail(*args, **options):
         raise OSError("no network")
 
-    for head, answers in ((lambda *args, **options: None, True), (fail, False)):
+    for head, expected in ((lambda *args, **options: None, True), (fail, False)):
         session = types.SimpleNamespace(head=head)
         monkeypatch.setattr(huggingface_hub.utils, "get_session", lambda session=session: session)
-        assert hub._hub_answers() == answers
+        assert answers() == expected
 
 
 def raised(kind, text="told"):
@@ -173,7 +174,7 @@ def test_what_the_hub_does_not_give(kind, message, cache, config, tmp_path, monk
     def download(name, file, *, local_files_only):
         raise FileNotFoundError(file) if local_files_only else raised(kind)
 
-    monkeypatch.setattr(hub, "_hub_answers", lambda: True)
+    monkeypatch.setattr("stvg_jax.core.hub.answers", lambda: True)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     assert message in refused(converted, config, tmp_path / "out")
 

@@ -33,7 +33,7 @@ def no_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("stvg_jax.convert.hub._hub_answers", lambda: False)
+    monkeypatch.setattr("stvg_jax.core.hub.answers", lambda: False)
     return tmp_path / "cache"
 
 
@@ -253,7 +253,7 @@ def test_the_hub_is_asked_when_the_cache_has_nothing(tmp_path, no_hub, monkeypat
         return str(tmp_path / "there" / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    monkeypatch.setattr("stvg_jax.convert.hub._hub_answers", lambda: True)
+    monkeypatch.setattr("stvg_jax.core.hub.answers", lambda: True)
     assert save_tokenizer(None, tmp_path / "out", size) == "roberta-base (hub)"
     files = [file for name, file, offline in asked if (name, offline) == ("roberta-base", False)]
     assert files == ["tokenizer.json", "tokenizer_config.json", "config.json"]

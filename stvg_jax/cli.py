@@ -24,7 +24,9 @@ _COMMANDS = {
     "eval": "evaluate a checkpoint on a dataset with the published measures",
     "score": "score any system's predictions, without a model",
     "prepare": "prepare a dataset: frames from its videos, attribute labels from its sentences",
+    "checkpoints": "list the checkpoints that have names, and fetch them",
     "convert": "turn a released PyTorch checkpoint into one of this library",
+    "push": "upload a checkpoint to the Hugging Face hub",
     "demo": "ground sentences in a small generated video, to see that everything works",
 }
 
@@ -35,8 +37,8 @@ describes and a box of the described person or object in every frame of that tim
 _EPILOG = """\
 a first session:
   stvg-jax demo                                        # needs nothing
-  stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta    # once per released checkpoint
-  stvg-jax ground video.mp4 "the man in blue who stands up and leaves" --checkpoint checkpoints/ta --out answer
+  stvg-jax checkpoints                                 # released models, by their names
+  stvg-jax ground video.mp4 "the man in blue who stands up and leaves" --checkpoint ta_stvg_hcstvg1 --out answer
 
 `stvg-jax COMMAND --help` explains each command. Exit codes: 0 done, 2 bad input, 130 interrupted."""
 

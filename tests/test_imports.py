@@ -153,7 +153,7 @@ def test_data_pipeline_stands_on_core_and_never_imports_jax():
 
 
 def test_leaves_are_imported_by_a_few_and_inside_functions():
-    users = ("grounding", "retrieval", "experiment", "commands")
+    users = ("models", "grounding", "retrieval", "experiment", "commands")
 
     def at_the_top(module, name):
         return not within(name, "stvg_jax.data_pipeline", "stvg_jax.convert")
@@ -228,7 +228,9 @@ def test_importing_the_library_loads_no_decoder_and_no_other_framework():
         "",
         "ground",
         "demo",
+        "checkpoints",
         "convert",
+        "push",
         "eval",
         "score",
         "prepare frames",

@@ -74,5 +74,5 @@ def run(args: argparse.Namespace) -> None:
             f"  tIoU {measures.tiou:.2f}, vIoU {measures.viou:.2f}, as published, without the last frame"
         )
         print(f"  written to {folder}")
-    print("\nThe built-in model knows only shapes. For your own videos, convert a released checkpoint:")
-    print("  stvg-jax convert SOURCE.pth CHECKPOINT && stvg-jax ground VIDEO SENTENCE --checkpoint CHECKPOINT")
+    print("\nThe built-in model knows only shapes. For your own videos, take a released model:")
+    print("  stvg-jax ground VIDEO SENTENCE --checkpoint ta_stvg_hcstvg1")

@@ -25,7 +25,7 @@ OUT gets
 The same command continues an interrupted evaluation.
 
 examples (the frames come from `stvg-jax prepare frames`):
-  stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint checkpoints/ta_hcstvg1 --out eval/hcstvg1
+  stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint ta_stvg_hcstvg1 --out eval/hcstvg1
   stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
       --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
 
@@ -41,7 +41,11 @@ checkpoint; changes to them on the command line apply to it.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="experiment, see configs/")
     parser.add_argument(
-        "--checkpoint", required=True, metavar="DIR", help="made by `stvg-jax convert` or `train`, or `builtin`"
+        "--checkpoint",
+        required=True,
+        metavar="NAME",
+        help="a name of `stvg-jax checkpoints`, a folder made by `stvg-jax convert` or `train`, or owner/name on the "
+        "Hugging Face hub",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     hosts.add_arguments(parser)

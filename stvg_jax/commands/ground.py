@@ -19,7 +19,7 @@ Find when and where a video shows what a sentence describes. The folder --out ge
 EPILOG = """\
 examples:
   stvg-jax ground shapes.mp4 "the red square that goes left"
-  stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint checkpoints/ta --out answer
+  stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint ta_stvg_hcstvg1 --out answer
   stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
 
@@ -36,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         default="builtin",
-        metavar="DIR",
-        help="made by `stvg-jax convert` or `stvg-jax train` (%(default)s: see below)",
+        metavar="NAME",
+        help="a name of `stvg-jax checkpoints`, a folder made by `stvg-jax convert` or `train`, or owner/name on the "
+        "Hugging Face hub (%(default)s: see below)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("tube"), metavar="DIR", help="folder for the answer (%(default)s)"
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import find_devices, tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
-    from stvg_jax.models.names import BUILTIN, PURPOSE
+    from stvg_jax.models.names import PURPOSE, is_builtin
 
     subjects = args.subject or [None] * len(args.sentences)
     if len(subjects) != len(args.sentences):
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
 
     progress = Terminal()
     find_devices()
-    if args.checkpoint == BUILTIN:
+    if is_builtin(args.checkpoint):
         print(f"using {PURPOSE}", file=sys.stderr)
     grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
     questions = grounder.ask(args.sentences, subjects)

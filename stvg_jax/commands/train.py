@@ -23,7 +23,7 @@ WORKDIR gets
 examples:
   stvg-jax train --config configs/shapes.py --workdir runs/shapes
   stvg-jax train --config ta_stvg_hcstvg1 --workdir runs/hcstvg1 --config.train.parts=4 \\
-      --config.train.initialise="('checkpoints/mdetr', 'checkpoints/video_swin')"
+      --config.train.initialise="('mdetr', 'video_swin')"
 
 SIGTERM and Ctrl-C save and stop after the current step; a second one stops at once. Exit codes: 0 done, 2 bad input,
 128 + the signal's number if stopped.

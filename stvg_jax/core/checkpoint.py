@@ -84,7 +84,7 @@ def new_directory(directory: Path, *, force: bool = False) -> Iterator[Path]:
     if directory.exists():
         if not force:
             raise InputError(f"{directory} exists already; choose another folder or pass --force to replace it")
-        if not (directory / _DESCRIPTION).is_file() and (directory.is_file() or any(directory.iterdir())):
+        if not is_checkpoint(directory) and (directory.is_file() or any(directory.iterdir())):
             raise InputError(f"{directory} is not a checkpoint and is not replaced; choose another folder")
     parents = [parent for parent in directory.parents if not parent.exists()]
     try:
@@ -147,6 +147,11 @@ def write(
     if one_file:
         # safetensors makes a file that only its owner can read.
         shutil.copymode(directory / _DESCRIPTION, path)
+
+
+def is_checkpoint(directory: Path) -> bool:
+    """True if a folder has the description of a checkpoint."""
+    return (directory / _DESCRIPTION).is_file()
 
 
 def describe(directory: Path) -> Description:
@@ -232,7 +237,7 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
     Raises:
         InputError: they cannot be read, or are not those of the description.
     """
-    _check_files(directory, description)
+    check_files(directory, description)
     one_file = PARAMETERS_FILE in description.files
     path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
     try:
@@ -251,7 +256,8 @@ def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
     return stored
 
 
-def _check_files(directory: Path, description: Description) -> None:
+def check_files(directory: Path, description: Description) -> None:
+    """Raises InputError unless all files of parameters are there and have their sizes."""
     # Tensorstore answers a file that was cut short with thousands of lines on standard error.
     for name, size in description.files.items():
         file = directory / name

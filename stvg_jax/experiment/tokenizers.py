@@ -10,6 +10,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.exporting import sha256
 from stvg_jax.family import Inputs
+from stvg_jax.models.names import find_checkpoint
 from stvg_jax.parallel.hosts import from_first_host
 from stvg_jax.runtime.tokenizer import Tokenizer, write_word_tokenizer
 from stvg_jax.train.workdir import Workdir
@@ -58,7 +59,8 @@ def write_tokenizer(folder: Path, experiment: Experiment, inputs: Inputs) -> Non
         write_word_tokenizer(folder, texts, experiment.family.text(experiment.model).vocab_size)
         return
     places = [Path(source)] if source else []
-    places += [Path(start) / checkpoint.TOKENIZER for start in experiment.train.initialise]
+    starts = experiment.train.initialise
+    places += [find_checkpoint(start, grounds=False) / checkpoint.TOKENIZER for start in starts]
     place = next((place for place in places if (place / "tokenizer.json").is_file()), None)
     if place is None:
         raise InputError(

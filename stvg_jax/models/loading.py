@@ -117,11 +117,12 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "floa
     `stvg_jax.Grounder` takes a video and a sentence instead of arrays and returns a tube.
 
     Args:
-        checkpoint: folder of the checkpoint; None or "builtin" for the one that comes with the library.
+        checkpoint: a folder, or a name that `find_checkpoint` knows, such as "ta_stvg_hcstvg1"; None or "builtin"
+            for the checkpoint that comes with the library.
         dtype: dtype of the computation, "float32" or "bfloat16". Parameters stay float32.
 
     Raises:
-        InputError: as `load_model`, or the parameters are damaged.
+        InputError: as `find_checkpoint` and `load_model`, or the parameters are damaged.
     """
     loaded = load_model(find_checkpoint(checkpoint), dtype=dtype)
     return loaded.module.bind(jax.device_put(unflatten(loaded.read_parameters())))

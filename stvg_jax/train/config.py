@@ -18,8 +18,8 @@ class TrainConfig:
         dtype: dtype of the computation, "float32" or "bfloat16"; parameters stay float32.
         remat: policy for results that are computed again in the backward pass (`stvg_jax.nn.remat.POLICIES`).
         seed: seed of new parameters, order of samples, augmentation and dropout.
-        initialise: checkpoints to start from, made by `stvg-jax convert` or by a training; the last that has a
-            parameter decides. Parameters that none of them has are drawn.
+        initialise: checkpoints to start from: folders made by `stvg-jax convert` or by a training, or names (`stvg-jax
+            checkpoints`); the last that has a parameter decides. Parameters that none of them has are drawn.
         leave_out: regular expressions over paths of parameters that are not taken from those checkpoints, such as
             "target_queries/.*words.*" for other attribute vocabularies.
         tokenizer: a folder with tokenizer.json; "words" for one token per word of the training sentences; a JSON file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.models.names import find_checkpoint
 from stvg_jax.nn.declare import initialize
 
 
@@ -23,7 +23,7 @@ def initial_parameters(
 
     Args:
         declarations: declared parameters of the model (`PureModule.declarations`).
-        sources: checkpoints; the last that has a parameter decides.
+        sources: folders or names of checkpoints; the last that has a parameter decides.
         leave_out: regular expressions over whole paths; parameters that they match stay as drawn.
         seed: seed of the drawing.
 
@@ -39,7 +39,7 @@ def initial_parameters(
     patterns = [re.compile(pattern) for pattern in leave_out]
     unused = set(leave_out)
     for source in sources:
-        directory = Path(source)
+        directory = find_checkpoint(source, grounds=False)
         found = checkpoint.read(directory, checkpoint.describe(directory))
         problems = []
         for path, value in found.items():

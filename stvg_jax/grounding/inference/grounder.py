@@ -81,17 +81,19 @@ class Grounder:
 
     @classmethod
     def load(cls, checkpoint: str | os.PathLike[str] | None = None, *, dtype: str = "float32") -> Grounder:
-        """Loads a checkpoint: a folder made by `stvg-jax convert` or `train`, or the built-in one.
+        """Loads a checkpoint: a folder made by `stvg-jax convert` or `train`, or one that has a name.
 
         Returns at once; the parameters are read in the background, and damage found there is raised at first use.
 
         Args:
-            checkpoint: the folder; None or "builtin" for the one that comes with the library, which was trained on
-                generated videos of moving shapes only.
+            checkpoint: the folder; or a name, such as "ta_stvg_hcstvg1" (`stvg-jax checkpoints`) or "owner/name" on the
+                Hugging Face hub, which is fetched at first use; None or "builtin" for the checkpoint that comes with
+                the library, which was trained on generated videos of moving shapes only.
             dtype: of the computation, "float32" or "bfloat16". Parameters stay float32.
 
         Raises:
-            InputError: the folder is not a checkpoint of a grounding model, or its parameters do not fit.
+            InputError: the folder is not a checkpoint of a grounding model, or its parameters do not fit; or the name
+                is unknown, or cannot be fetched.
         """
         return cls(load_model(find_checkpoint(checkpoint), dtype=dtype))
 

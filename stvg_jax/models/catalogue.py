@@ -1,0 +1,288 @@
+"""The checkpoints that have names: those of the authors, the files that training starts from, and the built-in one.
+
+Names, files, sizes, scores and licences are those of the authors' READMEs. The library holds none of these files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+_TA_README = "https://github.com/HengLan/TA-STVG"
+_CG_README = "https://github.com/HengLan/CGSTVG"
+_TUBEDETR_README = "https://github.com/antoyang/TubeDETR"
+_STCAT_README = "https://github.com/jy0205/STCAT"
+_MDETR_README = "https://github.com/ashkamath/mdetr"
+_SWIN_README = "https://github.com/SwinTransformer/Video-Swin-Transformer"
+_ROBERTA_PAGE = "https://huggingface.co/FacebookAI/roberta-base"
+
+_MDETR_URL = "https://zenodo.org/record/4721981/files/pretrained_resnet101_checkpoint.pth?download=1"
+_SWIN_FILE = "swin_tiny_patch244_window877_kinetics400_1k.pth"
+_SWIN_URL = f"https://github.com/SwinTransformer/storage/releases/download/v1.0.4/{_SWIN_FILE}"
+
+_UNSTATED = "not stated"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A checkpoint that has a name.
+
+    Attributes:
+        name: its name on command lines.
+        system: name of the system, for people.
+        kind: "model"; "start" for parameters that only a training can start from; "builtin".
+        file: name of the released file.
+        size: bytes of the file to two digits, as its authors give it; 0 if they do not.
+        page: page that describes the file and its licence.
+        licence: licence as stated there, or "not stated".
+        dataset: key of the benchmark on which it was published, such as "hcstvg1"; "" for a start.
+        resolution: height of its frames in pixels; None for a start.
+        scores: published m_tIoU, m_vIoU, vIoU@0.3 and vIoU@0.5 by kind of sentence, in percent; None if not reported.
+        repository: repository on the Hugging Face hub that holds the file.
+        revision: commit of the repository to take; None for the newest.
+        url: fixed address of a file that is elsewhere.
+        by_hand: page with a button to download a file that has no fixed address.
+        sha256: SHA-256 of the file where it is known.
+        format: format of the conversion (`convert.formats.known_formats`).
+        config: configuration of the conversion; "" for that of the release.
+        overrides: settings to change in it, such as "--config.clip.resolution=416".
+        tokenizer: whether a start gets the tokenizer of RoBERTa-base, as models always do.
+        note: what tells it from others, for people.
+    """
+
+    name: str
+    system: str
+    kind: str = "model"
+    file: str = ""
+    size: int = 0
+    page: str = ""
+    licence: str = _UNSTATED
+    dataset: str = ""
+    resolution: int | None = None
+    scores: Mapping[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
+    repository: str | None = None
+    revision: str | None = None
+    url: str | None = None
+    by_hand: str | None = None
+    sha256: str | None = None
+    format: str = "auto"
+    config: str = ""
+    overrides: tuple[str, ...] = ()
+    tokenizer: bool = False
+    note: str = ""
+
+    @property
+    def source(self) -> str:
+        """Place of the file, for people."""
+        if self.repository is not None:
+            return f"{self.repository}/{self.file}"
+        return self.url or self.by_hand or "comes with the library"
+
+
+def _declared(*percent: float | None) -> dict[str, tuple[float | None, ...]]:
+    return {"declarative": percent}
+
+
+def _both(declarative: tuple[float | None, ...], interrogative: tuple[float | None, ...]) -> dict:
+    return {"declarative": declarative, "interrogative": interrogative}
+
+
+def _ta_stvg(dataset: str, file: str, scores: Mapping[str, tuple[float | None, ...]]) -> Record:
+    return Record(
+        f"ta_stvg_{dataset}",
+        "TA-STVG",
+        file=file,
+        size=1_900_000_000,
+        page=_TA_README,
+        dataset=dataset,
+        resolution=420,
+        scores=scores,
+        repository="Gstar666/TASTVG",
+        format="ta_stvg",
+        config=f"ta_stvg_{dataset}",
+    )
+
+
+def _cg_stvg(dataset: str, file: str, scores: Mapping[str, tuple[float | None, ...]]) -> Record:
+    return Record(
+        f"cg_stvg_{dataset}",
+        "CG-STVG",
+        file=file,
+        size=3_400_000_000,
+        page=_CG_README,
+        dataset=dataset,
+        resolution=420,
+        scores=scores,
+        repository="Gstar666/CGSTVG",
+        format="cg_stvg",
+        config=f"cg_stvg_{dataset}",
+    )
+
+
+def _tubedetr(
+    name: str,
+    dataset: str,
+    drive: str,
+    resolution: int,
+    scores: Mapping[str, tuple[float | None, ...]],
+    note: str = "stride 4",
+) -> Record:
+    # The file tells stride, resolution and dataset itself.
+    return Record(
+        f"tubedetr_{name}",
+        "TubeDETR",
+        file=f"{name}.pth",
+        size=3_000_000_000,
+        page=_TUBEDETR_README,
+        licence="Apache-2.0",
+        dataset=dataset,
+        resolution=resolution,
+        scores=scores,
+        by_hand=f"https://drive.google.com/file/d/{drive}/view",
+        format="tubedetr",
+        note=note,
+    )
+
+
+def _stcat(
+    name: str, dataset: str, link: str, resolution: int, scores: Mapping[str, tuple[float | None, ...]]
+) -> Record:
+    return Record(
+        f"stcat_{name}",
+        "STCAT",
+        file=f"{'vidstg' if dataset == 'vidstg' else 'hcstvg'}_res{resolution}.pth",
+        size=3_100_000_000,
+        page=_STCAT_README,
+        # Its README names one, its file LICENSE the other.
+        licence="MIT or Apache-2.0",
+        dataset=dataset,
+        resolution=resolution,
+        scores=scores,
+        by_hand=f"https://disk.pku.edu.cn/link/{link}",
+        format="stcat",
+        config=f"stcat_{dataset}",
+        overrides=() if resolution == 448 else (f"--config.clip.resolution={resolution}",),
+    )
+
+
+def _mdetr(format: str, note: str) -> Record:
+    return Record(
+        format,
+        "MDETR ResNet-101",
+        kind="start",
+        file="pretrained_resnet101_checkpoint.pth",
+        size=3_000_000_000,
+        page=_MDETR_README,
+        licence="Apache-2.0",
+        url=_MDETR_URL,
+        format=format,
+        tokenizer=True,
+        note=note,
+    )
+
+
+_RECORDS = (
+    Record(
+        "shapes",
+        "TA-STVG",
+        kind="builtin",
+        licence="Apache-2.0",
+        dataset="shapes",
+        resolution=64,
+        scores=_declared(74.4, 49.9, None, None),
+        note="also called builtin",
+    ),
+    _ta_stvg("hcstvg1", "TASTVG_HCSTVG.pth", _declared(53.0, 39.1, 63.1, 36.8)),
+    _ta_stvg("hcstvg2", "TASTVG_HCSTVG2.pth", _declared(60.4, 40.2, 65.8, 36.7)),
+    _ta_stvg("vidstg", "TASTVG_VidSTG.pth", _both((51.7, 34.4, 48.2, 33.5), (50.2, 29.5, 41.5, 28.0))),
+    _cg_stvg("hcstvg1", "hcstvg.pth", _declared(52.8, 38.4, 61.5, 36.3)),
+    _cg_stvg("hcstvg2", "hcstvg2.pth", _declared(60.0, 39.5, 64.5, 36.3)),
+    _cg_stvg("vidstg", "vidstg.pth", _both((51.4, 34.0, 47.7, 33.1), (49.9, 29.0, 40.5, 27.5))),
+    _stcat("hcstvg1", "hcstvg1", "AA51A4119F8AA843BEB2B7EC03FEFA82A5", 448, _declared(49.4, 35.09, 57.67, 30.09)),
+    _stcat("hcstvg1_416", "hcstvg1", "AAE483531815CE4F2484BB5B0A68ED060C", 416, _declared(None, 34.93, 56.64, 31.03)),
+    _stcat(
+        "vidstg",
+        "vidstg",
+        "AA1337478438D4457DAD8FEF817234A04E",
+        448,
+        _both((50.8, 33.14, 46.20, 32.58), (49.7, 28.22, 39.24, 26.63)),
+    ),
+    _stcat(
+        "vidstg_416",
+        "vidstg",
+        "AA2C0A9412722B47FBA3C67FE3314FEAA4",
+        416,
+        _both((None, 32.94, 46.07, 32.32), (None, 27.87, 38.89, 26.07)),
+    ),
+    _tubedetr("hcstvg1", "hcstvg1", "1cbPUx0rc20EUdz2jhhq2MbJY-YZ2ATl0", 352, _declared(43.7, 32.4, 49.8, 23.5)),
+    _tubedetr(
+        "hcstvg1_imagenet",
+        "hcstvg1",
+        "1XDC9hK9NhAVHGwOg9koGKEzheglsVy8H",
+        352,
+        _declared(None, 21.2, 31.6, 12.2),
+        "stride 4, started from ImageNet",
+    ),
+    _tubedetr("hcstvg2", "hcstvg2", "1EAWHXPafyZxQh398HvMJf43-CiyWJvtn", 352, _declared(None, 36.4, 58.8, 30.6)),
+    _tubedetr(
+        "hcstvg2_224",
+        "hcstvg2",
+        "1mkY1vv1U_pSVRj4JRY6uYTABKONQEh_w",
+        224,
+        _declared(None, 35.8, 56.7, 29.6),
+        "stride 2",
+    ),
+    _tubedetr(
+        "vidstg",
+        "vidstg",
+        "1GqYjnad42-fri1lxSmT0vFWwYez6_iOv",
+        352,
+        _both((48.1, 30.4, 42.5, 28.2), (46.9, 25.7, 35.7, 23.2)),
+    ),
+    _tubedetr(
+        "vidstg_224",
+        "vidstg",
+        "1FaKT54s7LWcTgW562OXpVWHPXxNG7INu",
+        224,
+        _both((None, 29.0, 40.4, None), (None, 24.6, 33.6, 21.6)),
+        # The README gives 78.3 for vIoU@0.5, more than for vIoU@0.3.
+        "stride 2",
+    ),
+    _tubedetr(
+        "vidstg_imagenet",
+        "vidstg",
+        "1TSyR0RUf2VoDlBHVKvIZ0X8P53SW-Fi4",
+        352,
+        _both((None, 22.0, 29.7, 18.1), (None, 19.6, 26.1, 14.9)),
+        "stride 4, started from ImageNet",
+    ),
+    _mdetr("mdetr", "starts TA-STVG and CG-STVG"),
+    _mdetr("mdetr_stcat", "starts STCAT"),
+    _mdetr("mdetr_tubedetr", "starts TubeDETR"),
+    Record(
+        "video_swin",
+        "Video Swin-T, Kinetics",
+        kind="start",
+        file=_SWIN_FILE,
+        page=_SWIN_README,
+        licence="Apache-2.0",
+        url=_SWIN_URL,
+        format="video_swin",
+        note="the motion backbone",
+    ),
+    Record(
+        "roberta",
+        "RoBERTa-base",
+        kind="start",
+        file="model.safetensors",
+        size=500_000_000,
+        page=_ROBERTA_PAGE,
+        licence="MIT",
+        repository="FacebookAI/roberta-base",
+        format="roberta",
+        tokenizer=True,
+        note="the text encoder",
+    ),
+)
+
+CATALOGUE = {record.name: record for record in _RECORDS}

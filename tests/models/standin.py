@@ -26,6 +26,7 @@ class Repository:
         commit: name of the commit.
         refuses: None; or the hub's code of an error, such as "GatedRepo".
         stops_after: bytes after which the next download breaks off; None for never.
+        stall: event that the next download waits for after its first 100,000 bytes; None for no wait.
         cut: bytes that are missing at the end of every large file.
         damaged: whether large files arrive with another last byte.
     """
@@ -34,6 +35,7 @@ class Repository:
     commit: str = "a" * 40
     refuses: str | None = None
     stops_after: int | None = None
+    stall: threading.Event | None = None
     cut: int = 0
     damaged: bool = False
 
@@ -156,7 +158,18 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         stop, repository.stops_after = repository.stops_after, None
+        stall, repository.stall = repository.stall, None
+        if self.command == "GET" and stall is not None:
+            return self._stall(content, stall)
         return self._send(206 if start else 200, content[start:], headers, stop)
+
+    def _stall(self, content: bytes, stall: threading.Event) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:100_000])
+        stall.wait(60)
+        self.close_connection = True
 
     def _info(self, name: str, revision: str) -> None:
         if (repository := self._repository(name, revision)) is not None:
@@ -183,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if self.headers.get("Authorization", "").removeprefix("Bearer ") not in self.hub.writers:
             return self._send(403, b"{}")
+        if path == "/api/validate-yaml":
+            return self._json({"warnings": [], "errors": []})
         if path == "/api/repos/create":
             values = json.loads(body)
             name = "/".join(filter(None, (values.get("organization"), values["name"])))

@@ -12,7 +12,16 @@ from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Bar, Progress, size_text
 from stvg_jax.models.catalogue import Record
-from stvg_jax.models.keeping import changed, fetching_folder, folder_of, is_here, locked, read_note, write_note
+from stvg_jax.models.keeping import (
+    changed,
+    fetching_folder,
+    folder_of,
+    is_here,
+    locked,
+    read_note,
+    remove_unfinished,
+    write_note,
+)
 
 _TOKENIZER = "FacebookAI/roberta-base"
 
@@ -42,6 +51,7 @@ def fetch(record: Record, progress: Progress, *, given: Path | None = None) -> P
     if not is_here(record.name):
         with locked(record.name):
             if not is_here(record.name):
+                remove_unfinished(record.name)
                 _make(record, progress, given)
     return folder_of(record.name)
 

@@ -146,11 +146,19 @@ def changed(name: str, source: str, found: str, note: Note) -> InputError:
     )
 
 
+def remove_unfinished(name: str) -> None:
+    """Removes conversions of a checkpoint that a kill has left, while the name is locked."""
+    folder = folder_of(name)
+    for unfinished in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def remove(name: str) -> None:
     """Removes a checkpoint of the catalogue from the cache, and what is noted about it."""
     folder = folder_of(name)
     if folder.parent.is_dir():
         with locked(name):
+            remove_unfinished(name)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(fetching_folder(name), ignore_errors=True)
             note_path(name).unlink(missing_ok=True)

@@ -89,6 +89,14 @@ def test_an_interrupted_fetch_is_continued(hub, quick, repository, tmp_path, mon
     assert left(tmp_path) == [NAME, f"{NAME}.lock", f"{NAME}.source.json"]
 
 
+def test_what_a_kill_has_left_goes(hub, quick, tmp_path):
+    unfinished = tmp_path / "cache" / "checkpoints" / f".{NAME}.x1y2"
+    unfinished.mkdir(parents=True)
+    (unfinished / "parameters").touch()
+    find_checkpoint(NAME)
+    assert left(tmp_path) == [NAME, f"{NAME}.lock", f"{NAME}.source.json"]
+
+
 def test_what_is_left_of_another_version_is_not_continued(hub, quick, repository, monkeypatch):
     interrupt(monkeypatch, repository)
     repository.files[FILE] += b"\0"  # behind the archive, where no reader looks

@@ -168,7 +168,7 @@ def _stcat(
 def _mdetr(format: str, note: str) -> Record:
     return Record(
         format,
-        "MDETR ResNet-101",
+        "MDETR",
         kind="start",
         file="pretrained_resnet101_checkpoint.pth",
         size=3_000_000_000,
@@ -256,19 +256,19 @@ _RECORDS = (
         _both((None, 22.0, 29.7, 18.1), (None, 19.6, 26.1, 14.9)),
         "stride 4, started from ImageNet",
     ),
-    _mdetr("mdetr", "starts TA-STVG and CG-STVG"),
-    _mdetr("mdetr_stcat", "starts STCAT"),
-    _mdetr("mdetr_tubedetr", "starts TubeDETR"),
+    _mdetr("mdetr", "start of TA-, CG-STVG"),
+    _mdetr("mdetr_stcat", "start of STCAT"),
+    _mdetr("mdetr_tubedetr", "start of TubeDETR"),
     Record(
         "video_swin",
-        "Video Swin-T, Kinetics",
+        "Video Swin-T",
         kind="start",
         file=_SWIN_FILE,
         page=_SWIN_README,
         licence="Apache-2.0",
         url=_SWIN_URL,
         format="video_swin",
-        note="the motion backbone",
+        note="motion backbone",
     ),
     Record(
         "roberta",
@@ -281,7 +281,7 @@ _RECORDS = (
         repository="FacebookAI/roberta-base",
         format="roberta",
         tokenizer=True,
-        note="the text encoder",
+        note="text encoder",
     ),
 )
 

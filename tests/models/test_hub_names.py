@@ -105,10 +105,14 @@ def test_what_is_left_of_another_version_is_not_continued(hub, quick, repository
 
 
 def test_a_connection_that_breaks_is_taken_up_again(hub, quick, repository, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     repository.stops_after = 60_000
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     assert checkpoint.is_checkpoint(find_checkpoint(NAME))
     assert hub.asked("GET", f"/cdn/Gstar666/TASTVG/0/{FILE}") == [0, 60_000]
+    # The user's token goes to the hub, and not along to where the hub leads.
+    tokens = {path.partition("/")[2].partition("/")[0]: token for path, token in hub.tokens if path.endswith(FILE)}
+    assert tokens == {"Gstar666": "hf_secret", "cdn": ""}
 
 
 def test_a_file_that_changed_is_refused(hub, quick, repository, tmp_path):
@@ -326,7 +330,7 @@ def test_names_that_need_no_hub(tmp_path, monkeypatch, released):
     assert refused("cg_stvg_hcstvg") == (
         "checkpoint 'cg_stvg_hcstvg' is neither a folder nor a name; did you mean cg_stvg_hcstvg2?"
     )
-    assert refused("mdetr").startswith("mdetr (MDETR ResNet-101) is a start for a training, not a model")
+    assert refused("mdetr").startswith("mdetr (MDETR) is a start for a training, not a model")
     assert "HF_HUB_OFFLINE forbids" in refused("nobody/nothing")
     assert refused("hf://nothing") == (
         "'hf://nothing' names no repository; write hf://owner/name or hf://owner/name@revision"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Mapping
@@ -53,10 +54,10 @@ def import_transformers(what: str) -> Any:
     # Otherwise every import warns that PyTorch is missing.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     try:
-        import transformers
+        # By name: the type checker would spend a third of its time on the package, whose module has no type here.
+        return importlib.import_module("transformers")
     except ImportError as error:
         raise missing_extra("hub", f"{what} needs transformers") from error
-    return transformers
 
 
 def find_text_encoder(name: str) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def _forget_programs():
     """Compiled programs of a file's tests are of no use to others, and would fill gigabytes."""
     yield
     jax.clear_caches()
+    gc.collect()
     memory.give_back()
 
 
@@ -49,3 +51,11 @@ _FIRST = (
 def pytest_collection_modifyitems(items):
     places = {Path(__file__).parent / name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    """Tracing makes millions of short-lived objects: each search for cycles among them went through all modules and
+    tests besides. A file's cycles are freed at its end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)

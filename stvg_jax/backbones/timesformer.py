@@ -59,7 +59,7 @@ class TimeSformerBlock(nnx.Module):
         def attention() -> MultiHeadAttention:
             return MultiHeadAttention(config.width, config.heads, dtype=dtype)
 
-        def layer_norm() -> LayerNorm:
+        def layer_norm():
             return LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
 
         self.time_norm, self.time_attention = layer_norm(), attention()

@@ -81,7 +81,7 @@ class MultiHeadAttention(nnx.Module):
         values: jax.Array,
         *,
         key_valid: jax.Array | None = None,
-        rngs: nnx.Rngs | None = None,
+        rngs: nnx.Rngs | DropoutKeys | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Attends from queries to keys and values.
 

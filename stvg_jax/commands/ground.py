@@ -61,6 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("--decoder", choices=("pyav", "decord"), default="pyav", help="video decoder (%(default)s)")
     files.add_argument("--allow-partial", action="store_true", help="use a damaged video up to its damage")
+    files.add_argument(
+        "--export",
+        action="append",
+        choices=("csv", "mot", "coco", "cvat", "via"),
+        default=[],
+        metavar="FORMAT",
+        help="write boxes for another tool too: %(choices)s (tube.csv, tube.mot.txt, ...); may be given several times",
+    )
     files.add_argument("--no-video", action="store_true", help="do not write tube.mp4")
 
 
@@ -121,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
     tubes = []
     for question, folder in zip(questions, outputs.folders, strict=True):
         tubes.append(grounder.answer(question, clip, features, progress=progress))
-        outputs.write(folder, tubes[-1])
+        outputs.write(folder, tubes[-1], args.export)
         print(describe(tubes[-1]))
         print(f"  written to {folder}")
     # Drawing takes longest and decodes the video again, so all answers are written before.

@@ -12,9 +12,11 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Progress
+from stvg_jax.grounding.inference.export import FORMATS, export, file_name
 from stvg_jax.grounding.inference.tube import Tube
 
 _ANSWER, _DRAWINGS = "tube.json", ("tube.png", "tube.mp4")
+_EXPORTS = tuple(map(file_name, FORMATS))
 
 
 def check_writable(folder: Path) -> None:
@@ -50,15 +52,23 @@ class Outputs:
         self.folders = [out / f"{i:02d}-{_slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
         for folder in self.folders:
             check_writable(folder)
-            if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS)}:
+            if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS, *_EXPORTS)}:
                 raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
 
-    def write(self, folder: Path, tube: Tube) -> None:
-        """Writes tube.json into one of `folders`, and removes the pictures of an older answer from it."""
+    def write(self, folder: Path, tube: Tube, formats: Sequence[str] = ()) -> None:
+        """Writes tube.json and exports into one of `folders`, and removes what an older answer has left there.
+
+        Args:
+            folder: one of `folders`.
+            tube: the answer.
+            formats: keys of `export.FORMATS`.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         tube.write_json(folder / _ANSWER)
-        for name in _DRAWINGS:
+        for name in (*_DRAWINGS, *_EXPORTS):
             (folder / name).unlink(missing_ok=True)
+        for format in formats:
+            export(tube, folder / file_name(format), format)
 
     def draw(
         self,

@@ -125,6 +125,11 @@ class Tube(_Arrays):
         index = frame - int(self.box_frames[0]) if len(self.box_frames) else -1
         return self.boxes_xyxy[index] if 0 <= index < len(self.box_frames) else None
 
+    def answer_boxes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Frames of the interval that have a box, int64 [n], and their boxes, float32 [n, 4]."""
+        inside = (self.box_frames >= self.start_frame) & (self.box_frames < self.end_frame)
+        return self.box_frames[inside], self.boxes_xyxy[inside]
+
     def even_seconds(self, frame: int) -> float:
         """Start of a frame in seconds if all frames lasted equally long."""
         return frame / self.fps
@@ -154,6 +159,52 @@ class Tube(_Arrays):
         from stvg_jax.grounding.inference.tube_json import read_tube
 
         return read_tube(source)
+
+    def export(self, path: str | os.PathLike[str], format: str) -> None:
+        """Writes the frames and boxes of the interval in the format of another tool, whole or not at all.
+
+        Args:
+            path: the file.
+            format: "csv"; "mot" for results of MOTChallenge; "coco" for instances of COCO; "cvat" for a track of CVAT;
+                "via" for a project of the VGG Image Annotator 3.
+
+        Raises:
+            InputError: the format is unknown, or the interval has no box.
+        """
+        from stvg_jax.grounding.inference.export import export
+
+        export(self, path, format)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with a row for each frame that has a box.
+
+        Its columns are frame, sec (at the average rate), x1, y1, x2, y2 and in_interval; its `attrs` hold video,
+        sentence and subject. Raises InputError without pandas.
+        """
+        from stvg_jax.grounding.inference.export.objects import to_pandas
+
+        return to_pandas(self)
+
+    def to_supervision(self) -> dict[int, Any]:
+        """Frame of the interval -> `supervision.Detections` with its box. Raises InputError without supervision."""
+        from stvg_jax.grounding.inference.export.objects import to_supervision
+
+        return to_supervision(self)
+
+    def to_fiftyone(self) -> Any:
+        """A `fiftyone.Sample` of the video with the interval as `moment` and the boxes as `target` of its frames.
+
+        Raises InputError without fiftyone.
+        """
+        from stvg_jax.grounding.inference.export.objects import to_fiftyone
+
+        return to_fiftyone(self)
+
+    def _repr_html_(self) -> str:
+        """The answer in a notebook."""
+        from stvg_jax.grounding.inference.export.html import to_html
+
+        return to_html(self)
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_dict()` to `path`, whole or not at all."""

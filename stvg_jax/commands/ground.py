@@ -69,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="write boxes for another tool too: %(choices)s (tube.csv, tube.mot.txt, ...); may be given several times",
     )
+    files.add_argument(
+        "--format",
+        choices=("mp4", "webm", "gif"),
+        default="mp4",
+        help="of videos; gif: 10 frames a second (%(default)s)",
+    )
+    files.add_argument("--cut", action="store_true", help="write the found moment as a clip of its own, cut.mp4")
     files.add_argument("--no-video", action="store_true", help="do not write tube.mp4")
 
 
@@ -132,6 +139,7 @@ def run(args: argparse.Namespace) -> None:
         outputs.write(folder, tubes[-1], args.export)
         print(describe(tubes[-1]))
         print(f"  written to {folder}")
+    drawing = {"format": args.format, "cut": args.cut}
     # Drawing takes longest and decodes the video again, so all answers are written before.
     for tube, folder in zip(tubes, outputs.folders, strict=True):
-        outputs.draw(folder, tube, clip.seconds, video=not args.no_video, progress=progress, **reading)
+        outputs.draw(folder, tube, clip.seconds, video=not args.no_video, **drawing, progress=progress, **reading)

@@ -1,4 +1,4 @@
-"""Output files for the answer to a question: tube.json, tube.mp4 and tube.png."""
+"""Output files for the answer to a question: tube.json, videos, pictures and exports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.grounding.inference.export import FORMATS, export, file_name
 from stvg_jax.grounding.inference.tube import Tube
 
-_ANSWER, _DRAWINGS = "tube.json", ("tube.png", "tube.mp4")
+VIDEO_FORMATS = ("mp4", "webm", "gif")
+_ANSWER, _PICTURE = "tube.json", "tube.png"
+_DRAWINGS = (_PICTURE, *(f"{name}.{format}" for name in ("tube", "cut") for format in VIDEO_FORMATS))
 _EXPORTS = tuple(map(file_name, FORMATS))
 
 
@@ -77,6 +79,8 @@ class Outputs:
         seconds: Callable[[int], float],
         *,
         video: bool,
+        format: str = "mp4",
+        cut: bool = False,
         progress: Progress,
         true_boxes_xyxy: Mapping[int, np.ndarray] | None = None,
         **reading: Any,
@@ -87,7 +91,9 @@ class Outputs:
             folder: one of `folders`.
             tube: the answer.
             seconds: start of a frame (`Clip.seconds`).
-            video: whether to make tube.mp4.
+            video: whether to draw the video.
+            format: ending of the files of videos, one of VIDEO_FORMATS.
+            cut: whether to write the moment of the answer as a clip of its own.
             progress: shows the progress.
             true_boxes_xyxy: frame -> true box in pixels, float [4], where it is known.
             reading: `decoder` and `allow_partial` as for `data_pipeline.video.open_video`.
@@ -96,9 +102,9 @@ class Outputs:
             InputError: a frame cannot be decoded, which may be one that the model did not see; or is too large.
         """
         from stvg_jax.data_pipeline.video import open_video
-        from stvg_jax.grounding.inference.draw import draw_picture, draw_video, picture_frame_ids
+        from stvg_jax.grounding.inference.draw import cut_video, draw_picture, draw_video, picture_frame_ids
 
-        picture, moving = (folder / name for name in _DRAWINGS)
+        picture, moving, moment = folder / _PICTURE, folder / f"tube.{format}", folder / f"cut.{format}"
         try:
             with open_video(tube.video, **reading) as reader:
                 chosen = picture_frame_ids(tube)
@@ -112,6 +118,10 @@ class Outputs:
                         draw_video(
                             tube, frames, moving, progress=step, true_boxes_xyxy=true_boxes_xyxy, seconds=seconds
                         )
+                if cut:
+                    with progress.stage(f"writing {moment.name}"):
+                        inside = (rgb for _, rgb in reader.iter_frames(tube.start_frame, tube.end_frame))
+                        cut_video(tube, inside, moment, seconds=seconds)
         except InputError as error:
             raise InputError(f"{error} (the answer is written; drawing it into {folder} failed)") from error
 

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.draw.mp4 import write_h264
     from stvg_jax.grounding.inference.draw.picture import draw_picture, picture_frame_ids
-    from stvg_jax.grounding.inference.draw.video import draw_video
+    from stvg_jax.grounding.inference.draw.video import cut_video, draw_video
 
-__all__ = ["draw_picture", "draw_video", "picture_frame_ids", "write_h264"]
+__all__ = ["cut_video", "draw_picture", "draw_video", "picture_frame_ids", "write_h264"]
 
-_MODULES = {"draw_picture": "picture", "draw_video": "video", "picture_frame_ids": "picture", "write_h264": "mp4"}
+_MODULES = {
+    "cut_video": "video",
+    "draw_picture": "picture",
+    "draw_video": "video",
+    "picture_frame_ids": "picture",
+    "write_h264": "mp4",
+}
 
 
 def __getattr__(name: str) -> Any:

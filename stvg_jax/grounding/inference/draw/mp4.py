@@ -6,7 +6,8 @@ import fractions
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import av
 import numpy as np
@@ -49,12 +50,26 @@ def write_h264(
             whole_path(path) as partial,
             av.open(str(partial), "w", format="mp4", options=options) as container,
         ):
-            _encode(container, frames, ticks, scale)
+            encode(container, frames, ticks, scale, _h264_stream)
     except FFmpegError as error:
         raise InputError(f"{path.name} cannot be written as H.264: {first_line(error)}") from error
 
 
-def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: int) -> None:
+def encode(
+    container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: int, add_stream: Callable[..., Any]
+) -> None:
+    """Encodes frames into an open container.
+
+    Args:
+        container: the container.
+        frames: n frames, uint8 [H, W, 3] RGB.
+        ticks: int64 [n + 1], increasing: start of each frame, and end of the last one.
+        scale: ticks per second.
+        add_stream: function of the container, the shape of the first frame, `ticks` and `scale` that adds a stream.
+
+    Raises:
+        ValueError: no frames, more or fewer frames than times, or frames that differ in size or are not uint8.
+    """
     stream, shape, count = None, None, 0
     lengths = dict(zip(ticks[:-1].tolist(), np.diff(ticks).tolist(), strict=True))
 
@@ -66,7 +81,7 @@ def _encode(container, frames: Iterable[np.ndarray], ticks: np.ndarray, scale: i
     for rgb in frames:
         if stream is None:
             shape = rgb.shape
-            stream = _h264_stream(container, shape, ticks, scale)
+            stream = add_stream(container, shape, ticks, scale)
         if rgb.shape != shape or rgb.dtype != np.uint8:
             raise ValueError(f"frame {count} is {rgb.dtype} {rgb.shape}, the first one has shape {shape}")
         if count == len(lengths):
@@ -88,9 +103,13 @@ def _ticks(times_sec: Sequence[float] | np.ndarray) -> tuple[np.ndarray, int]:
     exact = (s for s in (*scales, *_USUAL_SCALES) if s <= finest and _is_exact(times, s))
     shortest = float(gaps[gaps > 0].min(initial=1))
     scale = next(exact, min(finest, max(_USUAL_SCALES[-1], math.ceil(1 / shortest))))
-    order = np.arange(len(times))
-    # Frames less than a tick apart keep their order, one tick apart.
-    return np.maximum.accumulate(np.rint(times * scale).astype(np.int64) - order) + order, scale
+    return ordered_ticks(times, scale), scale
+
+
+def ordered_ticks(times_sec: np.ndarray, scale: int) -> np.ndarray:
+    """Increasing times in ticks, int64 [n]; those less than a tick apart keep their order, one tick apart."""
+    order = np.arange(len(times_sec))
+    return np.maximum.accumulate(np.rint(times_sec * scale).astype(np.int64) - order) + order
 
 
 def _is_exact(times_sec: np.ndarray, scale: int) -> bool:
@@ -109,6 +128,12 @@ def _h264_stream(container, shape: tuple[int, ...], ticks: np.ndarray, scale: in
     # Only the H.264 level follows from this rate.
     rate = min(max((len(ticks) - 1) * scale / max(int(ticks[-1]), 1), 1), 240)
     stream = container.add_stream("libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=options)
+    set_pictures(stream, shape, scale)
+    return stream
+
+
+def set_pictures(stream, shape: tuple[int, ...], scale: int) -> None:
+    """Sets size, colours and ticks per second of a new stream."""
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = fractions.Fraction(1, scale)
@@ -116,7 +141,6 @@ def _h264_stream(container, shape: tuple[int, ...], ticks: np.ndarray, scale: in
     stream.codec_context.color_primaries = _BT709
     stream.codec_context.color_trc = _BT709
     stream.codec_context.colorspace = _BT709
-    return stream
 
 
 def _video_frame(rgb: np.ndarray, pts: int, scale: int) -> av.VideoFrame:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
+from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.inference.draw.gif import write_gif
 from stvg_jax.grounding.inference.draw.mp4 import write_h264
 from stvg_jax.grounding.inference.draw.pixels import BOX_COLOUR, TRUTH_COLOUR, blend, draw_box, place_beside
 from stvg_jax.grounding.inference.draw.text import load_font, text_image
+from stvg_jax.grounding.inference.draw.webm import write_vp9
 from stvg_jax.grounding.inference.tube import Tube
 
+# By the ending of the file's name.
+_WRITERS = {".mp4": write_h264, ".webm": write_vp9, ".gif": write_gif}
 _EMPHASIS_COLOUR = (255, 140, 160)
 _CAPTION_LINES = 4
 
@@ -25,7 +31,7 @@ def draw_video(
     true_boxes_xyxy: Mapping[int, np.ndarray] | None = None,
     seconds: Callable[[int], float] | None = None,
 ) -> None:
-    """Writes the clip as an MP4 with the answer drawn into it.
+    """Writes the clip as a video with the answer drawn into it.
 
     The picture keeps its size. Above it is the sentence, with the subject in colour; below it, a bar shows the
     predicted interval within the clip and the current position. The box is drawn while `start_frame <= frame <
@@ -35,7 +41,7 @@ def draw_video(
         tube: the answer.
         frames: (number in the video, uint8 [height, width, 3] RGB) of all frames of `tube.clip`, in order. They are
             read one at a time and not changed.
-        path: the MP4 to write, whole or not at all.
+        path: the file to write, whole or not at all: .mp4 (H.264), .webm (VP9) or .gif (`draw.gif`).
         progress: called with 1 after each frame written.
         true_boxes_xyxy: frame number -> true box, float [4] in pixels, drawn dashed in green.
         seconds: frame -> its start; for one past the last, the end of the video. Frames are shown at these times,
@@ -43,8 +49,9 @@ def draw_video(
 
     Raises:
         ValueError: no frames, fewer than the clip has, or a frame whose size is not the tube's.
-        InputError: pictures too large for a video.
+        InputError: pictures too large for a video, or another ending.
     """
+    write = _writer(path)
     times = np.array([(seconds or tube.even_seconds)(frame) for frame in range(tube.clip[0], tube.clip[1] + 1)])
     painter = _Painter.of(tube, times)
 
@@ -57,7 +64,36 @@ def draw_video(
             if progress is not None:
                 progress(1)
 
-    write_h264(path, painted(), times)
+    write(path, painted(), times)
+
+
+def cut_video(
+    tube: Tube,
+    frames: Iterable[np.ndarray],
+    path: str | os.PathLike[str],
+    seconds: Callable[[int], float] | None = None,
+) -> None:
+    """Writes the moment of the answer as a clip of its own, without anything drawn into it and without sound.
+
+    Args:
+        tube: the answer.
+        frames: uint8 [height, width, 3] RGB, frames `start_frame` to `end_frame` - 1 in order.
+        path, seconds: as for `draw_video`.
+
+    Raises:
+        ValueError, InputError: as `draw_video`.
+    """
+    times = np.array([(seconds or tube.even_seconds)(frame) for frame in range(tube.start_frame, tube.end_frame + 1)])
+    # Players want even sizes.
+    odd = ((0, tube.height % 2), (0, tube.width % 2), (0, 0))
+    _writer(path)(path, (np.pad(rgb, odd, mode="edge") for rgb in frames), times)
+
+
+def _writer(path: str | os.PathLike[str]) -> Callable[..., None]:
+    ending = Path(path).suffix.lower()
+    if ending not in _WRITERS:
+        raise InputError(f"{Path(path).name}: no video is written with this ending; use {', '.join(_WRITERS)}")
+    return _WRITERS[ending]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -142,10 +142,11 @@ def _download_failure(remote: Remote, path: Path, error: Exception) -> str:
             f"{path.stat().st_size:,} bytes, or set STVG_JAX_CACHE to a folder on another disk"
         )
     found = path.stat().st_size if path.exists() else 0
-    if remote.size is not None and 0 < found < remote.size:
+    if found and found != remote.size:
+        of = f" of {remote.size:,}" if remote.size is not None else ""
         return (
-            f"{remote.title} broke off after {found:,} of {remote.size:,} bytes ({first_line(error, 100)}); start "
-            "again, which continues there"
+            f"{remote.title} broke off after {found:,}{of} bytes ({first_line(error, 100)}); start again, which "
+            "continues there"
         )
     return f"{remote.title} could not be fetched from {remote.url}: {first_line(error)}"
 

@@ -60,7 +60,7 @@ def _make(record: Record, progress: Progress, given: Path | None) -> None:
     from stvg_jax.convert.convert_file import convert_file
 
     released = _Released(given) if given is not None else _find(record, progress)
-    _check_digest(record, released, progress)
+    digest = _checked_digest(record, released, progress)
     config = load_config_file(Path(record.config), record.overrides) if record.config else None
     needs_tokenizer = record.kind == "start" and record.tokenizer
     convert_file(
@@ -72,11 +72,14 @@ def _make(record: Record, progress: Progress, given: Path | None) -> None:
         verify=True,
         progress=progress,
     )
+    # Not before: a file that cannot be converted is not the one to compare others with.
+    if record.sha256 is None and read_note(record.name) is None:
+        write_note(record.name, record.source, digest, released.revision)
     shutil.rmtree(fetching_folder(record.name), ignore_errors=True)
 
 
-def _check_digest(record: Record, released: _Released, progress: Progress) -> None:
-    """Raises InputError unless the file is the one that is known. One that is not known yet is noted."""
+def _checked_digest(record: Record, released: _Released, progress: Progress) -> str:
+    """SHA-256 of the file; InputError if it is not the one that is known."""
     from stvg_jax.convert.readers import sha256
 
     with progress.stage(f"checksum of {record.file}"):
@@ -91,8 +94,7 @@ def _check_digest(record: Record, released: _Released, progress: Progress) -> No
     except InputError:
         shutil.rmtree(fetching_folder(record.name), ignore_errors=True)
         raise
-    if record.sha256 is None and read_note(record.name) is None:
-        write_note(record.name, record.source, digest, released.revision)
+    return digest
 
 
 def _check_known(record: Record, digest: str) -> None:

@@ -202,7 +202,7 @@ def test_a_conversion_that_fails_leaves_the_file_for_the_next_start(hub, quick, 
     with monkeypatch.context() as patched:
         patched.setattr("stvg_jax.convert.convert_file.convert_file", fail)
         assert refused() == "no tokenizer"
-    assert left(tmp_path) == [f"{NAME}.fetching", f"{NAME}.lock", f"{NAME}.source.json"]
+    assert left(tmp_path) == [f"{NAME}.fetching", f"{NAME}.lock"]
     find_checkpoint(NAME)
     assert len(hub.asked("GET", f"/cdn/Gstar666/TASTVG/0/{FILE}")) == 1
 
@@ -271,6 +271,13 @@ def test_a_file_that_was_downloaded_by_hand(hub, quick, released, tmp_path, caps
     assert f"Gstar666/TASTVG/{FILE} has changed: its SHA-256 is " in capsys.readouterr().err
     assert main(["checkpoints", NAME, "--file", str(tmp_path / "none.pth")]) == 2
     assert "none.pth" in capsys.readouterr().err
+
+
+def test_a_wrong_file_is_not_what_others_are_compared_with(hub, released, tmp_path, capsys):
+    (tmp_path / "wrong.pth").write_bytes(b"no checkpoint")
+    assert main(["checkpoints", NAME, "--file", str(tmp_path / "wrong.pth")]) == 2
+    assert "wrong.pth" in capsys.readouterr().err
+    assert left(tmp_path) == [f"{NAME}.lock"]
 
 
 def test_a_file_from_another_server(hub, quick, repository, released, monkeypatch, tmp_path):

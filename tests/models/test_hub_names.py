@@ -21,6 +21,7 @@ from stvg_jax.models import catalogue
 from stvg_jax.models.loading import load_model
 from stvg_jax.models.names import default_checkpoint, find_checkpoint
 from tests.models.conftest import NAME, note
+from tests.videos import write_video
 
 FILE = "TASTVG_HCSTVG.pth"
 
@@ -64,6 +65,21 @@ def test_a_released_checkpoint_by_its_name(hub, released, tmp_path, monkeypatch,
     assert load_model(find_checkpoint(NAME)).description.model == "ta_stvg"
     assert hub.requests == []
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_a_sentence_is_grounded_by_a_name(hub, tmp_path, capsys):
+    write_video(tmp_path / "video.mp4", 12)
+    arguments = ["ground", str(tmp_path / "video.mp4"), "the man leaves", "--checkpoint", NAME, "--export", "csv"]
+    for out in ("first", "second"):
+        assert main([*arguments, "--out", str(tmp_path / out), "--cut", "--format", "gif"]) == 0
+        names = {"tube.json", "tube.png", "tube.gif", "cut.gif", "tube.csv"}
+        assert {path.name for path in (tmp_path / out).iterdir()} == names
+        assert ("fetching" in capsys.readouterr().err) == (out == "first")
+        if out == "first":
+            hub.requests.clear()
+    assert hub.requests == []
+    assert (tmp_path / "first" / "tube.json").read_text() == (tmp_path / "second" / "tube.json").read_text()
 
 
 def interrupt(monkeypatch, repository, after=60_000):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from stvg_jax.core.cache import cache_directory
 from stvg_jax.core.progress import size_text
 from stvg_jax.models.catalogue import Record
 from stvg_jax.models.keeping import folder_of, is_here, read_note
@@ -17,17 +18,14 @@ _HEADS = ("name", "system", "trained for", "pixels", "file", "m_tIoU", "m_vIoU",
 
 def as_json(record: Record) -> dict[str, Any]:
     """A record with what is on this machine, as JSON values."""
-    note = None if record.kind == "builtin" else read_note(record.name)
-    scores = {
-        kind: dict(zip(_MEASURES, values, strict=True)) if len(values) == len(_MEASURES) else list(values)
-        for kind, values in record.scores.items()
-    }
+    fetched = record.kind != "builtin" and is_here(record.name)
+    note = None if record.kind == "builtin" or cache_directory() is None else read_note(record.name)
     return {
         **dataclasses.asdict(record),
-        "scores": scores,
+        "scores": {kind: dict(zip(_MEASURES, values, strict=True)) for kind, values in record.scores.items()},
         "source": record.source,
-        "here": record.kind == "builtin" or is_here(record.name),
-        "folder": None if record.kind == "builtin" else str(folder_of(record.name)),
+        "here": record.kind == "builtin" or fetched,
+        "folder": str(folder_of(record.name)) if fetched else None,
         "noted": None if note is None else dataclasses.asdict(note),
     }
 
@@ -68,7 +66,7 @@ def details(record: Record) -> str:
         "revision": record.revision or note.get("revision", ""),
         "SHA-256": record.sha256 or note.get("sha256", ""),
         "size": size_text(record.size) if record.size else "",
-        "here": known["folder"] if known["here"] and known["folder"] else _state(record),
+        "here": known["folder"] or _state(record),
     }
     return "\n".join([record.name, *(f"  {name:<12} {value}" for name, value in parts.items() if value)])
 

@@ -90,6 +90,16 @@ def test_the_list_tells_what_is_here(hub, quick, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "cache" / "checkpoints").iterdir()] == [f"{NAME}.lock"]
 
 
+def test_the_list_needs_no_home(monkeypatch, capsys):
+    for name in ("STVG_JAX_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, "")
+    assert main(["checkpoints", "--json"]) == 0
+    here = [record["name"] for record in json.loads(capsys.readouterr().out) if record["here"]]
+    assert here == ["shapes"]
+    assert main(["checkpoints", "mdetr"]) == 0
+    assert "  here         no" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

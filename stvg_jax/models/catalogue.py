@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-_TA_README = "https://github.com/HengLan/TA-STVG"
-_CG_README = "https://github.com/HengLan/CGSTVG"
 _TUBEDETR_README = "https://github.com/antoyang/TubeDETR"
 _STCAT_README = "https://github.com/jy0205/STCAT"
 _MDETR_README = "https://github.com/ashkamath/mdetr"
@@ -19,6 +17,12 @@ _ROBERTA_PAGE = "https://huggingface.co/FacebookAI/roberta-base"
 _MDETR_URL = "https://zenodo.org/record/4721981/files/pretrained_resnet101_checkpoint.pth?download=1"
 _SWIN_FILE = "swin_tiny_patch244_window877_kinetics400_1k.pth"
 _SWIN_URL = f"https://github.com/SwinTransformer/storage/releases/download/v1.0.4/{_SWIN_FILE}"
+
+# Repository, size of a file and page.
+_HUB = {
+    "TA-STVG": ("Gstar666/TASTVG", 1_900_000_000, "https://github.com/HengLan/TA-STVG"),
+    "CG-STVG": ("Gstar666/CGSTVG", 3_400_000_000, "https://github.com/HengLan/CGSTVG"),
+}
 
 _UNSTATED = "not stated"
 
@@ -87,35 +91,22 @@ def _both(declarative: tuple[float | None, ...], interrogative: tuple[float | No
     return {"declarative": declarative, "interrogative": interrogative}
 
 
-def _ta_stvg(dataset: str, file: str, scores: Mapping[str, tuple[float | None, ...]]) -> Record:
+def _on_the_hub(system: str, dataset: str, file: str, scores: Mapping[str, tuple[float | None, ...]]) -> Record:
+    """A checkpoint of TA-STVG or CG-STVG, whose authors are the same."""
+    family = system.lower().replace("-", "_")
+    repository, size, page = _HUB[system]
     return Record(
-        f"ta_stvg_{dataset}",
-        "TA-STVG",
+        f"{family}_{dataset}",
+        system,
         file=file,
-        size=1_900_000_000,
-        page=_TA_README,
+        size=size,
+        page=page,
         dataset=dataset,
         resolution=420,
         scores=scores,
-        repository="Gstar666/TASTVG",
-        format="ta_stvg",
-        config=f"ta_stvg_{dataset}",
-    )
-
-
-def _cg_stvg(dataset: str, file: str, scores: Mapping[str, tuple[float | None, ...]]) -> Record:
-    return Record(
-        f"cg_stvg_{dataset}",
-        "CG-STVG",
-        file=file,
-        size=3_400_000_000,
-        page=_CG_README,
-        dataset=dataset,
-        resolution=420,
-        scores=scores,
-        repository="Gstar666/CGSTVG",
-        format="cg_stvg",
-        config=f"cg_stvg_{dataset}",
+        repository=repository,
+        format=family,
+        config=f"{family}_{dataset}",
     )
 
 
@@ -192,12 +183,12 @@ _RECORDS = (
         scores=_declared(74.4, 49.9, None, None),
         note="also called builtin",
     ),
-    _ta_stvg("hcstvg1", "TASTVG_HCSTVG.pth", _declared(53.0, 39.1, 63.1, 36.8)),
-    _ta_stvg("hcstvg2", "TASTVG_HCSTVG2.pth", _declared(60.4, 40.2, 65.8, 36.7)),
-    _ta_stvg("vidstg", "TASTVG_VidSTG.pth", _both((51.7, 34.4, 48.2, 33.5), (50.2, 29.5, 41.5, 28.0))),
-    _cg_stvg("hcstvg1", "hcstvg.pth", _declared(52.8, 38.4, 61.5, 36.3)),
-    _cg_stvg("hcstvg2", "hcstvg2.pth", _declared(60.0, 39.5, 64.5, 36.3)),
-    _cg_stvg("vidstg", "vidstg.pth", _both((51.4, 34.0, 47.7, 33.1), (49.9, 29.0, 40.5, 27.5))),
+    _on_the_hub("TA-STVG", "hcstvg1", "TASTVG_HCSTVG.pth", _declared(53.0, 39.1, 63.1, 36.8)),
+    _on_the_hub("TA-STVG", "hcstvg2", "TASTVG_HCSTVG2.pth", _declared(60.4, 40.2, 65.8, 36.7)),
+    _on_the_hub("TA-STVG", "vidstg", "TASTVG_VidSTG.pth", _both((51.7, 34.4, 48.2, 33.5), (50.2, 29.5, 41.5, 28.0))),
+    _on_the_hub("CG-STVG", "hcstvg1", "hcstvg.pth", _declared(52.8, 38.4, 61.5, 36.3)),
+    _on_the_hub("CG-STVG", "hcstvg2", "hcstvg2.pth", _declared(60.0, 39.5, 64.5, 36.3)),
+    _on_the_hub("CG-STVG", "vidstg", "vidstg.pth", _both((51.4, 34.0, 47.7, 33.1), (49.9, 29.0, 40.5, 27.5))),
     _stcat("hcstvg1", "hcstvg1", "AA51A4119F8AA843BEB2B7EC03FEFA82A5", 448, _declared(49.4, 35.09, 57.67, 30.09)),
     _stcat("hcstvg1_416", "hcstvg1", "AAE483531815CE4F2484BB5B0A68ED060C", 416, _declared(None, 34.93, 56.64, 31.03)),
     _stcat(

@@ -14,8 +14,6 @@ from stvg_jax.core.errors import InputError, quoted
 # Number of frames of the released retrieval models.
 FRAMES = 8
 
-Rule = Callable[[int, int, np.random.Generator], np.ndarray]
-
 
 def choose_frames(
     frame_count: int, *, rule: str, number: int = FRAMES, rng: np.random.Generator | None = None
@@ -24,7 +22,7 @@ def choose_frames(
 
     Args:
         frame_count: frames of the video.
-        rule: a key of `RULES`; without `rng` one of `FIXED_RULES`.
+        rule: one of `RULES`; without `rng` a key of `FIXED_RULES`.
         number: wanted frames.
         rng: source of draws.
 
@@ -35,12 +33,15 @@ def choose_frames(
     Raises:
         InputError: the rule is unknown, or a number is not positive.
     """
-    known = FIXED_RULES if rng is None else RULES
+    known = tuple(FIXED_RULES) if rng is None else RULES
     if not isinstance(rule, str) or rule not in known:
         raise InputError(f"unknown frame rule {quoted(rule)}; choose one of {', '.join(known)}")
     if frame_count < 1 or number < 1:
         raise InputError(f"{number} of {frame_count} frames cannot be chosen; both numbers must be at least 1")
-    return known[rule](frame_count, min(number, frame_count), rng)
+    number = min(number, frame_count)
+    if rng is None or rule in FIXED_RULES:
+        return FIXED_RULES[rule](frame_count, number)
+    return _DRAWING_RULES[rule](frame_count, number, rng)
 
 
 def fill_up(frame_ids: np.ndarray, number: int) -> np.ndarray:
@@ -48,12 +49,12 @@ def fill_up(frame_ids: np.ndarray, number: int) -> np.ndarray:
     return np.pad(frame_ids, (0, max(0, number - len(frame_ids))), mode="edge")
 
 
-def _uniform(frame_count: int, number: int, rng: object) -> np.ndarray:
+def _uniform(frame_count: int, number: int) -> np.ndarray:
     """The first of each of equal ranges."""
     return np.arange(number) * frame_count // number
 
 
-def _middle(frame_count: int, number: int, rng: object) -> np.ndarray:
+def _middle(frame_count: int, number: int) -> np.ndarray:
     """The middle of each of equal ranges."""
     edges = _edges(frame_count, number)
     return (edges[:-1] + edges[1:] - 1) // 2
@@ -83,6 +84,10 @@ def _some(first: int, end: int, number: int, rng: np.random.Generator) -> np.nda
     return first + np.sort(rng.choice(end - first, number, replace=False))
 
 
-# Rules that draw nothing, of evaluations, and all rules, by the names in configurations.
-FIXED_RULES: dict[str, Rule] = {"uniform": _uniform, "middle": _middle}
-RULES: dict[str, Rule] = FIXED_RULES | {"rand": _rand, "headtail": _headtail}
+# By the names in configurations: rules that draw nothing, as evaluations need them, and others.
+FIXED_RULES: dict[str, Callable[[int, int], np.ndarray]] = {"uniform": _uniform, "middle": _middle}
+_DRAWING_RULES: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
+    "rand": _rand,
+    "headtail": _headtail,
+}
+RULES = (*FIXED_RULES, *_DRAWING_RULES)

@@ -74,7 +74,8 @@ class Square(SizeRule):
     resample = staticmethod(resample_smoothly)
 
     def size(self, height: int, width: int, resolution: int, side: int | None = None) -> tuple[int, int]:
-        return (side or resolution,) * 2
+        pixels = side or resolution
+        return pixels, pixels
 
     def largest(self, resolution: int) -> tuple[int, int]:
         return resolution, resolution

@@ -104,7 +104,7 @@ class WholeVideoFrames:
 
     Attributes:
         shown: settings of the videos.
-        training_rule: rule that chooses frames in training, a key of `data_pipeline.fixed_number.RULES`.
+        training_rule: rule that chooses frames in training, one of `data_pipeline.fixed_number.RULES`.
     """
 
     shown: ShownVideos

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,10 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.core.registry import FAMILIES
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from stvg_jax.data_pipeline.annotations import VideoText
     from stvg_jax.data_pipeline.loading.needs import NeededFrames
     from stvg_jax.data_pipeline.shards import Settings
+    from stvg_jax.data_pipeline.shards.wanted import Wanted
 
 DESCRIPTION = """\
 Decode every video once and store its frames as JPEG, for training and evaluation. Writes into --out:
@@ -193,9 +192,7 @@ def _tell_families(args: argparse.Namespace, samples: Sequence[VideoText]) -> No
         print("\n".join(["families that need other frames (--family NAME and another --out store them):", *others]))
 
 
-def _wanted(
-    args: argparse.Namespace, needs: NeededFrames | None
-) -> tuple[Path, Sequence[VideoText], Mapping[str, np.ndarray | None]]:
+def _wanted(args: argparse.Namespace, needs: NeededFrames | None) -> tuple[Path, Sequence[VideoText], Wanted]:
     """Folder of the videos, the samples, and the frames to store by video."""
     from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
 

@@ -63,7 +63,7 @@ def _filled(
     return jax.lax.fori_loop(0, chunks, body, jnp.zeros((len(ids), *shape.shape), jnp.float32))
 
 
-def similarities(module: PureModule, videos: np.ndarray, texts: np.ndarray) -> np.ndarray:
+def all_similarities(module: PureModule, videos: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """Similarity of all videos and all texts, on this process's first device.
 
     Args:

@@ -14,7 +14,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.retrieval.evaluation.metrics import TEXT_TO_VIDEO, VIDEO_TO_TEXT, mean_recall, measures
 from stvg_jax.retrieval.evaluation.records import ComparedRecord, EncodedRecord, finite
 from stvg_jax.retrieval.evaluation.scores import Scores, texts_to_compare
-from stvg_jax.retrieval.scoring import encode_texts, match_texts, similarities
+from stvg_jax.retrieval.scoring import all_similarities, encode_texts, match_texts
 from tests.retrieval import toy
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "retrieval_reranking.npz")
@@ -93,10 +93,10 @@ def test_similarities_in_parts_equal_those_at_once(monkeypatch):
     rng = np.random.default_rng(1)
     videos, texts = rng.standard_normal((5, 3, 4)).astype(np.float32), rng.standard_normal((7, 4)).astype(np.float32)
     expected = np.einsum("vqe,te->vtq", videos, texts).max(-1)
-    np.testing.assert_allclose(similarities(module, videos, texts), expected, atol=1e-6)
+    np.testing.assert_allclose(all_similarities(module, videos, texts), expected, atol=1e-6)
     monkeypatch.setattr("stvg_jax.retrieval.scoring._VIDEOS", 2)
     monkeypatch.setattr("stvg_jax.retrieval.scoring._TEXTS", 3)
-    np.testing.assert_allclose(similarities(module, videos, texts), expected, atol=1e-6)
+    np.testing.assert_allclose(all_similarities(module, videos, texts), expected, atol=1e-6)
 
 
 def test_records_keep_every_bit():

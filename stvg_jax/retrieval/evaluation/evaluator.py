@@ -21,7 +21,7 @@ from stvg_jax.retrieval.evaluation.reranking import ComparedVideos, RerankingEva
 from stvg_jax.retrieval.evaluation.scores import Scores, texts_to_compare
 from stvg_jax.retrieval.evaluation.token_files import TokenFiles
 from stvg_jax.retrieval.inputs import RetrievalInputs
-from stvg_jax.retrieval.scoring import encode_texts, similarities
+from stvg_jax.retrieval.scoring import all_similarities, encode_texts
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.loading.captioned import CaptionedVideo
@@ -141,4 +141,4 @@ def _scores(records: Sequence[EncodedRecord], model: LoadedModel) -> Scores:
     videos = np.stack([record.video for record in records])
     owners = np.repeat(np.arange(len(records)), [len(record.texts) for record in records])
     texts = np.concatenate([record.texts for record in records])
-    return Scores(similarities(model.module, videos, texts), owners)
+    return Scores(all_similarities(model.module, videos, texts), owners)

@@ -176,10 +176,10 @@ def test_convert_stands_on_core():
 
 def test_configs_know_sections_and_models():
     training = ("train.config", "train.optim", "train.schedules")
-    parts = ("configs", "core", "data_pipeline.loading.config", "eval.config", "grounding", *training)
+    parts = ("configs", "core", "data_pipeline.loading.config", "eval.config", "grounding", "retrieval", *training)
 
     def allowed(module, name):
-        if within(name, "stvg_jax.grounding.evaluation"):
+        if within(name, "stvg_jax.grounding.evaluation", "stvg_jax.retrieval.evaluation"):
             return False
         return not within(name, "stvg_jax") or within(name, *(f"stvg_jax.{part}" for part in parts))
 

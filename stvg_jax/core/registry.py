@@ -24,6 +24,7 @@ FAMILIES = {
     "cg_stvg": "stvg_jax.grounding.cg_stvg",
     "tubedetr": "stvg_jax.grounding.tubedetr",
     "stcat": "stvg_jax.grounding.stcat",
+    "stgt": "stvg_jax.retrieval.stgt",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
     "image_pointing": "stvg_jax.grounding.pretraining.image_pointing",

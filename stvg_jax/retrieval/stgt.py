@@ -13,10 +13,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stvg_jax.backbones.vit import ViT, ViTConfig
+from stvg_jax.family import TextSize
 from stvg_jax.nn.declare import Declared, LayerNorm, Linear, constant
+from stvg_jax.retrieval.family import retrieval_family
 from stvg_jax.retrieval.graph import GraphConfig, GraphTransformer
+from stvg_jax.retrieval.losses import STGTLossConfig
 from stvg_jax.retrieval.qformer import KeysValues, QFormer, QFormerConfig, Rngs
 from stvg_jax.retrieval.similarity import similarities, unit
+from stvg_jax.retrieval.task import STGTTask
 from stvg_jax.retrieval.types import Texts, Videos
 
 _FIRST_TEMPERATURE = 0.07
@@ -118,3 +122,26 @@ class STGT(nnx.Module):
     def caption_ids(self, ids: jax.Array) -> jax.Array:
         """Texts int32 [b, l] as captions, which start with a token of their own, the last of the vocabulary."""
         return ids.at[:, 0].set(self.config.qformer.vocab_size - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class STGTLearningRates:
+    """Learning rates; the default is the released fine-tuning.
+
+    Attributes:
+        base: everything but the ViT, which stays as pre-trained.
+    """
+
+    base: float = 2.5e-5
+
+
+FAMILY = retrieval_family(
+    STGTConfig,
+    STGT,
+    STGTLossConfig,
+    STGTLearningRates,
+    groups=lambda config: ((r"vit/.*", "frozen"), (r".*", "base")),
+    task=STGTTask,
+    text=lambda config: TextSize(config.qformer.vocab_size, config.max_tokens, "bert"),
+    formats=("stvg_jax.convert.formats.stgt",),
+)

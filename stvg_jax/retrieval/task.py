@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,10 @@ from stvg_jax.retrieval.losses import (
     negative_logits,
     stgt_losses,
 )
-from stvg_jax.retrieval.stgt import STGT
 from stvg_jax.train.task import Losses, WholeBatch, stage_keys
+
+if TYPE_CHECKING:
+    from stvg_jax.retrieval.stgt import STGT
 
 
 class Pairs(NamedTuple):

@@ -33,10 +33,12 @@ def place(registered, tmp_path_factory) -> Path:
     return folder
 
 
-def arguments(place: Path, out: Path, *overrides: str) -> list[str]:
+def arguments(
+    place: Path, out: Path, *overrides: str, config: str = str(CONFIG), checkpoint: Path | None = None
+) -> list[str]:
     """Of `stvg-jax eval`."""
     return [
-        *("eval", "--config", str(CONFIG), "--checkpoint", str(place / "checkpoint"), "--out", str(out)),
+        *("eval", "--config", config, "--checkpoint", str(checkpoint or place / "checkpoint"), "--out", str(out)),
         *(f"--config.data.{name}={place / folder}" for name, folder in (("annotations", "data"), ("frames", "frames"))),
         *overrides,
     ]

@@ -114,7 +114,7 @@ def write_checkpoint(folder: Path) -> Path:
 
 
 def write_dataset(folder: Path) -> Path:
-    """Writes `cap_test.json` and the videos, in the layout of MSVD."""
+    """Writes the videos and their captions, in the layouts of MSVD and of MSR-VTT."""
     for name, frames, first, second, _ in VIDEOS:
         (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
 
@@ -123,7 +123,8 @@ def write_dataset(folder: Path) -> Path:
 
         write_video(folder / "videos" / name, frames, (64, 48), draw=draw)
     entries = [{"video": Path(name).name, "caption": list(captions)} for name, *_, captions in VIDEOS]
-    (folder / "cap_test.json").write_text(json.dumps(entries))
+    for name in ("cap_test.json", "retrieval_test.json"):
+        (folder / name).write_text(json.dumps(entries))
     return folder
 
 

@@ -1,0 +1,74 @@
+"""STGT through the command line, with a small model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stvg_jax.backbones.vit import ViTConfig
+from stvg_jax.cli import main
+from stvg_jax.convert.wordpiece import make_wordpiece
+from stvg_jax.core import checkpoint
+from stvg_jax.core.registry import make_model
+from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.nn.declare import PureModule, initialize
+from stvg_jax.retrieval.clip import RetrievalClip
+from stvg_jax.retrieval.graph import GraphConfig
+from stvg_jax.retrieval.qformer import QFormerConfig
+from stvg_jax.retrieval.stgt import STGTConfig
+from tests.retrieval import toy
+from tests.retrieval.conftest import arguments
+
+VOCABULARY = json.loads((Path(__file__).parents[1] / "goldens" / "retrieval_tokenizer.json").read_text())["vocab"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A checkpoint of a model that sees pictures of 28 pixels."""
+    config = STGTConfig(
+        vit=ViTConfig(image=28, width=16, blocks=1, heads=2, hidden=16),
+        graph=GraphConfig(heads=2),
+        qformer=QFormerConfig(vocab_size=len(VOCABULARY) + 1, width=16, layers=2, heads=2, hidden=16, queries=2),
+        embedding=8,
+        max_tokens=12,
+    )
+    folder = tmp_path_factory.mktemp("small") / "checkpoint"
+    with checkpoint.new_directory(folder) as partial:
+        sections = {"model": dataclasses.asdict(config), "clip": dataclasses.asdict(RetrievalClip(resolution=28))}
+        declared = PureModule(make_model("stgt", sections["model"], np.float32)).declarations
+        description = checkpoint.Description(model="stgt", config=sections, note="drawn")
+        checkpoint.write(partial, flatten(initialize(unflatten(declared), 0)), description)
+        (partial / checkpoint.TOKENIZER).mkdir()
+        tokenizer = make_wordpiece(VOCABULARY, config.qformer.vocab_size)
+        tokenizer.save(str(partial / checkpoint.TOKENIZER / "tokenizer.json"))
+    return folder
+
+
+def test_it_is_evaluated_as_configured(place, small, tmp_path, capsys):
+    options = ["--config.eval.reranked=3", "--config.eval.samples_per_device=4"]
+    assert main(arguments(place, tmp_path, *options, config="stgt_msrvtt", checkpoint=small)) == 0
+    told = capsys.readouterr().out
+    assert "MSR-VTT, test 1k-A" in told and "ALPRO (CVPR 2022)" in told and "stvg_jax stgt" in told
+    results = json.loads((tmp_path / "metrics.json").read_text())["results"]
+    assert [group["queries"] for group in results.values()] == [10, 6]
+    best = [json.loads(line)["best"][0]["score"] for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    # A probability is added to each similarity.
+    assert len(best) == 10 and all(-1 < score < 2 for score in best)
+
+
+def test_what_it_needs_of_a_store_is_told(place, capsys):
+    options = ["--dataset", "msrvtt", "--annotations", str(place / "data"), "--split", "test", "--frames", "sampled"]
+    options += ["--family", "stgt", "--processes", "1", "--out", str(place / "frames")]
+    assert main(["prepare", "frames", *options]) == 0
+    told = capsys.readouterr().out
+    assert f"stored already: {len({name for name, *_ in toy.VIDEOS})} of 5 videos" in told
+    assert "stgt, 224 pixels: frames not stored for training" in told
+    with pytest.raises(SystemExit):
+        main(["prepare", "frames", *options, "--family", "nothing"])
+    hcstvg = ["--dataset", "hcstvg", *options[2:]]
+    assert main(["prepare", "frames", *hcstvg]) == 2
+    assert "--family stgt: it has no released models for this dataset" in capsys.readouterr().err

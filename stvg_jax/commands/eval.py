@@ -11,7 +11,8 @@ from stvg_jax.parallel import hosts
 DESCRIPTION = """\
 Evaluate a checkpoint on a dataset with the published protocol (two interleaved passes over each clip, merged
 and interpolated) and measures (m_tIoU, m_vIoU, vIoU@0.3 and vIoU@0.5, for declarative and interrogative
-sentences)."""
+sentences). A retrieval model is evaluated by R@1, R@5, R@10 and the median rank, in both directions
+(docs/retrieval.md)."""
 
 EPILOG = f"""\
 OUT gets
@@ -21,6 +22,7 @@ OUT gets
   records.jsonl      every answer, one line each
   predictions.json   the answers in the released systems' format, for `stvg-jax score` and other evaluators
   subject_RULE/      the same with other subjects, and effect.md, if --config.eval.subject asks for them
+and, for retrieval, table.md, metrics.json and answers.jsonl, the best videos for each text.
 
 The same command continues an interrupted evaluation.
 
@@ -28,6 +30,7 @@ examples (the frames come from `stvg-jax prepare frames`):
   stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint ta_stvg_hcstvg1 --out eval/hcstvg1
   stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
       --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
+  stvg-jax eval --config stgt_msrvtt --checkpoint checkpoints/stgt_msrvtt --out eval/stgt_msrvtt
 
 --config.eval.subject=found|wrong|none evaluates also with subjects found in the sentences, with wrong ones or without,
 and tells the difference (docs/results.md): how much a model that reads a subject before the sentence depends on it.

@@ -31,6 +31,8 @@ examples:
       --videos data/hc-stvg/v1_video --out frames/hcstvg1
   stvg-jax prepare frames --dataset hcstvg --annotations data/hc-stvg --split train test \\
       --family tubedetr --out frames/hcstvg1_tubedetr                # as this family takes them
+  stvg-jax prepare frames --dataset msrvtt --annotations data/msrvtt --split test --family stgt --frames sampled \\
+      --out frames/msrvtt                                            # 8 frames a video, to evaluate retrieval
   stvg-jax prepare frames --videos my_videos --out frames/mine       # all frames of all videos below a folder
   stvg-jax prepare frames --check --out frames/hcstvg1               # compare checksums
 

@@ -14,7 +14,9 @@ from stvg_jax.eval.config import EvalConfig
 from stvg_jax.retrieval.inputs import RetrievalDataConfig
 
 
-def experiment(arg: str, *, name: str, dataset: str, model: Mapping[str, Any]) -> ml_collections.ConfigDict:
+def experiment(
+    arg: str, *, name: str, dataset: str, model: Mapping[str, Any], reranked: int = 32
+) -> ml_collections.ConfigDict:
     """The configuration of an evaluation of a full-size model, locked.
 
     Args:
@@ -23,6 +25,7 @@ def experiment(arg: str, *, name: str, dataset: str, model: Mapping[str, Any]) -
         dataset: dataset with captions, for the format of annotations and the published figures; its folder in data/,
             and that of its frames in frames/.
         model: settings of the model that differ from the defaults.
+        reranked: best answers to each query that are compared again.
 
     Raises:
         InputError: `arg` is not empty.
@@ -38,7 +41,7 @@ def experiment(arg: str, *, name: str, dataset: str, model: Mapping[str, Any]) -
             "model": default_config(name) | dict(model),
             "clip": dataclasses.asdict(released_clip(None)),
             "data": dataclasses.asdict(data),
-            "eval": dataclasses.asdict(EvalConfig(benchmark=dataset)),
+            "eval": dataclasses.asdict(EvalConfig(benchmark=dataset, reranked=reranked)),
         }
     )
     return config.lock()

@@ -25,6 +25,7 @@ FAMILIES = {
     "tubedetr": "stvg_jax.grounding.tubedetr",
     "stcat": "stvg_jax.grounding.stcat",
     "stgt": "stvg_jax.retrieval.stgt",
+    "alpro": "stvg_jax.retrieval.alpro",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
     "image_pointing": "stvg_jax.grounding.pretraining.image_pointing",

@@ -14,9 +14,13 @@ from flax import nnx
 
 from stvg_jax.backbones.bert import Bert, BertConfig
 from stvg_jax.backbones.timesformer import TimeSformer, TimeSformerConfig
+from stvg_jax.family import TextSize
 from stvg_jax.nn.declare import Declared, Linear, constant
 from stvg_jax.nn.keys import DropoutKeys
+from stvg_jax.retrieval.alpro_losses import ALPROLossConfig
+from stvg_jax.retrieval.family import retrieval_family
 from stvg_jax.retrieval.similarity import similarities, unit
+from stvg_jax.retrieval.task import RetrievalTask
 from stvg_jax.retrieval.types import Texts, Videos
 
 _FIRST_TEMPERATURE = 0.07
@@ -158,3 +162,27 @@ class VideoAnswers(VideoTextFusion):
         tokens = self.timesformer(frames)
         fused = self.fuse(self.text_states(ids, valid, rngs=rngs), valid, tokens, rngs=rngs)
         return self.answers(jax.nn.relu(self.hidden(fused[:, 0]))).astype(jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class ALPROLearningRates:
+    """Learning rates; the default is the released fine-tuning for retrieval.
+
+    Attributes:
+        base: all parameters.
+    """
+
+    base: float = 3e-5
+
+
+FAMILY = retrieval_family(
+    ALPROConfig,
+    ALPRO,
+    ALPROLossConfig,
+    ALPROLearningRates,
+    groups=lambda config: ((r".*", "base"),),
+    task=RetrievalTask,
+    text=lambda config: TextSize(config.bert.vocab_size, config.max_tokens, "bert"),
+    picture=lambda config: config.timesformer.image,
+    formats=("stvg_jax.convert.formats.alpro",),
+)

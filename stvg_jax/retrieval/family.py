@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from stvg_jax.core.errors import InputError
 from stvg_jax.family import Evaluator, Family, Inputs, Rules, TextSize
 from stvg_jax.retrieval.clip import RetrievalClip
 from stvg_jax.runtime.memory import Rows
@@ -37,7 +38,7 @@ def retrieval_family(
     groups: Callable[[Any], Rules],
     task: Callable[..., Any],
     text: Callable[[Any], TextSize],
-    fit: Callable[..., Any] | None = None,
+    picture: Callable[[Any], int] | None = None,
     least_bytes: Callable[[Any, Rows], int] = lambda config, rows: rows.pixels_bytes,
     released_clip: Callable[[str | None], RetrievalClip] = usual_clip,
     formats: tuple[str, ...] = (),
@@ -46,8 +47,19 @@ def retrieval_family(
 
     Args:
         model: a function that makes a `stvg_jax.retrieval.types.RetrievalModel`.
-        fit: None for a model without step sizes.
+        picture: pixels of a side of the pictures that a model takes; None if it takes any.
     """
+
+    def fit(config: Any, clip: RetrievalClip, *, training: bool = False) -> Any:
+        """The configuration as it is."""
+        side = clip.resolution if picture is None else picture(config)
+        if picture is not None and clip.shown.size != (side, side):
+            raise InputError(
+                f"config.clip shows {clip.resolution} pixels by the size rule {clip.sizing}, but the model takes "
+                f"squares of {side}; set config.clip.resolution={side} and config.clip.sizing=square"
+            )
+        return config
+
     return Family(
         config=config,
         clip=RetrievalClip,
@@ -59,7 +71,7 @@ def retrieval_family(
         groups=groups,
         task=task,
         text=text,
-        fit=fit or (lambda config, clip, *, training=False: config),
+        fit=fit,
         least_bytes=least_bytes,
         batch=batch_shapes,
         inputs=_inputs,

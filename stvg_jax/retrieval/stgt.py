@@ -20,7 +20,7 @@ from stvg_jax.retrieval.graph import GraphConfig, GraphTransformer
 from stvg_jax.retrieval.losses import STGTLossConfig
 from stvg_jax.retrieval.qformer import KeysValues, QFormer, QFormerConfig, Rngs
 from stvg_jax.retrieval.similarity import similarities, unit
-from stvg_jax.retrieval.task import STGTTask
+from stvg_jax.retrieval.task import RetrievalTask
 from stvg_jax.retrieval.types import Texts, Videos
 
 _FIRST_TEMPERATURE = 0.07
@@ -141,7 +141,8 @@ FAMILY = retrieval_family(
     STGTLossConfig,
     STGTLearningRates,
     groups=lambda config: ((r"vit/.*", "frozen"), (r".*", "base")),
-    task=STGTTask,
+    task=RetrievalTask,
     text=lambda config: TextSize(config.qformer.vocab_size, config.max_tokens, "bert"),
+    picture=lambda config: config.vit.image,
     formats=("stvg_jax.convert.formats.stgt",),
 )

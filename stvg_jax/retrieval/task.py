@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class STGTTask:
+class RetrievalTask:
     """Contrastive, matching and captioning losses of pairs (`stvg_jax.train.task.ContrastiveTask`).
 
     Attributes:

@@ -268,7 +268,7 @@ def test_the_argument_is_passed_on(tmp_path):
 
 def test_bare_names_are_files_of_the_project():
     assert load_config_file(Path("ta_stvg_vidstg")) == load_config_file(CONFIGS / "ta_stvg_vidstg.py")
-    with pytest.raises(InputError, match="the library has cg_stvg_hcstvg1, "):
+    with pytest.raises(InputError, match="the library has alpro_didemo, alpro_msrvtt, cg_stvg_hcstvg1, "):
         load_config_file(Path("vidstg"))
 
 

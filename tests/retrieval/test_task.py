@@ -16,7 +16,7 @@ from stvg_jax.retrieval.graph import GraphConfig
 from stvg_jax.retrieval.losses import STGTLossConfig
 from stvg_jax.retrieval.qformer import QFormerConfig
 from stvg_jax.retrieval.stgt import STGT, STGTConfig
-from stvg_jax.retrieval.task import STGTTask
+from stvg_jax.retrieval.task import RetrievalTask
 from stvg_jax.train.task import ContrastiveTask, WholeBatch, stage_keys, whole_loss
 
 # All parts of the model are compiled several times, which takes half a minute.
@@ -47,7 +47,7 @@ def case():
         name: (shape.shape, shape.dtype) for name, shape in shapes.items()
     }
     arrays = {name: jnp.asarray(array) for name, array in batch.items()}
-    return STGTTask(module), initialize(unflatten(module.declarations), 0), arrays
+    return RetrievalTask(module), initialize(unflatten(module.declarations), 0), arrays
 
 
 def test_losses_of_parts_add_up_to_those_of_the_batch(case):
@@ -76,7 +76,7 @@ def test_losses_of_parts_add_up_to_those_of_the_batch(case):
 
 def test_rows_that_fill_up_the_batch_and_weights(case):
     task, parameters, batch = case
-    weighted = STGTTask(task.module, STGTLossConfig(contrastive=2.0, matching=0.0, caption=0.5))
+    weighted = RetrievalTask(task.module, STGTLossConfig(contrastive=2.0, matching=0.0, caption=0.5))
 
     @jax.jit
     def both(parameters):

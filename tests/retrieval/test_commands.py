@@ -1,4 +1,4 @@
-"""STGT through the command line, with a small model."""
+"""STGT and ALPRO through the command line, with small models."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stvg_jax.backbones.bert import BertConfig
+from stvg_jax.backbones.timesformer import TimeSformerConfig
 from stvg_jax.backbones.vit import ViTConfig
 from stvg_jax.cli import main
 from stvg_jax.convert.wordpiece import make_wordpiece
 from stvg_jax.core import checkpoint
-from stvg_jax.core.registry import make_model
+from stvg_jax.core.registry import get_family, make_model
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.nn.declare import PureModule, initialize
+from stvg_jax.retrieval.alpro import ALPROConfig
 from stvg_jax.retrieval.clip import RetrievalClip
 from stvg_jax.retrieval.graph import GraphConfig
 from stvg_jax.retrieval.qformer import QFormerConfig
@@ -26,26 +29,43 @@ from tests.retrieval.conftest import arguments
 VOCABULARY = json.loads((Path(__file__).parents[1] / "goldens" / "retrieval_tokenizer.json").read_text())["vocab"]
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
-    """A checkpoint of a model that sees pictures of 28 pixels."""
-    config = STGTConfig(
+def small_stgt() -> STGTConfig:
+    return STGTConfig(
         vit=ViTConfig(image=28, width=16, blocks=1, heads=2, hidden=16),
         graph=GraphConfig(heads=2),
         qformer=QFormerConfig(vocab_size=len(VOCABULARY) + 1, width=16, layers=2, heads=2, hidden=16, queries=2),
         embedding=8,
         max_tokens=12,
     )
-    folder = tmp_path_factory.mktemp("small") / "checkpoint"
+
+
+def small_alpro() -> ALPROConfig:
+    return ALPROConfig(
+        timesformer=TimeSformerConfig(image=32, width=16, blocks=1, heads=2, hidden=16),
+        bert=BertConfig(vocab_size=len(VOCABULARY), width=16, layers=2, heads=2, hidden=16),
+        text_layers=1,
+        embedding=8,
+        max_tokens=12,
+    )
+
+
+def write_checkpoint(folder: Path, name: str, config: STGTConfig | ALPROConfig, pixels: int) -> Path:
+    """Writes freshly drawn parameters and a tokenizer."""
     with checkpoint.new_directory(folder) as partial:
-        sections = {"model": dataclasses.asdict(config), "clip": dataclasses.asdict(RetrievalClip(resolution=28))}
-        declared = PureModule(make_model("stgt", sections["model"], np.float32)).declarations
-        description = checkpoint.Description(model="stgt", config=sections, note="drawn")
+        sections = {"model": dataclasses.asdict(config), "clip": dataclasses.asdict(RetrievalClip(resolution=pixels))}
+        declared = PureModule(make_model(name, sections["model"], np.float32)).declarations
+        description = checkpoint.Description(model=name, config=sections, note="drawn")
         checkpoint.write(partial, flatten(initialize(unflatten(declared), 0)), description)
         (partial / checkpoint.TOKENIZER).mkdir()
-        tokenizer = make_wordpiece(VOCABULARY, config.qformer.vocab_size)
+        tokenizer = make_wordpiece(VOCABULARY, get_family(name).text(config).vocab_size)
         tokenizer.save(str(partial / checkpoint.TOKENIZER / "tokenizer.json"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A small STGT."""
+    return write_checkpoint(tmp_path_factory.mktemp("small") / "checkpoint", "stgt", small_stgt(), 28)
 
 
 def test_it_is_evaluated_as_configured(place, small, tmp_path, capsys):
@@ -58,6 +78,22 @@ def test_it_is_evaluated_as_configured(place, small, tmp_path, capsys):
     best = [json.loads(line)["best"][0]["score"] for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     # A probability is added to each similarity.
     assert len(best) == 10 and all(-1 < score < 2 for score in best)
+
+
+@pytest.mark.slow
+def test_alpro_is_evaluated_as_configured(place, tmp_path, capsys):
+    """All pairs are compared, as released."""
+    folder = write_checkpoint(tmp_path / "checkpoint", "alpro", small_alpro(), 32)
+    assert main(arguments(place, tmp_path / "out", config="alpro_msrvtt", checkpoint=folder)) == 0
+    assert "stvg_jax alpro" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["reranked"] == 1000
+
+
+def test_pictures_that_it_does_not_take_are_refused(place, small, tmp_path, capsys):
+    for option in ("resolution=224", "sizing=squeezed"):
+        options = [f"--config.clip.{option}"]
+        assert main(arguments(place, tmp_path, *options, config="stgt_msrvtt", checkpoint=small)) == 2
+        assert "but the model takes squares of 28; set config.clip.resolution=28" in capsys.readouterr().err
 
 
 def test_what_it_needs_of_a_store_is_told(place, capsys):

@@ -36,7 +36,7 @@ def test_the_citation_has_what_the_format_requires():
         assert {"type", "title", "authors", "year"} <= set(paper)
 
 
-def test_every_grounding_system_is_linked_to_its_released_code():
+def test_every_system_is_linked_to_its_released_code():
     """Labels of addresses have at most 32 characters on package indexes."""
     urls = project()["urls"]
     systems = {label.removesuffix(" (released code)").lower().replace("-", "_") for label in urls}

@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from stvg_jax.core.characters import escaped, one_line
+from stvg_jax.core.characters import one_line
 from stvg_jax.core.errors import InputError
 
 HALF_A_CHARACTER = "half a character"
 _SHOWN_PER_RULE = 3
 _LONGEST_DETAIL = 600
+# Some problems are about videos, whose names are as long as a file says.
+_LONGEST_PATH = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,4 +80,4 @@ def _write_report(problems: Sequence[Problem]) -> Path:
 
 def _texts(problem: Problem) -> tuple[str, str, str]:
     """File, entry and detail, each on one line and of bounded length."""
-    return escaped(problem.file), one_line(problem.entry), one_line(problem.detail, _LONGEST_DETAIL)
+    return one_line(problem.file, _LONGEST_PATH), one_line(problem.entry), one_line(problem.detail, _LONGEST_DETAIL)

@@ -30,6 +30,13 @@ def test_few_problems_all_stand_in_the_message():
     ]
 
 
+def test_every_part_of_a_message_is_bounded():
+    """A problem may be about a video, whose name is as long as a file says."""
+    with pytest.raises(InputError) as error:
+        raise_problems([Problem("x" * 100_000, "y" * 100_000, "rule", "z" * 100_000)], "the files")
+    assert len(str(error.value)) < 2000
+
+
 def test_many_problems_are_grouped_and_all_in_the_report(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     problems = [Problem("a.json", f"entry\t{i}", "box reversed", f"value {i}") for i in range(50)]

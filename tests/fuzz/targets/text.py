@@ -201,7 +201,38 @@ def _score(path: Path, place: Place) -> object:
     return sorted(score.metrics)
 
 
+def _encoded(folder: Path) -> list[bytes]:
+    from stvg_jax.retrieval.evaluation.records import EncodedRecord
+
+    values = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    lines = [EncodedRecord(id, values[:2], values).to_line() for id in ("0", "1")]
+    return [("\n".join(lines) + "\n").encode(), (lines[0] + "\n").encode()]
+
+
+def _read_encoded(data: bytes, place: Place) -> object:
+    from stvg_jax.eval.records import read_records
+    from stvg_jax.retrieval.evaluation.records import EncodedRecord
+
+    records = read_records(place.file("records.jsonl", data), EncodedRecord.from_line)
+    return [(record.id, record.video.shape, float(record.texts.sum())) for record in records]
+
+
 # ---- tokenizers and configurations ----
+
+
+def _vocabularies(folder: Path) -> list[bytes]:
+    words = ["[PAD]", *(f"[unused{n}]" for n in range(99)), "[UNK]", "[CLS]", "[SEP]", "a", "man", "##s"]
+    return ["\n".join(words).encode(), ("\n".join([*words, "dog"]) + "\n").encode()]
+
+
+def _read_vocabulary(data: bytes, place: Place) -> object:
+    from stvg_jax.convert.wordpiece import save_wordpiece
+    from stvg_jax.runtime.tokenizer import Tokenizer
+
+    place.file("vocab.txt", data)
+    shutil.rmtree(place.out / "made", ignore_errors=True)
+    save_wordpiece(place.input, place.out / "made", 107)
+    return Tokenizer(place.out / "made", 8).cut("a man's dog, and much more than fits").tolist()
 
 
 def _tokenizers(folder: Path) -> list[bytes]:
@@ -307,6 +338,8 @@ TARGETS = (
     Target("words", _words, _read_words, _JSON, _TOKENS),
     Target("predictions", _predictions, _read_predictions, _JSON, _TOKENS),
     Target("records", _records, _read_records, (mutations.damage_lines,), _TOKENS),
+    Target("records-retrieval", _encoded, _read_encoded, (mutations.damage_lines,), _TOKENS),
+    Target("vocabulary", _vocabularies, _read_vocabulary, (mutations.damage_bytes,), _TOKENS),
     Target("tokenizer", _tokenizers, _read_tokenizer, _JSON, _TOKENS),
     Target("configuration", _configurations, _read_configuration, (mutations.damage_bytes,), _PYTHON + _TOKENS),
     Target("overrides", _overrides, _read_overrides, (mutations.damage_bytes,), _OPTIONS + _TOKENS),

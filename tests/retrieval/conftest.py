@@ -15,22 +15,25 @@ from tests.retrieval import toy
 CONFIG = Path(__file__).with_name("toy_config.py")
 
 
-@pytest.fixture(scope="module")
-def registered() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(FAMILIES, toy.NAME, "tests.retrieval.toy")
-        yield
-
-
-@pytest.fixture(scope="module")
-def place(registered, tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def place(tmp_path_factory) -> Path:
     """Folder with `data`, `frames` and `checkpoint`."""
     folder = tmp_path_factory.mktemp("toy")
     toy.write_checkpoint(folder / "checkpoint")
     options = ["--dataset", "msvd", "--annotations", str(toy.write_dataset(folder / "data")), "--split", "test"]
     options += ["--family", toy.NAME, "--frames", "sampled", "--processes", "1", "--out", str(folder / "frames")]
-    assert main(["prepare", "frames", *options]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, toy.NAME, "tests.retrieval.toy")
+        assert main(["prepare", "frames", *options]) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def registered() -> Iterator[None]:
+    """The toy, as a family of the library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, toy.NAME, "tests.retrieval.toy")
+        yield
 
 
 def arguments(
@@ -51,7 +54,7 @@ def evaluate(place: Path, out: Path, *overrides: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def whole(place, tmp_path_factory) -> Path:
+def whole(place, registered, tmp_path_factory) -> Path:
     """Results of an evaluation that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
     evaluate(place, out)

@@ -20,6 +20,8 @@ from tests.hosts import run_hosts
 from tests.retrieval import toy
 from tests.retrieval.conftest import arguments, evaluate
 
+pytestmark = pytest.mark.usefixtures("registered")
+
 VIDEOS, TEXTS = len(toy.VIDEOS), [text for *_, captions in toy.VIDEOS for text in captions]
 OWNERS = [video for video, (*_, captions) in enumerate(toy.VIDEOS) for _ in captions]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stvg_jax import __version__
 from stvg_jax.convert import hub
+from stvg_jax.convert.formats import get_format
 from stvg_jax.convert.readers import Checkpoint, open_checkpoint, sha256
 from stvg_jax.convert.renaming import Converted
 from stvg_jax.convert.state_dict import (
@@ -21,6 +23,7 @@ from stvg_jax.convert.state_dict import (
     released_config,
 )
 from stvg_jax.convert.tokenizer import save_tokenizer
+from stvg_jax.convert.unsaved import Made, make_unsaved
 from stvg_jax.convert.weights import Weights, choose_weights
 from stvg_jax.convert.wordpiece import save_wordpiece
 from stvg_jax.core import checkpoint
@@ -42,6 +45,8 @@ def convert_file(
     node: str | None = None,
     config: Mapping[str, Any] | None = None,
     tokenizer: Path | None = None,
+    backbone: Path | None = None,
+    values: Mapping[str, str] | None = None,
     allow_nonfinite: bool = False,
     verify: bool = False,
     force: bool = False,
@@ -59,6 +64,9 @@ def convert_file(
         config: configuration to check against and to write; None for that of the release.
         tokenizer: folder with the tokenizer's files, or the name of a repository on the hub; None for the usual one,
             from the hub, or for none in a checkpoint that training starts from.
+        backbone: file of the frozen backbone, for a checkpoint without it (`Format.backbone`).
+        values: ways to make parameters that the released code does not save, or .npy files with them, by path
+            (`Format.unsaved`).
         allow_nonfinite: also accept NaN and infinite values, and list their tensors in the report.
         verify: read the result back and compare every tensor.
         force: replace `out` if it exists.
@@ -68,42 +76,77 @@ def convert_file(
         The report, which is also written to `out/conversion.json`.
 
     Raises:
-        InputError: see `open_checkpoint`, `find_text_encoder`, `convert_state_dict`, `save_tokenizer`,
-            `save_wordpiece`, `new_directory`.
+        InputError: see `open_checkpoint`, `find_text_encoder`, `convert_state_dict`, `make_unsaved`, `save_tokenizer`,
+            `save_wordpiece`, `new_directory`; or a backbone is missing, or given for a checkpoint that has all.
     """
     progress = progress or Silent()
     if out.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{source} lies in {out}, which would be replaced; choose another folder")
     by_name = hub.is_name(source)
     source, where, short = _found_by_name(source, format) if by_name else (source, str(source), source.name)
-    with open_checkpoint(source) as opened, checkpoint.new_directory(out, force=force) as directory:
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_checkpoint(source))
+        directory = stack.enter_context(checkpoint.new_directory(out, force=force))
         chosen = choose_weights(opened.tree, where, format=format, weights=weights, node=node)
         fmt = chosen.names.format
+        files = [_File(opened, chosen, where), *_open_backbone(chosen, backbone, where, stack)]
         config, told = _config_of_file(chosen, opened.tree) if config is None else (config, {})
         declared, clip = declared_parameters(config), _clip(config)
         check_model(fmt, config, where)
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
+        made = make_unsaved(fmt, chosen.names.tensors, declared, values or {}, where)
         origin = None  # first, because it may fail, and the tensors take a minute
         if not fmt.is_partial or tokenizer is not None:
             text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
             origin = _TOKENIZERS[text.tokenizer](tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
         options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}
-        converted = _convert(chosen, declared, where, progress, **options)
+        parameters, report = _convert_files(files, declared, made, progress, **options)
+        report |= {"settings": told, "tokenizer": origin}
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": clip},
             kind="initialisation" if fmt.is_partial else "model",
             note=f"converted from {short}, {chosen.label}",
         )
-        checkpoint.write(directory, converted.parameters, description)
-        report = {"source": where, **_report(opened, chosen, converted, progress)}
-        report |= {"settings": told, "tokenizer": origin}
+        checkpoint.write(directory, parameters, description)
         if verify:
-            with progress.bar("verifying", len(converted.parameters), "parameter") as step:
+            with progress.bar("verifying", len(parameters), "parameter") as step:
                 report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
         (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+class _File(NamedTuple):
+    """An open checkpoint, the weights to take of it, and its name in messages."""
+
+    opened: Checkpoint
+    chosen: Weights
+    where: str
+
+
+def _open_backbone(chosen: Weights, backbone: Path | None, where: str, stack: contextlib.ExitStack) -> list[_File]:
+    """The file of the backbone that a checkpoint lacks; nothing for a checkpoint that lacks none."""
+    fmt = chosen.names.format
+    other = None if fmt.backbone is None else get_format(fmt.backbone)
+    if other is None or any(map(other.is_filled, _paths(chosen))):
+        if backbone is not None:
+            raise InputError(f"{where} lacks no backbone; leave out --backbone {backbone}")
+        return []
+    if backbone is None:
+        raise InputError(
+            f"{where} lacks the frozen backbone, as released checkpoints do; give its file with --backbone "
+            f"({other.describes})"
+        )
+    opened = stack.enter_context(open_checkpoint(backbone))
+    return [_File(opened, choose_weights(opened.tree, str(backbone), format=other.name), str(backbone))]
+
+
+def _paths(chosen: Weights) -> Iterator[str]:
+    """Patterns of the paths of the parameters that are made of a file's tensors."""
+    for name in chosen.names.tensors:
+        if found := chosen.names.format.claim(name):
+            yield from found[0].targets
 
 
 def _found_by_name(name: Path, format: str) -> tuple[Path, str, str]:
@@ -130,7 +173,24 @@ def _config_of_file(chosen: Weights, tree: Any) -> tuple[Mapping[str, Any], Mapp
     fmt = chosen.names.format
     config = released_config(chosen.names.tensors, fmt)
     told = {} if fmt.settings is None else fmt.settings(tree)
+    if fmt.sizes is not None:
+        told = {**told, "model": {**told.get("model", {}), **fmt.sizes(chosen.names.tensors)}}
     return {**config, **{section: {**config[section], **values} for section, values in told.items()}}, told
+
+
+def _convert_files(
+    files: Sequence[_File], declared: Mapping[str, Any], made: Made, progress: Progress, **options: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of a checkpoint and of its backbone's file, if there is one, and the report of both."""
+    parameters, reports = dict(made.parameters), []
+    for i, (opened, chosen, where) in enumerate(files):
+        others = [other.chosen.names.format for other in files[i + 1 :]]
+        elsewhere = {*parameters, *(path for path in declared if any(fmt.is_filled(path) for fmt in others))}
+        converted = _convert(chosen, declared, where, progress, elsewhere=elsewhere, **options)
+        parameters |= converted.parameters
+        reports.append({"source": where, **_report(opened, chosen, converted, progress)})
+    report = {**reports[0], "made": made.origins, "warnings": made.warnings}
+    return parameters, report | {"backbone": reports[1]} if reports[1:] else report
 
 
 def _convert(
@@ -139,6 +199,7 @@ def _convert(
     where: str,
     progress: Progress,
     *,
+    elsewhere: Collection[str],
     allow_nonfinite: bool,
     may_hint: bool,
 ) -> Converted:
@@ -146,7 +207,12 @@ def _convert(
     with progress.bar("converting", len(names.tensors), "tensor") as step:
         try:
             return convert_checked(
-                names, declared, where=where, allow_nonfinite=allow_nonfinite, progress=lambda _: step()
+                names,
+                declared,
+                where=where,
+                elsewhere=elsewhere,
+                allow_nonfinite=allow_nonfinite,
+                progress=lambda _: step(),
             )
         except InputError as error:
             if not chosen.is_average or not may_hint:
@@ -181,23 +247,31 @@ def _report(opened: Checkpoint, chosen: Weights, converted: Converted, progress:
 
 def summary(report: Mapping[str, Any]) -> str:
     """A report as a few lines of text."""
-    reasons: dict[str, int] = {}
-    for reason in report["dropped"].values():
-        reasons[reason] = reasons.get(reason, 0) + 1
-    lines = [
-        f"{report['format']} from {report['weights']} ({'moving average' if report['is_ema'] else 'plain weights'})",
-        *_wrapping_lines(report["wrapping"]),
-        *(f"told by the file: {_listed(values)}" for values in report["settings"].values()),
-        f"{report['tensors_taken']} tensors -> {report['parameters_written']} parameters, "
-        f"{report['values_written'] / 1e6:.1f} M values",
-        *(f"dropped {count:4d}: {reason}" for reason, count in reasons.items()),
-        f"{len(report['aliases'])} second names, equal to the first",
-    ]
-    if report["nonfinite"]:
-        lines.append(f"warning: the checkpoint holds {describe_nonfinite(report['nonfinite'])}")
+    lines = [*_part_lines(report)]
+    if "backbone" in report:
+        lines += [f"backbone: {report['backbone']['source']}", *_part_lines(report["backbone"])]
+    lines += (f"warning: {warning}" for warning in report["warnings"])
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")
     return "\n".join(lines)
+
+
+def _part_lines(part: Mapping[str, Any]) -> Iterator[str]:
+    """The account of one file."""
+    reasons: dict[str, int] = {}
+    for reason in part["dropped"].values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    yield f"{part['format']} from {part['weights']} ({'moving average' if part['is_ema'] else 'plain weights'})"
+    yield from _wrapping_lines(part["wrapping"])
+    yield from (f"told by the file: {_listed(values)}" for values in part.get("settings", {}).values())
+    yield (
+        f"{part['tensors_taken']} tensors -> {part['parameters_written']} parameters, "
+        f"{part['values_written'] / 1e6:.1f} M values"
+    )
+    yield from (f"dropped {count:4d}: {reason}" for reason, count in reasons.items())
+    yield f"{len(part['aliases'])} second names, equal to the first"
+    if part["nonfinite"]:
+        yield f"warning: the checkpoint holds {describe_nonfinite(part['nonfinite'])}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -52,6 +52,21 @@ _GROUP = re.compile(r"\((?!\?)(?:[^()]|\([^()]*\))*\)")
 
 
 @dataclasses.dataclass(frozen=True)
+class Unsaved:
+    """A parameter that the released code does not save, and ways to make it.
+
+    Attributes:
+        path: of the parameter.
+        values: ways by name, functions from its shape to its value; the first is taken if none is chosen.
+        warning: what follows from the file's lack of it.
+    """
+
+    path: str
+    values: Mapping[str, Callable[[tuple[int, ...]], np.ndarray]]
+    warning: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Format:
     """Mapping of one kind of released checkpoint to a model.
 
@@ -68,6 +83,11 @@ class Format:
             `configs/`; None for a part that is alike in all models.
         settings: function from the whole content of a checkpoint to the settings in it, by section of the
             configuration; InputError for settings that no model has. None for a format without any.
+        sizes: function from a state dict (as of `release`) to the settings of the model that it tells; None for a
+            format of models of one size.
+        backbone: name of the format of a second file, for the parameters that this format's files lack because they
+            are not trained; None for a format whose files have all.
+        unsaved: further parameters that they lack.
     """
 
     name: str
@@ -79,10 +99,17 @@ class Format:
     fills: tuple[str, ...] = (".*",)
     release: Callable[[Mapping], str] | None = None
     settings: Callable[[Any], Mapping[str, Mapping[str, Any]]] | None = None
+    sizes: Callable[[Mapping], Mapping[str, Any]] | None = None
+    backbone: str | None = None
+    unsaved: tuple[Unsaved, ...] = ()
 
     @property
     def is_partial(self) -> bool:
         return self.fills != (".*",)
+
+    def is_filled(self, path: str) -> bool:
+        """True if the format must write the parameter `path`."""
+        return any(re.fullmatch(pattern, path) for pattern in self.fills)
 
     def knows(self, name: str) -> bool:
         """True if the format uses a tensor of this name or leaves it out on purpose."""

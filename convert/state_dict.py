@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +89,7 @@ def convert_checked(
     declared: Mapping[str, Any],
     *,
     where: str,
+    elsewhere: Collection[str] = (),
     allow_nonfinite: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Converted:
@@ -99,6 +99,7 @@ def convert_checked(
         names: the tensors, which may be lazy, see `renaming.rename`.
         declared: see `declared_parameters`.
         where: names the source in messages.
+        elsewhere: paths of parameters that come from elsewhere.
         allow_nonfinite: also accept NaN and infinite values.
         progress: called with each source name when it is done.
 
@@ -106,7 +107,7 @@ def convert_checked(
         InputError: see `convert_state_dict`.
     """
     fmt = names.format
-    expected = {path: d for path, d in declared.items() if any(re.fullmatch(p, path) for p in fmt.fills)}
+    expected = {path: d for path, d in declared.items() if fmt.is_filled(path) and path not in elsewhere}
     shapes = {path: tuple(d.shape) for path, d in expected.items()}
     converted = rename(names.tensors, fmt, shapes=shapes, spelled=names.spelled, progress=progress)
     problems = converted.problems + _differences(converted, fmt, expected)

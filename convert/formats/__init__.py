@@ -7,12 +7,13 @@ import re
 from collections.abc import Collection
 
 from stvg_jax.convert.formats.initialisation import MDETR, MDETR_STCAT, MDETR_TUBEDETR, ROBERTA, VIDEO_SWIN
+from stvg_jax.convert.formats.stgt import EVA_VIT_G
 from stvg_jax.convert.rules import Format
 from stvg_jax.core import registry
 from stvg_jax.core.errors import InputError, quoted
 
-# Checkpoints that training starts from. The formats of whole models belong to their families.
-_STARTS = (MDETR, MDETR_STCAT, MDETR_TUBEDETR, VIDEO_SWIN, ROBERTA)
+# Checkpoints that training starts from, or that others lack. The formats of whole models belong to their families.
+_STARTS = (MDETR, MDETR_STCAT, MDETR_TUBEDETR, VIDEO_SWIN, ROBERTA, EVA_VIT_G)
 
 
 def known_formats() -> dict[str, Format]:

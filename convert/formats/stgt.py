@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from stvg_jax.convert.formats.parts import COMPUTED, eva_vit
-from stvg_jax.convert.rules import Format, Rule, array, attention, embedding, linear, norm, table
+from stvg_jax.convert.rules import Format, Rule, Unsaved, array, attention, embedding, linear, norm, table
 
 _GRAPH = "graph_cross_model"
 _BERT = r"Qformer\.bert"
 _HEAD = r"Qformer\.cls\.predictions"
+# Outputs of the generator before the table of positions is drawn, counted at the released constructors.
+_DRAWN_BEFORE = 2_029_097_216
+_TABLE_STD = 0.02
 
 
 def _clip_block(source: str, target: str) -> tuple[Rule, ...]:
@@ -73,11 +82,38 @@ def qformer() -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def seed_42(shape: tuple[int, ...]) -> np.ndarray:
+    """The table of positions that the released evaluation draws, with its seed and its order of constructors.
+
+    PyTorch's generator is MT19937. A truncated normal of 24 bits of each output follows all other draws; reaching it
+    takes some seconds.
+    """
+    seeded: Any = np.random.RandomState(42).get_state(legacy=False)
+    generator = np.random.MT19937()
+    generator.state = seeded
+    generator.random_raw(_DRAWN_BEFORE, output=False)
+    uniform = (generator.random_raw(int(np.prod(shape))) % 2**24) / 2**24
+    values = np.vectorize(statistics.NormalDist(sigma=_TABLE_STD).inv_cdf)(uniform)
+    return np.clip(values, -2, 2).reshape(shape).astype(np.float32)
+
+
+def _zeros(shape: tuple[int, ...]) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+def _sizes(tensors: Mapping) -> dict[str, Any]:
+    """Width of the embeddings; that of some released files is not that of the released configurations."""
+    shape = tuple(tensors["vision_proj.weight"].shape) if "vision_proj.weight" in tensors else ()
+    return {"embedding": shape[0]} if len(shape) == 2 else {}
+
+
 FORMAT = Format(
     name="stgt",
     describes="a released or self-trained STGT checkpoint",
     signature=(rf"{_GRAPH}\.resblocks\..+", rf"{_BERT}\..+"),
+    # Nothing in the tensors tells the dataset; the models for the others differ in the length of texts.
     release=lambda tensors: "stgt_msrvtt",
+    sizes=_sizes,
     rules=(
         *eva_vit(r"visual_encoder\."),
         *graph_transformer(_GRAPH, "graph"),
@@ -93,4 +129,29 @@ FORMAT = Format(
         (rf"{_HEAD}\.decoder\.bias", "Qformer.cls.predictions.bias"),
     ),
     dropped=((rf"{_BERT}\.embeddings\.position_ids", COMPUTED),),
+    backbone="eva_vit_g",
+    unsaved=(
+        Unsaved(
+            path="graph/positions",
+            values={"seed-42": seed_42, "zeros": _zeros},
+            warning=(
+                "The released code draws it anew in every run and does not save it, so that of the training is only "
+                "known by its seed; with another one the model's answers differ by some per cent"
+            ),
+        ),
+    ),
+)
+
+EVA_VIT_G = Format(
+    name="eva_vit_g",
+    describes="EVA's ViT-g: eva_vit_g.pth as BLIP-2 has it",
+    signature=(r"patch_embed\.proj\..+", r"blocks\.\d+\.attn\.q_bias"),
+    release=lambda tensors: "stgt_msrvtt",
+    rules=eva_vit(""),
+    dropped=(
+        (r"blocks\.(39|[4-9]\d)\..+", "a block after the last that is read"),
+        (r"(norm|fc_norm)\..+", "features are read before the final norm"),
+        (r"head\..+", "the head of the pre-training"),
+    ),
+    fills=("vit/.*",),
 )

@@ -15,16 +15,19 @@ formats (recognised by the names of their tensors):
   cg_stvg      the same of CG-STVG; the file does not tell its dataset, so give --config cg_stvg_vidstg for VidSTG
   tubedetr     the same of TubeDETR, which tells its own stride, resolution and dataset
   stcat        the same of STCAT; for a model of 416 pixels, give a --config with that resolution
+  stgt         STGT, which needs the file of its ViT besides, --backbone eva_vit_g.pth, and --tokenizer
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from; for TubeDETR with
                --format mdetr_tubedetr, for STCAT with --format mdetr_stcat
   video_swin   Video Swin-T trained on Kinetics, to start a training from
   roberta      RoBERTa-base from the Hugging Face hub (model.safetensors or pytorch_model.bin), to start a training
                from; with --format roberta, SOURCE may be a name on the hub
+  eva_vit_g    EVA's ViT-g as BLIP-2 has it, to start a training of STGT from
 
 examples:
   stvg-jax convert TASTVG_HCSTVG.pth checkpoints/ta_hcstvg1 --verify
   stvg-jax convert TASTVG_VidSTG.pth checkpoints/ta_vidstg --tokenizer ~/roberta-base
   stvg-jax convert vidstg.pth checkpoints/cg_vidstg --config cg_stvg_vidstg
+  stvg-jax convert stgt_msrvtt.pth checkpoints/stgt --backbone eva_vit_g.pth --tokenizer ~/bert-base-uncased
   stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr --tokenizer roberta-base
   stvg-jax convert FacebookAI/roberta-base checkpoints/roberta --format roberta
   stvg-jax convert last.ckpt checkpoints/mine --node state_dict.student
@@ -63,6 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "roberta-base, from the hub's local cache or the hub; for a start of a training, none)",
     )
     parser.add_argument(
+        "--backbone",
+        type=Path,
+        metavar="FILE",
+        help="file of the frozen backbone, which released checkpoints of STGT lack: EVA's eva_vit_g.pth",
+    )
+    parser.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameter that the released code does not save: for STGT graph/positions=seed-42 (default), =zeros, or "
+        "a .npy file",
+    )
+    parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
@@ -91,6 +108,8 @@ def run(args: argparse.Namespace) -> None:
         node=args.node,
         config=None if args.config is None else load_config_file(args.config, overrides=args.overrides),
         tokenizer=args.tokenizer,
+        backbone=args.backbone,
+        values=_values(args.value),
         allow_nonfinite=args.allow_nonfinite,
         verify=args.verify,
         force=args.force,
@@ -98,3 +117,13 @@ def run(args: argparse.Namespace) -> None:
     )
     print(summary(report))
     print(f"checkpoint: {escaped(str(args.out))}")
+
+
+def _values(settings: list[str]) -> dict[str, str]:
+    """Parameters and their values, from NAME=VALUE."""
+    from stvg_jax.core.errors import InputError, quoted
+
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--value {quoted(setting)} must be NAME=VALUE")
+    return dict(setting.split("=", 1) for setting in settings)

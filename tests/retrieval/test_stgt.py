@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stvg_jax.backbones.vit import ViTConfig
+from stvg_jax.backbones.vit import ViT, ViTConfig
 from stvg_jax.core.tree import unflatten
+from stvg_jax.nn.attention import PreNormBlock
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.retrieval import losses
 from stvg_jax.retrieval.graph import GraphConfig
@@ -157,3 +160,46 @@ def test_losses_draws_and_gradients_of_two_processes(parameters):
 def assert_terms(terms, recorded):
     for name, term in (("contrastive", "itc"), ("matching", "itm"), ("caption", "lm")):
         np.testing.assert_allclose(terms[name], recorded[term], rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_the_full_size_model():
+    """One video and four texts. The blocks of the ViT are made one by one, so that 2 GB suffice."""
+    case = cases.load("stgt_eval_full_size_1x4")
+    config = STGTConfig(graph=GraphConfig(threshold=case.meta["sim_th"]))
+    shapes = cases.shapes()
+    frames = cases.mosaic(0, 1, **case.meta["recipe"])[0]
+    blocks = {n: shape for n, shape in shapes.items() if n.startswith("visual_encoder.blocks.")}
+    outside = {n: s for n, s in shapes.items() if n.startswith("visual_encoder.") and n not in blocks}
+    vit = PureModule(ViT(dataclasses.replace(config.vit, blocks=0)))
+    tokens = jax.jit(vit.bind(unflatten(cases.within(cases.parameters(outside), "vit"))).embed)(frames)
+    case.assert_close(1e-5, vit__embed=tokens)
+    block = PureModule(PreNormBlock(1408, 16, 6144, epsilon=1e-6, key_bias=False, dtype=np.float32))
+    run = jax.jit(lambda p, x: block.apply(unflatten(p), lambda m: m(x)))
+    for i in range(config.vit.blocks):
+        own = {n: shape for n, shape in blocks.items() if n.startswith(f"visual_encoder.blocks.{i}.")}
+        tokens = run(cases.within(cases.parameters(own), f"vit/blocks/{i}"), tokens)
+        if f"vit.block{i}[::7, ::32, ::64]" in case.golden:
+            case.assert_close(1.5e-5, **{f"vit__block{i}": tokens})
+    ids, valid = texts(case)
+
+    def evaluate(model, tokens, ids, valid):
+        graph = model.graph(tokens)
+        videos = model.encode_tokens(tokens)
+        encoded = model.encode_texts(ids, valid).embeddings
+        memory = jax.tree.map(lambda array: array[0], model.video_memory(videos.tokens))
+        return {
+            "graph": graph,
+            "embeds": videos.tokens,
+            "query_output": model.qformer.read(model.video_memory(videos.tokens))[0],
+            "text_cls": model.qformer.encode_text(ids, valid)[:, 0],
+            "video_features": videos.embeddings,
+            "text_features": encoded,
+            "similarity": model.similarity(videos.embeddings, encoded)[0],
+            "itm_probability": model.match(memory, ids, valid),
+        }
+
+    rest = cases.parameters({name: s for name, s in shapes.items() if not name.startswith("visual_encoder.")})
+    module = PureModule(STGT(config))
+    kept = jax.jit(lambda p, *a: module.apply(unflatten(p), lambda m: evaluate(m, *a)))(rest, tokens[None], ids, valid)
+    case.assert_close(1e-5, **kept)

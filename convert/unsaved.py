@@ -65,7 +65,8 @@ def _read(name: str, path: str, shape: tuple[int, ...], one: Any) -> np.ndarray:
         ways = ", ".join(one.values)
         raise InputError(f"{path} cannot be {quoted(name)}; choose one of {ways}, or give a .npy file")
     try:
-        array = np.load(Path(name), allow_pickle=False)
+        with Path(name).open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{name} cannot be read as an array of numpy: {first_line(error)}") from error
     if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all():

@@ -103,19 +103,23 @@ class GraphLayer(nnx.Module):
         def block() -> PreNormBlock:
             return PreNormBlock(width, config.heads, 4 * width, activation=quick_gelu, epsilon=_EPSILON, dtype=dtype)
 
-        self.project = Linear(width, width, dtype=dtype)
+        # In float32 whatever the rest is: the similarities are those of its result.
+        self.project = Linear(width, width, dtype=jnp.float32)
         self.messages = block()
         self.graph_attention = GraphAttention(width, config.heads, dropout_rate=config.dropout_rate, dtype=dtype)
         self.frame_block = block()
         self.threshold = config.threshold
+        self.dtype = dtype
 
     def __call__(self, x: jax.Array, rngs: nnx.Rngs | DropoutKeys | None) -> jax.Array:
         """Tokens [b, t, 1 + n, d], the class token first -> the same shape."""
         x = self.project(x)
+        similarities = connections(x[:, :, 1:], self.threshold)
+        x = x.astype(self.dtype)
         first, patches = x[:, :, 0], x[:, :, 1:]
         for _ in range(2):  # as released, with the same weights
             first = remat_call(self.messages, first)
-        patches = self.graph_attention.along(patches, connections(patches, self.threshold), rngs)
+        patches = self.graph_attention.along(patches, similarities, rngs)
         return self.frame_block(jnp.concatenate([first[:, :, None], patches], axis=2))
 
 

@@ -129,7 +129,8 @@ class STGTLearningRates:
     """Learning rates; the default is the released fine-tuning.
 
     Attributes:
-        base: everything but the ViT, which stays as pre-trained.
+        base: everything but the ViT, which stays as pre-trained, and the graph's table of positions, which stays as
+            drawn.
     """
 
     base: float = 2.5e-5
@@ -140,7 +141,7 @@ FAMILY = retrieval_family(
     STGT,
     STGTLossConfig,
     STGTLearningRates,
-    groups=lambda config: ((r"vit/.*", "frozen"), (r".*", "base")),
+    groups=lambda config: ((r"vit/.*|graph/positions", "frozen"), (r".*", "base")),
     task=RetrievalTask,
     text=lambda config: TextSize(config.qformer.vocab_size, config.max_tokens, "bert"),
     picture=lambda config: config.vit.image,

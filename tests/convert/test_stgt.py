@@ -11,23 +11,18 @@ import pytest
 from stvg_jax.cli import main
 from stvg_jax.convert.convert_file import convert_file, summary
 from stvg_jax.convert.formats.stgt import EVA_VIT_G, FORMAT, seed_42
-from stvg_jax.core import checkpoint, registry
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.retrieval.stgt import STGT, STGTConfig
 from tests.released import GOLDENS
 from tests.retrieval import cases
 from tests.retrieval.test_stgt import tiny_config
-from tests.tiny import write_byte_tokenizer
 from tests.torch_files import Object, save_zip
 
 POSITIONS = "graph_cross_model.pos_2D_embed"
 VIT = "visual_encoder."
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, "stgt", "tests.retrieval.stand_in_family")
+TOKENIZER = json.loads((GOLDENS / "retrieval_tokenizer.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +31,24 @@ def manifest():
 
 
 @pytest.fixture(scope="module")
-def tensors():
-    return {name: cases.weight(name, shape) for name, shape in cases.shapes("tiny").items()}
+def shapes():
+    """Of the small model, with a vocabulary that tests have."""
+    return {
+        name: tuple(TOKENIZER["size"] if n == 30523 else n for n in shape)
+        for name, shape in cases.shapes("tiny").items()
+    }
+
+
+@pytest.fixture(scope="module")
+def tensors(shapes):
+    return {name: cases.weight(name, shape) for name, shape in shapes.items()}
 
 
 @pytest.fixture(scope="module")
 def config():
-    return {"name": "stgt", "model": dataclasses.asdict(tiny_config(0.5)), "clip": {}}
+    tiny = tiny_config(0.5)
+    tiny = dataclasses.replace(tiny, qformer=dataclasses.replace(tiny.qformer, vocab_size=TOKENIZER["size"]))
+    return {"name": "stgt", "model": dataclasses.asdict(tiny), "clip": {}}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +76,8 @@ def files(tensors, manifest, tmp_path_factory):
     vit = {name.removeprefix(VIT): v.astype(np.float16) for name, v in tensors.items() if name.startswith(VIT)}
     block = {name.replace("blocks.0", "blocks.39"): v for name, v in vit.items() if name.startswith("blocks.0.")}
     beside = {"norm.weight": np.ones(96, np.float16), "head.weight": np.ones((4, 96), np.float16)}
-    write_byte_tokenizer(folder / "tokenizer")
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "vocab.txt").write_text("\n".join(TOKENIZER["vocab"]))
     return {
         "released": save_zip(folder / "stgt.pth", released),
         "vit": save_zip(folder / "eva_vit_g.pth", vit | block | beside),
@@ -111,10 +118,10 @@ def test_what_a_released_file_lacks_is_the_vit_and_the_table(manifest):
         assert name == POSITIONS or EVA_VIT_G.claim(name.removeprefix(VIT)) is not None
 
 
-def test_two_files_make_a_model(convert, files, tensors, tmp_path):
+def test_two_files_make_a_model(convert, files, tensors, shapes, tmp_path):
     report = convert(backbone=files["vit"], values={"graph/positions": "zeros"}, verify=True)
     parameters = checkpoint.read(tmp_path / "out", checkpoint.describe(tmp_path / "out"))
-    expected = cases.parameters(cases.shapes("tiny"))
+    expected = cases.parameters(shapes)
     assert parameters.keys() == expected.keys()
     for path, value in expected.items():
         value = value.astype(np.float16).astype(np.float32) if path.startswith("vit/") else value
@@ -218,8 +225,16 @@ def test_the_vit_alone_is_a_start(convert, files, tmp_path):
 
 
 @pytest.mark.parametrize("width", [256, 1024])
-def test_the_width_of_the_embeddings_is_read_from_the_file(width):
-    assert FORMAT.sizes({"vision_proj.weight": np.zeros((width, 768))}) == {"embedding": width}
+def test_the_width_of_the_embeddings_is_read_from_the_file(width, monkeypatch, tmp_path):
+    """Of a file whose other tensors are too small for the released configuration, so that all of these are listed."""
+    monkeypatch.setattr("stvg_jax.convert.convert_file._TOKENIZERS", {"bert": lambda *_: "nowhere"})
+    names = dict.fromkeys(cases.shapes("tiny"), np.zeros(1, np.float32))
+    names |= {f"{part}_proj.weight": np.zeros((width, 768), np.float32) for part in ("vision", "text")}
+    source = save_zip(tmp_path / "stgt.pth", names)
+    with pytest.raises(InputError) as caught:
+        convert_file(source, tmp_path / "out")
+    assert "does not fit the model" in str(caught.value)
+    assert "vision_proj.weight" not in str(caught.value) and "vision_proj.bias" in str(caught.value)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.files import whole_path
@@ -25,7 +26,7 @@ class TokenFiles:
         """Writes the tokens of a video, float32 [n, d]; the file appears whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with whole_path(self._path(video)) as path, path.open("wb") as file:
-            np.save(file, tokens, allow_pickle=False)
+            npy.write_array(file, tokens, allow_pickle=False)
 
     def read(self, video: int) -> np.ndarray:
         """The tokens of a video.
@@ -34,13 +35,13 @@ class TokenFiles:
             InputError: its file is missing or damaged.
         """
         try:
-            tokens = np.load(self._path(video), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            with self._path(video).open("rb") as file:
+                return npy.read_array(file, allow_pickle=False)
+        except (OSError, ValueError, MemoryError) as error:
             raise InputError(
                 f"{self._path(video)} cannot be read ({first_line(error)}); delete {self._folder.parent}, to have all "
                 "videos encoded again"
             ) from error
-        return tokens
 
     def remove(self) -> None:
         """Removes all files."""

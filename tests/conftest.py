@@ -26,6 +26,18 @@ if _QUICK not in os.environ.get("XLA_FLAGS", ""):
 jax.config.update("jax_default_matmul_precision", "highest")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _kept_programs(tmp_path_factory):
+    """What commands compile is kept for all tests and their processes, and not among the programs of the person who
+    runs the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STVG_JAX_CACHE", str(folder / "kept_programs"))
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_programs():
     """Compiled programs of a file's tests are of no use to others, and would fill gigabytes."""

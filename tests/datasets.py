@@ -13,7 +13,7 @@ from tests.videos import write_video
 
 SIZES = ((96, 64), (64, 80), (120, 64))
 SENTENCES = (
-    "The man in the red coat stands up and walks to the left.",
+    "The man in the red coat walks to the left.",
     "A woman with a white hat turns around.",
     "The boy runs after the dog, then stops.",
     "The tall man gives the cup to the woman.",

@@ -43,9 +43,15 @@ def write_byte_tokenizer(directory: Path) -> int:
 
 
 def write_untrained_checkpoint(directory: Path, seed: int = 0) -> None:
-    """Writes a whole checkpoint of a tiny TA-STVG with freshly drawn parameters into a new directory."""
+    """Writes a whole checkpoint of a TA-STVG with freshly drawn parameters into a new directory. Every process that
+    reads it compiles it, so it has one layer of each kind."""
     with checkpoint.new_directory(directory) as partial:
         config = tiny_config(write_byte_tokenizer(partial / checkpoint.TOKENIZER))
+        model = config["model"]
+        model["resnet"] |= {"blocks": (1, 1)}
+        model["swin"] |= {"depths": (1, 1), "heads": (1, 2)}
+        model["roberta"] |= {"layers": 1}
+        model["transformer"] |= {"encoder_layers": 1, "decoder_layers": 1}
         declared = PureModule(make_model(config["name"], config["model"], "float32")).declarations
         parameters = flatten(initialize(unflatten(declared), seed))
         description = checkpoint.Description(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -31,33 +32,35 @@ def released_parameters():
 
 
 @pytest.fixture(scope="module")
-def evaluated(released_parameters):
-    """(output of each part, output of the model) for the first case, of one program: most of the time is compiling."""
-
-    def forward(model, batch):
-        parts = cases.keep_results(model, "resnet", "swin", "roberta", "encoder")
-        output = model(batch)
-        encoded = parts.pop("encoder")
-        tokens = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
-        return parts | {"tokens": tokens}, output
-
-    return cases.run(released_parameters, forward, cases.load(EVALUATED).batch)
-
-
-@pytest.fixture(scope="module")
 def selective(released_parameters):
     """(output, output without the second pass) for the selective case, of one program."""
     case = cases.load(SELECTIVE)
 
     def forward(model, batch):
-        video = model.encode_video(batch.frames)
-        return model.ground(video, batch.text_ids), model.ground(video, batch.text_ids, second_pass=False)
+        decode, boxes = model._decode, []
+
+        def keep_boxes(*args, **options):
+            states, found = decode(*args, **options)
+            boxes.append(found)
+            return states, found
+
+        model._decode = keep_boxes
+        output = model(batch)
+        return output, dataclasses.replace(output, boxes_cxcywh=boxes[0])
 
     return cases.run(cases.with_offsets(released_parameters, case.meta), forward, case.batch)
 
 
-def test_stages(evaluated):
-    case, (parts, _) = cases.load(EVALUATED), evaluated
+def test_stages(released_parameters):
+    """What comes before the decoders, which the selective case runs through."""
+
+    def encode(model, batch):
+        parts = cases.keep_results(model, "resnet", "swin", "roberta")
+        encoded = model.encoder(model.encode_video(batch.frames), model.encode_text(batch.text_ids))
+        return parts | {"tokens": jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)}
+
+    case = cases.load(EVALUATED)
+    parts = cases.run(released_parameters, encode, case.batch)
     stages = {
         "feat.resnet": parts["resnet"].transpose(0, 3, 1, 2),
         "feat.vidswin": parts["swin"][0].transpose(0, 3, 1, 2),
@@ -70,9 +73,12 @@ def test_stages(evaluated):
         assert np.abs(ours - golden).max() <= STAGE_TOLERANCE * np.abs(golden).max(), name
 
 
-def test_evaluation(evaluated):
-    _, output = evaluated
-    differences = cases.differences(output, cases.load(EVALUATED).golden)
+@pytest.mark.slow
+def test_evaluation(released_parameters):
+    """Among the quick tests is that of the selective case, in which the thresholds split the frames."""
+    case = cases.load(EVALUATED)
+    output = cases.run(released_parameters, lambda model, batch: model(batch), case.batch)
+    differences = cases.differences(output, case.golden)
     assert max(differences.values()) <= TOLERANCE, differences
 
 

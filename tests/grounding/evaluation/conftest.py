@@ -28,11 +28,3 @@ def hcstvg(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     return tiny_checkpoint(tmp_path_factory.getbasetemp() / "checkpoint")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def programs(tmp_path_factory):
-    """Processes started by these tests share what they compile, and touch nobody else's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STVG_JAX_CACHE", str(tmp_path_factory.mktemp("programs")))
-        yield

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +14,7 @@ from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.inference import Grounder
 from tests.grounding.evaluation.conftest import SAMPLES
 from tests.grounding.inference.conftest import use_test_cache
-from tests.hosts import ROOT, environment, run_hosts
+from tests.hosts import run_hosts
 
 
 def arguments(dataset: Path, checkpoint: Path, out: Path, *overrides: str) -> list[str]:
@@ -93,21 +89,31 @@ def test_score_agrees(whole, hcstvg, tmp_path):
     assert results[0]["declarative"] == pytest.approx(results[1]["declarative"], abs=1e-6)
 
 
+# Kills itself when the first answer is written.
+_KILLED = """if True:
+    import os
+    import signal
+    import sys
+
+    from stvg_jax.cli import main
+    from stvg_jax.eval.runner import RecordWriter
+
+    append = RecordWriter.append
+
+    def killed(writer, records):
+        append(writer, records)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    RecordWriter.append = killed
+    main(sys.argv[1:])
+"""
+
+
 def test_a_killed_evaluation_goes_on_where_it_was(whole, hcstvg, checkpoint, tmp_path):
     out = tmp_path / "out"
     part = out / "records" / "part-00000.jsonl"
-    command = [sys.executable, "-m", "stvg_jax.cli", *arguments(hcstvg, checkpoint, out)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), **quiet)
-    try:
-        deadline = time.monotonic() + 240
-        while not (part.exists() and part.read_bytes().count(b"\n")):
-            assert process.poll() is None, "it ended by itself"
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    (process,) = run_hosts(["-c", _KILLED, *arguments(hcstvg, checkpoint, out)])
+    assert process.returncode == -signal.SIGKILL, process.stderr
     before = part.read_bytes()
     assert 0 < before.count(b"\n") < SAMPLES
     part.write_bytes(before + b'{"id": "torn')

@@ -22,6 +22,9 @@ _QUICK = " ".join((
 if _QUICK not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{_QUICK} {os.environ.get('XLA_FLAGS', '')}"
 
+# Tracing makes millions of objects, almost none of them in cycles. Those of a file are freed at its end.
+gc.set_threshold(100_000, 20, 100)
+
 # As the library runs on every backend: full float32 products.
 jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -66,8 +69,6 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Tracing makes millions of short-lived objects: each search for cycles among them went through all modules and
-    tests besides. A file's cycles are freed at its end."""
+    """Modules and tests stay, so that no search for cycles has to go through them."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)

@@ -56,7 +56,7 @@ def test_stages(released_parameters):
 
     def encode(model, batch):
         parts = cases.keep_results(model, "resnet", "swin", "roberta")
-        encoded = model.encoder(model.encode_video(batch.frames), model.encode_text(batch.text_ids))
+        encoded = model.encoder(model.encode_video(batch.frames), model.encode_text(batch.text_ids), None)
         return parts | {"tokens": jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)}
 
     case = cases.load(EVALUATED)

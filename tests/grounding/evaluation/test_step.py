@@ -22,11 +22,15 @@ _PROGRAM = """if True:
     from stvg_jax.grounding.protocol import TWO_PASSES
     from stvg_jax.parallel.mesh import local_rows, to_mesh
     from stvg_jax.parallel.mesh import make_mesh, replicate
-    from tests.tiny import tiny
+    from tests.tiny import tiny, tiny_model_config
     import sys
 
     runner.compiler_options = lambda: {"xla_backend_optimization_level": 0}
-    module, parameters = tiny()
+    # What is tested comes around the model: one layer of each kind is enough.
+    changes = {"resnet": {"blocks": (1, 1)}, "swin": {"depths": (1, 1), "heads": (1, 2)}}
+    changes |= {"transformer": {"encoder_layers": 1, "decoder_layers": 1}}
+    config = tiny_model_config()
+    module, parameters = tiny(**{part: config[part] | change for part, change in changes.items()})
     generator = np.random.default_rng(0)
     lengths, sizes = np.array([3, 2, 3, 1]), np.array([[64, 96], [64, 64], [48, 96], [64, 90]])
     batch = {

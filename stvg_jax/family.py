@@ -234,9 +234,9 @@ class StagedEvaluator(Evaluator, Protocol):
     """An evaluator that asks further: videos and texts are encoded first, for example, and pairs of them that go well
     together are then compared."""
 
-    def keep(self, folder: Path) -> None:
+    def keep(self, folder: Path, config: EvalConfig) -> None:
         """Called on every host before the first answer. In this folder, which all hosts share, the evaluator may keep
-        what further questions need of its answers and their records do not hold."""
+        what the further questions that the settings ask for need of its answers, and their records do not hold."""
         ...
 
     def further(self, records: Sequence[Any], model: LoadedModel, inputs: Any, config: EvalConfig) -> Further | None:

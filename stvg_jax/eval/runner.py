@@ -140,7 +140,7 @@ class _Run:
         """Answers to all samples, in the order of the annotations: those taken, those in the folder and new ones."""
         folder = out / "records"
         if isinstance(self.evaluator, StagedEvaluator):
-            self.evaluator.keep(folder)
+            self.evaluator.keep(folder, self.config)
         known = {record.id for record in (*taken, *read_records(folder, self.evaluator.from_line))}
         missing = [index for index, sample in enumerate(inputs.samples) if sample.id not in known]
         # No host writes before all have read, so that all plan the same batches.

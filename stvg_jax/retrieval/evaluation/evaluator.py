@@ -64,9 +64,9 @@ class RetrievalEvaluator:
     def change(self, inputs: RetrievalInputs, config: EvalConfig) -> None:
         """None: there is only one way to ask."""
 
-    def keep(self, folder: Path) -> None:
-        """See `stvg_jax.family.StagedEvaluator.keep`: tokens of the videos."""
-        self._tokens = TokenFiles(folder / "tokens")
+    def keep(self, folder: Path, config: EvalConfig) -> None:
+        """See `stvg_jax.family.StagedEvaluator.keep`: tokens of the videos, for re-ranking."""
+        self._tokens = TokenFiles(folder / "tokens") if config.reranked else None
 
     def outputs(self, model: Any, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """Outputs of a `stvg_jax.retrieval.types.RetrievalModel`, float32: tokens [b, n, d] and embeddings `videos`
@@ -107,7 +107,7 @@ class RetrievalEvaluator:
         self, records: Sequence[EncodedRecord], model: LoadedModel, inputs: RetrievalInputs, config: EvalConfig
     ) -> Further | None:
         """Comparisons of the best pairs; see `stvg_jax.family.StagedEvaluator.further`."""
-        if not config.reranked or self._tokens is None:
+        if self._tokens is None:
             return None
         found: list[Scores] = []
 
@@ -131,8 +131,6 @@ class RetrievalEvaluator:
     ) -> Report:
         """Writes the files of `stvg_jax.retrieval.evaluation.report`, from embeddings alone; there are no pictures of
         examples."""
-        if self._tokens is not None:
-            self._tokens.remove()
         return write_report(_scores(records, model), model, inputs, config, out)
 
 

@@ -34,22 +34,35 @@ INHERITED = ((r"(optimizer/\d+)/use_counts/.*", r"\1/count"),)
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """Settings of the optimiser other than learning rates; the defaults are those of all released models.
+    """Settings of the optimiser other than learning rates; the defaults are those of all released grounding models.
 
     Attributes:
         weight_decay: decay that is decoupled from the gradient (Loshchilov and Hutter 2019) and multiplied by the
-            learning rate, for every trained parameter including biases and norms.
-        max_gradient_norm: limit of the norm of the gradient of all trained parameters; a longer one is scaled down.
+            learning rate.
+        undecayed: regular expressions over whole paths of parameters that do not decay; () for none, so that biases and
+            norms decay too.
+        max_gradient_norm: limit of the norm of the gradient of all trained parameters; a longer one is scaled down. 0
+            for no limit.
+        beta2: decay of the second moments.
         ema_decay: decay of the moving average of parameters at every update.
     """
 
     weight_decay: float = 1e-4
+    undecayed: tuple[str, ...] = ()
     max_gradient_norm: float = 0.1
+    beta2: float = 0.999
     ema_decay: float = 0.9998
 
     def __post_init__(self):
-        if self.max_gradient_norm <= 0:
-            raise ValueError(f"max_gradient_norm is {self.max_gradient_norm}; it must be positive")
+        if self.max_gradient_norm < 0:
+            raise ValueError(f"max_gradient_norm is {self.max_gradient_norm}; it must not be negative")
+        if not 0 <= self.beta2 < 1:
+            raise ValueError(f"beta2 is {self.beta2}; it must be from 0 to below 1")
+        for pattern in self.undecayed:
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                raise ValueError(f"undecayed has {pattern!r}, which is no regular expression: {error}") from error
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay is {self.ema_decay}; it must be from 0 to below 1")
 
@@ -128,12 +141,18 @@ def make_optimizer(
         raise InputError(
             f"there is no learning rate for group {', '.join(missing)}; the groups are {', '.join(rates(0))}"
         )
-    adam = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+    adam = optax.scale_by_adam(b1=0.9, b2=config.beta2, eps=1e-8)
+    # Without changes to its form, so that checkpoints of earlier versions fit.
+    still = [re.compile(pattern) for pattern in config.undecayed]
+
+    def decayed(parameters: Mapping[str, Any]) -> dict[str, bool]:
+        return {path: not any(pattern.fullmatch(path) for pattern in still) for path in parameters}
+
     return optax.with_extra_args_support(
         optax.chain(
-            clip_gradients(config.max_gradient_norm),
+            clip_gradients(config.max_gradient_norm) if config.max_gradient_norm else optax.identity(),
             adam_of_used(adam, uses) if uses else adam,
-            optax.add_decayed_weights(config.weight_decay),
+            optax.add_decayed_weights(config.weight_decay, decayed if still else None),
             scale_by_group(groups, rates),
             *([still_unused(uses)] if uses else []),
         )

@@ -24,6 +24,8 @@ class ScheduleConfig:
         warmup: share of all steps in which rates that warm up grow linearly from 0.
         linear_groups: groups that warm up and then fall linearly to 0 at the last step, instead of dropping.
         warm_up_all: whether the other groups warm up too.
+        cosine_floor: share of the full rate to which rates that do not fall linearly fall by a cosine over all steps,
+            instead of dropping; -1 for drops.
         first_update: number of the first update, after which the schedule is applied for the first time: 1, or 0 as in
             TubeDETR, whose rates follow one update later.
     """
@@ -34,6 +36,7 @@ class ScheduleConfig:
     warmup: float = 0.01
     linear_groups: tuple[str, ...] = ()
     warm_up_all: bool = False
+    cosine_floor: float = -1.0
     first_update: int = 1
 
     def __post_init__(self):
@@ -43,6 +46,10 @@ class ScheduleConfig:
             raise ValueError(f"first_update is {self.first_update}; it must be 0 or 1")
         if list(self.drop_epochs) != sorted(self.drop_epochs):
             raise ValueError(f"drop_epochs is {self.drop_epochs}; epochs must ascend")
+        if self.cosine_floor != -1 and not 0 <= self.cosine_floor <= 1:
+            raise ValueError(
+                f"cosine_floor is {self.cosine_floor}; it must be a share of the full rate, or -1 for drops"
+            )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is {self.warmup}; it must be a share of all steps, from 0 to below 1")
 
@@ -77,6 +84,10 @@ def make_rates(full: Mapping[str, float], config: ScheduleConfig, total_steps: i
         fall = jnp.maximum(0.0, (total_steps - number) / (total_steps - warmup_steps))
         drops = (number // steps_per_epoch >= jnp.array(config.drop_epochs, jnp.int32)).sum()
         dropped = config.drop_factor**drops
+        if config.cosine_floor != -1:
+            # LAVIS: `cosine_lr_schedule`, which sets the rate before every update.
+            wave = (1 + jnp.cos(jnp.pi * jnp.minimum(step / total_steps, 1))) / 2
+            dropped = config.cosine_floor + (1 - config.cosine_floor) * wave
         linear = jnp.where(rising, rise, fall)
         stepped = jnp.where(rising, rise, dropped) if config.warm_up_all else dropped
         factors = {group: linear if group in config.linear_groups else stepped for group in full}

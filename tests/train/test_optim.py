@@ -168,6 +168,32 @@ def test_moving_average():
 
 def test_bad_configurations_are_refused():
     with pytest.raises(ValueError, match="max_gradient_norm"):
-        OptimConfig(max_gradient_norm=0.0)
+        OptimConfig(max_gradient_norm=-1.0)
+    with pytest.raises(ValueError, match="beta2"):
+        OptimConfig(beta2=1.0)
+    with pytest.raises(ValueError, match="undecayed has '\\(', which is no regular expression"):
+        OptimConfig(undecayed=("(",))
     with pytest.raises(ValueError, match="ema_decay"):
         OptimConfig(ema_decay=1.0)
+
+
+def test_other_moments_no_limit_and_parameters_without_decay():
+    """STGT's recipe: second moments of 0.98, no limit of the gradient, biases without decay."""
+    rng = np.random.default_rng(3)
+    start = {path: rng.standard_normal(4).astype(np.float32) for path in ("a/kernel", "a/bias")}
+    gradients = [{path: 50 * rng.standard_normal(4).astype(np.float32) for path in start} for _ in range(3)]
+    config = OptimConfig(weight_decay=0.5, undecayed=(".*/bias",), max_gradient_norm=0.0, beta2=0.98)
+    optimizer = make_optimizer(config, dict.fromkeys(start, "base"), lambda step: {"base": 0.1})
+    parameters, state = start, optimizer.init(start)
+    expected = {path: value.astype(np.float64) for path, value in start.items()}
+    first, second = ({path: np.zeros(4) for path in start} for _ in range(2))
+    for number, gradient in enumerate(gradients, 1):
+        updates, state = optimizer.update(gradient, state, parameters)
+        parameters = optax.apply_updates(parameters, updates)
+        for path, g in gradient.items():
+            first[path] = 0.9 * first[path] + 0.1 * g
+            second[path] = 0.98 * second[path] + 0.02 * g.astype(np.float64) ** 2
+            moved = first[path] / (1 - 0.9**number) / (np.sqrt(second[path] / (1 - 0.98**number)) + 1e-8)
+            expected[path] -= 0.1 * (moved + (0.5 * expected[path] if path == "a/kernel" else 0))
+    for path, value in expected.items():
+        np.testing.assert_allclose(parameters[path], value, rtol=1e-5)

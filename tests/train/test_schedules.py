@@ -79,3 +79,13 @@ def test_a_schedule_whose_updates_are_numbered_from_0():
         now = rates(step)
         np.testing.assert_allclose(now["base"], 5e-5 * base, rtol=1e-6, err_msg=f"step {step}")
         np.testing.assert_allclose(now["text"], 5e-5 * text, rtol=1e-6, err_msg=f"step {step}")
+
+
+def test_a_cosine_begins_with_the_first_update_and_ends_at_its_floor():
+    """STGT: from 2.5e-5 to 1e-6."""
+    rates = make_rates({"base": 2.5e-5}, ScheduleConfig(cosine_floor=0.04, warmup=0.0), 100)
+    for step in (0, 1, 37, 99, 100, 120):
+        expected = 1e-6 + (2.5e-5 - 1e-6) * 0.5 * (1 + np.cos(np.pi * min(step, 100) / 100))
+        np.testing.assert_allclose(rates(step)["base"], expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="cosine_floor is 2"):
+        ScheduleConfig(cosine_floor=2.0)

@@ -38,13 +38,18 @@ def test_pickles_are_loaded_from_the_cache_alone():
     found = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in _LOADERS:
+            if not isinstance(node, ast.Call) or (name := ast.unparse(node.func)) not in _LOADERS:
+                continue
+            # Numpy refuses pickles unless it is told otherwise.
+            pickles = any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+            if name != "np.load" or pickles:
                 found.setdefault(str(path.relative_to(ROOT)), set()).add(name)
     assert found.pop("stvg_jax/runtime/compilation.py") == {"pickle.load"}
     assert found.pop("stvg_jax/core/config.py") == {"spec.loader.exec_module", "importlib.import_module"}
     # By names that stand in this library's own source.
     own = {f"stvg_jax/{folder}__init__.py" for folder in ("", "commands/", "grounding/inference/draw/")}
     own |= {"stvg_jax/core/registry.py", "convert/formats/__init__.py", "data_pipeline/datasets/registry.py"}
+    own |= {"convert/hub.py"}
     own |= {"data_pipeline/shards/records.py", "stvg_jax/grounding/inference/export/objects.py"}
     assert found.keys() <= own
     assert all(names == {"importlib.import_module"} for names in found.values())

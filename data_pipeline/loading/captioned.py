@@ -10,7 +10,7 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations import Caption, Problem, raise_problems
-from stvg_jax.data_pipeline.fixed_number import FRAMES, choose_frames, fill_up
+from stvg_jax.data_pipeline.fixed_number import FIXED_RULES, FRAMES, choose_frames, fill_up
 from stvg_jax.data_pipeline.language.captions import caption_text
 from stvg_jax.data_pipeline.loading.checks import check_batches, picture_problems
 from stvg_jax.data_pipeline.loading.order import NO_SAMPLE, evaluation_order
@@ -72,20 +72,25 @@ class ShownVideos:
         """(rows, columns) of a frame."""
         return get_size_rule(self.sizing).largest(self.resolution)
 
-    def problems(self, store: FrameStore, name: str) -> Iterator[tuple[str, str]]:
-        """Rule and detail of each reason why a video cannot be shown."""
+    def problems(self, store: FrameStore, name: str, frame_rule: str | None = None) -> Iterator[tuple[str, str]]:
+        """Rule and detail of each reason why a video cannot be shown.
+
+        `frame_rule` is that of a training; None stands for the evaluation's. A rule that draws may choose any frame.
+        """
         video = store.videos.get(name)
         if video is None:
             yield "video not stored", "store its frames with `stvg-jax prepare frames`"
             return
         yield from picture_problems(video, store.settings, self.resolution, self.sizing)
-        ids = self.frame_ids(video.frame_count)
+        rule = self.frame_rule if frame_rule is None else frame_rule
+        drawn = rule not in FIXED_RULES
+        ids = np.arange(video.frame_count) if drawn else choose_frames(video.frame_count, rule=rule, number=self.frames)
         missing = ids[video.records_of(ids) < 0]
         if len(missing):
             yield (
                 "frames not stored",
                 f"{len(missing)} of {len(ids)} are missing, the first is {missing[0]}; store them with `stvg-jax "
-                "prepare frames --frames sampled --family`",
+                f"prepare frames --frames {'all' if drawn else 'sampled'} --family`",
             )
 
     def pictures(self, store: FrameStore, name: str, video: StoredVideo) -> np.ndarray:
@@ -94,7 +99,10 @@ class ShownVideos:
         Raises:
             InputError: a stored frame is damaged or cannot be read.
         """
-        ids = self.frame_ids(video.frame_count)
+        return self.pictures_of(store, name, self.frame_ids(video.frame_count))
+
+    def pictures_of(self, store: FrameStore, name: str, ids: np.ndarray) -> np.ndarray:
+        """As `pictures`, for chosen frames, int64 [n]."""
         shown = [self._picture(name, number, jpeg) for number, jpeg in zip(ids, store.read(name, ids), strict=True)]
         return np.stack(shown)[fill_up(np.arange(len(ids)), self.frames)]
 

@@ -100,8 +100,9 @@ class ALPRO(VideoTextFusion):
         self.match_head = Linear(width, 2, dtype=dtype)
         self.temperature = nnx.Param(Declared((), constant(_FIRST_TEMPERATURE)))
 
-    def encode_videos(self, frames: jax.Array) -> Videos:
-        """Encodes normalised frames, float [b, t, h, w, 3]; a video has one embedding."""
+    def encode_videos(self, frames: jax.Array, *, rngs: DropoutKeys | None = None) -> Videos:
+        """Encodes normalised frames, float [b, t, h, w, 3]; a video has one embedding. `rngs` is not used: there is no
+        dropout, and the stochastic depth of the released training is left out."""
         tokens = self.timesformer(frames)
         return Videos(tokens, unit(self.video_projection(tokens[:, :1])))
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from stvg_jax.nn.keys import DropoutKeys
-from stvg_jax.retrieval.losses import Embeddings, Negatives, PairTexts
+from stvg_jax.retrieval.losses import Counts, Embeddings, Negatives, PairTexts, choose_negatives
 from stvg_jax.retrieval.similarity import similarities
 
 if TYPE_CHECKING:
@@ -37,6 +37,21 @@ class ALPROLossConfig:
 
     contrastive: float = 1.0
     matching: float = 1.0
+
+    def terms(
+        self,
+        model: ALPRO,
+        whole: Embeddings,
+        texts: PairTexts,
+        rows: jax.Array,
+        counts: Counts,
+        key: jax.Array | None,
+    ) -> dict[str, jax.Array]:
+        """See `stvg_jax.retrieval.task.Losses`."""
+        own = jax.tree.map(lambda array: array[rows], whole)
+        logits = negative_logits(own, whole, rows, texts.real, model.temperature[...])
+        negatives, rngs = choose_negatives(logits, key)
+        return alpro_losses(model, whole, texts, rows, negatives, counts.pairs, rngs=rngs)
 
 
 def contrastive_logits(own: Embeddings, whole: Embeddings, temperature: jax.Array) -> tuple[jax.Array, jax.Array]:

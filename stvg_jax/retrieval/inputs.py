@@ -14,8 +14,9 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.retrieval.clip import RetrievalClip
 
 if TYPE_CHECKING:
-    from stvg_jax.data_pipeline.loading.captioned import CaptionedLoader, CaptionedVideo
+    from stvg_jax.data_pipeline.loading.captioned import CaptionedVideo
     from stvg_jax.data_pipeline.shards import FrameStore
+    from stvg_jax.family import Loader
     from stvg_jax.runtime.tokenizer import Tokenizer
 
 
@@ -68,6 +69,9 @@ class RetrievalInputs:
         from stvg_jax.data_pipeline.shards import FrameStore
 
         self.data = build(RetrievalDataConfig, config.get("data", {}), "config.data")
+        from stvg_jax.data_pipeline.loading.caption_pairs import PairSettings
+
+        self.pair_settings = build(PairSettings, config.get("loader", {}), "config.loader")
         for name in ("annotations", "frames"):
             if not getattr(self.data, name):
                 raise InputError(f"config.data.{name} is not set; give it with --config.data.{name}=PATH")
@@ -119,7 +123,7 @@ class RetrievalInputs:
         hosts: tuple[int, int],
         seed: int = 0,
         only: Sequence[int] | None = None,
-    ) -> CaptionedLoader:
+    ) -> Loader:
         """Batches of the split's videos; texts that are too long for the model are cut, as in the release.
 
         Args:
@@ -129,10 +133,23 @@ class RetrievalInputs:
         Raises:
             InputError: as `CaptionedLoader`.
         """
+        from stvg_jax.data_pipeline.loading.caption_pairs import CaptionPairLoader
         from stvg_jax.data_pipeline.loading.captioned import CaptionedLoader
 
         if training:
-            raise InputError("this version has no training batches for retrieval models; evaluate a converted one")
+            return CaptionPairLoader(
+                self.samples,
+                self.store,
+                tokenizer.cut,
+                clip.shown,
+                frame_rule=clip.training_frame_rule,
+                settings=self.pair_settings,
+                tokens=tokenizer.max_tokens,
+                seed=seed,
+                batch_size=batch_size,
+                hosts=hosts,
+                threads=self.pair_settings.threads or os.cpu_count() or 1,
+            )
         return CaptionedLoader(
             self.samples,
             self.store,

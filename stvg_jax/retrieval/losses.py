@@ -44,6 +44,21 @@ class STGTLossConfig:
     caption: float = 1.0
     soft_targets: bool = True
 
+    def terms(
+        self,
+        model: STGT,
+        whole: Embeddings,
+        texts: PairTexts,
+        rows: jax.Array,
+        counts: Counts,
+        key: jax.Array | None,
+    ) -> dict[str, jax.Array]:
+        """See `stvg_jax.retrieval.task.Losses`."""
+        own = jax.tree.map(lambda array: array[rows], whole)
+        logits = negative_logits(own, whole, rows, texts.real, model.temperature[...])
+        negatives, rngs = choose_negatives(logits, key)
+        return stgt_losses(model, whole, texts, rows, negatives, counts, soft=self.soft_targets, rngs=rngs)
+
 
 class Embeddings(NamedTuple):
     """What the losses of other pairs need, with its gradient.
@@ -142,6 +157,14 @@ def draw_negatives(logits: Negatives, keys: jax.Array | None) -> Negatives:
     keys = jax.vmap(lambda key: jax.random.split(key))(keys)
     draw = jax.vmap(jax.random.categorical)
     return Negatives(draw(keys[:, 0], logits.videos), draw(keys[:, 1], logits.texts))
+
+
+def choose_negatives(logits: Negatives, key: jax.Array | None) -> tuple[Negatives, DropoutKeys | None]:
+    """Drawn negatives, or the likeliest ones without keys [b]; and keys for dropout, if there are any."""
+    if key is None:
+        return Negatives(*(jnp.argmax(side, axis=1) for side in logits)), None
+    keys = DropoutKeys(key)
+    return draw_negatives(logits, keys.dropout()), keys
 
 
 def matching_losses(

@@ -1,10 +1,10 @@
-"""Training of STGT: embeddings of pairs of a video and a text, and losses over the whole batch."""
+"""Training of a retrieval model on pairs of a video and a caption (`stvg_jax.train.task.ContrastiveTask`)."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,66 +12,78 @@ import jax.numpy as jnp
 from stvg_jax.core.pixels import CLIP_MEAN, CLIP_STD, normalize
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.keys import DropoutKeys
-from stvg_jax.retrieval.losses import (
-    Counts,
-    Embeddings,
-    Negatives,
-    PairTexts,
-    STGTLossConfig,
-    draw_negatives,
-    negative_logits,
-    stgt_losses,
-)
-from stvg_jax.train.task import Losses, WholeBatch, stage_keys
-
-if TYPE_CHECKING:
-    from stvg_jax.retrieval.stgt import STGT
+from stvg_jax.retrieval.losses import Counts, Embeddings, PairTexts
+from stvg_jax.train.task import WholeBatch
 
 
 class Pairs(NamedTuple):
-    """Inputs of a training batch.
+    """Inputs of some pairs.
 
     Attributes:
-        frames: float32 [b, t, h, w, 3], normalised.
-        ids: int32 [b, l].
-        valid: bool [b, l].
+        frames: uint8 [b, t, h, w, 3].
+        texts: their captions.
     """
 
     frames: jax.Array
-    ids: jax.Array
-    valid: jax.Array
+    texts: PairTexts
+
+
+class Losses(Protocol):
+    """Section `loss` of a configuration: a field with the weight of each term, and the terms themselves."""
+
+    def terms(
+        self,
+        model: Any,
+        whole: Embeddings,
+        texts: PairTexts,
+        rows: jax.Array,
+        counts: Counts,
+        key: jax.Array | None,
+    ) -> dict[str, jax.Array]:
+        """Every term of some pairs, unweighted; those of all pairs add up to the terms of the batch.
+
+        Args:
+            model: the model.
+            whole, texts: W pairs.
+            rows: int32 [b], the numbers among the W of the pairs whose losses are computed.
+            counts: of the whole batch.
+            key: keys of the rows [b], for draws and dropout; None to train without dropout, on the hardest negatives.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class RetrievalTask:
-    """Contrastive, matching and captioning losses of pairs (`stvg_jax.train.task.ContrastiveTask`).
+    """Training on pairs, each of which is compared with all of its batch.
 
     Attributes:
-        module: the model.
-        losses: weights and settings of the losses.
+        module: the model, whose `encode_videos` and `encode_texts` take `rngs`.
+        losses: of its family.
     """
 
     module: PureModule
-    losses: STGTLossConfig = STGTLossConfig()
+    losses: Any
 
     def count(self, batch: Mapping[str, jax.Array]) -> Counts:
-        """Divisors of the losses of a whole batch (`stvg_jax.retrieval.family.batch_shapes`)."""
+        """Divisors of the losses of a whole batch of `data_pipeline.loading.caption_pairs`."""
         return Counts.of(_texts(batch))
 
     def prepare(self, batch: Mapping[str, jax.Array]) -> tuple[Pairs, PairTexts]:
-        """Inputs and targets of some rows of a batch."""
-        frames = normalize(batch["frames"].astype(jnp.float32) / 255, CLIP_MEAN, CLIP_STD)
-        return Pairs(frames, batch["text_ids"], batch["text_valid"]), _texts(batch)
+        """Inputs, and the texts that the losses of other pairs need."""
+        texts = _texts(batch)
+        return Pairs(batch["frames"], texts), texts
 
     def embed(self, parameters: dict, inputs: Pairs, key: jax.Array | None) -> Embeddings:
-        """Embeddings of pairs; see `ContrastiveTask.embed`."""
+        """Encodes videos and texts."""
         rngs = None if key is None else DropoutKeys(key)
 
-        def embed(model: STGT) -> Embeddings:
-            videos = model.encode_videos(inputs.frames, rngs=rngs)
-            return Embeddings(*videos, model.encode_texts(inputs.ids, inputs.valid, rngs=rngs).embeddings)
+        def encode(model: Any) -> Embeddings:
+            frames = normalize(inputs.frames.astype(jnp.float32) / 255, CLIP_MEAN, CLIP_STD)
+            tokens, videos = model.encode_videos(frames, rngs=rngs)
+            texts = model.encode_texts(inputs.texts.ids, inputs.texts.valid, rngs=rngs)
+            return Embeddings(tokens, videos, texts.embeddings)
 
-        return self.module.apply(parameters, embed)
+        return self.module.apply(parameters, encode)
 
     def contrast(
         self,
@@ -81,32 +93,14 @@ class RetrievalTask:
         whole: WholeBatch,
         counts: Counts,
         key: jax.Array | None,
-    ) -> Losses:
-        """Losses of some pairs; see `ContrastiveTask.contrast`. Without keys the draws are always the same."""
-        dropout_keys, draw_keys = stage_keys(key)
-        if draw_keys is None:
-            draw_keys = jax.vmap(lambda row: jax.random.fold_in(jax.random.key(0), row))(whole.rows)
-        rngs = None if dropout_keys is None else DropoutKeys(dropout_keys)
-
-        def terms(model: STGT) -> dict[str, jax.Array]:
-            own: Embeddings = whole.own()
-            negatives: Negatives = draw_negatives(
-                negative_logits(own, whole.embeddings, whole.rows, whole.targets.real, model.temperature[...]),
-                draw_keys,
-            )
-            return stgt_losses(
-                model,
-                whole.embeddings,
-                whole.targets,
-                whole.rows,
-                negatives,
-                counts,
-                soft=self.losses.soft_targets,
-                rngs=rngs,
-            )
-
-        found = self.module.apply(parameters, terms)
-        return sum((getattr(self.losses, name) * term for name, term in found.items()), jnp.zeros(())), (found, {})
+    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
+        """The total loss of some pairs, and its terms; see `ContrastiveTask.contrast`."""
+        terms = self.module.apply(
+            parameters,
+            lambda model: self.losses.terms(model, whole.embeddings, whole.targets, whole.rows, counts, key),
+        )
+        total = sum(getattr(self.losses, name) * value for name, value in terms.items())
+        return jnp.asarray(total), (terms, {})
 
 
 def _texts(batch: Mapping[str, jax.Array]) -> PairTexts:

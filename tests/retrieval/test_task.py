@@ -1,89 +1,131 @@
-"""STGT's training task: losses of pairs add up, whatever fills up the batch."""
+"""Training on pairs: a batch in parts, rows that fill it up, and that the model learns which caption is whose."""
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from stvg_jax.backbones.bert import BertConfig
+from stvg_jax.backbones.timesformer import TimeSformerConfig
 from stvg_jax.backbones.vit import ViTConfig
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.declare import PureModule, initialize
-from stvg_jax.retrieval.clip import RetrievalClip
-from stvg_jax.retrieval.family import batch_shapes
+from stvg_jax.retrieval.alpro import ALPRO, ALPROConfig
+from stvg_jax.retrieval.alpro_losses import ALPROLossConfig
 from stvg_jax.retrieval.graph import GraphConfig
 from stvg_jax.retrieval.losses import STGTLossConfig
 from stvg_jax.retrieval.qformer import QFormerConfig
 from stvg_jax.retrieval.stgt import STGT, STGTConfig
 from stvg_jax.retrieval.task import RetrievalTask
-from stvg_jax.train.task import ContrastiveTask, WholeBatch, stage_keys, whole_loss
+from stvg_jax.train.task import WholeBatch, stage_keys, whole_loss
 
-# All parts of the model are compiled several times, which takes half a minute.
-pytestmark = pytest.mark.slow
-
-CONFIG = STGTConfig(
-    vit=ViTConfig(image=28, width=16, blocks=1, heads=2, hidden=16),
-    graph=GraphConfig(heads=2),
-    qformer=QFormerConfig(vocab_size=30, width=16, layers=2, heads=2, hidden=16, queries=2),
-    embedding=8,
-    max_tokens=6,
-)
+TERMS = {"stgt": {"contrastive", "matching", "caption"}, "alpro": {"contrastive", "matching"}}
 
 
-@pytest.fixture(scope="module")
-def case():
-    module = PureModule(STGT(CONFIG, dtype=jnp.float32))
-    rng, clip = np.random.default_rng(0), RetrievalClip(frames=2, resolution=28)
-    shapes = batch_shapes({}, CONFIG, clip, rows=5, frames=None, width=None, tokens=6)
-    lengths = np.array([3, 6, 4, 5, 1])
-    batch = {
-        "frames": rng.integers(0, 256, shapes["frames"].shape, np.uint8),
-        "text_ids": rng.integers(4, 29, shapes["text_ids"].shape).astype(np.int32),
-        "text_valid": np.arange(6) < lengths[:, None],
-        "sample": np.array([7, 3, 8, 1, -1], np.int32),
+@functools.cache
+def task(name: str) -> RetrievalTask:
+    """A task of a tiny model, of frames of 32 x 32 pixels."""
+    if name == "stgt":
+        qformer = QFormerConfig(40, 16, 2, 2, 32, 12, 3, dropout_rate=0.1)
+        config = STGTConfig(ViTConfig(32, 8, 24, 1, 2, 48), GraphConfig(heads=2), qformer, 8, 10)
+        return RetrievalTask(PureModule(STGT(config)), STGTLossConfig())
+    config = ALPROConfig(TimeSformerConfig(32, 16, 4, 16, 1, 2, 32), BertConfig(40, 16, 2, 2, 32, 12), 1, 8, 10)
+    return RetrievalTask(PureModule(ALPRO(config)), ALPROLossConfig())
+
+
+def batch(rows: int = 6, filling: int = 0) -> dict[str, np.ndarray]:
+    """Pairs whose videos differ in colour and whose captions differ in words."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (rows, 1, 1, 1, 3))
+    noise = rng.integers(0, 20, (rows, 4, 32, 32, 3))
+    lengths = rng.integers(4, 11, rows)
+    sample = np.arange(rows, dtype=np.int32)
+    sample[rows - filling :] = -1
+    return {
+        "frames": np.clip(colours + noise, 0, 255).astype(np.uint8),
+        "text_ids": rng.integers(3, 39, (rows, 10)).astype(np.int32),
+        "text_valid": np.arange(10) < lengths[:, None],
+        "sample": sample,
     }
-    assert {name: (array.shape, array.dtype) for name, array in batch.items()} == {
-        name: (shape.shape, shape.dtype) for name, shape in shapes.items()
-    }
-    arrays = {name: jnp.asarray(array) for name, array in batch.items()}
-    return RetrievalTask(module), initialize(unflatten(module.declarations), 0), arrays
 
 
-def test_losses_of_parts_add_up_to_those_of_the_batch(case):
-    task, parameters, batch = case
-    assert isinstance(task, ContrastiveTask)
-    keys = jax.random.split(jax.random.key(1), 5)
-    total, (terms, uses) = jax.jit(lambda p: whole_loss(task, p, batch, keys))(parameters)
-    assert uses == {} and set(terms) == {"contrastive", "matching", "caption"}
-    np.testing.assert_allclose(total, sum(terms.values()), rtol=1e-6)
-    embed_keys, contrast_keys = stage_keys(keys)
+def parameters(name: str):
+    return initialize(unflatten(task(name).module.declarations), seed=0)
+
+
+def keys(rows: int) -> jax.Array:
+    return jax.random.split(jax.random.key(1), rows)
+
+
+def losses_in_parts(task: RetrievalTask, parameters, rows, keys, parts: int):
+    """The loss of a batch as `stvg_jax.train.contrastive` computes it, on one device."""
+    counts = task.count(rows)
+    first, second = stage_keys(keys)
+    inputs, targets = task.prepare(rows)
+    embeddings = task.embed(parameters, inputs, first)
+    numbers = jnp.arange(len(rows["sample"]))
+    total, terms = 0.0, []
+    for some in numbers.reshape(parts, -1):
+        own = jax.tree.map(lambda array, some=some: array[some], (inputs, targets))
+        part, (found, uses) = task.contrast(
+            parameters, *own, WholeBatch(embeddings, targets, some), counts, second[some]
+        )
+        total += part
+        terms.append(found)
+        assert uses == {}
+    return total, jax.tree.map(lambda *values: sum(values), *terms)
+
+
+@pytest.mark.parametrize("name", [pytest.param("stgt", marks=pytest.mark.slow), "alpro"])
+def test_parts_and_rows_that_fill_up_change_no_loss_and_no_gradient(name):
+    """Dropout and negatives are drawn by each row's own key."""
+    the = task(name)
+    step = jax.jit(jax.value_and_grad(functools.partial(losses_in_parts, the), has_aux=True), static_argnums=3)
+    rows = jax.tree.map(jnp.asarray, batch())
+    (loss, terms), gradient = step(parameters(name), rows, keys(6), 1)
+    assert terms.keys() == TERMS[name]
+    np.testing.assert_allclose(sum(terms.values()), loss, rtol=1e-6)
+    assert np.isfinite(optax.tree.norm(gradient))
+    assert optax.tree.norm(gradient) > 0.1
+    filled = jax.tree.map(jnp.asarray, batch(9, filling=3))
+    filled = {n: jnp.concatenate([rows[n], value[6:]]) for n, value in filled.items()}
+    # Each row has its own key, so more rows change none of the draws.
+    more = jnp.concatenate([keys(6), jax.random.split(jax.random.key(2), 3)])
+    (again, _), gradient_again = step(parameters(name), filled, more, 3)
+    np.testing.assert_allclose(again, loss, rtol=2e-5)
+    for a, b in zip(jax.tree.leaves(gradient_again), jax.tree.leaves(gradient), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5 * float(optax.tree.norm(gradient)))
+
+
+@pytest.mark.parametrize("name", [pytest.param("stgt", marks=pytest.mark.slow), "alpro"])
+def test_a_model_learns_whose_caption_is_whose(name):
+    the, rows = task(name), jax.tree.map(jnp.asarray, batch(4))
+    optimizer = optax.adam(3e-3)
 
     @jax.jit
-    def in_parts(parameters):
-        inputs, targets = task.prepare(batch)
-        embeddings = task.embed(parameters, inputs, embed_keys)
-        found = []
-        for rows in (jnp.arange(2), jnp.arange(2, 5)):
-            whole = WholeBatch(embeddings, targets, rows)
-            some = jax.tree.map(lambda array, rows=rows: array[rows], (inputs, targets))
-            found.append(task.contrast(parameters, *some, whole, task.count(batch), contrast_keys[rows])[1][0])
-        return jax.tree.map(jnp.add, *found)
+    def step(parameters, moments):
+        value, gradient = jax.value_and_grad(lambda p: whole_loss(the, p, rows, None), has_aux=True)(parameters)
+        updates, moments = optimizer.update(gradient, moments)
+        return optax.apply_updates(parameters, updates), moments, value[1][0]
 
-    for name, value in in_parts(parameters).items():
-        np.testing.assert_allclose(value, terms[name], rtol=2e-5, err_msg=name)
+    now = parameters(name)
+    moments, history = optimizer.init(now), []
+    for _ in range(60):
+        now, moments, terms = step(now, moments)
+        history.append(terms)
+    for term in TERMS[name] - {"caption"}:
+        assert history[-1][term] < 0.7 * history[0][term], (term, history[0][term], history[-1][term])
 
+    def scores(model):
+        inputs, texts = the.prepare(rows)
+        encoded = the.embed(now, inputs, None)
+        assert texts.real.all()
+        return model.similarity(encoded.videos, encoded.texts)
 
-def test_rows_that_fill_up_the_batch_and_weights(case):
-    task, parameters, batch = case
-    weighted = RetrievalTask(task.module, STGTLossConfig(contrastive=2.0, matching=0.0, caption=0.5))
-
-    @jax.jit
-    def both(parameters):
-        filled = whole_loss(weighted, parameters, batch, None)
-        return filled, whole_loss(weighted, parameters, {name: array[:4] for name, array in batch.items()}, None)
-
-    (total, (terms, _)), (_, (alone, _)) = both(parameters)
-    np.testing.assert_allclose(total, 2 * terms["contrastive"] + 0.5 * terms["caption"], rtol=1e-6)
-    for name in ("contrastive", "caption"):
-        np.testing.assert_allclose(terms[name], alone[name], rtol=2e-5)
+    similarity = the.module.apply(now, scores)
+    assert np.argmax(similarity, axis=1).tolist() == [0, 1, 2, 3]

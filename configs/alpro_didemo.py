@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import ml_collections
 
-from stvg_jax.configs import retrieval
+from stvg_jax.configs import alpro_msrvtt
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment; takes no argument."""
-    return retrieval.experiment(arg, name="alpro", dataset="didemo", model={"max_tokens": 50}, reranked=1000)
+    return alpro_msrvtt.experiment(arg, dataset="didemo", model={"max_tokens": 50}, epochs=10, batch_size=96)

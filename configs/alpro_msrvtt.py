@@ -9,6 +9,8 @@ The release computes the million pairs of 1k-A once for each direction, here the
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_collections
 
 from stvg_jax.configs import retrieval
@@ -16,4 +18,10 @@ from stvg_jax.configs import retrieval
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment; takes no argument."""
-    return retrieval.experiment(arg, name="alpro", dataset="msrvtt", model={"max_tokens": 35}, reranked=1000)
+    return experiment(arg, dataset="msrvtt", model={"max_tokens": 35}, epochs=5, batch_size=64)
+
+
+def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
+    """`retrieval.experiment` of ALPRO, with the recipe of its fine-tuning in LAVIS."""
+    recipe = {"weight_decay": 1e-4, "beta2": 0.999, "start": "checkpoints/alpro_pretrained"}
+    return retrieval.experiment(arg, name="alpro", reranked=1000, **recipe, **options)

@@ -4,6 +4,10 @@
         --out frames/msrvtt
     stvg-jax eval --config stgt_msrvtt --checkpoint checkpoints/stgt_msrvtt --out eval/stgt_msrvtt
 
+and fine-tuning on the 9,000 of the training split, whose frames are all stored (without `--frames sampled`):
+
+    stvg-jax train --config stgt_msrvtt --workdir runs/stgt_msrvtt
+
 Encoding takes 4.4 TFLOP a video, re-ranking 0.02 TFLOP a pair; of the 32 best answers to each query there are at most
 64,000 pairs. The figures of the authors' models are not known here.
 """

@@ -10,4 +10,4 @@ from stvg_jax.configs import retrieval
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The experiment; takes no argument."""
-    return retrieval.experiment(arg, name="stgt", dataset="msvd", model={"max_tokens": 32})
+    return retrieval.experiment(arg, name="stgt", dataset="msvd", model={"max_tokens": 32}, epochs=12)

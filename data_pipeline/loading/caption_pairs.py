@@ -42,9 +42,9 @@ class PairSettings(ClipChanges):
 class CaptionPairLoader:
     """Batches of pairs for training: a function of (seed, step), the same for any number of hosts.
 
-    A row is a pair: `frames` uint8 [t, h, w, 3], `text_ids` int32 and `text_valid` bool [tokens], and `sample`, int32,
-    the index of the pair. An epoch shows every pair once, in another order than other epochs, but for fewer than
-    `batch_size` that are left over.
+    A row is a pair: `frames` uint8 [t, h, w, 3], `text_ids` int32 and `text_valid` bool [tokens], and, int32, `sample`,
+    the index of the video, and `caption`, that of the caption among the video's. An epoch shows every pair once, in
+    another order than other epochs, but for fewer than `batch_size` that are left over.
 
     Args:
         samples: the videos, each with its captions.
@@ -122,7 +122,7 @@ class CaptionPairLoader:
                     order = training_order(alike, self._batch_size, self._seed, epoch).samples
                 pairs = order[step % self.steps_per_epoch, self._own]
                 rows = list(pool.map(lambda pair, epoch=epoch: self._row(epoch, int(pair)), pairs))
-                yield {name: np.stack([row[name] for row in rows]) for name in self.sent}
+                yield {name: np.stack([row[name] for row in rows]) for name in rows[0]}
                 step += 1
 
     def _row(self, epoch: int, pair: int) -> dict[str, np.ndarray]:
@@ -139,5 +139,6 @@ class CaptionPairLoader:
             "frames": changes(self._shown.pictures_of(self._store, sample.video, ids)),
             "text_ids": np.pad(tokens, (0, self._tokens - len(tokens))).astype(np.int32),
             "text_valid": np.arange(self._tokens) < len(tokens),
-            "sample": np.array(pair, np.int32),
+            "sample": np.array(index, np.int32),
+            "caption": np.array(caption, np.int32),
         }

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from stvg_jax.convert.wordpiece import make_wordpiece
 from stvg_jax.core import checkpoint
 from stvg_jax.core.registry import get_family, make_model
 from stvg_jax.core.tree import flatten, unflatten
+from stvg_jax.data_pipeline.loading.caption_pairs import CaptionPairLoader
 from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.retrieval.alpro import ALPROConfig
 from stvg_jax.retrieval.clip import RetrievalClip
@@ -108,3 +113,63 @@ def test_what_it_needs_of_a_store_is_told(place, capsys):
     hcstvg = ["--dataset", "hcstvg", *options[2:]]
     assert main(["prepare", "frames", *hcstvg]) == 2
     assert "--family stgt: it has no released models for this dataset" in capsys.readouterr().err
+
+
+def train(place: Path, workdir: Path, start: Path, *options: str) -> int:
+    sections = json.loads((start / "checkpoint.json").read_text())["config"]
+    model = sections["model"]
+    nested = {f"{part}.{key}": v for part in ("timesformer", "bert") for key, v in model[part].items()}
+    single = {key: v for key, v in model.items() if not isinstance(v, dict)}
+    changed = {
+        **{f"model.{key}": v for key, v in (nested | single).items()},
+        "clip.resolution": sections["clip"]["resolution"],
+        "clip.frames": 2,
+        "clip.training_frame_rule": "uniform",
+        "data.annotations": place / "data" / "cap_test.json",
+        "data.frames": place / "frames",
+        "data.dataset": "msvd",
+        "eval.benchmark": "none",
+        "eval.reranked": 2,
+        "train.initialise": f"('{start}',)",
+        "train.tokenizer": start,
+        "train.split": "test",
+        "train.validate_split": "test",
+        "train.batch_size": 4,
+        "train.max_steps": 12,
+        "train.save_every": 2,
+        "train.log_every": 1,
+        "train.dtype": "float32",
+        "train.remat": "none",
+    }
+    arguments = [f"--config.{key}={value}" for key, value in changed.items() if value is not None]
+    return main(["train", "--config", "alpro_msrvtt", "--workdir", str(workdir), *arguments, *options])
+
+
+@pytest.mark.slow
+def test_training_goes_on_where_it_was_interrupted(place, tmp_path, monkeypatch):
+    """Bit by bit, and its best checkpoint can be evaluated."""
+    start = write_checkpoint(tmp_path / "start", "alpro", small_alpro(), 32)
+    straight, continued = tmp_path / "straight", tmp_path / "continued"
+    assert train(place, straight, start) == 0
+    read = CaptionPairLoader._row
+    with monkeypatch.context() as patch:
+        # While the first steps are made, batches of later ones are read.
+        rows = itertools.count()
+        stop = functools.partial(os.kill, os.getpid(), signal.SIGTERM)
+        patch.setattr(CaptionPairLoader, "_row", lambda *a: (next(rows) == 25 and stop(), read(*a))[1])
+        with pytest.raises(SystemExit) as stopped:
+            train(place, continued, start)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert train(place, continued, start) == 0
+    ours, theirs = (
+        checkpoint.read(path / "last", checkpoint.describe(path / "last")) for path in (continued, straight)
+    )
+    assert ours.keys() == theirs.keys()
+    first = checkpoint.read(start, checkpoint.describe(start))
+    assert sum((ours[path] != first[path]).any() for path in ours) > 20
+    lines = [json.loads(line) for line in (straight / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "contrastive" in line]
+    assert [line["step"] for line in steps] == list(range(1, 13))
+    assert all(np.isfinite(line["loss"]) and line["matching"] > 0 for line in steps)
+    assert steps[-1]["rate/base"] < steps[0]["rate/base"]
+    assert main(arguments(place, tmp_path / "out", config="alpro_msrvtt", checkpoint=straight / "best")) == 0

@@ -176,7 +176,8 @@ def test_convert_stands_on_core():
 
 def test_configs_know_sections_and_models():
     training = ("train.config", "train.optim", "train.schedules")
-    parts = ("configs", "core", "data_pipeline.loading.config", "eval.config", "grounding", "retrieval", *training)
+    loading = ("data_pipeline.loading.config", "data_pipeline.loading.caption_pairs")
+    parts = ("configs", "core", *loading, "eval.config", "grounding", "retrieval", *training)
 
     def allowed(module, name):
         if within(name, "stvg_jax.grounding.evaluation", "stvg_jax.retrieval.evaluation"):

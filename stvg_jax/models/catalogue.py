@@ -141,7 +141,7 @@ def _stcat(
     return Record(
         f"stcat_{name}",
         "STCAT",
-        file=f"{'vidstg' if dataset == 'vidstg' else 'hcstvg'}_res{resolution}.pth",
+        file=f"{dataset.removesuffix('1')}_res{resolution}.pth",
         size=3_100_000_000,
         page=_STCAT_README,
         # Its README names one, its file LICENSE the other.

@@ -133,22 +133,6 @@ def test_answers_to_questions_are_the_released_ones():
     case.assert_close(1e-5, loss=-log_p.mean())
 
 
-def test_other_numbers_of_frames_take_the_nearest_times():
-    model = PureModule(
-        ALPRO(ALPROConfig(TimeSformerConfig(32, 16, 4, 8, 1, 2, 16), BertConfig(50, 8, 1, 2, 16), 1, 4, 8))
-    )
-    parameters = {path: np.zeros(d.shape, np.float32) for path, d in model.declarations.items()}
-    parameters["timesformer/times"] = np.arange(4)[:, None] * np.ones((1, 8), np.float32)
-
-    def times(frames):
-        embed = lambda m: m.timesformer.embed(np.zeros((1, frames, 32, 32, 3), np.float32))[1]  # noqa: E731
-        return np.asarray(model.apply(unflatten(parameters), embed))[0, :, 0, 0].tolist()
-
-    assert times(8) == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert times(3) == [0, 1, 2]
-    assert times(1) == [0]
-
-
 def test_padding_of_a_text_changes_nothing():
     case = cases.load("alpro_eval_5x5")
     parameters = cases.parameters(cases.shapes("tiny", "alpro"), form=FORMAT)

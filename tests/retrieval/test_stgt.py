@@ -7,12 +7,13 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from stvg_jax.backbones.vit import ViT, ViTConfig
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.attention import PreNormBlock
-from stvg_jax.nn.declare import PureModule
+from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.retrieval import losses
 from stvg_jax.retrieval.graph import GraphConfig
 from stvg_jax.retrieval.losses import Counts, Embeddings, Negatives, PairTexts
@@ -235,3 +236,81 @@ def test_bfloat16(parameters):
     assert np.abs(exact[0] - rounded[0]).sum() <= 20 and exact[0].sum() > 2_000_000
     np.testing.assert_allclose(rounded[2], exact[2], rtol=0, atol=0.02)
     np.testing.assert_allclose(rounded[3], exact[3], rtol=0, atol=0.02)
+
+
+SMALL = STGTConfig(
+    vit=ViTConfig(image=28, width=16, blocks=1, heads=2, hidden=16),
+    graph=GraphConfig(heads=2, dropout_rate=0.0),
+    qformer=QFormerConfig(vocab_size=30, width=16, layers=2, heads=2, hidden=16, queries=2, dropout_rate=0.0),
+    embedding=8,
+    max_tokens=6,
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A model that compiles in seconds, with four pairs."""
+    module = PureModule(STGT(SMALL))
+    rng = np.random.default_rng(0)
+    frames = rng.standard_normal((4, 3, 28, 28, 3)).astype(np.float32)
+    ids = rng.integers(4, 29, (4, 6)).astype(np.int32)
+    valid = np.arange(6) < np.array([[3], [6], [4], [5]])
+    return module, initialize(unflatten(module.declarations), 0), frames, ids, valid
+
+
+def test_batch_and_stacked_memories_change_nothing(small):
+    module, parameters, frames, ids, valid = small
+
+    @jax.jit
+    def run(parameters, frames, ids, valid):
+        def call(model):
+            videos = model.encode_videos(frames)
+            memory = model.video_memory(videos.tokens)
+            return videos, model.encode_texts(ids, valid), jax.vmap(lambda m: model.match(m, ids, valid))(memory)
+
+        return module.apply(parameters, call)
+
+    videos, encoded, matched = run(parameters, frames, ids, valid)
+    assert videos.tokens.shape == (4, 3 * (1 + 2 * 2), 16) and videos.embeddings.shape == (4, 2, 8)
+    np.testing.assert_allclose(np.linalg.norm(videos.embeddings, axis=-1), 1, rtol=1e-6)
+    for i in range(4):
+        alone = run(parameters, frames[i : i + 1], ids[i : i + 1], valid[i : i + 1])
+        np.testing.assert_allclose(alone[0].tokens[0], videos.tokens[i], atol=1e-5)
+        np.testing.assert_allclose(alone[0].embeddings[0], videos.embeddings[i], atol=1e-6)
+        np.testing.assert_allclose(alone[1].embeddings[0], encoded.embeddings[i], atol=1e-6)
+        np.testing.assert_allclose(alone[2][0, 0], matched[i, i], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_it_overfits_one_batch(small):
+    """Pairs find each other, each is told from the others, and captions are learned; the ViT stays as it is."""
+    module, parameters, frames, ids, valid = small
+    pairs = PairTexts(jnp.asarray(ids), jnp.asarray(valid), jnp.ones(4, bool))
+    rows, negatives = jnp.arange(4), Negatives(jnp.array([1, 2, 3, 0]), jnp.array([2, 3, 0, 1]))
+    optimizer = optax.adam(1e-2)
+
+    def loss(parameters):
+        def terms(model):
+            tokens, videos = model.encode_videos(frames)
+            whole = Embeddings(tokens, videos, model.encode_texts(ids, valid).embeddings)
+            return losses.stgt_losses(model, whole, pairs, rows, negatives, Counts.of(pairs), soft=False)
+
+        found = module.apply(parameters, terms)
+        return sum(found.values()), found
+
+    @jax.jit
+    def step(parameters, state):
+        (_, terms), gradients = jax.value_and_grad(loss, has_aux=True)(parameters)
+        updates, state = optimizer.update(gradients, state)
+        return optax.apply_updates(parameters, updates), state, terms, gradients["vit"]
+
+    state, history = optimizer.init(parameters), []
+    for _ in range(150):
+        parameters, state, terms, of_vit = step(parameters, state)
+        history.append({name: float(term) for name, term in terms.items()})
+    assert all((np.asarray(gradient) == 0).all() for gradient in jax.tree.leaves(of_vit))
+    first, last = history[0], history[-1]
+    assert last["matching"] < 0.05 < 0.5 < first["matching"]
+    # Label smoothing leaves what a uniform share of the targets costs.
+    assert last["contrastive"] < 0.6 < first["contrastive"]
+    assert last["caption"] < 1.2 < 3 < first["caption"]

@@ -77,17 +77,21 @@ class Case:
     golden: dict[str, np.ndarray]
     meta: dict[str, Any]
 
-    def difference(self, name: str, ours: Any) -> float:
+    def difference(self, name: str, ours: Any, rows: int | None = None) -> float:
         """Largest difference of an array and the recorded one, of which the file may hold a sample, by the recorded
-        one's largest value."""
+        one's largest value; of its first `rows`, or of all."""
         key = next(key for key in self.golden if key == name or key.startswith(f"{name}["))
-        theirs, ours = self.golden[key], np.asarray(ours)[_index(key.removeprefix(name))]
+        theirs, ours = (
+            self.golden[key] if rows is None else self.golden[key][:rows],
+            np.asarray(ours)[_index(key.removeprefix(name))],
+        )
         assert ours.shape == theirs.shape, (name, ours.shape, theirs.shape)
         return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
-    def assert_close(self, tolerance: float, **ours: Any) -> None:
-        """Each array is the recorded one, within `tolerance` of its largest value; "__" stands for a dot."""
-        differences = {name: self.difference(name.replace("__", "."), array) for name, array in ours.items()}
+    def assert_close(self, tolerance: float, rows: int | None = None, **ours: Any) -> None:
+        """Each array is the recorded one, or its first `rows`, within `tolerance` of its largest value; "__" stands for
+        a dot."""
+        differences = {name: self.difference(name.replace("__", "."), array, rows) for name, array in ours.items()}
         assert max(differences.values()) <= tolerance, differences
 
 

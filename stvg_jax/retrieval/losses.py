@@ -150,10 +150,8 @@ def negative_logits(
     return Negatives(jnp.where(other, to_videos, _NEVER), jnp.where(other, to_texts, _NEVER))
 
 
-def draw_negatives(logits: Negatives, keys: jax.Array | None) -> Negatives:
-    """Numbers of the negatives by `negative_logits` and one key for each pair [b]; without keys the most probable."""
-    if keys is None:
-        return Negatives(logits.videos.argmax(axis=1), logits.texts.argmax(axis=1))
+def draw_negatives(logits: Negatives, keys: jax.Array) -> Negatives:
+    """Numbers of the negatives, by `negative_logits` and one key for each pair [b]."""
     keys = jax.vmap(lambda key: jax.random.split(key))(keys)
     draw = jax.vmap(jax.random.categorical)
     return Negatives(draw(keys[:, 0], logits.videos), draw(keys[:, 1], logits.texts))

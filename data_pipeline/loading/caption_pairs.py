@@ -67,7 +67,7 @@ class CaptionPairLoader:
         InputError: arguments do not fit together, or frames are not stored; one message lists all such videos.
     """
 
-    sent = ("frames", "text_ids", "text_valid", "sample")
+    sent: tuple[str, ...] = ("frames", "text_ids", "text_valid", "sample")
 
     def __init__(
         self,

@@ -214,9 +214,7 @@ class Index:
         scores = np.where(numbers >= 0, similarities_to(self._folder.embeddings(), text), -np.inf)
         bounds = self._folder.bounds_sec()
         rows = best_rows(scores, numbers, bounds, top, overlapping=overlapping)
-        return [
-            Hit(names[numbers[row]], float(bounds[row, 0]), float(bounds[row, 1]), float(scores[row])) for row in rows
-        ]
+        return [Hit(names[int(numbers[row])], *bounds[row].tolist(), float(scores[row])) for row in rows]
 
 
 def similarities_to(embeddings: np.ndarray, text: np.ndarray) -> np.ndarray:

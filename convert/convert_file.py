@@ -250,7 +250,7 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [*_part_lines(report)]
     if "backbone" in report:
         lines += [f"backbone: {report['backbone']['source']}", *_part_lines(report["backbone"])]
-    lines += (f"warning: {warning}" for warning in report["warnings"])
+    lines += (f"warning: {warning}" for warning in report.get("warnings", ()))
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")
     return "\n".join(lines)

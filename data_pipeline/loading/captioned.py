@@ -82,9 +82,9 @@ class ShownVideos:
             yield "video not stored", "store its frames with `stvg-jax prepare frames`"
             return
         yield from picture_problems(video, store.settings, self.resolution, self.sizing)
-        rule = self.frame_rule if frame_rule is None else frame_rule
-        drawn = rule not in FIXED_RULES
-        ids = np.arange(video.frame_count) if drawn else choose_frames(video.frame_count, rule=rule, number=self.frames)
+        drawn = frame_rule is not None and frame_rule not in FIXED_RULES
+        rule = dataclasses.replace(self, frame_rule=frame_rule or self.frame_rule)
+        ids = np.arange(video.frame_count) if drawn else rule.frame_ids(video.frame_count)
         missing = ids[video.records_of(ids) < 0]
         if len(missing):
             yield (

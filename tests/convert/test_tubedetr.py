@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.convert import convert_state_dict
-from stvg_jax.convert.convert_file import convert_file, summary
+from stvg_jax.convert.convert_file import _TOKENIZERS, convert_file, summary
 from stvg_jax.convert.formats import known_formats, recognise
 from stvg_jax.convert.formats.tubedetr import settings
 from stvg_jax.convert.readers import Opaque
@@ -137,7 +137,7 @@ def convert(config, tmp_path, monkeypatch):
         "stvg_jax.convert.convert_file.released_config", lambda *_: {**published, "model": config["model"]}
     )
     words = config["model"]["roberta"]["vocab_size"]
-    monkeypatch.setattr("stvg_jax.convert.convert_file.save_tokenizer", lambda *_: words)
+    monkeypatch.setitem(_TOKENIZERS, "roberta", lambda *_: words)
     return lambda source: convert_file(source, tmp_path / "out")
 
 

@@ -77,6 +77,8 @@ def keep_results(model: Any, *names: str) -> dict[str, Any]:
             results[name] = part(*args, **options)
             return results[name]
 
+        # TubeDETR's encoder has this method besides.
+        call.join = getattr(part, "join", None)
         return call
 
     for name in names:

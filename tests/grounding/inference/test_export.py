@@ -151,7 +151,7 @@ _FIFTYONE = ("TemporalDetection", "TemporalDetections", "Detection", "Detections
 def test_without_the_other_library(method, tube, monkeypatch):
     name = method.removeprefix("to_")
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match=f"^this needs {name}: pip install {name}$"):
+    with pytest.raises(InputError, match=f"^this needs the package {name}, which is not installed; add it with pip$"):
         getattr(tube, method)()
 
 

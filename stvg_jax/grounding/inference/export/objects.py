@@ -56,4 +56,4 @@ def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InputError(f"this needs {name}: pip install {name}") from error
+        raise InputError(f"this needs the package {name}, which is not installed; add it with pip") from error

@@ -34,5 +34,5 @@ if __name__ == "__main__":
     lay_out()
     if sys.argv[1:] == ["--lay-out-only"]:
         sys.exit(0)
-    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *sys.argv[1:]]
+    command = [sys.executable, "-m", "pyright", "--threads", "--pythonpath", sys.executable, *sys.argv[1:]]
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)

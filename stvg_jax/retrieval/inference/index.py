@@ -214,7 +214,8 @@ class Index:
         scores = np.where(numbers >= 0, similarities_to(self._folder.embeddings(), text), -np.inf)
         bounds = self._folder.bounds_sec()
         rows = best_rows(scores, numbers, bounds, top, overlapping=overlapping)
-        return [Hit(names[int(numbers[row])], *bounds[row].tolist(), float(scores[row])) for row in rows]
+        parts = [(names[int(numbers[row])], bounds[row].tolist(), float(scores[row])) for row in rows]
+        return [Hit(video, start, end, score) for video, (start, end), score in parts]
 
 
 def similarities_to(embeddings: np.ndarray, text: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ from stvg_jax.data_pipeline.shards.entries import StoredVideo
 from stvg_jax.data_pipeline.shards.jpeg import Settings
 from stvg_jax.data_pipeline.shards.preparing import Summary, prepare_frames
 from stvg_jax.data_pipeline.shards.store import FrameStore
-from stvg_jax.data_pipeline.shards.wanted import POLICIES, all_videos, wanted_frames
+from stvg_jax.data_pipeline.shards.wanted import POLICIES, wanted_frames
 
 __all__ = [
     "POLICIES",
@@ -45,7 +45,6 @@ __all__ = [
     "Settings",
     "StoredVideo",
     "Summary",
-    "all_videos",
     "check_store",
     "prepare_frames",
     "wanted_frames",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
@@ -16,10 +14,6 @@ from stvg_jax.data_pipeline.datasets.registry import get_dataset
 from stvg_jax.data_pipeline.frame_rules import Amount, candidate_frame_ids, evaluation_frame_ids, get_frame_rule
 
 POLICIES = ("sampled", "clips", "all")
-
-_VIDEO_SUFFIXES = {
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv"),
-}
 
 # Frames of a video: ascending ids; a function, which can be pickled, from the number of its frames to ascending ids; or
 # None for all.
@@ -95,19 +89,3 @@ def _frames_of(
 def ids_of(frames: Frames, frame_count: int) -> np.ndarray | None:
     """Ascending ids of frames of a video with so many, int64 [n]; None for all."""
     return frames(frame_count) if callable(frames) else frames
-
-
-def all_videos(folder: str | os.PathLike) -> dict[str, None]:
-    """All frames of all video files below a folder, recognised by their suffixes.
-
-    Raises:
-        InputError: no such folder, or no video in it.
-    """
-    root = pathlib.Path(folder)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give the folder that holds the videos")
-    paths = (path for path in root.rglob("*") if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file())
-    names = sorted(path.relative_to(root).as_posix() for path in paths)
-    if not names:
-        raise InputError(f"{root}: there is no video below this folder; suffixes: {' '.join(sorted(_VIDEO_SUFFIXES))}")
-    return dict.fromkeys(names)

@@ -22,7 +22,9 @@ cannot be read is left out and named at the end, with exit code 2; all others ar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEOS", help="video files, and folders of videos")
+    parser.add_argument(
+        "videos", nargs="+", type=Path, metavar="VIDEOS", help="video files, folders of videos, quoted patterns"
+    )
     parser.add_argument("--checkpoint", required=True, metavar="DIR", help="a retrieval model")
     parser.add_argument("--out", type=Path, default=Path("index"), metavar="DIR", help="the index (%(default)s)")
     windows = parser.add_argument_group("windows")
@@ -44,8 +46,9 @@ def run(args: argparse.Namespace) -> None:
 
     windows = WindowConfig(args.window, args.window / 2 if args.stride is None else args.stride)
 
+    from stvg_jax.data_pipeline.video.listing import list_videos
     from stvg_jax.retrieval.inference.encoder import VideoTextEncoder
-    from stvg_jax.retrieval.inference.index import build_index, list_videos
+    from stvg_jax.retrieval.inference.index import build_index
     from stvg_jax.retrieval.inference.storage import IndexFolder
 
     list_videos(args.videos)

@@ -196,7 +196,8 @@ def _tell_families(args: argparse.Namespace, samples: Sequence[VideoText]) -> No
 
 def _wanted(args: argparse.Namespace, needs: NeededFrames | None) -> tuple[Path, Sequence[VideoText], Wanted]:
     """Folder of the videos, the samples, and the frames to store by video."""
-    from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
+    from stvg_jax.data_pipeline.shards import wanted_frames
+    from stvg_jax.data_pipeline.video.listing import all_videos
 
     if args.dataset is None and args.annotations is None:
         if args.videos is None:

@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from stvg_jax.core.characters import has_surrogate
 from stvg_jax.core.errors import InputError, first_line, quoted
@@ -108,6 +108,57 @@ def sealed_line(record: Mapping[str, Any]) -> str:
     return f"{seal(json.dumps(record))}\n"
 
 
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds a sealed line to a file, made if missing; it is on the disk when this returns.
+
+    A last line that an interruption has cut short is removed before.
+    """
+    with path.open("ab+") as file:
+        _cut_after_last_line(file)
+        file.write(sealed_line(record).encode())
+        to_disk(file)
+
+
+def _cut_after_last_line(file: IO[bytes]) -> None:
+    end = file.seek(0, os.SEEK_END)
+    step = 1 << 16
+    while end:
+        begin = max(0, end - step)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end = begin
+    file.truncate(end)
+
+
+def to_disk(file: IO[bytes]) -> None:
+    """Writes an open file from the system's memory to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def iter_sealed_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Objects in a file that `append_line` has written, one after another; a missing file has none.
+
+    For files that are too large for `read_json_lines`. A last line that was cut short is left out.
+
+    Raises:
+        InputError: a line is damaged; the message gives its number.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            record = unseal(line.decode(errors="replace"))
+            if record is None:
+                raise _damaged(path, number, "it does not end in the checksum of the rest")
+            yield record
+
+
 def read_json_lines(
     path: Path,
     kinds: Mapping[str, type | tuple[type, ...]],
@@ -140,12 +191,13 @@ def read_json_lines(
             record = _parsed_line(line, sealed)
             check_kinds(record, kinds, others)
         except ValueError as error:
-            raise InputError(
-                f"line {number} of {path} is damaged: {first_line(error)}; restore the file from a copy, or delete the "
-                "line"
-            ) from error
+            raise _damaged(path, number, first_line(error)) from error
         records.append(record)
     return records
+
+
+def _damaged(path: Path, number: int, why: str) -> InputError:
+    return InputError(f"line {number} of {path} is damaged: {why}; restore the file from a copy, or delete the line")
 
 
 def _has_seal(line: bytes) -> bool:

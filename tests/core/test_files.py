@@ -9,7 +9,15 @@ import sys
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.files import in_utf8, read_json_lines, sealed_line, whole_file, whole_path
+from stvg_jax.core.files import (
+    append_line,
+    in_utf8,
+    iter_sealed_lines,
+    read_json_lines,
+    sealed_line,
+    whole_file,
+    whole_path,
+)
 
 RECORDS = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1e-05, "rate/base": 0.0002}]
 
@@ -86,3 +94,24 @@ def test_a_folder_of_any_bytes_has_a_name_that_is_text(tmp_path):
         (folder / "c").write_text(str(folder))
     assert (odd / "b" / "c").read_text().encode().decode()
     assert not folder.exists() and not folder.is_symlink()
+
+
+def test_lines_are_added_after_a_line_that_was_cut(tmp_path):
+    path = tmp_path / "a"
+    assert list(iter_sealed_lines(path)) == []
+    append_line(path, RECORDS[0])
+    with path.open("ab") as file:
+        file.write(sealed_line(RECORDS[1]).encode()[:-20])
+    assert list(iter_sealed_lines(path)) == [RECORDS[0]]
+    append_line(path, RECORDS[1])
+    assert list(iter_sealed_lines(path)) == list(RECORDS[:2])
+    assert path.read_text() == "".join(map(sealed_line, RECORDS[:2]))
+
+
+def test_a_damaged_line_among_many_is_named(tmp_path):
+    path = tmp_path / "a"
+    for record in RECORDS[:2]:
+        append_line(path, record)
+    path.write_bytes(path.read_bytes().replace(b"2.5", b"2.6"))
+    with pytest.raises(InputError, match="line 1 of .* is damaged: it does not end in the checksum"):
+        list(iter_sealed_lines(path))

@@ -70,6 +70,8 @@ def build_index(
         InputError: a path that is missing, a folder without videos, or a folder `out` that holds something else; or
             another process is adding to it.
     """
+    from stvg_jax.data_pipeline.video.listing import list_videos
+
     files, windows = list_videos(videos), windows or WindowConfig()
     progress = progress or Silent()
     shape = encoder.embedding_shape
@@ -91,31 +93,6 @@ def build_index(
                 step()
     records = (folder.videos[os.fspath(file)] for file in files)
     return {record.video: record.error for record in records if record.error}
-
-
-def list_videos(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Absolute paths of video files, sorted in each folder, each once.
-
-    Args:
-        paths: files, and folders that are searched for videos.
-
-    Raises:
-        InputError: one does not exist, or a folder holds no video.
-    """
-    from stvg_jax.data_pipeline.shards.wanted import all_videos
-
-    found: dict[Path, None] = {}
-    for given in paths:
-        path = Path(check_path("video", given)).absolute()
-        if path.is_dir():
-            found |= dict.fromkeys(path / name for name in all_videos(path))
-        elif path.exists():
-            found[path] = None
-        else:
-            raise InputError(f"{given}: no such file or folder; give videos, or folders of videos")
-    if not found:
-        raise InputError("no videos are given; give video files, or folders of videos")
-    return list(found)
 
 
 def _is_known(folder: IndexFolder, file: Path) -> bool:

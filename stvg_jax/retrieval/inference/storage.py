@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line, quoted
-from stvg_jax.core.files import check_kinds, read_json_lines, sealed_line, whole_file
+from stvg_jax.core.files import append_line, check_kinds, read_json_lines, to_disk, whole_file
 from stvg_jax.core.json_files import read_json
 from stvg_jax.core.tree import differing_settings
 
@@ -160,7 +160,7 @@ class IndexFolder:
                 file.truncate(self._rows * size)
                 file.seek(self._rows * size)
                 file.write(values.tobytes())
-                _to_disk(file)
+                to_disk(file)
         record = dataclasses.replace(video, first=self._rows, rows=rows)
         self._append(record)
         self._rows += rows
@@ -170,10 +170,7 @@ class IndexFolder:
         self._append(dataclasses.replace(video, first=0, rows=0))
 
     def _append(self, record: IndexedVideo) -> None:
-        with (self.path / _VIDEOS).open("ab+") as file:
-            _cut_after_last_line(file)
-            file.write(sealed_line(dataclasses.asdict(record)).encode())
-            _to_disk(file)
+        append_line(self.path / _VIDEOS, dataclasses.asdict(record))
         self.videos[record.video] = record
 
     @property
@@ -207,23 +204,3 @@ class IndexFolder:
 def _as_json(header: Header) -> Header:
     """The header as it would be read back."""
     return dataclasses.replace(header, identity=json.loads(json.dumps(dict(header.identity))))
-
-
-def _cut_after_last_line(file: Any) -> None:
-    """Removes a line that an interruption has cut short, so that the next one begins on its own."""
-    end = file.seek(0, os.SEEK_END)
-    step = 1 << 16
-    while end:
-        begin = max(0, end - step)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
-            break
-        end = begin
-    file.truncate(end)
-
-
-def _to_disk(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

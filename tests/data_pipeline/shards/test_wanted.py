@@ -7,7 +7,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.data_pipeline.annotations.records import Sample
 from stvg_jax.data_pipeline.datasets.registry import all_datasets
 from stvg_jax.data_pipeline.frame_rules import Amount, evaluation_frame_ids, training_frame_ids
-from stvg_jax.data_pipeline.shards import all_videos, wanted_frames
+from stvg_jax.data_pipeline.shards import wanted_frames
 
 
 def sample(video, clip, tube=None):
@@ -77,15 +77,3 @@ def test_unusable_choices_are_refused():
         wanted_frames([], "hcstvg", "some")
     with pytest.raises(InputError, match="no frame rule for 'json'"):
         wanted_frames([], "json", "sampled")
-
-
-def test_all_videos_below_a_folder_are_found_by_suffix(tmp_path):
-    (tmp_path / "sub").mkdir()
-    for name in ("b.MP4", "sub/a.webm", "notes.txt", "sub/list.json"):
-        (tmp_path / name).write_bytes(b"x")
-    assert all_videos(tmp_path) == {"b.MP4": None, "sub/a.webm": None}
-    with pytest.raises(InputError, match="no such folder"):
-        all_videos(tmp_path / "absent")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="there is no video below"):
-        all_videos(tmp_path / "empty")

@@ -56,6 +56,15 @@ class LoadedModel:
     clip: Any
     identity: str
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """JSON values that decide the results: the model and checksums of its parameters."""
+        return {
+            "model": self.description.model,
+            "config": self.description.config,
+            "parameters": {path: entry["crc32"] for path, entry in self.description.parameters.items()},
+        }
+
 
 def load_model(
     directory: Path,

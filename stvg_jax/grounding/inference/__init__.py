@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stvg_jax.grounding.inference.many import ground_each
+from stvg_jax.grounding.inference.queries import Query
 from stvg_jax.grounding.inference.tube import FrameScores, Tube
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.grounder import Grounder
 
-__all__ = ["FrameScores", "Grounder", "Tube"]
+__all__ = ["FrameScores", "Grounder", "Query", "Tube", "ground_each"]
 
 
 def __getattr__(name: str) -> Any:

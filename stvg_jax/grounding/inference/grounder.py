@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +19,8 @@ from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, read_clip
+from stvg_jax.grounding.inference.many import failure, ground_each
+from stvg_jax.grounding.inference.queries import Query, as_queries
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.tubes import read_passes
@@ -140,6 +144,42 @@ class Grounder:
             allow_partial=allow_partial,
         )
         return self.answer(questions[0], clip, self.encode_clip(clip))
+
+    def ground_many(
+        self,
+        questions: Iterable[tuple[str | os.PathLike[str], str] | Query],
+        *,
+        resolution: int | None = None,
+        decoder: str = "pyav",
+        allow_partial: bool = False,
+    ) -> list[Tube]:
+        """Finds when and where videos show what sentences describe.
+
+        A clip that several questions are about is decoded and encoded once, and the next one is decoded meanwhile.
+
+        Args:
+            questions: (video, sentence) pairs, and `stvg_jax.grounding.inference.Query` where there is more to say.
+            resolution, decoder, allow_partial: as for `ground`.
+
+        Returns:
+            A tube for each question, in the same order.
+
+        Raises:
+            InputError: a question, an option or a video that cannot be used. `stvg_jax.grounding.inference.ground_each`
+                goes on after a video that cannot.
+        """
+        queries, tubes = as_queries(questions), {}
+        reading = {"resolution": resolution, "decoder": decoder, "allow_partial": allow_partial}
+        for query, answer in ground_each(self, list(dict.fromkeys(queries)), **reading):
+            if isinstance(answer, InputError):
+                raise InputError(failure(query, answer)) from answer
+            tubes[query] = answer
+        return [tubes[query] for query in queries]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of the model and its parameters."""
+        return hashlib.sha256(json.dumps(self._model.content, sort_keys=True).encode()).hexdigest()
 
     def forward(self, frames: np.ndarray, input_ids: Sequence[int] | np.ndarray) -> GroundingOutput:
         """Runs the model on one unpadded clip.

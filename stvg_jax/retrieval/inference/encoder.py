@@ -76,12 +76,7 @@ class VideoTextEncoder:
     @property
     def identity(self) -> dict[str, Any]:
         """JSON values that decide the embeddings: the model and checksums of its parameters."""
-        description = self._model.description
-        return {
-            "model": description.model,
-            "config": description.config,
-            "parameters": {path: entry["crc32"] for path, entry in description.parameters.items()},
-        }
+        return self._model.content
 
     @functools.cached_property
     def embedding_shape(self) -> tuple[int, int]:

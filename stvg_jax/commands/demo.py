@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         tube = grounder.answer(question, clip, features, progress=progress)
         boxes = dict(zip(range(truth.start_frame, truth.end_frame), truth.boxes_xyxy, strict=True))
         outputs.write(folder, tube)
-        outputs.draw(folder, tube, clip.seconds, video=True, progress=progress, true_boxes_xyxy=boxes)
+        outputs.draw(folder, tube, video=True, progress=progress, true_boxes_xyxy=boxes)
         print(describe(tube))
         interval = tube.start_frame, tube.end_frame
         measures = measure(Prediction(interval, tube.box_frames, tube.boxes_xyxy), truth)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import re
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from stvg_jax.core.errors import InputError, quoted
 
@@ -14,7 +18,10 @@ DESCRIPTION = """\
 Find when and where a video shows what a sentence describes. The folder --out gets
   tube.json   the interval, a box for each of its frames, and scores (schema in the README)
   tube.mp4    the searched part of the video with the boxes
-  tube.png    frames with boxes above a timeline of the scores"""
+  tube.png    frames with boxes above a timeline of the scores
+
+For many videos, which are a folder, a quoted pattern, --video or --queries, it gets instead
+  answers.jsonl   a line for each question: the tube as in tube.json, or the error; it grows as answers come"""
 
 EPILOG = """\
 examples:
@@ -22,17 +29,30 @@ examples:
   stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint ta_stvg_hcstvg1 --out answer
   stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
+  stvg-jax ground clips/ "a man opens the door" --checkpoint checkpoints/ta --out answers
+  stvg-jax ground "day*/*.mp4" "a man opens the door" --video evening.mp4 --checkpoint checkpoints/ta --out answers
+  stvg-jax ground --queries questions.csv --checkpoint checkpoints/ta --out answers
 
 The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
 The default checkpoint, `builtin`, was trained on generated videos of moving shapes (`stvg-jax demo`, docs/shapes.md)
 and knows nothing else.
 
-For several sentences the video is decoded and the model compiled once; each answer gets a folder of its own."""
+For several sentences the video is decoded and the model compiled once; each answer gets a folder of its own.
+
+A file of questions has the columns video and sentence and, where there is more to say, subject, start and end (in
+seconds), or JSON lines with these keys. Paths of videos begin at its folder. The same command again continues after an
+interruption, and asks what is new or is about a file that has changed. A video that cannot be used is named at the end,
+with exit code 2; all others are answered. With --draw, --cut or --export each answer gets a folder too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode")
-    parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="description of the target, in English")
+    parser.usage = "%(prog)s VIDEO SENTENCE [SENTENCE ...] [options]\n       %(prog)s --queries FILE [options]"
+    video = parser.add_argument(
+        "video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode, a folder of videos, or a pattern"
+    )
+    sentences = parser.add_argument(
+        "sentences", nargs="+", metavar="SENTENCE", help="description of the target, in English"
+    )
     parser.add_argument(
         "--checkpoint",
         default="builtin",
@@ -43,6 +63,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("tube"), metavar="DIR", help="folder for the answer (%(default)s)"
     )
+    many = parser.add_argument_group("many videos")
+    many.add_argument(
+        "--video",
+        dest="videos",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="VIDEO",
+        help="another video, folder or pattern for the same sentences; may be given several times",
+    )
+    many.add_argument(
+        "--queries",
+        action=functools.partial(_Instead, others=(video, sentences)),
+        type=Path,
+        metavar="FILE",
+        help="questions in a .csv or .jsonl file, instead of VIDEO and SENTENCE",
+    )
+    many.add_argument("--retry", action="store_true", help="ask again about videos that could not be used")
+    many.add_argument("--draw", action="store_true", help="draw answers, as it is done for a single video")
     part = parser.add_argument_group("part of the video")
     part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
     part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
@@ -79,6 +118,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--no-video", action="store_true", help="do not write tube.mp4")
 
 
+class _Instead(argparse.Action):
+    """Stores a value, and makes other arguments optional.
+
+    Args:
+        others: actions of these arguments.
+    """
+
+    def __init__(self, *args: Any, others: Sequence[argparse.Action], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._others = others
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, values)
+        for other in self._others:
+            other.required = False
+
+
 def _frame_range(text: str) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"(\d{0,18}):(\d{0,18})", text)
     if not match:
@@ -87,7 +143,27 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
     return start, end
 
 
+def subjects_of(args: argparse.Namespace) -> list[str | None]:
+    """The subject of each sentence, None where it is to be found."""
+    if args.subject and len(args.subject) != len(args.sentences):
+        raise InputError(
+            f"--subject is given {len(args.subject)} times for {len(args.sentences)} sentences; give it once for each, "
+            "or not at all"
+        )
+    return list(args.subject or [None] * len(args.sentences))
+
+
 def run(args: argparse.Namespace) -> None:
+    from stvg_jax.commands import ground_many
+    from stvg_jax.data_pipeline.video.listing import is_pattern
+
+    if args.queries is not None or args.videos or os.path.isdir(args.video) or is_pattern(args.video):
+        ground_many.run(args)
+    else:
+        _ground_one(args)
+
+
+def _ground_one(args: argparse.Namespace) -> None:
     from stvg_jax.core.arguments import check_part
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.language.identification import foreign_warning
@@ -95,12 +171,7 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.grounding.inference.answer import Outputs, describe
     from stvg_jax.models.names import PURPOSE, is_builtin
 
-    subjects = args.subject or [None] * len(args.sentences)
-    if len(subjects) != len(args.sentences):
-        raise InputError(
-            f"--subject is given {len(subjects)} times for {len(args.sentences)} sentences; give it once for each, or "
-            "not at all"
-        )
+    subjects = subjects_of(args)
     # It is checked again later; this is before slow imports.
     check_part(args.start, args.end, args.frames)
     outputs = Outputs(args.out, args.sentences, args.video)
@@ -142,4 +213,4 @@ def run(args: argparse.Namespace) -> None:
     drawing = {"format": args.format, "cut": args.cut}
     # Drawing takes longest and decodes the video again, so all answers are written before.
     for tube, folder in zip(tubes, outputs.folders, strict=True):
-        outputs.draw(folder, tube, clip.seconds, video=not args.no_video, **drawing, progress=progress, **reading)
+        outputs.draw(folder, tube, video=not args.no_video, **drawing, progress=progress, **reading)

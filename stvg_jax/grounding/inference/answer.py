@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Progress
+from stvg_jax.grounding.inference.clip import frame_seconds
 from stvg_jax.grounding.inference.export import FORMATS, export, file_name
 from stvg_jax.grounding.inference.tube import Tube
 
@@ -51,7 +53,7 @@ class Outputs:
 
     def __init__(self, out: Path, sentences: Sequence[str], video: Path):
         several = len(sentences) > 1
-        self.folders = [out / f"{i:02d}-{_slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
+        self.folders = [out / f"{i:02d}-{slug(s)}" if several else out for i, s in enumerate(sentences, 1)]
         for folder in self.folders:
             check_writable(folder)
             if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS, *_EXPORTS)}:
@@ -72,11 +74,20 @@ class Outputs:
         for format in formats:
             export(tube, folder / file_name(format), format)
 
+    @staticmethod
+    def has(folder: Path, tube: Tube, names: Sequence[str]) -> bool:
+        """True if `folder` has this answer and files with these names."""
+        if not all((folder / name).is_file() for name in (_ANSWER, *names)):
+            return False
+        try:
+            return Tube.from_json(folder / _ANSWER) == tube
+        except InputError:
+            return False
+
     def draw(
         self,
         folder: Path,
         tube: Tube,
-        seconds: Callable[[int], float],
         *,
         video: bool,
         format: str = "mp4",
@@ -90,7 +101,6 @@ class Outputs:
         Args:
             folder: one of `folders`.
             tube: the answer.
-            seconds: start of a frame (`Clip.seconds`).
             video: whether to draw the video.
             format: ending of the files of videos, one of VIDEO_FORMATS.
             cut: whether to write the moment of the answer as a clip of its own.
@@ -107,6 +117,8 @@ class Outputs:
         picture, moving, moment = folder / _PICTURE, folder / f"tube.{format}", folder / f"cut.{format}"
         try:
             with open_video(tube.video, **reading) as reader:
+                times = {"timestamps_sec": reader.info.timestamps_sec, "duration_sec": reader.info.duration_sec}
+                seconds = functools.partial(frame_seconds, **times)
                 chosen = picture_frame_ids(tube)
                 pictures: dict[int, np.ndarray] = dict(zip(chosen, reader.read(chosen), strict=True))
                 with progress.stage(f"drawing {picture.name}"):
@@ -138,6 +150,7 @@ def describe(tube: Tube) -> str:
     )
 
 
-def _slug(sentence: str) -> str:
+def slug(sentence: str) -> str:
+    """Short name for files about a sentence."""
     words = re.findall(r"[a-z0-9]+", sentence.lower())
     return "-".join(words)[:40].rstrip("-") or "sentence"

@@ -101,8 +101,12 @@ class Clip:
 
     def seconds(self, frame: int) -> float:
         """Start of a frame; for one past the last, the end of the video."""
-        times = self.timestamps_sec
-        return float(times[frame]) if frame < len(times) else self.duration_sec
+        return frame_seconds(frame, self.timestamps_sec, self.duration_sec)
+
+
+def frame_seconds(frame: int, timestamps_sec: np.ndarray, duration_sec: float) -> float:
+    """Start of a frame of a video; for one past the last, the end of the video."""
+    return float(timestamps_sec[frame]) if frame < len(timestamps_sec) else duration_sec
 
 
 def read_clip(

@@ -51,7 +51,7 @@ def test_the_moment_as_a_clip(tmp_path):
     )
     outputs = Outputs(tmp_path / "out", [tube.sentence], Path(tube.video))
     outputs.write(tmp_path / "out", tube)
-    outputs.draw(tmp_path / "out", tube, tube.even_seconds, video=False, cut=True, progress=Silent())
+    outputs.draw(tmp_path / "out", tube, video=False, cut=True, progress=Silent())
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tube.json", "tube.png", "cut.mp4"}
     frames, rate, _ = decode(tmp_path / "out" / "cut.mp4")
     assert numbers_in(frames) == [5, 6, 7, 8]

@@ -1,0 +1,160 @@
+"""`stvg-jax ground` for many videos."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stvg_jax.core.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    from stvg_jax.core.progress import Progress
+    from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.grounding.inference.queries import Query
+    from stvg_jax.grounding.inference.records import Records
+
+# Messages at the end; all of them are in answers.jsonl.
+_MAX_LISTED = 20
+
+
+def run(args: argparse.Namespace) -> None:
+    """Answers all questions that have no answer yet; InputError at the end if some can have none."""
+    from stvg_jax.core.progress import Terminal
+    from stvg_jax.data_pipeline.language.identification import foreign_warning
+    from stvg_jax.devices import tell_device
+    from stvg_jax.grounding.inference.answer import check_writable
+
+    _check_options(args)
+    load = functools.cache(lambda: _load(args))
+    check_writable(args.out)
+    queries = _queries_of(args, load)
+
+    from stvg_jax.grounding.inference.many import failure, ground_each
+    from stvg_jax.grounding.inference.records import Records
+
+    grounder, progress = load(), Terminal()
+    tell_device()
+    if warning := foreign_warning(list(dict.fromkeys(query.sentence for query in queries))):
+        print(warning, file=sys.stderr)
+    resolution = args.resolution or grounder.clip_config.resolution
+    reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
+    settings = {"model": grounder.fingerprint, "dtype": args.dtype, "resolution": resolution}
+    with Records(args.out, settings) as records:
+        todo = [query for query in queries if not records.is_done(query, retry=args.retry)]
+        with progress.bar("grounding", len(queries), "question", done=len(queries) - len(todo)) as step:
+            for query, answer in ground_each(grounder, todo, resolution=resolution, **reading):
+                records.add(query, answer)
+                step()
+        failed = {query: InputError(error) for query in queries if (error := records.error(query))}
+        print(f"{records.path}: {len(queries) - len(failed):,} of {len(queries):,} questions answered")
+        undrawn = _draw(args, records, queries, progress, reading)
+    unanswered = list(dict.fromkeys(failure(query, error) for query, error in failed.items()))
+    reports = [
+        *_report(f"{len(failed):,} of {len(queries):,} questions have no answer (--retry asks again)", unanswered),
+        *_report(f"{len(undrawn):,} answers are not drawn", undrawn),
+    ]
+    if reports:
+        raise InputError("\n".join(reports))
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    from stvg_jax.core.arguments import check_part, check_whole
+    from stvg_jax.grounding.inference.clip import check_resolution
+
+    if args.frames is not None:
+        raise InputError("--frames is for a single video; give the part to search in seconds, by --start and --end")
+    if args.queries is not None:
+        given = {"VIDEO": args.video, "--video": args.videos, "--subject": args.subject}
+        given |= {"--start": args.start is not None, "--end": args.end is not None}
+        if named := [name for name, value in given.items() if value]:
+            raise InputError(f"{named[0]} and --queries do not go together; write it into {args.queries}")
+    check_part(args.start, args.end, None)
+    if args.resolution is not None:
+        check_resolution(check_whole("resolution", args.resolution))
+
+
+def _load(args: argparse.Namespace) -> Grounder:
+    from stvg_jax.devices import find_devices
+    from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.models.names import PURPOSE, is_builtin
+
+    find_devices()
+    if is_builtin(args.checkpoint):
+        print(f"using {PURPOSE}", file=sys.stderr)
+    return Grounder.load(args.checkpoint, dtype=args.dtype)
+
+
+def _queries_of(args: argparse.Namespace, load: Any) -> list[Query]:
+    """The questions; InputError if one cannot be used, or if drawings would be taken for videos by the next start."""
+    from stvg_jax.commands.ground import subjects_of
+    from stvg_jax.data_pipeline.video.listing import list_videos
+    from stvg_jax.grounding.inference.queries import Query, read_queries
+
+    if args.queries is not None:
+        return read_queries(args.queries, lambda query: load().ask([query.sentence], [query.subject]))
+    for sentence in args.sentences:
+        # The shell makes several arguments of a pattern without quotes.
+        if Path(sentence).suffix and Path(sentence).is_file():
+            raise InputError(f"the sentence {quoted(sentence)} is a file; give further videos by --video")
+    given = [args.video, *args.videos]
+    out = args.out.resolve()
+    if around := [path for path in given if path.is_dir() and out.is_relative_to(path.resolve())]:
+        raise InputError(f"--out {args.out} is within {around[0]}, whose videos are searched; choose another folder")
+    videos, subjects = list_videos(given), subjects_of(args)
+    load().ask(args.sentences, subjects)
+    asked = list(zip(args.sentences, subjects, strict=True))
+    queries = [Query(str(video), *question, args.start, args.end) for video in videos for question in asked]
+    return list(dict.fromkeys(queries))
+
+
+def _draw(
+    args: argparse.Namespace, records: Records, queries: Sequence[Query], progress: Progress, reading: dict[str, Any]
+) -> list[str]:
+    """Writes what is asked for and missing into a folder for each answer; returns messages about failures."""
+    from stvg_jax.core.progress import Silent
+    from stvg_jax.grounding.inference.answer import Outputs
+    from stvg_jax.grounding.inference.export import file_name
+
+    if not (args.draw or args.cut or args.export):
+        return []
+    moving = args.draw and not args.no_video
+    names = [file_name(format) for format in args.export]
+    names += ["tube.png"] * (args.draw or args.cut) + [f"tube.{args.format}"] * moving
+    names += [f"cut.{args.format}"] * args.cut
+    wanted, problems = set(queries), []
+    answered = sum(not records.error(query) for query in wanted)
+    with progress.bar("drawing", answered, "answer") as step:
+        for query, tube in records.tubes():
+            if query not in wanted:
+                continue
+            folder = args.out / _folder_name(query)
+            if not Outputs.has(folder, tube, names):
+                try:
+                    outputs = Outputs(folder, [query.sentence], Path(query.video))
+                    outputs.write(folder, tube, args.export)
+                    if args.draw or args.cut:
+                        drawing = {"video": moving, "format": args.format, "cut": args.cut}
+                        outputs.draw(folder, tube, **drawing, progress=Silent(), **reading)
+                except InputError as error:
+                    problems.append(str(error))
+            step()
+    return problems
+
+
+def _folder_name(query: Query) -> str:
+    """Name that does not depend on the other questions."""
+    from stvg_jax.grounding.inference.answer import slug
+
+    digest = hashlib.sha256(repr(query).encode()).hexdigest()[:8]
+    return f"{slug(Path(query.video).stem)}-{slug(query.sentence)}-{digest}"
+
+
+def _report(summary: str, messages: Sequence[str]) -> list[str]:
+    """Lines about failures, if there are any."""
+    more = [f"and {len(messages) - _MAX_LISTED:,} more"] if len(messages) > _MAX_LISTED else []
+    return [f"{summary}:", *messages[:_MAX_LISTED], *more] if messages else []

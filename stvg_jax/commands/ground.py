@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import re
 import sys
@@ -75,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     many.add_argument(
         "--queries",
-        action=functools.partial(_Instead, others=(video, sentences)),
+        action=_Instead,
+        others=(video, sentences),
         type=Path,
         metavar="FILE",
         help="questions in a .csv or .jsonl file, instead of VIDEO and SENTENCE",

@@ -28,6 +28,7 @@ _COMMANDS = {
     "checkpoints": "list the checkpoints that have names, and fetch them",
     "convert": "turn a released PyTorch checkpoint into one of this library",
     "push": "upload a checkpoint to the Hugging Face hub",
+    "serve": "serve a page, and an HTTP API, on which videos are grounded",
     "demo": "ground sentences in a small generated video, to see that everything works",
 }
 

@@ -58,6 +58,11 @@ def test_type_checkers_are_told_that_there_are_annotations(installed):
     assert (installed / "stvg_jax" / "py.typed").is_file()
 
 
+def test_the_page_of_the_server_is_there(installed):
+    names = {path.name for path in (installed / "stvg_jax" / "serve" / "assets").iterdir()}
+    assert names == {"index.html", "page.css", "page.js", "openapi.json"}
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

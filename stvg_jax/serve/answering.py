@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Progress
 from stvg_jax.serve.limits import Refusal
@@ -19,31 +21,40 @@ if TYPE_CHECKING:
     from stvg_jax.serve.jobs import Job
     from stvg_jax.serve.videos import StoredVideo
 
-_JSON = "tube.json"
+_JSON, _VIDEO = "tube.json", "tube.mp4"
 # A project of VIA names the video by its path, which a browser does not tell.
 EXPORTS = ("csv", "mot", "coco", "cvat")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answer:
-    """A tube, and the times that a player needs.
+    """A tube, and what a player and files need beside it.
 
     Attributes:
         tube: its video is the name that the user knows.
-        box_sec: start of each of `tube.box_frames`, in seconds.
-        score_sec: the same of `tube.scores.frames`.
+        path: the video.
+        times_sec: float64 [frames of the video + 1], start of each frame, then the end of the last.
     """
 
     tube: Tube
-    box_sec: list[float]
-    score_sec: list[float]
+    path: Path
+    times_sec: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"tube": self.tube.to_dict(), "box_sec": self.box_sec, "score_sec": self.score_sec}
+        times = self.times_sec.round(6)
+        return {
+            "tube": self.tube.to_dict(),
+            "box_sec": times[self.tube.box_frames].tolist(),
+            "score_sec": times[self.tube.scores.frames].tolist(),
+        }
 
     def file(self, name: str) -> bytes:
-        """Content of a file to download, one of `file_names`; raises Refusal for another name."""
+        """Content of a file to download, one of `file_names`.
+
+        Raises:
+            InputError: there is no file of this name; the answer has no box to export; or the video cannot be drawn.
+        """
         from stvg_jax.grounding.inference.export import export
 
         if name not in (names := file_names()):
@@ -52,16 +63,34 @@ class Answer:
             path = Path(folder, name)
             if name == _JSON:
                 self.tube.write_json(path)
+            elif name == _VIDEO:
+                self._draw(path)
             else:
                 export(self.tube, path, names[name])
             return path.read_bytes()
+
+    def _draw(self, path: Path) -> None:
+        from stvg_jax.data_pipeline.video import open_video
+        from stvg_jax.grounding.inference.draw import draw_video
+
+        try:
+            with open_video(self.path) as reader:
+                frames = reader.iter_frames(*self.tube.clip)
+                draw_video(self.tube, frames, path, seconds=lambda frame: float(self.times_sec[frame]))
+        except InputError as error:
+            raise _named(error, self.path, self.tube.video) from error
 
 
 def file_names() -> dict[str, str]:
     """Name of each file to download -> its format."""
     from stvg_jax.grounding.inference.export import file_name
 
-    return {_JSON: "json"} | {file_name(format): format for format in EXPORTS}
+    return {_JSON: "json", _VIDEO: "mp4"} | {file_name(format): format for format in EXPORTS}
+
+
+def _named(error: InputError, path: Path, name: str) -> InputError:
+    """The error with the user's name of a video in the place of its path."""
+    return InputError(str(error).replace(str(path), quoted(name)))
 
 
 class Answerer:
@@ -98,15 +127,12 @@ class Answerer:
             try:
                 clip = self._grounder.read_clip(video.path, questions, start=job.start, end=job.end, progress=progress)
             except InputError as error:
-                raise InputError(str(error).replace(str(video.path), quoted(video.name))) from error
+                raise _named(error, video.path, video.name) from error
             self._last = key, clip, self._grounder.encode_clip(clip, progress=progress)
         _, clip, features = self._last
         tube = self._grounder.answer(question, clip, features, progress=progress)
-        return Answer(
-            dataclasses.replace(tube, video=video.name),
-            [round(clip.seconds(frame), 6) for frame in tube.box_frames.tolist()],
-            [round(clip.seconds(frame), 6) for frame in tube.scores.frames.tolist()],
-        )
+        times_sec = np.append(clip.timestamps_sec, clip.duration_sec)
+        return Answer(dataclasses.replace(tube, video=video.name), video.path, times_sec)
 
     def forget(self, video: StoredVideo) -> None:
         """Forgets the clip of a video that is deleted."""

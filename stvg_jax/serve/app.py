@@ -58,6 +58,7 @@ class Service:
         self.videos = Videos(folder, limits, in_use=self.jobs.uses, deleted=self._forget)
         self.about = {"version": __version__, "model": model, "note": note}
         self._receiving = 0
+        self._writing = asyncio.Lock()
 
     def _forget(self, video: StoredVideo) -> None:
         self.jobs.forget(video.id)
@@ -165,7 +166,9 @@ class Service:
         job, name = self.jobs.get(request.path_params["id"]), request.path_params["name"]
         if job.answer is None:
             raise Refusal("the question has no answer to download; wait until its state is done", 409)
-        content = await anyio.to_thread.run_sync(job.answer.file, name)
+        # One at a time: drawing a video takes as long as playing it, and all of a core.
+        async with self._writing:
+            content = await anyio.to_thread.run_sync(job.answer.file, name)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stvg_jax.data_pipeline.video import open_video
 from stvg_jax.grounding.inference.grounder import Grounder
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.serve.answering import Answerer
@@ -65,12 +66,17 @@ def test_from_an_upload_to_an_answer(tmp_path, clip, grounder):
             assert file.headers["content-disposition"] == f'attachment; filename="{name}"'
             if name == "tube.json":
                 assert json.loads(file.content) == answer["tube"]
-            assert str(tmp_path) not in file.text
+            if name == "tube.mp4":
+                (tmp_path / name).write_bytes(file.content)
+                with open_video(tmp_path / name) as reader:
+                    assert reader.info.frame_count == 3
+            else:
+                assert str(tmp_path) not in file.text
         assert client.get(f"/api/questions/{question['id']}/tube.exe").status_code == 404
         assert client.delete(f"/api/videos/{video['id']}").status_code == 204
         assert client.get(f"/api/questions/{question['id']}").status_code == 404
         assert service.answerer._last is None
-    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "tube.mp4"]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow types lint docs clean
+.PHONY: demo serve test test-slow types lint docs clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
+
+serve: $(VENV)/serve.stamp
+	$(BIN)/stvg-jax serve
 
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -35,6 +38,10 @@ $(BIN)/python:
 
 $(VENV)/demo.stamp: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/serve.stamp: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[serve]"
 	touch $@
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml

@@ -1,13 +1,14 @@
-# Two commands on a fresh machine with Python 3.11 or later: `make demo` and `make test`.
+# Three commands on a fresh machine with Python 3.11 or later: `make demo`, `make serve` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow types lint docs clean
+.PHONY: demo serve test test-slow test-page types lint docs clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
 
+# The page, at http://127.0.0.1:7860.
 serve: $(VENV)/serve.stamp
 	$(BIN)/stvg-jax serve
 
@@ -19,6 +20,11 @@ test: $(VENV)/dev.stamp
 
 test-slow: $(VENV)/dev.stamp
 	$(BIN)/pytest -m slow
+
+# The page of the server in an installed Chromium or Chrome; leaves screenshots in build/page.
+test-page: $(VENV)/dev.stamp
+	mkdir -p build
+	$(BIN)/pytest -m slow tests/serve --basetemp=build/page
 
 types: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.check_types

@@ -14,7 +14,7 @@ import pytest
 from stvg_jax.data_pipeline.shapes.example import make_example
 from stvg_jax.data_pipeline.shapes.video import write_enlarged
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 # Bounds of the pixels in the colour of the first answer, and whether the canvas covers the video.

@@ -157,6 +157,11 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.commands import ground_many
     from stvg_jax.data_pipeline.video.listing import is_pattern
 
+    # The shell makes several arguments of a pattern without quotes.
+    if files := [text for text in args.sentences or () if os.path.splitext(text)[1] and os.path.isfile(text)]:
+        raise InputError(
+            f"the sentence {quoted(files[0])} is a file; give further videos by --video, and patterns in quotes"
+        )
     if args.queries is not None or args.videos or os.path.isdir(args.video) or is_pattern(args.video):
         ground_many.run(args)
     else:

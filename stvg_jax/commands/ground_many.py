@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.errors import InputError
 
 if TYPE_CHECKING:
     from stvg_jax.core.progress import Progress
@@ -97,14 +98,12 @@ def _queries_of(args: argparse.Namespace, load: Any) -> list[Query]:
 
     if args.queries is not None:
         return read_queries(args.queries, lambda query: load().ask([query.sentence], [query.subject]))
-    for sentence in args.sentences:
-        # The shell makes several arguments of a pattern without quotes.
-        if Path(sentence).suffix and Path(sentence).is_file():
-            raise InputError(f"the sentence {quoted(sentence)} is a file; give further videos by --video")
-    given = [args.video, *args.videos]
-    out = args.out.resolve()
-    if around := [path for path in given if path.is_dir() and out.is_relative_to(path.resolve())]:
-        raise InputError(f"--out {args.out} is within {around[0]}, whose videos are searched; choose another folder")
+    given, out = [args.video, *args.videos], args.out.resolve()
+    around = [path for path in given if os.path.isdir(path) and out.is_relative_to(path.resolve())]
+    if around and (args.draw or args.cut):
+        raise InputError(
+            f"--out {args.out} is within {around[0]}, and the next start would search what is drawn; give another --out"
+        )
     videos, subjects = list_videos(given), subjects_of(args)
     load().ask(args.sentences, subjects)
     asked = list(zip(args.sentences, subjects, strict=True))

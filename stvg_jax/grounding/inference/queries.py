@@ -156,8 +156,7 @@ def _csv_rows(path: Path, lines: list[str]) -> Iterator[tuple[int, Mapping[str, 
 
 def _query(row: Mapping[str, Any], folder: Path) -> Query:
     video = check_path("video", row["video"])
-    # As `Path.absolute`, but without "..", so that one file has one name.
-    video = os.path.abspath(folder / video)
+    video = os.fspath(folder / video)
     if not os.path.isfile(video):
         raise InputError(f"video {quoted(video)}: no such file")
     subject = row.get("subject") or None

@@ -43,9 +43,9 @@ def run(tmp_path, checkpoint, grounder, capsys, monkeypatch):
     # Loaded once for all commands.
     monkeypatch.setattr(Grounder, "load", lambda path, dtype: grounder)
 
-    def ground(*arguments):
+    def ground(*arguments, out=tmp_path / "out"):
         capsys.readouterr()
-        arguments = ["ground", *arguments, "--out", tmp_path / "out", "--checkpoint", checkpoint]
+        arguments = ["ground", *arguments, "--out", out, "--checkpoint", checkpoint]
         code = main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
@@ -158,6 +158,14 @@ def test_bad_rows_and_sentences_are_told_before_a_video_is_read(clips, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+def test_answers_may_stand_beside_the_videos(clips, run, read, monkeypatch):
+    monkeypatch.chdir(clips)
+    long = f"the man {'very ' * 60}slowly sits down."
+    assert run("2.*", long, out="answers")[0] == 0
+    assert run(".", long, out="answers")[0] == 2
+    assert read == ["2.mp4", "3.mp4", "damaged.mp4"]
+
+
 def test_patterns_and_further_videos(clips, tmp_path, run):
     assert run(clips / "[2]*.mp4", SENTENCE, "--video", clips / "3.mp4", "--subject", "the man", "--end", 0.2)[0] == 0
     assert [(line["video"], line["subject"], line["end"]) for line in answers(tmp_path / "out")] == [
@@ -233,7 +241,8 @@ def test_damaged_answers_are_named(clips, tmp_path, run):
         (["{clips}/*.avi", SENTENCE], "no file fits this pattern"),
         (["{clips}", SENTENCE, "--video", "absent.mp4"], "absent.mp4: no such file or folder"),
         (["{clips}", "{clips}/2.mp4", SENTENCE], "is a file; give further videos by --video"),
-        (["{clips}/..", SENTENCE], "/out is within "),
+        (["{clips}/2.mp4", "{clips}/3.mp4", SENTENCE], "is a file; give further videos by --video"),
+        (["{clips}/..", SENTENCE, "--draw"], "/out is within "),
         (["--queries", "absent.csv"], "absent.csv: no such file"),
         (["--queries", "a.csv", "--start", "0"], "--start and --queries do not go together; write it into a.csv"),
         (["--queries", "a.csv", "--video", "b.mp4"], "--video and --queries do not go together"),

@@ -26,13 +26,13 @@ def test_its_card_tells_of_this_file():
 
 @pytest.fixture(scope="module")
 def overlaps(tmp_path_factory):
-    """float64 [32, 2], tIoU and vIoU of the answers to sentences of all kinds. The videos, all of one shape, are in no
+    """float64 [16, 2], tIoU and vIoU of the answers to sentences of all kinds. The videos, all of one shape, are in no
     split of the dataset."""
     path = tmp_path_factory.mktemp("shapes") / "shapes.mp4"
     grounder = Grounder.load(default_checkpoint())
     examples = (make_example(0, split="check", index=index) for index in itertools.count())
     rows = []
-    for example in itertools.islice((e for e in examples if e.scene.stage.width == 128), 32):
+    for example in itertools.islice((e for e in examples if e.scene.stage.width == 128), 16):
         write_video(path, example.frames(), example.fps)
         truth = example.groundings[0]
         tube = grounder.ground(path, truth.sentence, subject=truth.subject)

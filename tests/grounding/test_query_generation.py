@@ -140,7 +140,7 @@ def test_the_temporal_decoder_of_stcat_may_start_from_zeros():
 
 
 @pytest.mark.parametrize("oracle", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", ONE_IS_SLOW)
 def test_batch_and_bucket_change_nothing(system, oracle):
     shapes = [(7, 30, 48, 6), (1, 17, 33, 3)]
     batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
@@ -173,7 +173,7 @@ def make_tokens(streams=("appearance",), frames_valid=None, sizes=None) -> Query
     return QueryTokens(cells, jnp.ones((2, 3, 2, 4)), GRID, sizes, None, frames_valid)
 
 
-@pytest.mark.parametrize("oracle", [False, True])
+@pytest.mark.parametrize("oracle", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_second_pass_takes_the_frames_of_the_first_answer(oracle):
     tokens, seen = make_tokens(), []
     relevance = {"appearance": jnp.array([[9.0, -9, 9], [-9, -9, -9]])}

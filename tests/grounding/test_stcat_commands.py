@@ -11,6 +11,9 @@ from stvg_jax.core.checkpoint import describe
 from tests.datasets import SIZES, write_stored_hcstvg
 from tests.grounding import commands
 
+# The commands know no system: TubeDETR's test of them is among the default ones.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tubes(tmp_path_factory) -> Path:

@@ -78,6 +78,7 @@ def test_a_row_of_nothing_but_padding_stays_finite_and_harmless():
     assert np.isfinite(partly.boxes_cxcywh).all()
 
 
+@pytest.mark.slow
 def test_stepwise_memory_options_change_nothing():
     batch = make_batch(b=2)
     plain = forward(*tiny(), batch)

@@ -25,6 +25,15 @@ def serve(tmp_path, tmp_path_factory, monkeypatch):
     return run
 
 
+@pytest.fixture
+def in_the_foreground():
+    """A shell lets what it starts in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_the_foreground")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_uploads_are_deleted_at_the_end(serve, tmp_path, clip, number):
     seen, before = [], signal.getsignal(number)

@@ -96,7 +96,9 @@ def test_the_model_in_parts_equals_the_whole_batch():
         np.testing.assert_allclose(terms_in_parts[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("system", ["ta_stvg", "cg_stvg", "stcat"])
+@pytest.mark.parametrize(
+    "system", ["ta_stvg", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cg_stvg", "stcat"))]
+)
 def test_a_row_has_dropout_of_its_own(system):
     """With a key for each row, a row's predictions do not depend on the rows beside it; another key changes them."""
     module, parameters = tiny(system=system, frozen_backbones=False, **shallow(system))

@@ -134,7 +134,7 @@ def run(tmp_path, *options: str, config: str = CONFIG) -> None:
     inspect.run(args)
 
 
-@pytest.mark.parametrize(("window", "frames"), [(0, 64), (1, 1)])
+@pytest.mark.parametrize(("window", "frames"), [pytest.param(0, 64, marks=pytest.mark.slow), (1, 1)])
 def test_without_options_a_batch_is_the_usual_one(window, frames, tmp_path, capsys):
     """64 frames of 20 seconds, or the window; as many columns as the loader makes of 64 rows of a wide video."""
     run(

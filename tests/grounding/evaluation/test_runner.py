@@ -122,6 +122,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(whole, hcstvg, checkpoint, tmp
     assert_same_answers(out, whole)
 
 
+@pytest.mark.slow
 def test_two_hosts_of_two_devices_give_what_one_gives(whole, hcstvg, checkpoint, tmp_path):
     command = ["-m", "stvg_jax.cli", *arguments(hcstvg, checkpoint, tmp_path)]
     first, second = done = run_hosts(command, hosts=2, devices=2)

@@ -26,6 +26,7 @@ def tiny_pointing(**changes):
     return tiny(system="image_pointing", frozen_backbones=False, transformer=transformer, **changes)
 
 
+@pytest.mark.slow
 def test_padding_and_parts_change_no_loss_and_no_gradient():
     module, parameters = tiny_pointing(**shallow("image_pointing"))
     assert_padding_and_parts_change_nothing(GroundingTask(module, ImagePointingLossConfig()), parameters, TERMS)

@@ -41,8 +41,10 @@ def test_a_sentence_without_words_of_a_kind_tells_nothing_about_them():
     np.testing.assert_allclose(terms["appearance_words"], np.log(2), rtol=1e-5)
 
 
-def test_padding_and_parts_change_no_loss_and_no_gradient():
-    module, parameters = tiny_regions()
+@pytest.mark.parametrize("stages", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_padding_and_parts_change_no_loss_and_no_gradient(stages):
+    """With one stage of each backbone; with all of them as slow."""
+    module, parameters = tiny_regions(**(shallow("region_recognition") if stages == 1 else {}))
     assert_padding_and_parts_change_nothing(GroundingTask(module, RegionLossConfig()), parameters, TERMS)
 
 

@@ -21,6 +21,7 @@ images. This one is pre-trained in the first phases:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -133,6 +134,48 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
             ),
         }
     ).lock()
+
+
+def from_images(
+    arg: str,
+    *,
+    name: str,
+    losses: Any,
+    model: Mapping[str, Any] = {},
+    clip: Mapping[str, Any] = {},
+    window: int | None = None,
+) -> ml_collections.ConfigDict:
+    """A phase of a model without a motion backbone, which begins with `images`.
+
+    Args:
+        arg: "" for the last phase, or "boxes".
+        name: of the family.
+        losses: section `loss`.
+        model, clip: settings of these sections that differ from those of TA-STVG.
+        window: `LoaderSettings.window` of the last phase; None for that of TA-STVG.
+    """
+    config = get_config(arg).to_dict()
+    if config["name"] != "ta_stvg":
+        raise InputError(f"shapes_{name}:{arg} is unknown; this model begins with shapes:images")
+    rates = dict.fromkeys((field.name for field in dataclasses.fields(get_family(name).learning_rates)), 7e-4)
+    rates |= {"image_backbone": 3e-4, "text": 3e-4}
+    known = default_config(name)
+    known |= {key: value for key, value in config["model"].items() if key in known}
+    config |= {
+        "name": name,
+        "model": known | {"queries": "zero", "second_pass": False, **model},
+        "clip": config["clip"] | dict(clip),
+        "loss": dataclasses.asdict(losses),
+        "learning_rates": rates,
+    }
+    if window is not None and not arg:
+        config["loader"]["window"] = window
+    config["schedule"] |= {"epochs": 10, "linear_groups": tuple(rates)}
+    start = "shapes_images" if arg else f"shapes_{name}_boxes"
+    config["train"] |= {"initialise": (f"runs/{start}/last",)}
+    if arg:
+        config["train"] |= {"leave_out": ("appearance_head/.*",)}
+    return ml_collections.ConfigDict(config).lock()
 
 
 def _model(name: str) -> dict[str, Any]:

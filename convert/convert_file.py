@@ -109,12 +109,23 @@ def convert_file(
             kind="initialisation" if fmt.is_partial else "model",
             note=f"converted from {short}, {chosen.label}",
         )
-        checkpoint.write(directory, parameters, description)
-        if verify:
-            with progress.bar("verifying", len(parameters), "parameter") as step:
-                report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
-        (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        _write(directory, parameters, description, report, progress if verify else None)
     return report
+
+
+def _write(
+    directory: Path,
+    parameters: Mapping[str, Any],
+    description: checkpoint.Description,
+    report: dict[str, Any],
+    verifying: Progress | None,
+) -> None:
+    """Writes a checkpoint with its report; reads it back, unless `verifying` is None, and adds the result to it."""
+    checkpoint.write(directory, parameters, description)
+    if verifying is not None:
+        with verifying.bar("verifying", len(parameters), "parameter") as step:
+            report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
+    (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 class _File(NamedTuple):

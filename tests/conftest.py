@@ -31,7 +31,7 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 @pytest.fixture(scope="session", autouse=True)
 def _kept_programs(tmp_path_factory):
-    """What commands compile is kept for all tests and their processes, and not among the programs of the person who
+    """Programs that commands compile are kept for all tests and their processes, and not among those of the person who
     runs the tests."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

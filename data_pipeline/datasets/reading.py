@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Annotations, Problem, VideoText
+from stvg_jax.data_pipeline.annotations import Annotations, Problem, VideoText, match_videos, raise_problems
 from stvg_jax.data_pipeline.annotations.videos import VideoLike
 from stvg_jax.data_pipeline.datasets.labels import merge_labels, read_labels
 from stvg_jax.data_pipeline.datasets.registry import get_dataset
+
+if TYPE_CHECKING:
+    from stvg_jax.data_pipeline.shards import FrameStore
 
 
 def read_annotations(
@@ -114,3 +117,39 @@ def check_against_videos(annotations: Annotations, facts: Mapping[str, VideoLike
                 f"{video.frame_count - 1})",
             )
     return problems
+
+
+def read_with_frames(
+    data: Any, split: str, require: Callable[[Annotations], object], *, unit: str, **options: Any
+) -> tuple[Annotations, FrameStore, list[Problem]]:
+    """Annotations of a split that are trained on or evaluated, the stored frames of their videos, and what does not fit
+    between them.
+
+    Args:
+        data: section `data` of an experiment: `dataset`, `annotations`, `frames` and `on_problem`.
+        split: as for `read_annotations`.
+        require: raises InputError for annotations that cannot be used so.
+        unit: name of what an entry gives, for the message.
+        options: as for `read_annotations`.
+
+    Raises:
+        InputError: a place is not set; annotations or frames cannot be read; or they do not belong together, with
+            `on_problem="raise"`.
+    """
+    from stvg_jax.data_pipeline.shards import FrameStore
+
+    for name in ("annotations", "frames"):
+        if not getattr(data, name):
+            raise InputError(f"config.data.{name} is not set; give it with --config.data.{name}=PATH")
+    annotations = read_annotations(data.dataset, data.annotations, split=split, on_problem=data.on_problem, **options)
+    require(annotations)
+    store = FrameStore(data.frames)
+    annotations = match_videos(annotations, store.videos)
+    problems = check_against_videos(annotations, store.videos)
+    if data.on_problem == "raise":
+        raise_problems(
+            problems,
+            f"{data.annotations} and the frames in {data.frames} do not belong together",
+            f"prepare the frames of these videos, or leave {unit} out with --config.data.on_problem=exclude",
+        )
+    return annotations, store, problems

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.data_pipeline.annotations import Problem, raise_problems
 from stvg_jax.data_pipeline.fixed_number import choose_frames
 from stvg_jax.data_pipeline.language.captions import caption_text
 from stvg_jax.data_pipeline.language.directions import swap_directions
@@ -89,14 +88,7 @@ class CaptionPairLoader:
         check_batches(len(self.pairs), batch_size, hosts, True, None)
         self._samples, self._store, self._tokenize, self._tokens = samples, store, tokenize, tokens
         self._shown, self._rule, self._settings = shown, frame_rule, settings
-        raise_problems(
-            [
-                Problem(sample.video, f"entry {sample.id}", *found)
-                for sample in samples
-                for found in shown.problems(store, sample.video, self._rule)
-            ],
-            "the videos that were to be loaded",
-        )
+        shown.check(samples, store, frame_rule)
         self._seed, self._threads = seed, threads
         rows = batch_size // hosts[1]
         self._batch_size, self._own = batch_size, slice(hosts[0] * rows, (hosts[0] + 1) * rows)

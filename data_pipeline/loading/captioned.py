@@ -93,6 +93,17 @@ class ShownVideos:
                 f"prepare frames --frames {'all' if drawn else 'sampled'} --family`",
             )
 
+    def check(self, samples: Sequence[CaptionedVideo], store: FrameStore, frame_rule: str | None = None) -> None:
+        """Raises InputError with all `problems` of these videos, if there are any."""
+        raise_problems(
+            [
+                Problem(sample.video, f"entry {sample.id}", *found)
+                for sample in samples
+                for found in self.problems(store, sample.video, frame_rule)
+            ],
+            "the videos that were to be loaded",
+        )
+
     def pictures(self, store: FrameStore, name: str, video: StoredVideo) -> np.ndarray:
         """Frames as a model sees them, uint8 [t, h, w, 3]; those of a short video end with copies of its last frame.
 
@@ -158,14 +169,7 @@ class CaptionedLoader:
         threads: int = 1,
     ) -> None:
         check_batches(len(samples), batch_size, hosts, False, only)
-        raise_problems(
-            [
-                Problem(sample.video, f"entry {sample.id}", *found)
-                for sample in samples
-                for found in shown.problems(store, sample.video)
-            ],
-            "the videos that were to be loaded",
-        )
+        shown.check(samples, store)
         self._samples, self._store, self._shown, self._tokenize = samples, store, shown, tokenize
         self._chunks = TextChunks.for_counts([len(sample.captions) for sample in samples], tokens)
         self._batches = evaluation_order(np.zeros(len(samples), np.int64), batch_size, only).samples

@@ -16,7 +16,7 @@ _SUFFIXES = {
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:
-    """All frames of all video files below a folder, recognised by their suffixes.
+    """Paths of all video files below a folder, relative to it, as keys of a mapping; told by their suffixes.
 
     Raises:
         InputError: no such folder, or no video in it.

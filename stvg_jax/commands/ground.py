@@ -9,9 +9,12 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stvg_jax.core.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    from stvg_jax.grounding.inference.grounder import Grounder
 
 DESCRIPTION = """\
 Find when and where a video shows what a sentence describes. The folder --out gets
@@ -86,6 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
     part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
     part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
+    _add_model_and_files(parser)
+
+
+def _add_model_and_files(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(
         "--subject",
@@ -153,6 +160,18 @@ def subjects_of(args: argparse.Namespace) -> list[str | None]:
     return list(args.subject or [None] * len(args.sentences))
 
 
+def load_grounder(args: argparse.Namespace) -> Grounder:
+    """Loads the model of the options, and says which one it is if it is the built-in one."""
+    from stvg_jax.devices import find_devices
+    from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.models.names import PURPOSE, is_builtin
+
+    find_devices()
+    if is_builtin(args.checkpoint):
+        print(f"using {PURPOSE}", file=sys.stderr)
+    return Grounder.load(args.checkpoint, dtype=args.dtype)
+
+
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.commands import ground_many
     from stvg_jax.data_pipeline.video.listing import is_pattern
@@ -172,9 +191,8 @@ def _ground_one(args: argparse.Namespace) -> None:
     from stvg_jax.core.arguments import check_part
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.language.identification import foreign_warning
-    from stvg_jax.devices import find_devices, tell_device
+    from stvg_jax.devices import tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
-    from stvg_jax.models.names import PURPOSE, is_builtin
 
     subjects = subjects_of(args)
     # It is checked again later; this is before slow imports.
@@ -186,13 +204,8 @@ def _ground_one(args: argparse.Namespace) -> None:
     warnings = pool.submit(lambda: [foreign_warning([sentence]) for sentence in dict.fromkeys(args.sentences)])
     pool.shutdown(wait=False)
 
-    from stvg_jax.grounding.inference.grounder import Grounder
-
     progress = Terminal()
-    find_devices()
-    if is_builtin(args.checkpoint):
-        print(f"using {PURPOSE}", file=sys.stderr)
-    grounder = Grounder.load(args.checkpoint, dtype=args.dtype)
+    grounder = load_grounder(args)
     questions = grounder.ask(args.sentences, subjects)
     tell_device()
     for warning in filter(None, warnings.result()):

@@ -15,7 +15,6 @@ from stvg_jax.core.errors import InputError
 
 if TYPE_CHECKING:
     from stvg_jax.core.progress import Progress
-    from stvg_jax.grounding.inference.grounder import Grounder
     from stvg_jax.grounding.inference.queries import Query
     from stvg_jax.grounding.inference.records import Records
 
@@ -25,13 +24,14 @@ _MAX_LISTED = 20
 
 def run(args: argparse.Namespace) -> None:
     """Answers all questions that have no answer yet; InputError at the end if some can have none."""
+    from stvg_jax.commands.ground import load_grounder
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.grounding.inference.answer import check_writable
 
     _check_options(args)
-    load = functools.cache(lambda: _load(args))
+    load = functools.cache(lambda: load_grounder(args))
     check_writable(args.out)
     queries = _queries_of(args, load)
 
@@ -77,17 +77,6 @@ def _check_options(args: argparse.Namespace) -> None:
     check_part(args.start, args.end, None)
     if args.resolution is not None:
         check_resolution(check_whole("resolution", args.resolution))
-
-
-def _load(args: argparse.Namespace) -> Grounder:
-    from stvg_jax.devices import find_devices
-    from stvg_jax.grounding.inference.grounder import Grounder
-    from stvg_jax.models.names import PURPOSE, is_builtin
-
-    find_devices()
-    if is_builtin(args.checkpoint):
-        print(f"using {PURPOSE}", file=sys.stderr)
-    return Grounder.load(args.checkpoint, dtype=args.dtype)
 
 
 def _queries_of(args: argparse.Namespace, load: Any) -> list[Query]:

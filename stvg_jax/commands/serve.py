@@ -77,20 +77,17 @@ def run(args: argparse.Namespace) -> None:
         kept_sec=args.keep * 60,
     )
 
+    from stvg_jax.commands.ground import load_grounder
     from stvg_jax.core.progress import Terminal
-    from stvg_jax.devices import find_devices, tell_device
-    from stvg_jax.grounding.inference.grounder import Grounder
-    from stvg_jax.models.names import PURPOSE, is_builtin
+    from stvg_jax.devices import tell_device
+    from stvg_jax.models.names import is_builtin
     from stvg_jax.serve.answering import Answerer
     from stvg_jax.serve.app import Service, make_app
     from stvg_jax.serve.guard import is_loopback
     from stvg_jax.serve.server import serve, signals_interrupt
 
-    find_devices()
     builtin = is_builtin(args.checkpoint)
-    if builtin:
-        print(f"using {PURPOSE}", file=sys.stderr)
-    answerer = Answerer(Grounder.load(args.checkpoint, dtype=args.dtype), limits.sentence_characters)
+    answerer = Answerer(load_grounder(args), limits.sentence_characters)
     tell_device()
     if not is_loopback(args.host):
         print(

@@ -10,6 +10,10 @@ from typing import Any
 
 from stvg_jax.core.errors import InputError, quoted
 
+# Of a text: ten for each of the 512 tokens that text encoders take. Much longer ones would take minutes to split into
+# tokens and to draw.
+_MAX_CHARACTERS = 5_120
+
 
 def check_path(name: str, value: Any) -> str:
     """Returns a path as text; raises InputError for anything else."""
@@ -23,6 +27,16 @@ def check_str(name: str, value: Any) -> str:
     """Returns a text; raises InputError for anything else."""
     if not isinstance(value, str):
         raise InputError(f"{name} {_shown(value)}: must be text")
+    return value
+
+
+def check_text(name: str, value: Any) -> str:
+    """Returns a text that a model reads; raises InputError for anything else, and for one that is far too long."""
+    if len(check_str(name, value)) > _MAX_CHARACTERS:
+        raise InputError(
+            f"{name} {quoted(value, 60)} has {len(value):,} characters, and at most {_MAX_CHARACTERS:,} are read; say "
+            "it in fewer words"
+        )
     return value
 
 

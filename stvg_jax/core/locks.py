@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stvg_jax.core.errors import quoted
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.files import whole_file
 
 if TYPE_CHECKING:
@@ -57,6 +57,18 @@ class FolderLock:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
+
+
+def lock_to_write(folder: Path) -> FolderLock:
+    """The lock `folder`/lock, for one writer of a folder that exists.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    try:
+        return FolderLock(folder / "lock")
+    except HeldElsewhere as holder:
+        raise InputError(f"{folder} is being written by another process ({holder}); wait for it") from holder
 
 
 def holder_of(path: Path) -> str:

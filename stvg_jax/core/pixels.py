@@ -4,8 +4,8 @@ from __future__ import annotations
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def normalize(frames, mean=IMAGENET_MEAN, std=IMAGENET_STD):
@@ -13,3 +13,8 @@ def normalize(frames, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     same shape."""
     xp = frames.__array_namespace__()
     return (frames - xp.asarray(mean, dtype=xp.float32)) / xp.asarray(std, dtype=xp.float32)
+
+
+def normalize_as_clip(frames):
+    """uint8 [..., 3] -> float32 of the same shape, by the mean and the standard deviation of CLIP's training."""
+    return normalize(frames.astype("float32") / 255, _CLIP_MEAN, _CLIP_STD)

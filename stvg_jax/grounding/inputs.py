@@ -19,9 +19,8 @@ from stvg_jax.grounding.inference.clip import ClipConfig
 from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 
 if TYPE_CHECKING:
-    from stvg_jax.data_pipeline.annotations import Annotations, Sample
+    from stvg_jax.data_pipeline.annotations import Sample
     from stvg_jax.data_pipeline.loading.loader import Loader
-    from stvg_jax.data_pipeline.shards import FrameStore
     from stvg_jax.runtime.tokenizer import Tokenizer
 
 
@@ -69,32 +68,18 @@ class GroundingInputs:
     """
 
     def __init__(self, config: Mapping[str, Any], split: str, protocol: Protocol = TWO_PASSES) -> None:
-        from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_tubes
+        from stvg_jax.data_pipeline.annotations import require_tubes
         from stvg_jax.data_pipeline.annotations.subjects import ANNOTATED
-        from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
+        from stvg_jax.data_pipeline.datasets.reading import read_with_frames
         from stvg_jax.data_pipeline.loading.config import LoaderSettings
-        from stvg_jax.data_pipeline.shards import FrameStore
 
         self._protocol = protocol
         self.data = build(DataConfig, config.get("data", {}), "config.data")
         self._settings = build(LoaderSettings, config.get("loader", {}), "config.loader")
-        for name in ("annotations", "frames"):
-            if not getattr(self.data, name):
-                raise InputError(f"config.data.{name} is not set; give it with --config.data.{name}=PATH")
         optional = {name: getattr(self.data, name) or None for name in ("trajectories", "replacements", "labels")}
-        annotations: Annotations = read_annotations(
-            self.data.dataset, self.data.annotations, split=split, on_problem=self.data.on_problem, **optional
+        annotations, self.store, problems = read_with_frames(
+            self.data, split, require_tubes, unit="the samples", **optional
         )
-        require_tubes(annotations)
-        self.store: FrameStore = FrameStore(self.data.frames)
-        annotations = match_videos(annotations, self.store.videos)
-        problems = check_against_videos(annotations, self.store.videos)
-        if self.data.on_problem == "raise":
-            raise_problems(
-                problems,
-                f"{self.data.annotations} and the frames in {self.data.frames} do not belong together",
-                "prepare the frames of these videos, or leave the samples out with --config.data.on_problem=exclude",
-            )
         wrong = {problem.entry for problem in problems}
         samples = [sample for sample in annotations.samples if f"sample {sample.id}" not in wrong]
         if not samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,7 @@ def make_card(
         conversion: content of its conversion.json; empty without one.
         licence: identifier of the licence; None to state none.
     """
-    values = sum(_count(entry["shape"]) for entry in description.parameters.values())
+    values = sum(math.prod(entry["shape"]) for entry in description.parameters.values())
     rows = {
         "system": description.model,
         "parameters": f"{values / 1e6:.1f} million, float32",
@@ -140,10 +141,3 @@ def _line(value: Any) -> str | None:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     text = text if text.isprintable() and len(text) <= _MAX_LINE else quoted(text, _MAX_LINE)
     return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def _count(shape: list[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total

@@ -31,7 +31,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """What is known of a file or folder that was fetched before.
+    """Checksum and origin of a file or folder that was fetched before.
 
     Attributes:
         source: its place, for people.

@@ -123,12 +123,12 @@ class ALPRO(VideoTextFusion):
         return self.match_logits(memory, ids, valid)[:, 1]
 
     def match_logits(
-        self, tokens: jax.Array, ids: jax.Array, valid: jax.Array, *, rngs: DropoutKeys | None = None
+        self, memory: jax.Array, ids: jax.Array, valid: jax.Array, *, rngs: DropoutKeys | None = None
     ) -> jax.Array:
         """Logits of a text describing another video and this one.
 
         Args:
-            tokens: [n, width] of one video, or [p, n, width].
+            memory: [n, width] of one video, or [p, n, width].
             ids: int32 [p, l].
             valid: bool [p, l].
             rngs: dropout keys of the rows, to train.
@@ -136,7 +136,7 @@ class ALPRO(VideoTextFusion):
         Returns:
             float32 [p, 2].
         """
-        fused = self.fuse(self.text_states(ids, valid, rngs=rngs), valid, tokens, rngs=rngs)
+        fused = self.fuse(self.text_states(ids, valid, rngs=rngs), valid, memory, rngs=rngs)
         return self.match_head(fused[:, 0]).astype(jnp.float32)
 
 

@@ -16,13 +16,21 @@ import jax
 import jax.numpy as jnp
 
 from stvg_jax.nn.keys import DropoutKeys
-from stvg_jax.retrieval.losses import Counts, Embeddings, Negatives, PairTexts, choose_negatives
+from stvg_jax.retrieval.losses import (
+    NEVER,
+    Counts,
+    Embeddings,
+    Negatives,
+    PairTexts,
+    choose_negatives,
+    matching_losses,
+    negative_logits,
+)
 from stvg_jax.retrieval.similarity import similarities
 
 if TYPE_CHECKING:
     from stvg_jax.retrieval.alpro import ALPRO
 
-_NEVER = float(jnp.finfo(jnp.float32).min)
 # Bounds of the temperature (released: `temp.clamp_`).
 _LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.001, 0.5
 
@@ -49,8 +57,8 @@ class ALPROLossConfig:
     ) -> dict[str, jax.Array]:
         """See `stvg_jax.retrieval.task.Losses`."""
         own = jax.tree.map(lambda array: array[rows], whole)
-        logits = negative_logits(own, whole, rows, texts.real, model.temperature[...])
-        negatives, rngs = choose_negatives(logits, key)
+        logits = contrastive_logits(own, whole, model.temperature[...])
+        negatives, rngs = choose_negatives(negative_logits(logits, rows, texts.real), key)
         return alpro_losses(model, whole, texts, rows, negatives, counts.pairs, rngs=rngs)
 
 
@@ -60,15 +68,6 @@ def contrastive_logits(own: Embeddings, whole: Embeddings, temperature: jax.Arra
     temperature = jnp.clip(temperature, _LEAST_TEMPERATURE, _MOST_TEMPERATURE)
     to_texts, to_videos = similarities(own.videos, whole.texts), similarities(whole.videos, own.texts).T
     return to_texts / temperature, to_videos / temperature
-
-
-def negative_logits(
-    own: Embeddings, whole: Embeddings, rows: jax.Array, real: jax.Array, temperature: jax.Array
-) -> Negatives:
-    """Logits of the draws of negatives, as `stvg_jax.retrieval.losses.negative_logits`."""
-    other = real & (jnp.arange(len(real)) != rows[:, None])
-    to_texts, to_videos = jax.lax.stop_gradient(contrastive_logits(own, whole, temperature))
-    return Negatives(jnp.where(other, to_videos, _NEVER), jnp.where(other, to_texts, _NEVER))
 
 
 def alpro_losses(
@@ -94,16 +93,12 @@ def alpro_losses(
     own = jax.tree.map(lambda array: array[rows], whole)
 
     def of_index(logits: jax.Array) -> jax.Array:
-        log_p = jax.nn.log_softmax(jnp.where(texts.real, logits, _NEVER))
+        log_p = jax.nn.log_softmax(jnp.where(texts.real, logits, NEVER))
         return -jnp.take_along_axis(log_p, rows[:, None], axis=1)[:, 0]
 
     to_texts, to_videos = contrastive_logits(own, whole, model.temperature[...])
-    videos = jnp.stack([rows, negatives.videos, rows], axis=1).reshape(-1)
-    of_text = jnp.stack([rows, rows, negatives.texts], axis=1).reshape(-1)
-    logits = model.match_logits(whole.tokens[videos], texts.ids[of_text], texts.valid[of_text], rngs=rngs)
-    log_p = jax.nn.log_softmax(logits.reshape(-1, 3, 2))
     terms = {
         "contrastive": (of_index(to_texts) + of_index(to_videos)) / 2,
-        "matching": -(log_p[:, 0, 1] + log_p[:, 1, 0] + log_p[:, 2, 0]) / 3,
+        "matching": matching_losses(model, whole, texts, rows, negatives, rngs),
     }
     return {name: jnp.where(texts.real[rows], losses, 0).sum() / pairs for name, losses in terms.items()}

@@ -14,15 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stvg_jax.nn.attention import MultiHeadAttention, PreNormBlock, masked_softmax, mix_values
+from stvg_jax.nn.attention import MultiHeadAttention, PreNormBlock, masked_softmax, mix_values, split_heads
 from stvg_jax.nn.declare import Declared, LayerNorm, Linear, normal
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import dropout, quick_gelu
 from stvg_jax.nn.remat import remat_call, run_layer
+from stvg_jax.retrieval.similarity import unit
 
 _EPSILON = 1e-5
-# The release's smallest norm of a token in a cosine.
-_SMALLEST_NORM = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +62,7 @@ def connections(tokens: jax.Array, threshold: float) -> jax.Array:
         float32 [b, t, n, 3n]: the similarity of each patch to the patches of the frame before, its own and the one
         after; 0 without an edge.
     """
-    tokens = jax.lax.stop_gradient(tokens.astype(jnp.float32))
-    norms = jnp.sqrt((tokens * tokens).sum(-1, keepdims=True))
-    units = tokens / jnp.maximum(norms, _SMALLEST_NORM)
+    units = unit(jax.lax.stop_gradient(tokens))
     similar = jnp.einsum("btnd,btmd->btnm", units, band(units), precision=jax.lax.Precision.HIGHEST)
     # The frames beyond both ends are zero, and so are similarities to them.
     return jnp.where(similar >= threshold, similar, 0.0)
@@ -85,7 +82,7 @@ class GraphAttention(MultiHeadAttention):
     def along(self, tokens: jax.Array, similarities: jax.Array, rngs: nnx.Rngs | DropoutKeys | None) -> jax.Array:
         """Tokens [b, t, n, d] and `connections` [b, t, n, 3n] -> [b, t, n, d]."""
         keys, values = (band(part) for part in self.project(tokens, tokens))
-        q = self.query(tokens).reshape(*tokens.shape[:-1], self.heads, -1)
+        q = split_heads(self.query(tokens), self.heads)
         scores = jnp.einsum("btnhc,btmhc->bthnm", q * q.shape[-1] ** -0.5, keys).astype(jnp.float32)
         edges = similarities[:, :, None]
         weights = dropout(masked_softmax(scores * edges, edges != 0), self.dropout_rate, rngs)

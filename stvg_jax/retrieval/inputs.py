@@ -15,7 +15,6 @@ from stvg_jax.retrieval.clip import RetrievalClip
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.loading.captioned import CaptionedVideo
-    from stvg_jax.data_pipeline.shards import FrameStore
     from stvg_jax.family import Loader
     from stvg_jax.runtime.tokenizer import Tokenizer
 
@@ -63,31 +62,14 @@ class RetrievalInputs:
     """
 
     def __init__(self, config: Mapping[str, Any], split: str) -> None:
-        from stvg_jax.data_pipeline.annotations import match_videos, raise_problems, require_captions
-        from stvg_jax.data_pipeline.datasets.reading import check_against_videos, read_annotations
+        from stvg_jax.data_pipeline.annotations import require_captions
+        from stvg_jax.data_pipeline.datasets.reading import read_with_frames
+        from stvg_jax.data_pipeline.loading.caption_pairs import PairSettings
         from stvg_jax.data_pipeline.loading.captioned import group_captions
-        from stvg_jax.data_pipeline.shards import FrameStore
 
         self.data = build(RetrievalDataConfig, config.get("data", {}), "config.data")
-        from stvg_jax.data_pipeline.loading.caption_pairs import PairSettings
-
         self.pair_settings = build(PairSettings, config.get("loader", {}), "config.loader")
-        for name in ("annotations", "frames"):
-            if not getattr(self.data, name):
-                raise InputError(f"config.data.{name} is not set; give it with --config.data.{name}=PATH")
-        annotations = read_annotations(
-            self.data.dataset, self.data.annotations, split=split, on_problem=self.data.on_problem
-        )
-        require_captions(annotations)
-        self.store: FrameStore = FrameStore(self.data.frames)
-        annotations = match_videos(annotations, self.store.videos)
-        problems = check_against_videos(annotations, self.store.videos)
-        if self.data.on_problem == "raise":
-            raise_problems(
-                problems,
-                f"{self.data.annotations} and the frames in {self.data.frames} do not belong together",
-                "prepare the frames of these videos, or leave them out with --config.data.on_problem=exclude",
-            )
+        annotations, self.store, problems = read_with_frames(self.data, split, require_captions, unit="them")
         wrong = {problem.file for problem in problems}
         videos = group_captions(annotations.samples)
         self.samples: Sequence[CaptionedVideo] = [video for video in videos if video.video not in wrong]

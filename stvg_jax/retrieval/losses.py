@@ -12,13 +12,14 @@ its own pairs (b) from the embeddings of all (W), as `stvg_jax.train.task.Contra
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.retrieval.similarity import similarities, unit
+from stvg_jax.retrieval.types import Memory
 
 if TYPE_CHECKING:
     from stvg_jax.retrieval.stgt import STGT
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # Constants of the release: label smoothing, and what turns products of cosines into soft targets.
 _SOFT_SMOOTHING, _HARD_SMOOTHING, _CAPTION_SMOOTHING = 0.01, 0.1, 0.1
 _LEAST_ALIKE, _SHARPNESS, _UNLIKE = 0.05, 5.0, -100.0
-_NEVER = float(jnp.finfo(jnp.float32).min)
+NEVER = float(jnp.finfo(jnp.float32).min)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +56,13 @@ class STGTLossConfig:
     ) -> dict[str, jax.Array]:
         """See `stvg_jax.retrieval.task.Losses`."""
         own = jax.tree.map(lambda array: array[rows], whole)
-        logits = negative_logits(own, whole, rows, texts.real, model.temperature[...])
-        negatives, rngs = choose_negatives(logits, key)
+        logits = contrastive_logits(own, whole, model.temperature[...])
+        negatives, rngs = choose_negatives(negative_logits(logits, rows, texts.real), key)
         return stgt_losses(model, whole, texts, rows, negatives, counts, soft=self.soft_targets, rngs=rngs)
 
 
 class Embeddings(NamedTuple):
-    """What the losses of other pairs need, with its gradient.
+    """Outputs of a model for pairs, which the losses of other pairs need with their gradient.
 
     Attributes:
         tokens: [W, n, d], of videos.
@@ -75,7 +76,7 @@ class Embeddings(NamedTuple):
 
 
 class PairTexts(NamedTuple):
-    """What the losses of other pairs need besides.
+    """Captions of pairs, which the losses of other pairs need too.
 
     Attributes:
         ids: int32 [W, l].
@@ -123,7 +124,7 @@ def contrastive_losses(
     targets = (1 - smoothing) * targets + smoothing / jnp.maximum(real.sum(), 1)
 
     def losses(logits: jax.Array) -> jax.Array:
-        log_p = jax.nn.log_softmax(jnp.where(real, logits, _NEVER))
+        log_p = jax.nn.log_softmax(jnp.where(real, logits, NEVER))
         return -jnp.where(real, targets * log_p, 0).sum(axis=1)
 
     to_texts, to_videos = contrastive_logits(own, whole, temperature)
@@ -136,18 +137,16 @@ def _soft_targets(own: Embeddings, whole: Embeddings, real: jax.Array) -> jax.Ar
     alike_videos = jax.nn.relu(unit(own.videos.mean(axis=1)) @ unit(videos.mean(axis=1)).T)
     alike = alike_videos * jax.nn.relu(own.texts @ texts.T)
     alike = jnp.where(alike < _LEAST_ALIKE, _UNLIKE, alike)
-    return jax.nn.softmax(jnp.where(real, _SHARPNESS * alike, _NEVER))
+    return jax.nn.softmax(jnp.where(real, _SHARPNESS * alike, NEVER))
 
 
-def negative_logits(
-    own: Embeddings, whole: Embeddings, rows: jax.Array, real: jax.Array, temperature: jax.Array
-) -> Negatives:
+def negative_logits(logits: tuple[jax.Array, jax.Array], rows: jax.Array, real: jax.Array) -> Negatives:
     """Logits of the draws of negatives for own pairs, without gradient: those of `contrastive_logits` for other pairs,
     and for the own pair and for pairs that are not real a number so small that they are never drawn. Equal captions and
     the same video twice are not excluded, as released."""
     other = real & (jnp.arange(len(real)) != rows[:, None])
-    to_texts, to_videos = jax.lax.stop_gradient(contrastive_logits(own, whole, temperature))
-    return Negatives(jnp.where(other, to_videos, _NEVER), jnp.where(other, to_texts, _NEVER))
+    to_texts, to_videos = jax.lax.stop_gradient(logits)
+    return Negatives(jnp.where(other, to_videos, NEVER), jnp.where(other, to_texts, NEVER))
 
 
 def draw_negatives(logits: Negatives, keys: jax.Array) -> Negatives:
@@ -165,8 +164,22 @@ def choose_negatives(logits: Negatives, key: jax.Array | None) -> tuple[Negative
     return draw_negatives(logits, keys.dropout()), keys
 
 
+class Matcher(Protocol):
+    """The part of a model that reads videos and texts together; methods as those of `STGT`."""
+
+    def video_memory(self, tokens: jax.Array, /) -> Memory: ...
+    def match_logits(
+        self, memory: Any, ids: jax.Array, valid: jax.Array, /, *, rngs: DropoutKeys | None = None
+    ) -> jax.Array: ...
+
+
 def matching_losses(
-    model: STGT, whole: Embeddings, texts: PairTexts, rows: jax.Array, negatives: Negatives, rngs: DropoutKeys | None
+    model: Matcher,
+    whole: Embeddings,
+    texts: PairTexts,
+    rows: jax.Array,
+    negatives: Negatives,
+    rngs: DropoutKeys | None,
 ) -> jax.Array:
     """Mean over a pair, its text with a wrong video and its video with a wrong text, float32 [b].
 

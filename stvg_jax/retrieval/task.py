@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from stvg_jax.core.pixels import CLIP_MEAN, CLIP_STD, normalize
+from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.retrieval.losses import Counts, Embeddings, PairTexts
@@ -78,7 +78,7 @@ class RetrievalTask:
         rngs = None if key is None else DropoutKeys(key)
 
         def encode(model: Any) -> Embeddings:
-            frames = normalize(inputs.frames.astype(jnp.float32) / 255, CLIP_MEAN, CLIP_STD)
+            frames = normalize_as_clip(inputs.frames)
             tokens, videos = model.encode_videos(frames, rngs=rngs)
             texts = model.encode_texts(inputs.texts.ids, inputs.texts.valid, rngs=rngs)
             return Embeddings(tokens, videos, texts.embeddings)

@@ -59,7 +59,7 @@ class RetrievalModel(Protocol):
         ...
 
     def video_memory(self, tokens: jax.Array) -> Memory:
-        """What matching keeps of one video with these tokens [n, d]."""
+        """The memory of one video with these tokens [n, d], for `match`."""
         ...
 
     def match(self, memory: Memory, ids: jax.Array, valid: jax.Array) -> jax.Array:

@@ -53,7 +53,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def files(tensors, manifest, tmp_path_factory):
-    """What the release saves after a training, and the ViT as BLIP-2 has it."""
+    """A file as the release saves it after a training, and the ViT as BLIP-2 has it."""
     folder = tmp_path_factory.mktemp("released")
     trained = {name: value for name, value in tensors.items() if name not in manifest["absent"]}
     trained["Qformer.bert.embeddings.position_ids"] = np.arange(512)[None]

@@ -52,7 +52,7 @@ def selective(released_parameters):
 
 
 def test_stages(released_parameters):
-    """What comes before the decoders, which the selective case runs through."""
+    """The parts before the decoders, which the selective case runs through."""
 
     def encode(model, batch):
         parts = cases.keep_results(model, "resnet", "swin", "roberta")

@@ -15,8 +15,8 @@ from stvg_jax.convert.formats.alpro import ANSWERS, ENCODERS, FORMAT
 from stvg_jax.core.tree import flatten, unflatten
 from stvg_jax.nn.declare import PureModule
 from stvg_jax.retrieval.alpro import ALPRO, ALPROConfig, VideoAnswers
-from stvg_jax.retrieval.alpro_losses import alpro_losses, negative_logits
-from stvg_jax.retrieval.losses import Embeddings, Negatives, PairTexts
+from stvg_jax.retrieval.alpro_losses import alpro_losses, contrastive_logits
+from stvg_jax.retrieval.losses import Embeddings, Negatives, PairTexts, negative_logits
 from tests.retrieval import cases
 
 
@@ -98,7 +98,7 @@ def test_losses_and_gradients_are_the_released_ones():
     def terms(model):
         encoded = model.encode_videos(frames)
         whole = Embeddings(encoded.tokens, encoded.embeddings, model.encode_texts(texts.ids, texts.valid).embeddings)
-        logits = negative_logits(whole, whole, rows, texts.real, model.temperature[...])
+        logits = negative_logits(contrastive_logits(whole, whole, model.temperature[...]), rows, texts.real)
         return alpro_losses(model, whole, texts, rows, negatives, 5), jax.nn.softmax(logits.videos), logits.texts
 
     @jax.jit

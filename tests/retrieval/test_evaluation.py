@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
-from stvg_jax.core.pixels import CLIP_MEAN, CLIP_STD, normalize
+from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.data_pipeline.language.captions import caption_text
 from stvg_jax.data_pipeline.shards import FrameStore
 from stvg_jax.runtime.tokenizer import Tokenizer
@@ -33,7 +33,7 @@ def scores(place) -> tuple[np.ndarray, np.ndarray]:
     model = module.bind(parameters)
     shown, store = toy.CLIP.shown, FrameStore(place / "frames")
     frames = np.stack([shown.pictures(store, name, store.videos[name]) for name, *_ in toy.VIDEOS])
-    videos = model.encode_videos(normalize(jnp.asarray(frames, jnp.float32) / 255, CLIP_MEAN, CLIP_STD))
+    videos = model.encode_videos(normalize_as_clip(jnp.asarray(frames)))
     tokenizer = Tokenizer(place / "checkpoint" / "tokenizer", 8)
     ids = [tokenizer.cut(caption_text(text)) for text in TEXTS]
     padded = jnp.array([np.pad(one, (0, 8 - len(one))) for one in ids])

@@ -67,7 +67,8 @@ def test_negatives_are_other_real_pairs_by_their_similarity(pairs):
 
     @jax.jit
     def run(keys):
-        logits = losses.negative_logits(rows_of(whole, rows), whole, rows, real, TEMPERATURE)
+        compared = losses.contrastive_logits(rows_of(whole, rows), whole, TEMPERATURE)
+        logits = losses.negative_logits(compared, rows, real)
         drawn = jax.vmap(lambda keys: losses.draw_negatives(logits, keys))(keys)
         return jax.tree.map(jax.nn.softmax, logits), drawn
 

@@ -96,17 +96,14 @@ def compute(case, parameters, frames, negatives_by_process):
                 rows = jnp.arange(i * each, (i + 1) * each)
                 counts = Counts.of(PairTexts(ids, valid, (rows[:, None] == jnp.arange(len(ids))).any(0)))
                 terms = losses.stgt_losses(model, whole, pairs, rows, negatives, counts, soft=True)
-                hard = losses.contrastive_losses(
-                    *own_and_whole(whole, rows), pairs.real, model.temperature[...], soft=False
-                ).mean()
-                drawn = losses.negative_logits(*own_and_whole(whole, rows), pairs.real, model.temperature[...])
+                own, temperature = jax.tree.map(lambda array, rows=rows: array[rows], whole), model.temperature[...]
+                hard = losses.contrastive_losses(own, whole, rows, pairs.real, temperature, soft=False).mean()
+                logits = losses.contrastive_logits(own, whole, temperature)
+                drawn = losses.negative_logits(logits, rows, pairs.real)
                 outcomes.append((terms, hard, jax.tree.map(jax.nn.softmax, drawn)))
             return sum(sum(terms.values()) for terms, _, _ in outcomes) / len(outcomes), outcomes
 
         return module.apply(unflatten({**trained, **frozen}), of_all)
-
-    def own_and_whole(whole, rows):
-        return jax.tree.map(lambda array: array[rows], whole), whole, rows
 
     frozen = {path: p for path, p in parameters.items() if path.startswith("vit/")}
     trained = {path: p for path, p in parameters.items() if path not in frozen}

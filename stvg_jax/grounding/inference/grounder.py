@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from stvg_jax.core.arguments import check_str
+from stvg_jax.core.arguments import check_text
 from stvg_jax.core.constants import TEXT_LENGTHS, TEXT_PAD
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
@@ -29,10 +29,6 @@ from stvg_jax.models.loading import LoadedModel, in_background, load_model
 from stvg_jax.models.names import find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
-
-# Of a sentence: ten for each of the 512 tokens that text encoders take. Much longer ones would take minutes to split
-# into tokens and to draw.
-_MAX_CHARACTERS = 5_120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,9 +230,9 @@ class Grounder:
             raise InputError(f"{len(subjects)} subjects for {len(sentences)} sentences; give one, or None, for each")
         questions = []
         for sentence, given in zip(sentences, subjects, strict=True):
-            _check_length("sentence", check_str("sentence", sentence))
+            check_text("sentence", sentence)
             if given is not None:
-                _check_length("subject", check_str("subject", given))
+                check_text("subject", given)
             if given is not None and not self._reads_subject:
                 raise InputError(f"subject {quoted(given)}: this model reads the sentence alone; leave the subject out")
             subject = find_subject(sentence) if given is None else given
@@ -312,14 +308,6 @@ def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
     if array.size and not jax.numpy.issubdtype(array.dtype, kind):
         raise InputError(f"{name} are {array.dtype}; they must be {rule}")
     return array
-
-
-def _check_length(name: str, text: str) -> None:
-    if len(text) > _MAX_CHARACTERS:
-        raise InputError(
-            f"{name} {quoted(text, 60)} has {len(text):,} characters, and at most {_MAX_CHARACTERS:,} are read; say it "
-            "in fewer words"
-        )
 
 
 def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol: Protocol) -> Tube:

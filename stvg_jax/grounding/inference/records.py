@@ -19,7 +19,7 @@ from typing import Any
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.files import append_line, check_kinds, iter_sealed_lines, whole_file
 from stvg_jax.core.json_files import read_json
-from stvg_jax.core.locks import FolderLock, HeldElsewhere
+from stvg_jax.core.locks import lock_to_write
 from stvg_jax.core.tree import differing_settings
 from stvg_jax.grounding.inference.queries import Query
 from stvg_jax.grounding.inference.tube import Tube
@@ -52,10 +52,7 @@ class Records:
     def __init__(self, out: Path, settings: Mapping[str, Any]):
         out.mkdir(parents=True, exist_ok=True)
         self.path = out / _ANSWERS
-        try:
-            self._lock = FolderLock(out / "lock")
-        except HeldElsewhere as error:
-            raise InputError(f"{out} is being written by another process ({error}); wait for it") from error
+        self._lock = lock_to_write(out)
         try:
             _check_settings(out, {"format": _FORMAT, **settings})
             self._known: dict[Query, _Record] = {}

@@ -12,7 +12,6 @@ from typing import Any
 import jax
 from flax import nnx
 
-from stvg_jax.family import Rules
 from stvg_jax.grounding.base import AppearanceConfig, AppearanceEncoder, TextReader
 from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.pretraining.pointing import (
@@ -21,11 +20,11 @@ from stvg_jax.grounding.pretraining.pointing import (
     box_share,
     cell_logits,
     middle_frame,
+    pointing_learning_rate_rules,
     pointing_losses,
     take_frame,
 )
 from stvg_jax.grounding.targets import GroundingTargets, TargetCounts
-from stvg_jax.grounding.task import encoder_rules
 from stvg_jax.grounding.tubedetr_parts import SlowEncoder
 from stvg_jax.grounding.types import GroundingBatch, TrueTube
 from stvg_jax.nn.declare import Linear
@@ -88,11 +87,6 @@ class ImagePointing(AppearanceEncoder, TextReader):
             motion_logits=None,
             share=box_share(true_tube, (h, w), sizes),
         )
-
-
-def pointing_learning_rate_rules(config: ImagePointingConfig) -> Rules:
-    """Rules as in `stvg_jax.grounding.task.learning_rate_rules`."""
-    return (*encoder_rules(config), (r".*", "base"))
 
 
 FAMILY = grounding_family(

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from stvg_jax.grounding.base import CrossModalModel, GroundingConfig
+from stvg_jax.grounding.base import AppearanceConfig, CrossModalModel, GroundingConfig
 from stvg_jax.grounding.family import grounding_family
 from stvg_jax.grounding.losses import sum_over_videos
 from stvg_jax.grounding.regions import region_weights
@@ -73,7 +73,7 @@ class PointingLearningRates:
     text: float = 1e-3
 
 
-def pointing_learning_rate_rules(config: PointingConfig) -> tuple[tuple[str, str], ...]:
+def pointing_learning_rate_rules(config: AppearanceConfig) -> tuple[tuple[str, str], ...]:
     """Rules as in `stvg_jax.grounding.task.learning_rate_rules`."""
     return (*encoder_rules(config), (r".*", "base"))
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.core.pixels import CLIP_MEAN, CLIP_STD, normalize
+from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.eval.config import EvalConfig
 from stvg_jax.family import Further, Report
 from stvg_jax.parallel.hosts import from_first_host
@@ -76,7 +76,7 @@ class RetrievalEvaluator:
         """
 
         def row(arrays: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-            frames = normalize(arrays["frames"].astype(jnp.float32) / 255, CLIP_MEAN, CLIP_STD)
+            frames = normalize_as_clip(arrays["frames"])
             tokens, embeddings = model.encode_videos(frames[None])
             texts = encode_texts(model, arrays["text_ids"], arrays["text_valid"], arrays["chunks"])
             return {"tokens": tokens[0].astype(jnp.float32), "videos": embeddings[0], "texts": texts}

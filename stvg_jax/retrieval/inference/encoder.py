@@ -10,21 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from stvg_jax.core.arguments import check_str
+from stvg_jax.core.arguments import check_text
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.core.pixels import CLIP_MEAN, CLIP_STD, normalize
+from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.core.tree import unflatten
 from stvg_jax.models.loading import LoadedModel, load_model
 from stvg_jax.models.names import find_checkpoint
 from stvg_jax.retrieval.clip import RetrievalClip
 from stvg_jax.retrieval.types import RetrievalModel
 from stvg_jax.runtime.compilation import Program
-
-# Of a sentence; longer ones would take long to split into tokens.
-_MAX_CHARACTERS = 5_120
 
 
 class VideoTextEncoder:
@@ -122,12 +118,7 @@ class VideoTextEncoder:
         tokenizer = self._model.tokenizer
         results = []
         for sentence in sentences:
-            if len(check_str("sentence", sentence)) > _MAX_CHARACTERS:
-                raise InputError(
-                    f"sentence {quoted(sentence, 60)} has {len(sentence):,} characters, and at most "
-                    f"{_MAX_CHARACTERS:,} are read; say it in fewer words"
-                )
-            text = caption_text(sentence)
+            text = caption_text(check_text("sentence", sentence))
             if not any(map(str.isalnum, text)):
                 raise InputError(f"sentence {quoted(sentence, 60)} has no word; describe what is to be found")
             ids = tokenizer.cut(text)
@@ -139,7 +130,7 @@ class VideoTextEncoder:
 
 def _encode_clips(model: RetrievalModel, frames: jax.Array) -> jax.Array:
     def clip(frames: jax.Array) -> jax.Array:
-        shown = normalize(frames.astype(jnp.float32) / 255, CLIP_MEAN, CLIP_STD)
+        shown = normalize_as_clip(frames)
         return model.encode_videos(shown[None]).embeddings[0]
 
     return jax.lax.map(clip, frames)

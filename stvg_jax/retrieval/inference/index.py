@@ -12,7 +12,7 @@ import numpy as np
 
 from stvg_jax.core.arguments import check_path, check_whole
 from stvg_jax.core.errors import InputError, first_line
-from stvg_jax.core.locks import FolderLock, HeldElsewhere
+from stvg_jax.core.locks import lock_to_write
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.retrieval.inference.encoder import VideoTextEncoder, finite
 from stvg_jax.retrieval.inference.storage import Header, IndexedVideo, IndexFolder
@@ -76,11 +76,7 @@ def build_index(
     progress = progress or Silent()
     shape = encoder.embedding_shape
     folder = IndexFolder.make(Path(out), Header(checkpoint, encoder.identity, dataclasses.asdict(windows), shape))
-    try:
-        lock = FolderLock(folder.path / "lock")
-    except HeldElsewhere as error:
-        raise InputError(f"{out} is being written by another process ({error}); wait for it") from error
-    with lock:
+    with lock_to_write(folder.path):
         # Another process may have added to it before the lock was free.
         folder = IndexFolder.open(folder.path)
         for name, known in list(folder.videos.items()):

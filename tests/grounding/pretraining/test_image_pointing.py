@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from stvg_jax.core.registry import get_family
-from stvg_jax.grounding.pretraining.image_pointing import (
-    ImagePointingConfig,
-    ImagePointingLossConfig,
-    pointing_learning_rate_rules,
-)
+from stvg_jax.grounding.pretraining.image_pointing import ImagePointingConfig, ImagePointingLossConfig
+from stvg_jax.grounding.pretraining.pointing import pointing_learning_rate_rules
 from stvg_jax.grounding.task import GroundingTask
 from stvg_jax.train.optim import FROZEN, assign_groups
 from tests.grounding.rows import assert_padding_and_parts_change_nothing, learn, make_rows

@@ -113,7 +113,7 @@ def test_only_new_and_changed_videos_are_read_again(videos, encoder, checkpoint,
 
 @pytest.mark.parametrize("name", ["videos.jsonl", "bounds.f64", "embeddings.f16"])
 def test_an_interruption_loses_one_video_at_most(videos, encoder, checkpoint, tmp_path, name):
-    """What was being written is there in part: a line without its end, rows that no line names."""
+    """The last writes are there in part: a line without its end, rows that no line names."""
     whole, part = tmp_path / "whole", tmp_path / "part"
     build(videos, encoder, checkpoint, whole)
     build_index([videos / "a.mp4", videos / "b.mp4"], encoder, part, checkpoint=str(checkpoint), windows=WINDOWS)

@@ -30,10 +30,11 @@ def run(args: argparse.Namespace) -> None:
     import re
     import tempfile
 
+    from stvg_jax.core.checkpoint import describe
     from stvg_jax.core.errors import InputError, quoted
     from stvg_jax.core.hub import upload_folder
     from stvg_jax.core.progress import Terminal
-    from stvg_jax.models.card import prepare_upload
+    from stvg_jax.models.card import prepare_upload, usage
     from stvg_jax.models.shared import parse_address
 
     address = parse_address(args.repository)
@@ -51,4 +52,5 @@ def run(args: argparse.Namespace) -> None:
         with progress.stage(f"uploading to {address.repository}"):
             url = upload_folder(out, address.repository, message="Upload a checkpoint", private=args.private)
     print(f"uploaded: {url}")
-    print(f"  stvg-jax ground VIDEO SENTENCE --checkpoint {address.repository}")
+    if (description := describe(args.folder)).kind == "model":
+        print(f"  {usage(description, address.repository)}")

@@ -14,6 +14,7 @@ from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import read_json
 from stvg_jax.core.progress import Progress
+from stvg_jax.core.registry import get_family
 
 _TRAINING, _CONVERSION, _CARD = "training.json", "conversion.json", "README.md"
 _MAX_LINE = 300
@@ -81,12 +82,12 @@ def make_card(
         "seed": training.get("seed"),
     }
     lines = ["---", "library_name: stvg-jax"]
-    lines += ["tags:", "- spatio-temporal-video-grounding", f"- {description.model}", "- jax"]
+    task = "video-text retrieval" if _retrieves(description) else "spatio-temporal video grounding"
+    lines += ["tags:", f"- {task.replace(' ', '-')}", f"- {description.model}", "- jax"]
     lines += [f"license: {licence}"] if licence else []
     lines += ["---", "", f"# {repository}", ""]
     if description.kind == "model":
-        lines += ["A model of spatio-temporal video grounding for stvg_jax:", ""]
-        lines += ["```", f'stvg-jax ground video.mp4 "the man in blue who leaves" --checkpoint {repository}', "```", ""]
+        lines += [f"A model of {task} for stvg_jax:", "", "```", usage(description, repository), "```", ""]
     else:
         lines += ["Parameters for stvg_jax that a training starts from:", ""]
         lines += ["```", f"stvg-jax train --config CONFIG --config.train.initialise=\"('{repository}',)\"", "```", ""]
@@ -100,6 +101,19 @@ def make_card(
         lines += ["", "## Validation", "", "| measure | value |", "|---|---|"]
         lines += [f"| {_line(name)} | {_line(value)} |" for name, value in measures.items()]
     return "\n".join([*lines, "", f"Written by `stvg-jax push`, version {__version__}.", ""])
+
+
+def usage(description: checkpoint.Description, repository: str) -> str:
+    """A command that uses a model of the hub."""
+    if _retrieves(description):
+        return f"stvg-jax index VIDEOS --checkpoint {repository} --out index"
+    return f'stvg-jax ground video.mp4 "the man in blue who leaves" --checkpoint {repository}'
+
+
+def _retrieves(description: checkpoint.Description) -> bool:
+    """True for a model that is evaluated, but not by tubes."""
+    family = get_family(description.model)
+    return family.evaluator is not None and family.protocol is None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from stvg_jax.cli import main
 from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
+from stvg_jax.models.card import make_card
 from stvg_jax.models.names import find_checkpoint
 from stvg_jax.models.shared import folder_digest, parse_address
 from tests.models import standin
@@ -125,6 +126,20 @@ def trained(converted, tmp_path):
     (folder / "training.json").write_text(json.dumps(card))
     (folder / "conversion.json").write_text(json.dumps({"source": "/home/me/a.pth", "sha256": "5" * 64}))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "command"),
+    [
+        ("stgt", "video-text-retrieval", "index VIDEOS"),
+        ("stcat", "spatio-temporal-video-grounding", "ground video.mp4"),
+    ],
+)
+def test_a_card_tells_the_use_of_its_model(model, tag, command):
+    description = checkpoint.Description(model=model, config={"model": {}, "clip": {}})
+    card = make_card(description, "me/mine", {}, {}, None)
+    assert f"- {tag}\n- {model}\n" in card
+    assert f"\nstvg-jax {command}" in card
 
 
 def test_a_checkpoint_that_is_uploaded_can_be_used_by_its_name(hub, trained, monkeypatch, capsys, tmp_path):

@@ -10,6 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ml_dtypes
+import numpy as np
+
 from stvg_jax import __version__
 from stvg_jax.convert import hub
 from stvg_jax.convert.formats import get_format
@@ -48,6 +51,7 @@ def convert_file(
     backbone: Path | None = None,
     values: Mapping[str, str] | None = None,
     allow_nonfinite: bool = False,
+    storage: str = "float32",
     verify: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -68,6 +72,7 @@ def convert_file(
         values: ways to make parameters that the released code does not save, or .npy files with them, by path
             (`Format.unsaved`).
         allow_nonfinite: also accept NaN and infinite values, and list their tensors in the report.
+        storage: dtype of the matrices in the result, "float32", or "bfloat16" for half the size.
         verify: read the result back and compare every tensor.
         force: replace `out` if it exists.
         progress: shows the work; None shows nothing.
@@ -102,7 +107,9 @@ def convert_file(
             origin = _TOKENIZERS[text.tokenizer](tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
         options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}
         parameters, report = _convert_files(files, declared, made, progress, **options)
-        report |= {"settings": told, "tokenizer": origin}
+        if storage == "bfloat16":
+            _round(parameters)
+        report |= {"settings": told, "tokenizer": origin, "storage": storage}
         description = checkpoint.Description(
             model=config["name"],
             config={"model": config["model"], "clip": clip},
@@ -111,6 +118,14 @@ def convert_file(
         )
         _write(directory, parameters, description, report, progress if verify else None)
     return report
+
+
+def _round(parameters: dict[str, np.ndarray]) -> None:
+    """Rounds matrices, kernels and tables to bfloat16. The rest is a thousandth of a model, and norms are read in
+    float32."""
+    for path, value in parameters.items():
+        if value.ndim >= 2:
+            parameters[path] = value.astype(ml_dtypes.bfloat16)
 
 
 def _write(
@@ -261,6 +276,8 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [*_part_lines(report)]
     if "backbone" in report:
         lines += [f"backbone: {report['backbone']['source']}", *_part_lines(report["backbone"])]
+    if report["storage"] != "float32":
+        lines.append(f"matrices are stored as {report['storage']}")
     lines += (f"warning: {warning}" for warning in report.get("warnings", ()))
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")

@@ -91,6 +91,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="convert values that are NaN or infinite too, such as those of a diverged training",
     )
+    parser.add_argument(
+        "--storage",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="dtype of the matrices in OUT; bfloat16 halves its size, and results change a little (%(default)s)",
+    )
     parser.add_argument("--verify", action="store_true", help="read the result and compare every tensor")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
@@ -112,6 +118,7 @@ def run(args: argparse.Namespace) -> None:
         backbone=args.backbone,
         values=_values(args.value),
         allow_nonfinite=args.allow_nonfinite,
+        storage=args.storage,
         verify=args.verify,
         force=args.force,
         progress=Terminal(),

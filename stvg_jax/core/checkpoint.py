@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from stvg_jax.core.errors import InputError, first_line, quoted
@@ -120,7 +121,7 @@ def write(
 
     Args:
         directory: the folder.
-        parameters: path -> array.
+        parameters: path -> array, float32 or, to halve the size of the folder, bfloat16.
         description: their description; `parameters` and `files` are filled in.
         one_file: whether to write one safetensors file instead of Orbax's folder.
 
@@ -232,11 +233,19 @@ class _Shape(NamedTuple):
 
 
 def read(directory: Path, description: Description) -> dict[str, np.ndarray]:
-    """Reads the parameters, path -> array.
+    """Reads the parameters, path -> float32 array, of those that are stored as bfloat16 too.
 
     Raises:
         InputError: they cannot be read, or are not those of the description.
     """
+    stored = _read_stored(directory, description)
+    for path, value in stored.items():
+        if value.dtype == ml_dtypes.bfloat16:
+            stored[path] = value.astype(np.float32)
+    return stored
+
+
+def _read_stored(directory: Path, description: Description) -> dict[str, np.ndarray]:
     check_files(directory, description)
     one_file = PARAMETERS_FILE in description.files
     path = (directory / (PARAMETERS_FILE if one_file else _PARAMETERS)).absolute()
@@ -277,7 +286,7 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> in
         InputError: some differ; the message names them.
     """
     description = describe(directory)
-    stored = read(directory, description)
+    stored = _read_stored(directory, description)
     wrong = []
     for path, value in stored.items():
         if checksum(value) != description.parameters[path]["crc32"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -143,6 +144,22 @@ def test_two_files_make_a_model(convert, files, tensors, shapes, tmp_path):
     assert f"backbone: {files['vit']}" in lines
     assert any(line.startswith("warning: graph/positions is not in ") and "zeros was taken" in line for line in lines)
     assert report == json.loads((tmp_path / "out" / "conversion.json").read_text())
+
+
+def test_matrices_may_be_stored_as_bfloat16(convert, files, shapes, tmp_path):
+    """All are read as float32, the others with every bit."""
+    report = convert(backbone=files["vit"], storage="bfloat16", verify=True)
+    assert "matrices are stored as bfloat16" in summary(report).splitlines()
+    description = checkpoint.describe(tmp_path / "out")
+    parameters = checkpoint.read(tmp_path / "out", description)
+    for path, value in cases.parameters(shapes).items():
+        value = value.astype(np.float16).astype(np.float32) if path.startswith("vit/") else value
+        value = seed_42(value.shape) if path == "graph/positions" else value
+        value = value.astype(ml_dtypes.bfloat16).astype(np.float32) if value.ndim >= 2 else value
+        np.testing.assert_array_equal(parameters[path], value, err_msg=path)
+        assert parameters[path].dtype == np.float32
+    values = sum(value.size for value in parameters.values())
+    assert sum(description.files.values()) < 2.2 * values + 100_000
 
 
 def test_a_file_with_everything_needs_neither(convert, tensors, tmp_path):

@@ -62,8 +62,8 @@ def test_what_is_written_is_read(form, request):
     found = checkpoint.read(written, description)
     assert found.keys() == PARAMETERS.keys()
     for path, value in PARAMETERS.items():
-        assert (found[path].shape, found[path].dtype) == (value.shape, value.dtype)
-        assert np.asarray(found[path]).tobytes() == value.tobytes()
+        assert (found[path].shape, found[path].dtype) == (value.shape, np.float32)
+        assert np.asarray(found[path]).tobytes() == value.astype(np.float32).tobytes()
     assert checkpoint.verify(written) == len(PARAMETERS)
 
 

@@ -37,6 +37,9 @@ from stvg_jax.core.registry import build_config, get_family
 
 # By `stvg_jax.family.TextSize.tokenizer`.
 _TOKENIZERS = {"roberta": save_tokenizer, "bert": save_wordpiece}
+# Bytes of parameters above which a checkpoint is one safetensors file: Orbax makes a second copy in memory to write and
+# to read.
+_LARGE = 3 << 30
 
 
 def convert_file(
@@ -130,15 +133,20 @@ def _round(parameters: dict[str, np.ndarray]) -> None:
 
 def _write(
     directory: Path,
-    parameters: Mapping[str, Any],
+    parameters: dict[str, Any],
     description: checkpoint.Description,
     report: dict[str, Any],
     verifying: Progress | None,
 ) -> None:
-    """Writes a checkpoint with its report; reads it back, unless `verifying` is None, and adds the result to it."""
-    checkpoint.write(directory, parameters, description)
+    """Writes a checkpoint with its report; reads it back, unless `verifying` is None, and adds the result to it.
+
+    `parameters` is emptied, so that the memory of a large model is not needed twice.
+    """
+    checkpoint.write(directory, parameters, description, one_file=sum(p.nbytes for p in parameters.values()) > _LARGE)
+    count = len(parameters)
+    parameters.clear()
     if verifying is not None:
-        with verifying.bar("verifying", len(parameters), "parameter") as step:
+        with verifying.bar("verifying", count, "parameter") as step:
             report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
     (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

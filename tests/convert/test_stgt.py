@@ -162,6 +162,15 @@ def test_matrices_may_be_stored_as_bfloat16(convert, files, shapes, tmp_path):
     assert sum(description.files.values()) < 2.2 * values + 100_000
 
 
+def test_a_large_checkpoint_is_one_file(convert, tensors, monkeypatch, tmp_path):
+    monkeypatch.setattr("stvg_jax.convert.convert_file._LARGE", 1_000_000)
+    report = convert("whole", storage="bfloat16", verify=True)
+    assert (tmp_path / "out" / "parameters.safetensors").is_file()
+    parameters = checkpoint.read(tmp_path / "out", checkpoint.describe(tmp_path / "out"))
+    assert report["verified"] == len(parameters)
+    np.testing.assert_array_equal(parameters["graph/positions"], tensors[POSITIONS].astype(ml_dtypes.bfloat16))
+
+
 def test_a_file_with_everything_needs_neither(convert, tensors, tmp_path):
     report = convert("whole")
     parameters = checkpoint.read(tmp_path / "out", checkpoint.describe(tmp_path / "out"))

@@ -69,9 +69,7 @@ def experiment(
             "learning_rates": dataclasses.asdict(learning_rates),
             "schedule": dataclasses.asdict(schedule),
             "optim": dataclasses.asdict(OptimConfig()),
-            "train": dataclasses.asdict(
-                TrainConfig(initialise=("checkpoints/mdetr", "checkpoints/video_swin"), tokenizer="checkpoints/mdetr")
-            ),
+            "train": dataclasses.asdict(TrainConfig(initialise=("mdetr", "video_swin"))),
         }
     )
     return config.lock()

@@ -87,6 +87,6 @@ def recipe(
         ),
         "optim": dataclasses.asdict(optim),
         "train": dataclasses.asdict(
-            TrainConfig(batch_size=batch_size, initialise=(start,), tokenizer=start, validate_split="val", examples=0)
+            TrainConfig(batch_size=batch_size, initialise=(start,), validate_split="val", examples=0)
         ),
     }

@@ -1,8 +1,7 @@
 """STCAT on HC-STVG v1, as released: frames of 448 pixels, which `stvg-jax prepare frames --family stcat` stores.
 
-It starts from MDETR, with the norm of its decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth
-checkpoints/mdetr_stcat --format mdetr_stcat --tokenizer roberta-base`). With TA-STVG's target-aware queries:
-`--config.model.queries=both` (docs/queries.md).
+It starts from MDETR, with the norm of its decoder (`stvg-jax checkpoints mdetr_stcat`). With TA-STVG's target-aware
+queries: `--config.model.queries=both` (docs/queries.md).
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def experiment(arg: str, *, model: Mapping[str, Any] = {}, **options: Any) -> ml
                 "crop_scales": (400, 500, 600),
                 "crop_sides": (384, 600),
             },
-            "train": {"initialise": ("checkpoints/mdetr_stcat",), "tokenizer": "checkpoints/mdetr_stcat"},
+            "train": {"initialise": ("mdetr_stcat",)},
         }
     )
     return config

@@ -1,11 +1,10 @@
 """TubeDETR on HC-STVG v1, as released: frames of 352 pixels, every fourth of them through the encoder.
 
 It takes other frames than TA-STVG and in another size, which `stvg-jax prepare frames --family tubedetr` stores, and it
-starts from MDETR's whole decoder (`stvg-jax convert pretrained_resnet101_checkpoint.pth checkpoints/mdetr_tubedetr
---format mdetr_tubedetr --tokenizer roberta-base`). With TA-STVG's target-aware queries: `--config.model.queries=both`
-(docs/queries.md). The released models of 224 pixels: `--config.clip.resolution=224 --config.model.stride=2`, and for
-their training `--config.loader.scales='(128,160,192,224)' --config.loader.crop_scales='(100,150,200)'
---config.loader.crop_sides='(96,373)'`.
+starts from MDETR's whole decoder (`stvg-jax checkpoints mdetr_tubedetr`). With TA-STVG's target-aware queries:
+`--config.model.queries=both` (docs/queries.md). The released models of 224 pixels: `--config.clip.resolution=224
+--config.model.stride=2`, and for their training `--config.loader.scales='(128,160,192,224)'
+--config.loader.crop_scales='(100,150,200)' --config.loader.crop_sides='(96,373)'`.
 """
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ def experiment(
             # The release has one video on each of 16 devices, and does not flip.
             "train": {
                 "batch_size": 16,
-                "initialise": ("checkpoints/mdetr_tubedetr",),
-                "tokenizer": "checkpoints/mdetr_tubedetr",
+                "initialise": ("mdetr_tubedetr",),
             },
             "loader": {
                 "flip": 0.0,

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from stvg_jax.core import checkpoint
-from stvg_jax.core.errors import InputError
+from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.experiment.building import Experiment
 from stvg_jax.experiment.exporting import sha256
 from stvg_jax.family import Inputs
@@ -58,14 +58,18 @@ def write_tokenizer(folder: Path, experiment: Experiment, inputs: Inputs) -> Non
         texts = inputs.texts(experiment.model, experiment.clip) if source == "words" else read_words(Path(source))
         write_word_tokenizer(folder, texts, experiment.family.text(experiment.model).vocab_size)
         return
-    places = [Path(source)] if source else []
-    starts = experiment.train.initialise
-    places += [find_checkpoint(start, grounds=False) / checkpoint.TOKENIZER for start in starts]
+    if source:
+        where = f"in {quoted(source)}, which config.train.tokenizer names"
+        places = [Path(source), Path(source) / checkpoint.TOKENIZER]
+    else:
+        where = "in the checkpoints of config.train.initialise, and config.train.tokenizer is empty"
+        starts = [find_checkpoint(start, grounds=False) for start in experiment.train.initialise]
+        places = [start / checkpoint.TOKENIZER for start in starts]
     place = next((place for place in places if (place / "tokenizer.json").is_file()), None)
     if place is None:
         raise InputError(
-            "there is no tokenizer: config.train.tokenizer must be a folder with tokenizer.json, 'words' or a JSON "
-            "file with a list `words`, or a checkpoint in config.train.initialise must have one"
+            f"there is no tokenizer {where}; set config.train.tokenizer to a folder with tokenizer.json, to a "
+            "checkpoint, to 'words', or to a JSON file with a list `words`"
         )
     folder.mkdir(parents=True)
     shutil.copy(place / "tokenizer.json", folder / "tokenizer.json")

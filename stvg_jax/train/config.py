@@ -22,9 +22,9 @@ class TrainConfig:
             checkpoints`); the last that has a parameter decides. Parameters that none of them has are drawn.
         leave_out: regular expressions over paths of parameters that are not taken from those checkpoints, such as
             "target_queries/.*words.*" for other attribute vocabularies.
-        tokenizer: a folder with tokenizer.json; "words" for one token per word of the training sentences; a JSON file
-            for one token per entry of its list `words`, if a later training will need more words than this one; ""
-            for the tokenizer of the first checkpoint in `initialise` that has one.
+        tokenizer: a folder with tokenizer.json, or a checkpoint with one; "words" for one token per word of the
+            training sentences; a JSON file for one token per entry of its list `words`, if a later training will need
+            more words than this one; "" for the tokenizer of the first checkpoint in `initialise` that has one.
         log_every: steps between two lines of metrics.
         save_every: steps between two checkpoints.
         keep: number of latest checkpoints that are kept, besides the best one.

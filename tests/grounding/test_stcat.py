@@ -61,7 +61,7 @@ def test_released_configurations(name, image_backbone, giou, epochs, warm_up_all
     vidstg = {"appearance_words": 20, "sampling_threshold": 0.45}
     assert config["model"] == default_config("stcat") | (vidstg if name == "stcat_vidstg" else {})
     assert (experiment.clip.resolution, experiment.clip.sizing) == (448, "proportional")
-    assert experiment.train.initialise == ("checkpoints/mdetr_stcat",)
+    assert experiment.train.initialise == ("mdetr_stcat",)
     assert (config["loss"]["box_giou"], experiment.learning_rates.image_backbone) == (giou, image_backbone)
     assert (experiment.schedule.epochs, experiment.schedule.warm_up_all) == (epochs, warm_up_all)
     sizes = {"rows": 1, "frames": None, "width": None, "tokens": 32}

@@ -83,7 +83,7 @@ def test_released_configurations(name, epochs, drops, frames):
     assert (clip["resolution"], clip["sizing"]) == (352, "five_to_three")
     assert (clip["frames_per_pass"], clip["sample_fps"]) == (200, 5.0)
     assert (schedule["epochs"], schedule["drop_epochs"], schedule["first_update"]) == (epochs, drops, 0)
-    assert config["train"]["initialise"] == ("checkpoints/mdetr_tubedetr",)
+    assert config["train"]["initialise"] == ("mdetr_tubedetr",)
     experiment = Experiment.build(config)
     sizes = {"rows": 1, "frames": None, "width": None, "tokens": 32}
     shapes = get_family("tubedetr").batch(config, experiment.model, experiment.clip, **sizes)

@@ -121,3 +121,12 @@ def test_a_training_starts_from_a_name(hub, quick):
     assert lines == [f"{NAME}: 1 parameters (a 1)"]
     with pytest.raises(InputError, match="has no repository nobody/nothing"):
         initial_parameters(declared, ["nobody/nothing"], [], seed=0)
+
+
+@pytest.mark.parametrize("config", ["ta_stvg_hcstvg1", "cg_stvg_vidstg", "stcat_hcstvg1", "tubedetr_vidstg"])
+def test_configurations_start_from_checkpoints_that_have_names(config):
+    """The first has the tokenizer, since no other is named."""
+    train = load_config_file(Path(config))["train"]
+    starts = [CATALOGUE[name] for name in train["initialise"]]
+    assert {record.kind for record in starts} == {"start"}
+    assert starts[0].tokenizer and train["tokenizer"] == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +163,11 @@ class Index:
     def videos(self) -> Sequence[str]:
         """Paths of the videos that can be found."""
         return self._rows[1]
+
+    @property
+    def records(self) -> Mapping[str, IndexedVideo]:
+        """What is known about the file of each of these videos, by path."""
+        return {video: self._folder.videos[video] for video in self.videos}
 
     @functools.cached_property
     def _rows(self) -> tuple[np.ndarray, Sequence[str]]:

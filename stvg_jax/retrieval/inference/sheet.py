@@ -44,7 +44,7 @@ def write_sheet(path: Path, sentence: str, hits: Sequence[Hit], *, decoder: str 
         InputError: the name has another ending.
     """
     check_sheet(path)
-    pictures = [_middle_frame(hit, decoder) for hit in hits]
+    pictures = [middle_frame(hit, decoder) for hit in hits]
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".html":
         with whole_file(path) as file:
@@ -60,7 +60,8 @@ def caption(place: int, hit: Hit) -> str:
     return f"{place}. {hit.score:.3f}  {Path(hit.video).name}, {hit.start_sec:.1f}-{hit.end_sec:.1f} s"
 
 
-def _middle_frame(hit: Hit, decoder: str) -> Image.Image:
+def middle_frame(hit: Hit, decoder: str = "pyav") -> Image.Image:
+    """The frame in the middle of a hit, small; an empty picture if its video cannot be read any more."""
     from stvg_jax.data_pipeline.video import open_video
 
     try:

@@ -13,12 +13,14 @@ from stvg_jax.core.errors import InputError, missing_extra
 
 DESCRIPTION = """\
 Serve a page on which videos are grounded: drop a video or pick an example, type sentences, and see the box on the
-playing video above a timeline of the scores. The same by HTTP: /openapi.json describes it."""
+playing video above a timeline of the scores. With --index, the page searches the videos of an index first, and a hit
+that is clicked is grounded. The same by HTTP: /openapi.json describes it."""
 
 EPILOG = """\
 examples:
   stvg-jax serve                                       # the built-in model, which knows moving shapes only
   stvg-jax serve --checkpoint ta_stvg_hcstvg1 --port 8000
+  stvg-jax serve --checkpoint ta_stvg_hcstvg1 --index index     # made by `stvg-jax index`
   ssh -L 7860:localhost:7860 SERVER                    # to use one that runs elsewhere
 
 One question is answered at a time; others wait, with their place shown. Uploads are deleted after --keep minutes
@@ -42,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="of the computation (%(default)s)"
     )
+    search = parser.add_argument_group("search")
+    search.add_argument("--index", type=Path, metavar="DIR", help="search its videos, which everybody can then see")
+    search.add_argument("--index-checkpoint", metavar="NAME", help="the index's model, if it has moved since")
     address = parser.add_argument_group("address")
     address.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (%(default)s)")
     address.add_argument("--port", type=int, default=7860, help="to listen on; 0: any that is free (%(default)s)")
@@ -70,6 +75,8 @@ def run(args: argparse.Namespace) -> None:
     ):
         if not 0 < value < math.inf:
             raise InputError(f"{option} is {value:g}; it must be a positive number")
+    if args.index_checkpoint is not None and args.index is None:
+        raise InputError("--index-checkpoint is the model of an index; give --index too")
     limits = Limits(
         upload_bytes=math.ceil(args.max_upload * 1e6),
         video_sec=args.max_length,
@@ -81,18 +88,22 @@ def run(args: argparse.Namespace) -> None:
     from stvg_jax.core.progress import Terminal
     from stvg_jax.devices import tell_device
     from stvg_jax.models.names import is_builtin
+    from stvg_jax.retrieval.inference.index import Index
     from stvg_jax.serve.answering import Answerer
-    from stvg_jax.serve.app import Service, make_app
+    from stvg_jax.serve.app import make_app
     from stvg_jax.serve.guard import is_loopback
     from stvg_jax.serve.server import serve, signals_interrupt
+    from stvg_jax.serve.service import Service
 
     builtin = is_builtin(args.checkpoint)
     answerer = Answerer(load_grounder(args), limits.sentence_characters)
+    index = None if args.index is None else Index.open(args.index, checkpoint=args.index_checkpoint, dtype=args.dtype)
     tell_device()
     if not is_loopback(args.host):
+        seen = "" if index is None else ", and look at the videos of the index"
         print(
             f"warning: everybody who can reach {args.host} can use this server and send it videos, which FFmpeg "
-            "decodes; there are no accounts and no encryption (docs/security.md)",
+            f"decodes{seen}; there are no accounts and no encryption (docs/security.md)",
             file=sys.stderr,
         )
     with (
@@ -101,7 +112,8 @@ def run(args: argparse.Namespace) -> None:
     ):
         note = _BUILTIN if builtin else ""
         # The path of a folder is nobody else's business.
-        service = Service(answerer, Path(folder), limits, model=Path(args.checkpoint).name, note=note)
+        shown = {"model": Path(args.checkpoint).name, "note": note}
+        service = Service(answerer, Path(folder), limits, index=index, **shown)
         if builtin:
             with Terminal().stage("generating examples"):
                 service.videos.add_examples()

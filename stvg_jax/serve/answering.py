@@ -1,9 +1,10 @@
-"""Answers of a server, by a `Grounder`."""
+"""Questions about videos and their answers, by a `Grounder`."""
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,15 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Progress
+from stvg_jax.serve.jobs import Job
 from stvg_jax.serve.limits import Refusal
+from stvg_jax.serve.videos import StoredVideo
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.clip import Clip
     from stvg_jax.grounding.inference.grounder import Grounder
     from stvg_jax.grounding.inference.tube import Tube
     from stvg_jax.grounding.types import VideoFeatures
-    from stvg_jax.serve.jobs import Job
-    from stvg_jax.serve.videos import StoredVideo
 
 _JSON, _VIDEO = "tube.json", "tube.mp4"
 # A project of VIA names the video by its path, which a browser does not tell.
@@ -49,8 +50,12 @@ class Answer:
             "score_sec": times[self.tube.scores.frames].tolist(),
         }
 
-    def file(self, name: str) -> bytes:
-        """Content of a file to download, one of `file_names`.
+    def file(self, name: str, on_frame: Callable[[], None] = lambda: None) -> bytes:
+        """Content of a file to download.
+
+        Args:
+            name: one of `file_names`.
+            on_frame: called for each frame of a video; what it raises ends the drawing.
 
         Raises:
             InputError: there is no file of this name; the answer has no box to export; or the video cannot be drawn.
@@ -64,21 +69,52 @@ class Answer:
             if name == _JSON:
                 self.tube.write_json(path)
             elif name == _VIDEO:
-                self._draw(path)
+                self._draw(path, on_frame)
             else:
                 export(self.tube, path, names[name])
             return path.read_bytes()
 
-    def _draw(self, path: Path) -> None:
+    def _draw(self, path: Path, on_frame: Callable[[], None]) -> None:
         from stvg_jax.data_pipeline.video import open_video
         from stvg_jax.grounding.inference.draw import draw_video
 
         try:
             with open_video(self.path) as reader:
                 frames = reader.iter_frames(*self.tube.clip)
-                draw_video(self.tube, frames, path, seconds=lambda frame: float(self.times_sec[frame]))
+                draw_video(
+                    self.tube,
+                    frames,
+                    path,
+                    progress=lambda _: on_frame(),
+                    seconds=lambda frame: float(self.times_sec[frame]),
+                )
         except InputError as error:
             raise _named(error, self.path, self.tube.video) from error
+
+
+@dataclasses.dataclass(eq=False)
+class Question(Job):
+    """A question about a video.
+
+    Attributes:
+        video: the video.
+        sentence, subject: as asked; no subject to find it in the sentence.
+        start, end: bounds of the part to search in seconds; None for those of the video.
+    """
+
+    video: StoredVideo
+    sentence: str
+    subject: str | None = None
+    start: float | None = None
+    end: float | None = None
+    answer: Answer | None = dataclasses.field(default=None, kw_only=True)
+
+    def asked(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in ("sentence", "subject", "start", "end")}
+        return {"video": self.video.id} | values
+
+    def uses(self, video_id: str) -> bool:
+        return self.video.id == video_id
 
 
 def file_names() -> dict[str, str]:
@@ -86,6 +122,15 @@ def file_names() -> dict[str, str]:
     from stvg_jax.grounding.inference.export import file_name
 
     return {_JSON: "json", _VIDEO: "mp4"} | {file_name(format): format for format in EXPORTS}
+
+
+def check_length(name: str, text: str, characters: int) -> None:
+    """Raises InputError for a text of more characters."""
+    if len(text) > characters:
+        raise InputError(
+            f"{name} {quoted(text, 40)} has {len(text):,} characters, and at most {characters:,} are taken; say it in "
+            "fewer words"
+        )
 
 
 def _named(error: InputError, path: Path, name: str) -> InputError:
@@ -108,15 +153,12 @@ class Answerer:
 
     def check(self, sentence: str, subject: str | None) -> None:
         """Raises InputError for a sentence or a subject that cannot be read."""
-        for name, text in (("sentence", sentence), ("subject", subject)):
-            if text is not None and len(text) > self._characters:
-                raise InputError(
-                    f"{name} {quoted(text, 40)} has {len(text):,} characters, and at most {self._characters:,} are "
-                    "taken; say it in fewer words"
-                )
+        check_length("sentence", sentence, self._characters)
+        if subject is not None:
+            check_length("subject", subject, self._characters)
         self._grounder.ask([sentence], [subject])
 
-    def __call__(self, job: Job, progress: Progress) -> Answer:
+    def __call__(self, job: Question, progress: Progress) -> Answer:
         """Answers a question; raises InputError if it cannot be answered."""
         video = job.video
         (question,) = questions = self._grounder.ask([job.sentence], [job.subject])

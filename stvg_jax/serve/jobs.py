@@ -1,4 +1,4 @@
-"""Questions of a server: one is answered at a time, the others wait in order."""
+"""A queue of a server: one job is worked on at a time, the others wait in order."""
 
 from __future__ import annotations
 
@@ -10,55 +10,66 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Bar, Progress
 from stvg_jax.serve.limits import Refusal
 
-if TYPE_CHECKING:
-    from stvg_jax.serve.answering import Answer
-    from stvg_jax.serve.videos import StoredVideo
-
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 
 
-@dataclasses.dataclass(eq=False)
+class Result(Protocol):
+    """Result of a job."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        ...
+
+
+class Stopped(Exception):
+    """Raised within work on a job that nobody waits for any more."""
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Job:
-    """A question and what has become of it.
+    """Work and what has become of it.
 
     Attributes:
-        video: the video.
-        sentence, subject: as asked; no subject to find it in the sentence.
-        start, end: bounds of the part to search in seconds; None for those of the video.
         id: cannot be guessed.
         state: WAITING, RUNNING, DONE or FAILED.
         progress: (title, steps done, steps in all) of the current work; no steps are counted if there are 0 in all.
         error: message, if it failed.
         answer: if it is done.
+        stopped: whether the work is to end at its next step.
     """
 
-    video: StoredVideo
-    sentence: str
-    subject: str | None = None
-    start: float | None = None
-    end: float | None = None
     id: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(12))
     state: str = WAITING
     progress: tuple[str, int, int] = ("", 0, 0)
     error: str | None = None
-    answer: Answer | None = None
+    answer: Result | None = None
+    stopped: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """What was asked, in its JSON form."""
+        raise NotImplementedError
+
+    def uses(self, video_id: str) -> bool:
+        """True if the job is about the video."""
+        return False
+
+    def check_running(self) -> None:
+        """Raises Stopped once the job is stopped."""
+        if self.stopped:
+            raise Stopped
 
     def to_dict(self, place: int) -> dict[str, Any]:
         """The JSON form; `place` is that of `Jobs.place`."""
         title, done, total = self.progress
         return {
             "id": self.id,
-            "video": self.video.id,
-            "sentence": self.sentence,
-            "subject": self.subject,
-            "start": self.start,
-            "end": self.end,
+            **self.asked(),
             "state": self.state,
             "place": place,
             "progress": {"title": title, "done": done, "total": total},
@@ -67,60 +78,66 @@ class Job:
         }
 
 
-class Jobs:
+J = TypeVar("J", bound=Job)
+
+
+class Jobs(Generic[J]):
     """A queue, and the thread that works through it.
 
     Args:
-        work: answers a question; raises InputError if it cannot.
-        waiting: the most questions that may wait.
-        kept: the most finished questions that are kept, the newest.
+        work: does a job; raises InputError if it cannot. Reports of progress raise Stopped once the job is stopped.
+        noun: name of a job in messages.
+        waiting: the most jobs that may wait.
+        kept: the most finished jobs that are kept, the newest.
     """
 
-    def __init__(self, work: Callable[[Job, Progress], Answer], *, waiting: int, kept: int):
+    def __init__(self, work: Callable[[J, Progress], Result], *, noun: str, waiting: int, kept: int):
         self._work = work
+        self._noun = noun
         self._most_waiting = waiting
         self._kept = kept
         self._changed = threading.Condition()
-        self._jobs: dict[str, Job] = {}
-        self._queue: collections.deque[Job] = collections.deque()
-        self._running: Job | None = None
+        self._jobs: dict[str, J] = {}
+        self._queue: collections.deque[J] = collections.deque()
+        self._running: J | None = None
         self._closed = False
         # A daemon: the process may end while a long computation runs.
-        self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{noun} queue", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Puts a question at the end of the queue; raises Refusal if it is full."""
+    def submit(self, job: J) -> None:
+        """Puts a job at the end of the queue; raises Refusal if it is full."""
         with self._changed:
             if len(self._queue) >= self._most_waiting:
-                raise Refusal(f"{len(self._queue)} questions are waiting, and no more are taken; try again later", 503)
+                waiting = f"{len(self._queue)} are waiting, and no more are taken"
+                raise Refusal(f"the queue of this server is full: {waiting}; try again later", 503)
             self._jobs[job.id] = job
             self._queue.append(job)
             self._changed.notify()
 
-    def get(self, id: str) -> Job:
-        """The question with this id; raises Refusal if there is none (any more)."""
+    def get(self, id: str) -> J:
+        """The job with this id; raises Refusal if there is none (any more)."""
         with self._changed:
             if (job := self._jobs.get(id)) is None:
-                raise Refusal(f"there is no question {quoted(id, 40)}; answers are kept for a time: ask again", 404)
+                raise Refusal(f"there is no {self._noun} {quoted(id, 40)}; answers are kept for a time: ask again", 404)
             return job
 
-    def place(self, job: Job) -> int:
-        """Number of questions that are answered before this one; 0 once it is being answered."""
+    def place(self, job: J) -> int:
+        """Number of jobs that come before this one; 0 once it is worked on."""
         with self._changed:
             return self._queue.index(job) + (self._running is not None) if job in self._queue else 0
 
     def uses(self, video_id: str) -> bool:
-        """True while a question about the video is waiting or being answered."""
+        """True while a job about the video is waiting, or is worked on even though it has been stopped."""
         with self._changed:
-            return any(j.video.id == video_id and j.state in (WAITING, RUNNING) for j in self._jobs.values())
+            unfinished = [*self._queue, *filter(None, [self._running])]
+            return any(job.uses(video_id) for job in unfinished)
 
-    def cancel(self, id: str) -> None:
-        """Takes a question out of the queue, or forgets its answer; raises Refusal while it is being answered."""
+    def delete(self, id: str) -> None:
+        """Forgets a job and its answer; one that waits leaves the queue, and one that is worked on is stopped."""
         with self._changed:
             job = self.get(id)
-            if job.state == RUNNING:
-                raise Refusal("the question is being answered, which cannot be stopped; delete it afterwards", 409)
+            job.stopped = True
             if job in self._queue:
                 self._queue.remove(job)
             del self._jobs[id]
@@ -128,23 +145,25 @@ class Jobs:
     def forget(self, video_id: str) -> None:
         """Forgets the answers about a video."""
         with self._changed:
-            finished = [
-                id for id, job in self._jobs.items() if job.video.id == video_id and job.state in (DONE, FAILED)
-            ]
-            for id in finished:
-                del self._jobs[id]
+            for job in self._finished():
+                if job.uses(video_id):
+                    del self._jobs[job.id]
 
     def close(self) -> None:
-        """Drops what is waiting. The question that is being answered is not waited for."""
+        """Drops what is waiting and stops what is worked on, which is not waited for."""
         with self._changed:
             self._closed = True
             self._queue.clear()
+            if self._running is not None:
+                self._running.stopped = True
             self._changed.notify()
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
             try:
                 job.answer = self._work(job, _JobProgress(job))
+            except Stopped:
+                pass
             except InputError as error:
                 job.error = str(error)
             except Exception:
@@ -155,12 +174,15 @@ class Jobs:
             with self._changed:
                 job.state = DONE if job.error is None else FAILED
                 self._running = None
-                finished = [other.id for other in self._jobs.values() if other.state in (DONE, FAILED)]
-                for id in finished[: max(0, len(finished) - self._kept)]:
-                    del self._jobs[id]
+                finished = self._finished()
+                for old in finished[: max(0, len(finished) - self._kept)]:
+                    del self._jobs[old.id]
 
-    def _next(self) -> Job | None:
-        """The next question, marked as running; None when the queue has been closed."""
+    def _finished(self) -> list[J]:
+        return [job for job in self._jobs.values() if job.state in (DONE, FAILED)]
+
+    def _next(self) -> J | None:
+        """The next job, marked as running; None when the queue has been closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
             if self._closed:
@@ -171,15 +193,17 @@ class Jobs:
 
 
 class _JobProgress:
-    """Writes progress into a question."""
+    """Writes progress into a job, and ends the work once it is stopped."""
 
     def __init__(self, job: Job):
         self._job = job
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Iterator[None]:
+        self._job.check_running()
         self._job.progress = title, 0, 0
         yield
+        self._job.check_running()
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
@@ -192,6 +216,7 @@ class _JobBar(Bar):
         self(0)
 
     def __call__(self, steps: int = 1) -> None:
+        self._job.check_running()
         self._done += steps
         self._job.progress = self._title, self._done, self._total
 

@@ -26,7 +26,7 @@ class Limits:
 
     Attributes:
         upload_bytes: size of a video.
-        video_sec: length of a video.
+        video_sec: length of an upload, and of the part of an indexed video that a question is about.
         sentence_characters: length of a sentence, and of a subject.
         waiting: questions that wait for the one that is being answered.
         kept_sec: time after its last use until an upload is deleted.
@@ -34,6 +34,7 @@ class Limits:
         uploads: videos that are received at once.
         upload_sec: time that one upload may take.
         answers: answers that are kept, the newest.
+        hits: hits of a search.
     """
 
     upload_bytes: int = 200_000_000
@@ -45,3 +46,4 @@ class Limits:
     uploads: int = 4
     upload_sec: float = 600.0
     answers: int = 200
+    hits: int = 50

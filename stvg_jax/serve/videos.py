@@ -22,17 +22,22 @@ _EXAMPLE_SEEDS = (7, 9, 2)
 _ENLARGEMENT = 5
 
 
+UPLOAD, EXAMPLE, INDEXED = "upload", "example", "indexed"
+
+
 @dataclasses.dataclass(eq=False)
 class StoredVideo:
     """A video that can be asked about.
 
     Attributes:
-        id: beginning of the SHA-256 of an upload, in hexadecimal; "example-1" and so on for examples.
+        id: beginning of the SHA-256 of an upload, in hexadecimal; "example-1" and so on for examples; for videos of an
+            index that of `stvg_jax.serve.library`.
         name: file name as the user knows it, cleaned.
         path: the file.
         size: bytes.
         width, height, fps, duration_sec: of the video as displayed.
-        sentences: of an example, sentences that it answers; empty for uploads.
+        kind: UPLOAD, EXAMPLE or INDEXED; only uploads are ever deleted.
+        sentences: of an example, sentences that it answers; else empty.
         used: time of the last use, by the clock of `Videos`.
     """
 
@@ -44,6 +49,7 @@ class StoredVideo:
     height: int
     fps: float
     duration_sec: float
+    kind: str = UPLOAD
     sentences: tuple[str, ...] = ()
     used: float = 0.0
 
@@ -55,7 +61,7 @@ class StoredVideo:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: all that a client may know."""
-        shown = ("id", "name", "width", "height", "fps", "duration_sec")
+        shown = ("id", "name", "width", "height", "fps", "duration_sec", "kind")
         return {name: getattr(self, name) for name in shown} | {"sentences": list(self.sentences)}
 
 
@@ -90,7 +96,7 @@ class Videos:
     @property
     def examples(self) -> list[StoredVideo]:
         """Generated videos, in order."""
-        return [video for video in self._videos.values() if video.sentences]
+        return [video for video in self._videos.values() if video.kind == EXAMPLE]
 
     def add_examples(self) -> None:
         """Generates the videos of moving shapes that the built-in model understands."""
@@ -102,8 +108,8 @@ class Videos:
             path = self._folder / f"example-{number}.mp4"
             write_enlarged(path, example.frames(), example.fps, _ENLARGEMENT)
             sentences = tuple(grounding.sentence for grounding in example.groundings)
-            video = self._read(path, path.stem, f"shapes {number}.mp4")
-            self._videos[video.id] = dataclasses.replace(video, sentences=sentences)
+            video = read_video(path, path.stem, f"shapes {number}.mp4")
+            self._videos[video.id] = dataclasses.replace(video, kind=EXAMPLE, sentences=sentences)
 
     def new_file(self) -> Path:
         """Path for an upload that is being received."""
@@ -126,7 +132,7 @@ class Videos:
                 known.used = self._clock()
                 return known
         try:
-            video = self._read(received, id, name)
+            video = read_video(received, id, name)
         except InputError as error:
             # The path is one of this server's own.
             raise InputError(str(error).replace(str(received), quoted(name))) from error
@@ -137,7 +143,7 @@ class Videos:
             )
         with self._lock:
             self._make_room(video.size)
-            video.path = received.rename(self._folder / f"{id}.video")
+            video.path, video.used = received.rename(self._folder / f"{id}.video"), self._clock()
             self._videos[id] = video
         return video
 
@@ -155,7 +161,7 @@ class Videos:
         """Deletes an upload; raises Refusal for an example and while a question waits for it."""
         with self._lock:
             video = self.get(id)
-            if video.sentences:
+            if video.kind != UPLOAD:
                 raise Refusal(f"{id} is an example, which stays; only uploads can be deleted", 409)
             if self._in_use(id):
                 raise Refusal("a question about this video is not answered yet; delete it afterwards", 409)
@@ -170,7 +176,7 @@ class Videos:
 
     def _make_room(self, size: int) -> None:
         """Deletes the uploads that were used least recently, as far as a new one needs their room."""
-        total = sum(video.size for video in self._videos.values() if not video.sentences)
+        total = sum(video.size for video in self._videos.values() if video.kind == UPLOAD)
         for video in self._unused():
             if total + size <= self._limits.kept_bytes:
                 break
@@ -180,7 +186,7 @@ class Videos:
             raise Refusal(f"there is no room for {size_text(size)} beside videos in use; try again later", 503)
 
     def _unused(self) -> list[StoredVideo]:
-        uploads = (v for v in self._videos.values() if not v.sentences and not self._in_use(v.id))
+        uploads = (v for v in self._videos.values() if v.kind == UPLOAD and not self._in_use(v.id))
         return sorted(uploads, key=lambda video: video.used)
 
     def _remove(self, video: StoredVideo) -> None:
@@ -188,18 +194,23 @@ class Videos:
         video.path.unlink(missing_ok=True)
         self._deleted(video)
 
-    def _read(self, path: Path, id: str, name: str) -> StoredVideo:
-        from stvg_jax.data_pipeline.video import open_video
 
-        with open_video(path) as reader:
-            info = reader.info
-        size = path.stat().st_size
-        shape = {"width": info.width, "height": info.height, "fps": info.fps, "duration_sec": info.duration_sec}
-        return StoredVideo(id=id, name=name, path=path, size=size, **shape, used=self._clock())
+def read_video(path: Path, id: str, name: str, kind: str = UPLOAD) -> StoredVideo:
+    """Opens a video to learn its size and length; raises InputError if it is none."""
+    from stvg_jax.data_pipeline.video import open_video
+
+    with open_video(path) as reader:
+        info = reader.info
+    shape = {"width": info.width, "height": info.height, "fps": info.fps, "duration_sec": info.duration_sec}
+    return StoredVideo(id=id, name=name, path=path, size=path.stat().st_size, kind=kind, **shape)
 
 
 def clean_name(name: str) -> str:
     """The last part of a path from any system, printable and short."""
-    last = re.split(r"[/\\]", name)[-1].strip()
-    printable = "".join(character if character.isprintable() else "_" for character in last)
-    return printable[:_NAME_CHARACTERS] if printable.strip(". ") else "video"
+    return printable(re.split(r"[/\\]", name)[-1].strip())
+
+
+def printable(name: str) -> str:
+    """A name of a file for people: printable, short, and never only dots."""
+    shown = "".join(character if character.isprintable() else "_" for character in name)
+    return shown[:_NAME_CHARACTERS] if shown.strip(". ") else "video"

@@ -11,8 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.serve.app import Service, make_app
+from stvg_jax.serve.app import make_app
 from stvg_jax.serve.limits import Limits
+from stvg_jax.serve.service import Service
 from tests.videos import write_video
 
 LOCAL = "http://127.0.0.1:7860"
@@ -41,18 +42,20 @@ class NoModel:
 
 
 @contextlib.contextmanager
-def running(answerer: Any, folder: Path, *, host: str = "127.0.0.1", base: str = LOCAL, **limits: Any):
+def running(
+    answerer: Any, folder: Path, *, host: str = "127.0.0.1", base: str = LOCAL, index: Any = None, **limits: Any
+):
     """Yields a client of a server, and its service."""
-    service = Service(answerer, folder, Limits(**limits), model="tiny")
+    service = Service(answerer, folder, Limits(**limits), index=index, model="tiny")
     with TestClient(make_app(service, host), base_url=base, raise_server_exceptions=False) as client:
         yield client, service
 
 
-def finished(client: TestClient, question: dict[str, Any]) -> dict[str, Any]:
-    """The question once it is done or has failed."""
-    for _ in range(1_200):
-        question = client.get(f"/api/questions/{question['id']}").json()
-        if question["state"] in ("done", "failed"):
-            return question
-        time.sleep(0.05)
-    raise AssertionError(question)
+def finished(client: TestClient, job: dict[str, Any], jobs: str = "questions") -> dict[str, Any]:
+    """The question, or the search, once it is done or has failed."""
+    for _ in range(6_000):
+        job = client.get(f"/api/{jobs}/{job['id']}").json()
+        if job["state"] in ("done", "failed"):
+            return job
+        time.sleep(0.01)
+    raise AssertionError(job)

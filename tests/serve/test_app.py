@@ -6,6 +6,8 @@ import asyncio
 import errno
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +45,8 @@ def test_from_an_upload_to_an_answer(tmp_path, clip, grounder):
         sent = send(client, clip, "../party <1>.mp4")
         assert sent.status_code == 201
         video = sent.json()
-        shape = {"name": "party <1>.mp4", "width": 96, "height": 64, "fps": 10.0, "duration_sec": 0.3, "sentences": []}
-        assert video == {"id": video["id"], **shape}
+        shape = {"name": "party <1>.mp4", "width": 96, "height": 64, "fps": 10.0, "duration_sec": 0.3}
+        assert video == {"id": video["id"], **shape, "kind": "upload", "sentences": []}
         asked = client.post("/api/questions", json={"video": video["id"], "sentence": "the man who leaves"})
         assert asked.status_code == 202
         again = client.post("/api/questions", json={"video": video["id"], "sentence": "a dog", "end": 0.3})
@@ -174,6 +176,36 @@ def test_a_failed_question_tells_why_and_has_no_files(served, clip):
     assert client.get(f"/api/questions/{asked['id']}").status_code == 404
 
 
+class Drawn:
+    """An answer whose drawing begins, and goes on when it is let through."""
+
+    def __init__(self) -> None:
+        self.begun, self.open = threading.Event(), threading.Event()
+
+    def to_dict(self):
+        return {}
+
+    def file(self, name, on_frame):
+        self.begun.set()
+        assert self.open.wait(30)
+        on_frame()
+        return b"drawn"
+
+
+def test_a_question_that_is_deleted_ends_the_drawing_of_its_answer(served, clip):
+    client, service = served
+    video = send(client, clip).json()["id"]
+    service.jobs._work = lambda job, progress: answer
+    answer = Drawn()
+    asked = finished(client, client.post("/api/questions", json={"video": video, "sentence": "x"}).json())
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(client.get, f"/api/questions/{asked['id']}/tube.mp4")
+        assert answer.begun.wait(30)
+        assert client.delete(f"/api/questions/{asked['id']}").status_code == 204
+        answer.open.set()
+        assert drawing.result().status_code == 404
+
+
 def test_writes_of_other_origins_are_refused(served, clip):
     client, service = served
     refused = client.post("/api/videos", content=clip, headers={"Origin": "http://evil.example"})
@@ -198,10 +230,24 @@ def test_an_error_of_the_server_tells_nothing(served, monkeypatch):
     assert broken.json() == {"error": "an error of the server, which its terminal shows"}
 
 
-def test_the_description_has_every_address(served):
-    client, _ = served
-    described = client.get("/openapi.json").json()
-    methods = {(path, m.upper()) for path, of in described["paths"].items() for m in of if m != "parameters"}
+class NoIndex:
+    """An index of no video."""
+
+    videos, records = (), {}
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_the_description_has_every_address(tmp_path):
+    with running(NoModel(), tmp_path, index=NoIndex()) as (client, _):
+        described = client.get("/openapi.json").json()
+    methods = {
+        (path.replace("{number}", "{number:int}"), m.upper())
+        for path, of in described["paths"].items()
+        for m in of
+        if m != "parameters"
+    }
     routes = {
         (route.path, method)
         for route in client.app.routes

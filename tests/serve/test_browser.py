@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from stvg_jax.core.registry import FAMILIES
 from stvg_jax.data_pipeline.shapes.example import make_example
 from stvg_jax.data_pipeline.shapes.video import write_enlarged
+from stvg_jax.retrieval.inference.encoder import VideoTextEncoder
+from stvg_jax.retrieval.inference.index import build_index
+from stvg_jax.retrieval.inference.windows import WindowConfig
+from tests.retrieval import toy
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = {"width": 390, "height": 844}
@@ -35,13 +42,12 @@ _LOOK = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Address of a server of the built-in model."""
-    folder = tmp_path_factory.mktemp("serve")
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str, module: str = "stvg_jax.cli"):
+    """Yields the address of a server of the built-in model."""
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "stvg_jax.cli", "serve", "--port", "0"],
+            [sys.executable, "-m", module, "serve", "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -57,6 +63,30 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("serve")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def address_with_index(tmp_path_factory):
+    """Address of a server with an index of two videos of shapes, in windows of two seconds."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "videos").mkdir()
+    for seed in (7, 9):
+        example = make_example(seed, split="demo")
+        write_enlarged(folder / "videos" / f"scene {seed}.mp4", example.frames(), example.fps, 3)
+    checkpoint = toy.write_checkpoint(folder / "checkpoint")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, toy.NAME, "tests.retrieval.toy")
+        encoder = VideoTextEncoder.load(checkpoint)
+        windows = WindowConfig(2.0, 2.0)
+        build_index([folder / "videos"], encoder, folder / "index", checkpoint=str(checkpoint), windows=windows)
+    with serving(folder, "--index", str(folder / "index"), module="tests.retrieval.toy") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
@@ -68,18 +98,18 @@ def browser():
 
 
 @pytest.fixture
-def open_page(browser, address):
+def open_page(browser, request):
     """Opens the page in a window of a size; at the end there must be no message in the console."""
     contexts, messages = [], []
 
-    def opened(size: dict[str, int], path: str = "/", **options):
+    def opened(size: dict[str, int], path: str = "/", server: str = "address", **options):
         context = browser.new_context(viewport=size, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(120_000)
         page.on("console", lambda message: messages.append(message.text))
         page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto(address + path)
+        page.goto(request.getfixturevalue(server) + path)
         return page
 
     yield opened
@@ -156,7 +186,7 @@ def test_by_keyboard_alone(open_page):
 
 
 @pytest.mark.slow
-def test_an_upload_a_link_and_a_deletion(open_page, address, tmp_path):
+def test_an_upload_a_link_and_a_deletion(open_page, tmp_path):
     example = make_example(11, split="demo")
     video = tmp_path / "<b>mine.mp4"
     write_enlarged(video, example.frames(), example.fps, 3)
@@ -173,3 +203,66 @@ def test_an_upload_a_link_and_a_deletion(open_page, address, tmp_path):
     other.get_by_role("button", name="Delete the upload").click()
     other.get_by_text("the answers about it are deleted").wait_for()
     assert other.locator(".answer").count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_hit_of_a_search_is_grounded(open_page, size, tmp_path_factory):
+    is_phone = size is PHONE
+    page = open_page(size, server="address_with_index", device_scale_factor=1, is_mobile=is_phone, has_touch=is_phone)
+    page.get_by_role("heading", name="Search 2 videos").wait_for()
+    page.get_by_label("A sentence in English").fill("red")
+    page.get_by_role("button", name="Search").click()
+    hit = page.locator(".hit").nth(1)
+    hit.wait_for()
+    assert page.locator(".hit").count() == 4
+    page.evaluate("document.querySelector('.hit img').decode()")
+    assert page.evaluate("document.querySelector('.hit img').naturalWidth") > 0
+    start = float(hit.inner_text().split()[0].split(":")[1])
+    hit.tap() if is_phone else hit.click()
+    wait_for_answers(page, 1)
+    assert page.locator(".sentence").inner_text() == "red"
+    assert f"searched from 0:0{start:.1f} to" in page.locator("#video-name").inner_text()
+    assert hit.get_attribute("aria-pressed") == "true"
+    assert not page.get_by_role("button", name="Delete the upload").is_visible()
+    slider = page.get_by_role("slider")
+    assert float(slider.get_attribute("aria-valuemin")) == start
+    page.evaluate("document.getElementById('video').pause()")
+    place = slider.bounding_box()
+    slider.click(position={"x": place["width"] / 2, "y": 10})
+    assert page.evaluate("document.getElementById('video').currentTime") == pytest.approx(start + 1, abs=0.05)
+    page.get_by_role("button", name="Copy a link").click()
+    assert f"start={start:g}&end=" in page.evaluate("location.hash")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.screenshot(path=tmp_path_factory.getbasetemp() / f"page-search-{size['width']}.png", full_page=True)
+
+
+@pytest.mark.slow
+def test_a_search_by_keyboard_alone(open_page):
+    page = open_page(DESK, server="address_with_index")
+    page.get_by_role("heading", name="Search 2 videos").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.type("blue")
+    page.keyboard.press("Enter")
+    page.locator(".hit").nth(3).wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "hit"
+    page.keyboard.press("Enter")
+    wait_for_answers(page, 1)
+
+
+@pytest.mark.slow
+def test_a_question_is_stopped(open_page):
+    page = open_page(DESK)
+    page.get_by_role("button", name="shapes 2.mp4").click()
+    page.get_by_label("Sentences").fill("a red circle\na blue square\na green triangle")
+    page.get_by_role("button", name="Find").click()
+    # The newest is on top.
+    last = page.locator(".answer").nth(0)
+    page.locator(".answer").nth(2).wait_for()
+    last.get_by_role("button", name="Stop").click()
+    assert last.locator(".status").inner_text() == "Stopped."
+    wait_for_answers(page, 2)
+    assert last.locator(".timeline").count() == 0
+    assert page.get_by_role("button", name="Stop").count() == 0

@@ -68,11 +68,17 @@ def test_other_addresses_are_warned_of(serve, capsys, host, warned):
         (["--max-length", "-1"], "--max-length is -1"),
         (["--max-waiting", "0"], "--max-waiting is 0"),
         (["--keep", "nan"], "--keep is nan"),
+        (["--index-checkpoint", "stgt"], "--index-checkpoint is the model of an index; give --index too"),
     ],
 )
 def test_values_that_cannot_be_used(capsys, arguments, said):
     assert main(["serve", *arguments]) == 2
     assert f"stvg-jax serve: {said}" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_index(serve, tmp_path, capsys):
+    assert serve("--index", str(tmp_path / "nothing")) == 2
+    assert "nothing does not exist; `stvg-jax index VIDEOS... --out" in capsys.readouterr().err
 
 
 def test_without_the_extra(capsys, monkeypatch):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from stvg_jax.core.errors import InputError
-from stvg_jax.serve.jobs import DONE, FAILED, RUNNING, WAITING, Job, Jobs
+from stvg_jax.serve.answering import Question
+from stvg_jax.serve.jobs import DONE, FAILED, RUNNING, WAITING, Jobs
 from stvg_jax.serve.limits import Refusal
 from stvg_jax.serve.videos import StoredVideo
 
@@ -24,11 +25,12 @@ class Gate:
         self.begun, self.open = threading.Semaphore(0), threading.Semaphore(0)
         self.order: list[str] = []
 
-    def __call__(self, job: Job, progress) -> Any:
+    def __call__(self, job: Question, progress) -> Any:
         with progress.bar("reading frames", 4, "frame") as step:
             step(3)
             self.begun.release()
             assert self.open.acquire(timeout=30)
+            step()
         self.order.append(job.sentence)
         if job.sentence == "bad":
             raise InputError("bad is not a sentence")
@@ -37,7 +39,7 @@ class Gate:
         return None
 
 
-def wait_for(job: Job) -> None:
+def wait_for(job: Question) -> None:
     for _ in range(3_000):
         if job.state in (DONE, FAILED):
             return
@@ -52,14 +54,14 @@ def gate():
 
 @pytest.fixture
 def jobs(gate):
-    jobs = Jobs(gate, waiting=2, kept=2)
+    jobs = Jobs(gate, noun="question", waiting=2, kept=2)
     yield jobs
     jobs.close()
     gate.open.release(10)
 
 
 def test_questions_are_answered_in_order_and_know_their_place(jobs, gate):
-    first, second, third = (Job(VIDEO, sentence) for sentence in ("first", "second", "third"))
+    first, second, third = (Question(VIDEO, sentence) for sentence in ("first", "second", "third"))
     jobs.submit(first)
     assert gate.begun.acquire(timeout=30)
     jobs.submit(second)
@@ -74,20 +76,20 @@ def test_questions_are_answered_in_order_and_know_their_place(jobs, gate):
 
 
 def test_a_full_queue_takes_no_more(jobs, gate):
-    jobs.submit(Job(VIDEO, "running"))
+    jobs.submit(Question(VIDEO, "running"))
     assert gate.begun.acquire(timeout=30)
-    jobs.submit(Job(VIDEO, "a"))
-    waiting = Job(VIDEO, "b")
+    jobs.submit(Question(VIDEO, "a"))
+    waiting = Question(VIDEO, "b")
     jobs.submit(waiting)
-    with pytest.raises(Refusal, match="2 questions are waiting") as refused:
-        jobs.submit(Job(VIDEO, "c"))
+    with pytest.raises(Refusal, match="2 are waiting") as refused:
+        jobs.submit(Question(VIDEO, "c"))
     assert refused.value.status == 503
-    jobs.cancel(waiting.id)
-    jobs.submit(Job(VIDEO, "c"))
+    jobs.delete(waiting.id)
+    jobs.submit(Question(VIDEO, "c"))
 
 
 def test_a_question_that_fails_does_not_end_the_queue(jobs, gate, capsys):
-    bad, broken = Job(VIDEO, "bad"), Job(VIDEO, "broken")
+    bad, broken = Question(VIDEO, "bad"), Question(VIDEO, "broken")
     jobs.submit(bad)
     jobs.submit(broken)
     gate.open.release(2)
@@ -99,7 +101,7 @@ def test_a_question_that_fails_does_not_end_the_queue(jobs, gate, capsys):
 
 def test_the_newest_answers_are_kept(jobs, gate):
     gate.open.release(3)
-    asked = [Job(VIDEO, sentence) for sentence in "abc"]
+    asked = [Question(VIDEO, sentence) for sentence in "abc"]
     for job in asked:
         jobs.submit(job)
         wait_for(job)
@@ -111,13 +113,30 @@ def test_the_newest_answers_are_kept(jobs, gate):
         jobs.get(asked[2].id)
 
 
-def test_a_running_question_cannot_be_cancelled(jobs, gate):
-    job = Job(VIDEO, "long")
+def test_a_running_question_is_stopped_at_its_next_step(jobs, gate):
+    job, next = Question(VIDEO, "long"), Question(VIDEO, "next")
     jobs.submit(job)
     assert gate.begun.acquire(timeout=30)
+    jobs.submit(next)
+    jobs.delete(job.id)
+    with pytest.raises(Refusal, match="there is no question"):
+        jobs.get(job.id)
+    # Its file is read until then.
     assert jobs.uses("v")
-    with pytest.raises(Refusal, match="cannot be stopped"):
-        jobs.cancel(job.id)
-    gate.open.release()
-    wait_for(job)
+    assert jobs.place(next) == 1
+    gate.open.release(2)
+    wait_for(next)
+    assert gate.order == ["next"]
+    assert job.answer is None
     assert not jobs.uses("v")
+
+
+def test_a_queue_that_is_closed_stops_what_runs(jobs, gate, capsys):
+    jobs.submit(Question(VIDEO, "long"))
+    assert gate.begun.acquire(timeout=30)
+    jobs.close()
+    gate.open.release()
+    jobs._thread.join(30)
+    assert not jobs._thread.is_alive()
+    assert gate.order == []
+    assert capsys.readouterr().err == ""

@@ -10,7 +10,9 @@ const canvas = $("boxes");
 let info = null;
 let current = null; // the chosen video
 let answers = []; // of the chosen video
+let part = null; // {start, end} of the chosen video in seconds; null for all of it
 let choice = 0; // number of the latest choice of a video
+let searches = 0; // number of the latest search
 
 async function call(method, path, body) {
   const options = { method, headers: {} };
@@ -39,6 +41,14 @@ function element(tag, attributes = {}, ...children) {
 function say(id, text, isError = false) {
   $(id).textContent = text;
   $(id).classList.toggle("error", isError);
+}
+
+// "1:02:03.5"
+function clock(seconds) {
+  const [whole, tenths] = seconds.toFixed(1).split(".");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}.${tenths}`;
 }
 
 const sized = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -72,20 +82,26 @@ function upload(file) {
   request.send(file);
 }
 
-function choose(chosen) {
+function choose(chosen, chosenPart = null) {
   choice += 1;
+  // Nobody would see their answers.
+  answers.filter((answer) => !answer.finished).forEach(stopQuestion);
   current = chosen;
+  part = chosenPart;
   answers = [];
+  for (const hit of document.querySelectorAll(".hit")) hit.setAttribute("aria-pressed", "false");
   $("answers").replaceChildren();
   $("none").hidden = false;
   $("look").hidden = false;
-  $("delete").hidden = chosen.sentences.length > 0;
+  $("delete").hidden = chosen.kind !== "upload";
   $("find").disabled = $("link").disabled = false;
   $("video-name").textContent =
-    `${chosen.name}, ${chosen.width} × ${chosen.height}, ${chosen.duration_sec.toFixed(1)} s`;
+    `${chosen.name}, ${chosen.width} × ${chosen.height}, ${chosen.duration_sec.toFixed(1)} s` +
+    (part ? `, searched from ${clock(part.start)} to ${clock(part.end)}` : "");
   say("video-status", "");
   say("form-status", "");
   video.src = `api/videos/${chosen.id}`;
+  if (part) seek(part.start);
   video.play().catch(() => {});
   if (chosen.sentences.length) $("sentences").value = chosen.sentences.join("\n");
 }
@@ -125,7 +141,7 @@ async function ask() {
   const mine = choice;
   for (const sentence of sentences) {
     try {
-      const question = await call("POST", "api/questions", { video: current.id, sentence });
+      const question = await call("POST", "api/questions", { video: current.id, sentence, ...part });
       if (mine !== choice) return;
       const answer = addCard(question);
       follow(answer, mine);
@@ -142,34 +158,56 @@ function addCard(question) {
   card.style.setProperty("--colour", colour);
   const status = element("p", { class: "status", role: "status" });
   const bar = element("progress", { "aria-label": "progress" });
-  card.append(element("p", { class: "sentence" }, question.sentence), status, bar);
+  const stop = element("button", { type: "button", class: "plain" }, "Stop");
+  card.append(element("p", { class: "sentence" }, question.sentence), status, bar, stop);
   $("answers").prepend(card);
   $("none").hidden = true;
-  const answer = { id: question.id, colour, card, status, bar, result: null };
+  const answer = { id: question.id, colour, card, status, bar, stop, result: null, finished: false };
+  stop.addEventListener("click", () => stopQuestion(answer));
   answers.push(answer);
   show(answer, question);
   return answer;
 }
 
 async function follow(answer, mine) {
-  while (mine === choice) {
+  const wanted = () => mine === choice && !answer.finished;
+  while (wanted()) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    if (mine !== choice) return;
+    if (!wanted()) return;
     let question;
     try {
       question = await call("GET", `api/questions/${answer.id}`);
     } catch (error) {
-      fail(answer, error.message);
+      if (wanted()) fail(answer, error.message);
       return;
     }
-    if (mine !== choice) return;
+    if (!wanted()) return;
     show(answer, question);
-    if (question.state === "done" || question.state === "failed") return;
+    if (finished(question)) return;
+  }
+}
+
+const finished = ({ state }) => state === "done" || state === "failed";
+
+// A card whose question is answered, has failed or is stopped.
+function finish(answer) {
+  answer.finished = true;
+  answer.bar.remove();
+  answer.stop.remove();
+}
+
+async function stopQuestion(answer) {
+  finish(answer);
+  answer.status.textContent = "Stopped.";
+  try {
+    await call("DELETE", `api/questions/${answer.id}`);
+  } catch (error) {
+    fail(answer, error.message);
   }
 }
 
 function fail(answer, message) {
-  answer.bar.remove();
+  finish(answer);
   answer.status.textContent = message;
   answer.status.classList.add("error");
 }
@@ -177,12 +215,9 @@ function fail(answer, message) {
 function show(answer, question) {
   if (question.state === "failed") fail(answer, question.error);
   else if (question.state === "done") showResult(answer, question.answer);
-  else if (question.state === "waiting" && question.place) {
-    answer.status.textContent =
-      question.place === 1 ? "Waiting: one question before this one" : `Waiting: ${question.place} questions before this one`;
-  } else {
-    const { title, done, total } = question.progress;
-    answer.status.textContent = total ? `${title}: ${done} of ${total}` : title || "starting";
+  else {
+    answer.status.textContent = stateText(question, "question");
+    const { done, total } = question.progress;
     if (total) {
       answer.bar.max = total;
       answer.bar.value = done;
@@ -190,9 +225,16 @@ function show(answer, question) {
   }
 }
 
+function stateText({ state, place, progress: { title, done, total } }, noun) {
+  if (state === "waiting" && place) {
+    return place === 1 ? `Waiting: one ${noun} before this one` : `Waiting: ${place} others before this one`;
+  }
+  return total ? `${title}: ${done} of ${total}` : title || "starting";
+}
+
 function showResult(answer, result) {
   answer.result = result;
-  answer.bar.remove();
+  finish(answer);
   const { tube } = result;
   const jump = element("button", { type: "button" },
     `${tube.start_sec.toFixed(2)} to ${tube.end_sec.toFixed(2)} s`);
@@ -212,11 +254,80 @@ function showResult(answer, result) {
   else draw(video.currentTime);
 }
 
+// Search in an index
+
+async function search() {
+  const sentence = $("query").value.trim();
+  const mine = ++searches;
+  $("hits").replaceChildren();
+  if (!sentence) {
+    say("search-status", "Write a sentence first.", true);
+    $("query").focus();
+    return;
+  }
+  say("search-status", "Searching …");
+  try {
+    let found = await call("POST", "api/searches", { sentence });
+    while (!finished(found)) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      if (mine !== searches) {
+        await call("DELETE", `api/searches/${found.id}`);
+        return;
+      }
+      found = await call("GET", `api/searches/${found.id}`);
+      if (mine === searches && !finished(found)) say("search-status", `${stateText(found, "search")} …`);
+    }
+    if (mine !== searches) return;
+    if (found.state === "failed") throw new Error(found.error);
+    const { hits } = found.answer;
+    say("search-status", hits.length ? `The best ${hits.length}. Choose one to find the moment and the place in it.` : "Nothing found.");
+    $("hits").replaceChildren(...hits.map((hit, number) => hitItem(hit, number, found)));
+  } catch (error) {
+    if (mine === searches) say("search-status", error.message, true);
+  }
+}
+
+function hitItem(hit, number, found) {
+  const button = element("button", { type: "button", class: "hit", "aria-pressed": "false" });
+  if (hit.error) button.disabled = true;
+  else button.append(element("img", { src: `api/searches/${found.id}/pictures/${number}`, alt: "", loading: "lazy" }));
+  button.append(
+    element("div", {}, `${clock(hit.start_sec)} to ${clock(hit.end_sec)}`),
+    element("div", { class: "soft" }, `${hit.name}, score ${hit.score.toFixed(3)}`),
+  );
+  if (hit.error) button.append(element("div", { class: "error" }, hit.error));
+  button.addEventListener("click", () => openHit(hit, found.sentence, button));
+  return element("li", {}, button);
+}
+
+async function openHit(hit, sentence, button) {
+  const mine = ++choice;
+  let chosen;
+  try {
+    chosen = await call("GET", `api/videos/${hit.video}/info`);
+  } catch (error) {
+    if (mine === choice) say("search-status", error.message, true);
+    return;
+  }
+  if (mine !== choice) return;
+  choose(chosen, { start: hit.start_sec, end: hit.end_sec });
+  button.setAttribute("aria-pressed", "true");
+  $("sentences").value = sentence;
+  $("look").scrollIntoView({ block: "nearest" });
+  await ask();
+}
+
 // Timeline
 
 function seek(seconds) {
   const last = video.duration || current.duration_sec;
   video.currentTime = Math.min(Math.max(seconds, 0), Math.max(last - 1e-3, 0));
+}
+
+// The part of the video that timelines show.
+function shownPart() {
+  const start = part ? part.start : 0;
+  return { start, length: (part ? part.end : current.duration_sec) - start };
 }
 
 function shape(tag, attributes) {
@@ -227,25 +338,26 @@ function shape(tag, attributes) {
 
 function timeline(answer) {
   const { tube, score_sec: seconds } = answer.result;
-  const length = current.duration_sec;
+  const { start: from, length } = shownPart();
   const svg = shape("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
-  const x = (sec) => (1000 * sec) / length;
+  const x = (sec) => (1000 * (sec - from)) / length;
   const points = tube.scores.map((score, i) => `${x(seconds[i])},${96 - 92 * score.actioness}`).join(" ");
   const now = shape("line", { class: "now", y1: 0, y2: 100 });
   svg.append(
     shape("rect", { class: "track", width: 1000, height: 100 }),
-    shape("rect", { class: "found", x: x(tube.start_sec), width: x(tube.end_sec - tube.start_sec), height: 100 }),
+    shape("rect", { class: "found", x: x(tube.start_sec), width: x(tube.end_sec) - x(tube.start_sec), height: 100 }),
     shape("polyline", { points }),
     now,
   );
   const slider = element("div", {
-    class: "timeline", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": length.toFixed(2),
+    class: "timeline", role: "slider", tabindex: 0, "aria-valuemin": from.toFixed(2),
+    "aria-valuemax": (from + length).toFixed(2),
     "aria-label": "Time, above the score of each moment",
   });
   slider.append(svg);
   const point = (event) => {
     const place = slider.getBoundingClientRect();
-    seek((length * (event.clientX - place.left)) / place.width);
+    seek(from + (length * (event.clientX - place.left)) / place.width);
   };
   slider.addEventListener("pointerdown", (event) => {
     slider.setPointerCapture(event.pointerId);
@@ -297,10 +409,11 @@ function draw(seconds) {
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, width, height);
+  const { start: from, length } = shownPart();
   for (const { result, colour, now, slider } of answers) {
     if (!result) continue;
     const { tube, box_sec: starts } = result;
-    const place = (1000 * seconds) / current.duration_sec;
+    const place = (1000 * (seconds - from)) / length;
     now.setAttribute("x1", place);
     now.setAttribute("x2", place);
     slider.setAttribute("aria-valuenow", seconds.toFixed(2));
@@ -342,8 +455,9 @@ function watch() {
 // Links: the question stands behind the #, which browsers do not send.
 
 function linkTo(id, sentences) {
-  const parts = new URLSearchParams([["video", id], ...sentences.map((sentence) => ["sentence", sentence])]);
-  return `${location.origin}${location.pathname}#${parts}`;
+  const bounds = part ? [["start", part.start], ["end", part.end]] : [];
+  const values = new URLSearchParams([["video", id], ...bounds, ...sentences.map((sentence) => ["sentence", sentence])]);
+  return `${location.origin}${location.pathname}#${values}`;
 }
 
 async function copyLink() {
@@ -358,16 +472,17 @@ async function copyLink() {
 }
 
 async function openLink() {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  const id = parts.get("video");
+  const values = new URLSearchParams(location.hash.slice(1));
+  const id = values.get("video");
   if (!id) return;
+  const [start, end] = ["start", "end"].map((name) => Number.parseFloat(values.get(name)));
   try {
-    choose(await call("GET", `api/videos/${encodeURIComponent(id)}/info`));
+    choose(await call("GET", `api/videos/${encodeURIComponent(id)}/info`), start < end ? { start, end } : null);
   } catch (error) {
     say("video-status", error.message, true);
     return;
   }
-  $("sentences").value = parts.getAll("sentence").join("\n");
+  $("sentences").value = values.getAll("sentence").join("\n");
   if (lines().length) await ask();
 }
 
@@ -382,6 +497,16 @@ async function start() {
   $("about").textContent =
     `${info.note ? `${info.note} ` : `Model: ${info.model}. `}Videos of up to ${sized(limits.upload_bytes)} and ` +
     `${limits.video_sec} s; uploads are deleted ${Math.round(limits.kept_sec / 60)} minutes after their last use.`;
+  if (info.index) {
+    const { videos } = info.index;
+    $("search").hidden = false;
+    $("search-title").textContent = `Search ${videos === 1 ? "the indexed video" : `${videos.toLocaleString("en")} videos`}`;
+    $("choose").textContent = "1. Choose a hit, or another video";
+    $("search-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      search();
+    });
+  }
   $("examples").hidden = !info.examples.length;
   for (const example of info.examples) {
     const button = element("button", { type: "button" }, example.name);

@@ -3,10 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow test-page types lint docs clean
+.PHONY: demo picture serve test test-slow test-page types lint docs clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
+
+# The picture in the README: an answer about the demo's video, in 64 colours so that it stays small.
+picture: demo
+	$(BIN)/stvg-jax ground demo/shapes.mp4 "the small red circle which goes up" --no-video --out build/picture
+	$(BIN)/python -c "from PIL import Image; Image.open('build/picture/tube.png').convert('RGB').quantize(64, dither=0).save('docs/pictures/answer.png', optimize=True)"
 
 # The page, at http://127.0.0.1:7860.
 serve: $(VENV)/serve.stamp

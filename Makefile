@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture serve test test-slow test-page types lint docs clean
+.PHONY: demo picture serve test test-slow test-page types lint docs notebooks clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/stvg-jax demo --out demo
@@ -43,6 +43,15 @@ docs: $(VENV)/docs.stamp
 	$(BIN)/python -m tests.check_types --lay-out-only
 	$(BIN)/mkdocs build --strict
 
+# The notebooks, executed, in build/notebooks.
+notebooks: $(VENV)/notebooks.stamp
+	rm -rf build/notebooks
+	mkdir -p build/notebooks
+	for name in grounding evaluation training; do \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupytext --quiet --to ipynb --execute --run-path build/notebooks \
+	    --output build/notebooks/$$name.ipynb docs/notebooks/$$name.py || exit 1; \
+	done
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; call make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +66,10 @@ $(VENV)/serve.stamp: $(BIN)/python pyproject.toml
 
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+$(VENV)/notebooks.stamp: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[notebooks]"
 	touch $@
 
 $(VENV)/docs.stamp: $(BIN)/python pyproject.toml

@@ -32,11 +32,13 @@ def released_parameters():
 
 
 @pytest.fixture(scope="module")
-def selective(released_parameters):
-    """(output, output without the second pass) for the selective case, of one program."""
-    case = cases.load(SELECTIVE)
+def evaluated(released_parameters):
+    """(output, output without the second pass, results of parts) of one program: in its first row the case that has
+    stages, in its second the selective case. The offsets of the latter are of biases after the stages."""
+    loaded = [cases.load(name) for name in (EVALUATED, SELECTIVE)]
 
     def forward(model, batch):
+        parts = cases.keep_results(model, "resnet", "swin", "roberta", "encoder")
         decode, boxes = model._decode, []
 
         def keep_boxes(*args, **options):
@@ -46,26 +48,25 @@ def selective(released_parameters):
 
         model._decode = keep_boxes
         output = model(batch)
-        return output, dataclasses.replace(output, boxes_cxcywh=boxes[0])
+        encoded = parts.pop("encoder")
+        parts["tokens"] = jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)
+        return output, dataclasses.replace(output, boxes_cxcywh=boxes[0]), parts
 
-    return cases.run(cases.with_offsets(released_parameters, case.meta), forward, case.batch)
+    batch = padded([case.batch for case in loaded], 16, 96, 128, max(len(case.ids) for case in loaded))
+    return cases.run(cases.with_offsets(released_parameters, loaded[1].meta), forward, batch)
 
 
-def test_stages(released_parameters):
-    """The parts before the decoders, which the selective case runs through."""
-
-    def encode(model, batch):
-        parts = cases.keep_results(model, "resnet", "swin", "roberta")
-        encoded = model.encoder(model.encode_video(batch.frames), model.encode_text(batch.text_ids), None)
-        return parts | {"tokens": jnp.concatenate([encoded.appearance, encoded.text, encoded.motion], axis=2)}
-
-    case = cases.load(EVALUATED)
-    parts = cases.run(released_parameters, encode, case.batch)
+def test_stages(evaluated):
+    case, (_, _, parts) = cases.load(EVALUATED), evaluated
+    t, words = len(case.frames), len(case.ids)
+    cells = case.golden["feat.resnet"].shape[2] * case.golden["feat.resnet"].shape[3]
+    tokens = parts["tokens"][0, :t]
+    text = tokens[:, cells : cells + words]
     stages = {
-        "feat.resnet": parts["resnet"].transpose(0, 3, 1, 2),
-        "feat.vidswin": parts["swin"][0].transpose(0, 3, 1, 2),
-        "feat.roberta": parts["roberta"],
-        "feat.encoded": parts["tokens"][0].transpose(1, 0, 2),
+        "feat.resnet": parts["resnet"][:t].transpose(0, 3, 1, 2),
+        "feat.vidswin": parts["swin"][0, :t].transpose(0, 3, 1, 2),
+        "feat.roberta": parts["roberta"][:1, :words],
+        "feat.encoded": jnp.concatenate([tokens[:, :cells], text, tokens[:, -cells:]], axis=1).transpose(1, 0, 2),
     }
     for name, ours in stages.items():
         golden = case.golden[name]
@@ -82,21 +83,23 @@ def test_evaluation(released_parameters):
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def test_evaluation_of_the_selective_case(selective):
-    output, _ = selective
-    differences = cases.differences(output, cases.load(SELECTIVE).golden)
+def test_evaluation_of_the_selective_case(evaluated):
+    output, _, _ = evaluated
+    differences = cases.differences(output, cases.load(SELECTIVE).golden, row=1)
     assert max(differences.values()) <= TOLERANCE, differences
 
 
-def test_selective_case_depends_on_both_selections(selective):
+def test_selective_case_depends_on_both_selections(evaluated):
     """Guards the selective golden itself: without its second pass, or with another theta, it would not be met."""
-    case, (_, without) = cases.load(SELECTIVE), selective
-    assert max(cases.differences(without, case.golden).values()) > 10 * TOLERANCE
+    case, (_, without, _) = cases.load(SELECTIVE), evaluated
+    assert max(cases.differences(without, case.golden, row=1).values()) > 10 * TOLERANCE
     chosen = case.golden["att_sequences"][0] > 0.7
     assert 0 < chosen.sum() < len(chosen)
 
 
+@pytest.mark.slow
 def test_training_forward(released_parameters):
+    """Among the quick tests are both passes of the selective case, and the numbers of one (`test_ta_decoding.py`)."""
     case = cases.load("tastvg_losses_t12_96x160")
     output = cases.run(released_parameters, lambda model, batch: model(batch, second_pass=False), case.batch)
     differences = cases.differences(output, case.golden)

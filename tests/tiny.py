@@ -80,6 +80,19 @@ def shallow(system: str = "ta_stvg") -> dict[str, Any]:
     return {name: config[name] | one for name, one in stages.items() if name in config}
 
 
+def thin(system: str = "ta_stvg") -> dict[str, Any]:
+    """As `shallow`, with a single layer of each decoder: for tests of what is around layers, not between them."""
+    return shallow(system) | {"transformer": tiny_model_config(system=system)["transformer"] | {"decoder_layers": 1}}
+
+
+def two_stages(system: str = "ta_stvg") -> dict[str, Any]:
+    """Changes to `tiny` that leave two stages of each backbone, and so what is between stages: a cell for 8 x 8
+    pixels."""
+    config = tiny_model_config(system=system)
+    stages = {"resnet": {"blocks": (1, 1)}, "swin": {"depths": (1, 1), "heads": (1, 2)}}
+    return {name: config[name] | two for name, two in stages.items() if name in config}
+
+
 @functools.cache
 def _plain_tiny(vocab_size: int, system: str) -> tuple[PureModule, dict]:
     module = PureModule(make_model(system, tiny_model_config(vocab_size, system), np.float32))
@@ -101,7 +114,9 @@ def tiny(vocab_size: int = 64, system: str = "ta_stvg", **overrides: Any) -> tup
 @functools.cache
 def _program(module: PureModule, call: Callable | None) -> Callable:
     run = (lambda m, *args: m(*args)) if call is None else call
-    return jax.jit(lambda p, *a: module.apply(p, lambda m: run(m, *a)))
+    compiled = jax.jit(lambda p, *a: module.apply(p, lambda m: run(m, *a)))
+    # Numpy arrays, since every operation on others would be a program of its own.
+    return lambda *args: jax.device_get(compiled(*args))
 
 
 def forward(module: PureModule, parameters: dict, *args: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,13 +49,27 @@ def padded(rows, t: int, h: int, w: int) -> tuple[GroundingBatch, GroundingTarge
     return batch, GroundingTargets(inside, boxes, *labels, **valid)
 
 
-def assert_padding_and_parts_change_nothing(task: GroundingTask, parameters: dict, terms: set[str]) -> None:
-    """Losses and gradients of two videos of other sizes in one padded batch are the sums of those of each alone."""
+def _without_first(batch: GroundingBatch, targets: GroundingTargets) -> tuple[GroundingBatch, GroundingTargets]:
+    """A padded batch in which the first row, too, only fills it up."""
+    others = np.arange(len(targets.in_tube)) > 0
+    batch = batches.with_empty_row(batch, 0)
+    in_tube, rows_valid = targets.in_tube & others[:, None], targets.rows_valid & others
+    return batch, dataclasses.replace(targets, in_tube=in_tube, frames_valid=batch.frames_valid, rows_valid=rows_valid)
+
+
+def assert_padding_and_parts_change_nothing(
+    task: GroundingTask, parameters: dict, terms: set[str], *, each_alone: bool = False
+) -> None:
+    """Losses and gradients of two videos of other sizes in one padded batch are the sums of those of the first alone
+    and of the second, alone if `each_alone`, else in a batch of the same shape, which needs no program of its own."""
     rows = [make_rows(5, 40, 70, b=1, seed=1), make_rows(9, 64, 40, b=1, seed=2)]
-    run = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
-    together = run(parameters, *padded(rows, t=10, h=72, w=80))
     counts = TargetCounts(videos=jnp.float32(2), boxes=jnp.float32(10))
-    alone = [run(parameters, *row, counts) for row in rows]
+    bucket = padded(rows, t=10, h=72, w=80)
+    assert TargetCounts.of(bucket[1]) == counts
+    run = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
+    together = jax.device_get(run(parameters, *bucket, counts))
+    parts = [rows[0], rows[1] if each_alone else _without_first(*bucket)]
+    alone = [jax.device_get(run(parameters, *part, counts)) for part in parts]
     assert set(together[0][1][0]) == terms
     summed = jax.tree.map(lambda *parts: sum(parts), *alone)
     for whole, parts in zip(jax.tree.leaves(together), jax.tree.leaves(summed), strict=True):

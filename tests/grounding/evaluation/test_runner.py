@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from stvg_jax.cli import main
+from stvg_jax.eval import runner
 from stvg_jax.grounding.evaluation.records import Record, read_records
 from stvg_jax.grounding.inference import Grounder
+from tests.grounding.evaluation import quick_step
 from tests.grounding.evaluation.conftest import SAMPLES
 from tests.grounding.inference.conftest import use_test_cache
 from tests.hosts import run_hosts
@@ -96,8 +98,11 @@ _KILLED = """if True:
     import sys
 
     from stvg_jax.cli import main
+    from stvg_jax.eval import runner
     from stvg_jax.eval.runner import RecordWriter
+    from tests.grounding.evaluation import quick_step
 
+    runner.make_step = quick_step.make_step
     append = RecordWriter.append
 
     def killed(writer, records):
@@ -109,8 +114,10 @@ _KILLED = """if True:
 """
 
 
-def test_a_killed_evaluation_goes_on_where_it_was(whole, hcstvg, checkpoint, tmp_path):
-    out = tmp_path / "out"
+def test_a_killed_evaluation_goes_on_where_it_was(hcstvg, checkpoint, monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "make_step", quick_step.make_step)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert main(arguments(hcstvg, checkpoint, whole)) == 0
     part = out / "records" / "part-00000.jsonl"
     (process,) = run_hosts(["-c", _KILLED, *arguments(hcstvg, checkpoint, out)])
     assert process.returncode == -signal.SIGKILL, process.stderr

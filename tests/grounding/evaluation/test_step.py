@@ -30,7 +30,8 @@ _PROGRAM = """if True:
     changes = {"resnet": {"blocks": (1, 1)}, "swin": {"depths": (1, 1), "heads": (1, 2)}}
     changes |= {"transformer": {"encoder_layers": 1, "decoder_layers": 1}}
     config = tiny_model_config()
-    module, parameters = tiny(**{part: config[part] | change for part, change in changes.items()})
+    changes = {part: config[part] | change for part, change in changes.items()}
+    module, parameters = tiny(queries="sampling", second_pass=False, **changes)
     generator = np.random.default_rng(0)
     lengths, sizes = np.array([3, 2, 3, 1]), np.array([[64, 96], [64, 64], [48, 96], [64, 90]])
     batch = {

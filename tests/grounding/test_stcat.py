@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -23,12 +24,15 @@ from stvg_jax.grounding.targets import GroundingTargets
 from stvg_jax.grounding.types import GroundingOutput
 from tests.grounding.batches import assert_same_row, make_batch, padded, with_empty_row
 from tests.grounding.query_settings import QUERIES, QUERY_LOSSES
-from tests.tiny import apply, forward, tiny, tiny_model_config
+from tests.tiny import apply, forward, shallow, tiny, tiny_model_config
+
+# Of 5 x 7 cells; the backbone has one stage.
+video = functools.partial(make_batch, h=18, w=26)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny(system="stcat")
+    return tiny(system="stcat", **shallow("stcat"))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def run(model):
     """batch -> output; compiled once for each shape."""
     module, parameters = model
     compiled = jax.jit(lambda p, b: module.apply(p, lambda m: m(b)))
-    return lambda batch: compiled(parameters, batch)
+    return lambda batch: jax.device_get(compiled(parameters, batch))
 
 
 def test_defaults():
@@ -88,25 +92,25 @@ def test_step_sizes_are_chosen_where_none_are_set():
 
 
 def test_batch_and_bucket_change_nothing(run):
-    shapes = [(9, 70, 100, 6), (1, 33, 64, 3)]
+    shapes = [(9, 18, 26, 6), (1, 9, 16, 3)]
     batches = [make_batch(*shape, seed=i) for i, shape in enumerate(shapes)]
-    together = run(padded(batches, t=10, h=96, w=128, l=8))
+    together = run(padded(batches, t=10, h=24, w=32, l=8))
     for i, batch in enumerate(batches):
         assert_same_row(run(batch), 0, together, i, batch.frames.shape[1])
 
 
 def test_a_row_of_nothing_but_padding_stays_finite_and_harmless(run):
-    batch = padded([make_batch(), make_batch()], t=10, h=96, w=128, l=8)
+    batch = padded([video(), video()], t=10, h=24, w=32, l=8)
     full, partly = (run(b) for b in (batch, with_empty_row(batch, 1)))
     assert_same_row(full, 0, partly, 0, 9)
     assert np.isfinite(partly.boxes_cxcywh).all()
 
 
 def test_stepwise_memory_options_change_nothing(run):
-    batch, config = padded([make_batch(), make_batch(7, seed=1)], t=10, h=96, w=128, l=8), tiny_model_config()
+    batch = padded([video(), video(7, seed=1)], t=10, h=24, w=32, l=8)
     steps = {
-        "resnet": config["resnet"] | {"images_per_step": 4},
-        "transformer": config["transformer"] | {"frames_per_step": 5},
+        "resnet": shallow("stcat")["resnet"] | {"images_per_step": 4},
+        "transformer": tiny_model_config()["transformer"] | {"frames_per_step": 5},
     }
     plain = run(batch)
     stepped = forward(*tiny(system="stcat", **steps), batch)
@@ -116,7 +120,7 @@ def test_stepwise_memory_options_change_nothing(run):
 
 def test_every_frame_knows_of_the_others(run):
     """The encoder's temporal layers carry what one frame shows to the anchors of all."""
-    batch = make_batch()
+    batch = video()
     changed = dataclasses.replace(batch, frames=np.concatenate([batch.frames[:, :-1], batch.frames[:, :1]], axis=1))
     one, other = (run(b).row(0).boxes_cxcywh for b in (batch, changed))
     assert (np.abs(one - other).max((0, 2)) > 1e-6).all()
@@ -132,14 +136,14 @@ def test_every_parameter_acts(model):
             for path, value in flatten(drawn).items()
         }
     )
-    batch = make_batch(t=10, h=130, w=160)
+    batch = make_batch(t=10, h=18, w=22)
 
     def mixed_outputs(p, batch):
         out = jax.tree.leaves(module.apply(p, lambda m: m(batch)))
         rng = np.random.default_rng(0)
         return sum((leaf * rng.standard_normal(leaf.shape)).sum() for leaf in out)
 
-    gradients = flatten(jax.jit(jax.grad(mixed_outputs))(parameters, batch))
+    gradients = flatten(jax.device_get(jax.jit(jax.grad(mixed_outputs))(parameters, batch)))
     # As in TA-STVG: softmax ignores a key's bias, and queries of equal content have nothing to mix in a first layer.
     # The temporal decoder's weights there are an output, so its queries and keys act.
     cancels = ("/key/bias", "sa_kcontent_proj/bias", "sa_kpos_proj/bias", "sa_ktime_proj/bias")
@@ -156,7 +160,7 @@ def test_every_parameter_acts(model):
 
 
 def test_dropout_acts_only_with_a_key_and_is_a_function_of_it(model, run):
-    batch = make_batch()
+    batch = video()
 
     def boxes(m, batch, key):
         return m(batch, rngs=nnx.Rngs(dropout=key)).boxes_cxcywh
@@ -169,9 +173,9 @@ def test_dropout_acts_only_with_a_key_and_is_a_function_of_it(model, run):
 
 
 def test_halves_equal_the_whole(model, run):
-    batch = make_batch()
-    video = apply(*model, lambda m, frames: m.encode_video(frames), batch.frames)
-    halves = apply(*model, lambda m, v, ids: m.ground(v, ids), video, batch.text_ids)
+    batch = video()
+    encoded = apply(*model, lambda m, frames: m.encode_video(frames), batch.frames)
+    halves = apply(*model, lambda m, v, ids: m.ground(v, ids), encoded, batch.text_ids)
     assert_same_row(run(batch), 0, halves, 0, 9)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import random
 import resource
@@ -21,6 +23,7 @@ from jax.sharding import SingleDeviceSharding
 from stvg_jax.core.errors import InputError
 from stvg_jax.train.checkpoints import Checkpoints
 from tests.hosts import ROOT, environment, run_hosts
+from tests.train import toy_run
 
 _OPTIMIZER = optax.adam(1e-3)
 
@@ -214,6 +217,11 @@ def start(*arguments):
 
 
 def run(*arguments, hosts=1, devices=1):
+    if hosts == devices == 1:
+        # Needs no process of its own, which takes seconds to start.
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            assert toy_run.train(toy_run.make_parser().parse_args(list(map(str, arguments)))) == 0
+        return out.getvalue()
     finished = run_hosts(["-m", "tests.train.toy_run", *map(str, arguments)], hosts=hosts, devices=devices)
     for done in finished:
         assert done.returncode == 0, done.stderr

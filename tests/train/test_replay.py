@@ -8,6 +8,7 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.train.replay import TrainingDiverged, check_finite, read_replay
 from tests.hosts import run_hosts
+from tests.train.test_checkpoints import run
 
 _STEP = {"step": 123, "seed": 4, "samples": ["v1_0", "v2_5"], "checkpoint": 100}
 
@@ -52,5 +53,4 @@ def test_a_run_stops_and_keeps_what_was_finite(tmp_path):
     assert "training diverged at step 5: loss is nan; the newest checkpoint is of step 5" in done.stderr
     assert "Traceback" not in done.stderr
     assert read_replay(next((tmp_path / "replay").iterdir())).samples == ["sample5"]
-    (again,) = run_hosts(["-m", "tests.train.toy_run", str(tmp_path), "--steps", "6"])
-    assert again.stdout.startswith("from 5"), again.stderr
+    assert run(tmp_path, "--steps", 6).startswith("from 5")

@@ -1,6 +1,5 @@
 """The checkpoint that comes with the library."""
 
-import itertools
 import json
 
 import numpy as np
@@ -30,9 +29,11 @@ def overlaps(tmp_path_factory):
     split of the dataset."""
     path = tmp_path_factory.mktemp("shapes") / "shapes.mp4"
     grounder = Grounder.load(default_checkpoint())
-    examples = (make_example(0, split="check", index=index) for index in itertools.count())
     rows = []
-    for example in itertools.islice((e for e in examples if e.scene.stage.width == 128), 16):
+    # The first of one shape; to draw those of others would take as long as the answers.
+    for index in (0, 1, 4, 5, 8, 15, 31, 32, 34, 35, 38, 42, 46, 49, 51, 52):
+        example = make_example(0, split="check", index=index)
+        assert example.scene.stage.width == 128
         write_video(path, example.frames(), example.fps)
         truth = example.groundings[0]
         tube = grounder.ground(path, truth.sentence, subject=truth.subject)

@@ -267,7 +267,7 @@ def on_mesh_in_two_parts(mesh: Mesh) -> list[tuple[TrainState, list[dict]]]:
     return on_mesh(mesh, (2,))
 
 
-@pytest.mark.parametrize("hosts", [1, 2])
+@pytest.mark.parametrize("hosts", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_eight_devices_give_what_one_gives(hosts, tmp_path):
     """Parameters, moments, average and metrics after three steps with dropout, in two parts of two rows each."""
     expected = [alone()]

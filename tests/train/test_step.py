@@ -204,7 +204,7 @@ def on_mesh(mesh: Mesh) -> tuple[TrainState, list[dict]]:
     return train(state, step, to_mesh(rows_of_host(regression_batch()), mesh))
 
 
-@pytest.mark.parametrize("hosts", [1, 2])
+@pytest.mark.parametrize("hosts", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_eight_devices_give_what_one_gives(hosts, tmp_path):
     """Losses, norm of the gradient, parameters, moments and average after three steps with dropout."""
     expected = alone(seed=0)

@@ -66,7 +66,12 @@ def test_the_page_of_the_server_is_there(installed):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("inspect shapes", "ta_stvg, float32"),
+        # The smallest model that the file can describe.
+        (
+            "inspect shapes --config.model.queries=zero --config.model.second_pass=False"
+            " --config.model.transformer.decoder_layers=1 --config.model.transformer.encoder_layers=1",
+            "ta_stvg, float32",
+        ),
         ("ground missing.mp4 words", "missing.mp4"),
         ("convert missing.pth out", "missing.pth"),
         ("eval --config ta_stvg_hcstvg1 --checkpoint missing --out out", "missing"),

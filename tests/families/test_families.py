@@ -111,7 +111,11 @@ def get_config(arg=""):
     config = tiny_experiment.get_config().copy_and_resolve_references().to_dict()
     own = {field for field in get_family("toy").config.__dataclass_fields__}
     config["name"] = "toy"
-    config["model"] = {name: value for name, value in config["model"].items() if name in own} | {"sharpness": 2.0}
+    config["model"] = {name: value for name, value in config["model"].items() if name in own}
+    # Gradients of the backbones would take most of the time; of two stages of the ResNet one is trained all the same.
+    config["model"] |= {"sharpness": 2.0, "frozen_backbones": True}
+    config["model"]["resnet"] |= {"blocks": (1, 1)}
+    config["model"]["swin"] |= {"depths": (1, 1), "heads": (1, 2)}
     config["loss"] = {"box_l1": 5.0}
     config["learning_rates"] = {"base": 1e-3}
     config["train"] |= {"max_steps": 2, "validate_split": "test", "initialise": ()}

@@ -25,8 +25,8 @@ from tests.grounding.rows import learn
 from tests.tiny import apply, shallow, tiny, tiny_model_config
 
 
-def tiny_cg(**context):
-    return tiny(system="cg_stvg", context=dataclasses.asdict(ContextConfig(**context)))
+def tiny_cg(changes=None, **context):
+    return tiny(system="cg_stvg", context=dataclasses.asdict(ContextConfig(**context)), **(changes or {}))
 
 
 def forward(model, batch):
@@ -61,7 +61,7 @@ def test_every_switch_has_the_parts_it_uses_and_no_more(name):
     own = [path for path in full if re.fullmatch(".*context.*", path)]
     assert {part for part, pattern in PARTS.items() if any(re.fullmatch(pattern, path) for path in own)} == parts
     assert all(any(re.fullmatch(PARTS[part], path) for part in parts) for path in own)
-    module, parameters = tiny_cg(**context)
+    module, parameters = tiny_cg(shallow("cg_stvg"), **context)
     outputs = jax.eval_shape(lambda p, b: module.apply(p, lambda m: m(b)), parameters, make_batch())
     assert outputs.boxes_cxcywh.shape == (2, 1, 9, 4)
     assert (outputs.confidences is not None) == ("confidence" in parts)

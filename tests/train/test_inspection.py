@@ -115,11 +115,11 @@ def test_a_batch_has_the_shapes_that_the_loader_makes():
 CONFIG = """
 import ml_collections
 
-from tests.tiny import tiny_model_config
+from tests.tiny import thin, tiny_model_config, two_stages
 
 def get_config(arg=""):
     clip = {"sampling": "hcstvg", "resolution": 64}
-    model = tiny_model_config() | {"queries": "zero", "second_pass": False}
+    model = tiny_model_config() | thin() | two_stages() | {"queries": "zero", "second_pass": False}
     train = {"remat": "none"}
     return ml_collections.ConfigDict({"name": "ta_stvg", "model": model, "clip": clip, "train": train})
 """

@@ -19,6 +19,7 @@ MODULES = {
     "lsmdc": "stvg_jax.data_pipeline.datasets.lsmdc",
     "msrvtt": "stvg_jax.data_pipeline.datasets.msrvtt",
     "msvd": "stvg_jax.data_pipeline.datasets.msvd",
+    "shapes": "stvg_jax.data_pipeline.datasets.shapes",
 }
 NO_BENCHMARK = "none"
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def prepare_shapes(
         journal = None if manifest else stack.enter_context(Journal(out, plan.describe(), records))
         bar = (progress or Silent()).bar("making videos", len(names), "video", len(names) - len(todo))
         step = stack.enter_context(bar)
-        for name, record in _made(jobs, processes):
+        for name, record in results_of(_make, jobs, processes, lambda job: f"video {video_name(*job[2:])}"):
             if journal:
                 journal.add(name, record)
                 records[name] = record
@@ -148,15 +148,31 @@ def _make(job: tuple[str, Plan, str, int], progress: Callable[[int, int], None])
     return name, digests | {"annotation": annotation(example)}
 
 
-def _made(jobs: list, processes: int) -> Iterator[tuple[str, dict]]:
+def results_of(
+    work: Callable[[Any, Callable[[int, int], None]], Any],
+    jobs: Sequence[Any],
+    processes: int,
+    named: Callable[[Any], str],
+) -> Iterator[Any]:
+    """Results of `work(job, progress)` for all jobs, in any order.
+
+    Args:
+        work: function of a module, for other processes.
+        jobs: its arguments.
+        processes: number of processes; with one, this one works.
+        named: name of a job, for a message.
+
+    Raises:
+        InputError: a job failed.
+    """
     if processes <= 1 or len(jobs) < 2:
-        yield from (_make(job, lambda frames, size: None) for job in jobs)
+        yield from (work(job, lambda frames, size: None) for job in jobs)
         return
-    for outcome in run_jobs(_make, jobs, min(processes, len(jobs))):
+    for outcome in run_jobs(work, jobs, min(processes, len(jobs))):
         if isinstance(outcome, Step):
             continue
         if outcome.reason is not None:
-            raise InputError(f"video {video_name(*outcome.job[2:])} could not be made: {outcome.reason}")
+            raise InputError(f"{named(outcome.job)} could not be made: {outcome.reason}")
         yield outcome.result
 
 

@@ -135,7 +135,10 @@ def make_example(
         made = _attempt(name, Sampler(draws, stage))
         if made is not None:
             scene, first = made
-            others = _further(scene, first, Draws(VERSION, seed, split, index, "further"), sentences - 1)
+            if sentences < 2:
+                return Example(scene, settings.fps, (first,))
+            draws = Draws(VERSION, seed, split, index, "further")
+            others = further_sentences(scene, observe(scene), first, draws, sentences - 1)
             return Example(scene, settings.fps, (first, *others))
     raise RuntimeError(f"no scene of kind {name} fits {width}x{settings.height} with {settings.frames} frames")
 
@@ -208,11 +211,8 @@ def _background(draws: Draws) -> Background:
     return Background(kind, tinted(level), tinted(level + contrast), grain, draws.integer(0, 2**31))
 
 
-def _further(scene: Scene, first: Grounding, draws: Draws, count: int) -> list[Grounding]:
-    """Up to `count` simple sentences about other things or other times."""
-    if count < 1:
-        return []
-    facts = observe(scene)
+def further_sentences(scene: Scene, facts: Facts, first: Grounding, draws: Draws, count: int) -> list[Grounding]:
+    """Up to `count` (1 or more) simple sentences about other things or other times than `first`."""
     queries = []
     for thing, seen in zip(scene.things, facts.things, strict=True):
         look = thing.look

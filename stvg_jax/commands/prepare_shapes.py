@@ -11,6 +11,8 @@ a sentence that fits only one shape at one time. Nothing is downloaded. Writes i
   v1_video/           one H.264 file per sentence
   annos/              train.json, val.json, test.json and vocabulary.json
   shapes.json         version, settings and checksums
+With --captions also captions of several sentences, for retrieval (docs/retrieval.md):
+  annos/              captions_train.json, captions_val.json, captions_test.json and captions.json with checksums
 
 It can be stopped at any time; the same command continues. docs/shapes.md describes the dataset."""
 
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--fps", type=int, default=16, metavar="N", help="frames per second (%(default)s)")
     look.add_argument("--kind", metavar="KIND", help='kind of all scenes, such as "motion" (default: a mixture)')
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another dataset (%(default)s)")
+    parser.add_argument("--captions", action="store_true", help="add captions, to a finished dataset too")
     parser.add_argument("--processes", type=int, metavar="N", help="videos at a time (default: one per CPU)")
 
 
@@ -49,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
     from stvg_jax.core.errors import InputError
     from stvg_jax.core.progress import Terminal
+    from stvg_jax.data_pipeline.shapes.captions import prepare_captions
     from stvg_jax.data_pipeline.shapes.dataset import Plan, prepare_shapes
     from stvg_jax.data_pipeline.shapes.example import Settings
 
@@ -62,6 +66,9 @@ def run(args: argparse.Namespace) -> None:
         settings=Settings(height=args.height, frames=args.frames, fps=args.fps),
         kind=args.kind,
     )
-    manifest = prepare_shapes(args.out, plan, processes=args.processes or os.cpu_count() or 1, progress=Terminal())
+    options = {"processes": args.processes or os.cpu_count() or 1, "progress": Terminal()}
+    manifest = prepare_shapes(args.out, plan, **options)
+    if args.captions:
+        prepare_captions(args.out, plan, **options)
     counts = ", ".join(f"{count} {split}" for split, count in manifest["videos"].items())
     print(f"{manifest['version']}: {counts} videos in {args.out}")

@@ -68,7 +68,7 @@ def test_frames_may_be_those_of_another_frame_rule():
 
 def test_every_dataset_has_a_default():
     stored = {dataset.name: dataset.stored_frames for dataset in all_datasets()}
-    captions = dict.fromkeys(("didemo", "lsmdc", "msrvtt", "msvd"), "all")
+    captions = dict.fromkeys(("didemo", "lsmdc", "msrvtt", "msvd", "shapes"), "all")
     assert stored == {"hcstvg": "sampled", "vidstg": "clips", "json": "clips"} | captions
 
 

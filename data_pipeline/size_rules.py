@@ -10,6 +10,7 @@ import numpy as np
 
 from stvg_jax.core.constants import MAX_ASPECT
 from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.core.pixels import IMAGENET_MEAN
 from stvg_jax.data_pipeline.resampling import resample_in_bytes, resample_sharply, resample_smoothly
 
 # uint8 [H, W, 3] and (h, w) -> float32 [h, w, 3] in [0, 1].
@@ -81,6 +82,30 @@ class Square(SizeRule):
         return resolution, resolution
 
 
+class Padded(SizeRule):
+    """The height becomes the resolution, the width 1.5 times that. The picture keeps its proportions, at the
+    upper left; ImageNet's mean colour fills the rest. (Small models that are trained on generated videos.)"""
+
+    antialias = True
+    keeps_proportions = False
+
+    @staticmethod
+    def resample(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """As `Resample`."""
+        scale = min(size[0] / frame.shape[0], size[1] / frame.shape[1])
+        height, width = (max(1, round(pixels * scale)) for pixels in frame.shape[:2])
+        result = np.empty((*size, 3), np.float32)
+        result[:] = IMAGENET_MEAN
+        result[:height, :width] = resample_smoothly(frame, (height, width))
+        return result
+
+    def size(self, height: int, width: int, resolution: int, side: int | None = None) -> tuple[int, int]:
+        return self.largest(side or resolution)
+
+    def largest(self, resolution: int) -> tuple[int, int]:
+        return resolution, max(1, 3 * resolution // 2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Proportional(SizeRule):
     """The shorter side becomes the resolution, or less where the longer one would exceed a limit; proportions stay.
@@ -118,6 +143,7 @@ def _five_to_three(resolution: int) -> int:
 SQUEEZED = "squeezed"
 PROPORTIONAL = "proportional"
 SQUARE = "square"
+PADDED = "padded"
 # By the names that configurations and checkpoints hold (`clip.sizing`): of TA-STVG and CG-STVG, STCAT, TubeDETR, and of
 # the retrieval models.
 SIZE_RULES: dict[str, SizeRule] = {
@@ -126,6 +152,8 @@ SIZE_RULES: dict[str, SizeRule] = {
     "five_to_three": Proportional(_five_to_three, resample_in_bytes),
     SQUARE: Square(),
 }
+# Boxes would not fit pictures that are padded, so grounding models have no such rule.
+RETRIEVAL_SIZE_RULES: dict[str, SizeRule] = SIZE_RULES | {PADDED: Padded()}
 
 
 def get_size_rule(name: str) -> SizeRule:
@@ -134,6 +162,6 @@ def get_size_rule(name: str) -> SizeRule:
     Raises:
         InputError: there is none.
     """
-    if not isinstance(name, str) or name not in SIZE_RULES:
-        raise InputError(f"unknown size rule {quoted(name)}; choose one of {', '.join(SIZE_RULES)}")
-    return SIZE_RULES[name]
+    if not isinstance(name, str) or name not in RETRIEVAL_SIZE_RULES:
+        raise InputError(f"unknown size rule {quoted(name)}; choose one of {', '.join(RETRIEVAL_SIZE_RULES)}")
+    return RETRIEVAL_SIZE_RULES[name]

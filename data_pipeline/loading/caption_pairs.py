@@ -56,6 +56,8 @@ class CaptionPairLoader:
         seed: seed of all draws.
         batch_size, hosts: as for `data_pipeline.loading.loader.Loader`.
         threads: threads that read and decode.
+        features: float16 [samples, ...], features of each video, which rows have as `features` instead of frames; None
+            for frames.
 
     Attributes:
         pairs: int32 [n, 2], indices of a sample and of one of its captions.
@@ -82,6 +84,7 @@ class CaptionPairLoader:
         batch_size: int,
         hosts: tuple[int, int] = (0, 1),
         threads: int = 1,
+        features: np.ndarray | None = None,
     ) -> None:
         check_seed(seed)
         self.pairs = np.array([(i, k) for i, sample in enumerate(samples) for k in range(len(sample.captions))])
@@ -89,7 +92,9 @@ class CaptionPairLoader:
         self._samples, self._store, self._tokenize, self._tokens = samples, store, tokenize, tokens
         self._shown, self._rule, self._settings = shown, frame_rule, settings
         shown.check(samples, store, frame_rule)
-        self._seed, self._threads = seed, threads
+        self._seed, self._threads, self._features = seed, threads, features
+        if features is not None:
+            self.sent = ("features", *self.sent[1:])
         rows = batch_size // hosts[1]
         self._batch_size, self._own = batch_size, slice(hosts[0] * rows, (hosts[0] + 1) * rows)
         self.steps_per_epoch = len(self.pairs) // batch_size
@@ -120,15 +125,19 @@ class CaptionPairLoader:
     def _row(self, epoch: int, pair: int) -> dict[str, np.ndarray]:
         index, caption = self.pairs[pair]
         sample, rng = self._samples[index], generator(self._seed, epoch, CLIP, pair)
-        video = self._store.videos[sample.video]
-        ids = choose_frames(video.frame_count, rule=self._rule, number=self._shown.frames, rng=rng)
-        changes = self._settings.draw(rng)
         text = caption_text(sample.captions[caption])
-        if changes.flip and self._settings.mirror_words:
-            text = swap_directions(text)
+        if self._features is None:
+            video = self._store.videos[sample.video]
+            ids = choose_frames(video.frame_count, rule=self._rule, number=self._shown.frames, rng=rng)
+            changes = self._settings.draw(rng)
+            if changes.flip and self._settings.mirror_words:
+                text = swap_directions(text)
+            shown = {"frames": changes(self._shown.pictures_of(self._store, sample.video, ids))}
+        else:
+            shown = {"features": self._features[index]}
         tokens = self._tokenize(text)
         return {
-            "frames": changes(self._shown.pictures_of(self._store, sample.video, ids)),
+            **shown,
             "text_ids": np.pad(tokens, (0, self._tokens - len(tokens))).astype(np.int32),
             "text_valid": np.arange(self._tokens) < len(tokens),
             "sample": np.array(index, np.int32),

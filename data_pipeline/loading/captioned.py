@@ -55,7 +55,7 @@ class ShownVideos:
         frames: number of frames of a video.
         frame_rule: rule that chooses them in an evaluation, a key of `data_pipeline.fixed_number.FIXED_RULES`.
         resolution: of the model (`data_pipeline.frames.model_size`).
-        sizing: name of a size rule (`data_pipeline.size_rules.SIZE_RULES`).
+        sizing: name of a size rule (`data_pipeline.size_rules.RETRIEVAL_SIZE_RULES`).
     """
 
     frames: int = FRAMES

@@ -46,6 +46,11 @@ class ClipChanges:
                 f"strength lies between 0 and {_STRENGTHS}"
             )
 
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether any clip may be changed."""
+        return self.least_area < 1 or self.flip > 0 or self.operations > 0
+
     def draw(self, rng: np.random.Generator) -> DrawnChanges:
         """Draws the changes of one clip."""
         cut = _draw_cut(rng, self.least_area)

@@ -11,6 +11,7 @@ from flax import nnx
 
 from stvg_jax.nn.attention import PostNormBlock
 from stvg_jax.nn.declare import Embed, LayerNorm
+from stvg_jax.nn.keys import DropoutKeys
 from stvg_jax.nn.layers import dropout
 from stvg_jax.nn.remat import run_layer
 
@@ -58,7 +59,7 @@ class Embeddings(nnx.Module):
         self.norm = LayerNorm(config.width, epsilon=_EPSILON, dtype=dtype)
         self.dropout_rate = config.dropout_rate
 
-    def __call__(self, ids: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+    def __call__(self, ids: jax.Array, rngs: nnx.Rngs | DropoutKeys | None) -> jax.Array:
         """ids int32 [b, l] -> [b, l, width]. Texts are padded at the end, so positions need no mask."""
         positions = jnp.arange(_FIRST_POSITION, _FIRST_POSITION + ids.shape[1])
         x = self.word_embeddings(ids) + self.position_embeddings(positions)
@@ -77,7 +78,9 @@ class Roberta(nnx.Module):
         )
         self.max_tokens = config.max_tokens
 
-    def __call__(self, ids: jax.Array, valid: jax.Array | None = None, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+    def __call__(
+        self, ids: jax.Array, valid: jax.Array | None = None, *, rngs: nnx.Rngs | DropoutKeys | None = None
+    ) -> jax.Array:
         """Last hidden state of right-padded texts.
 
         Args:

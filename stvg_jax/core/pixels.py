@@ -18,3 +18,10 @@ def normalize(frames, mean=IMAGENET_MEAN, std=IMAGENET_STD):
 def normalize_as_clip(frames):
     """uint8 [..., 3] -> float32 of the same shape, by the mean and the standard deviation of CLIP's training."""
     return normalize(frames.astype("float32") / 255, _CLIP_MEAN, _CLIP_STD)
+
+
+def imagenet_from_clip(frames):
+    """Result of `normalize_as_clip` -> that of `normalize` for the same pixels."""
+    xp = frames.__array_namespace__()
+    mean, std = (xp.asarray(numbers, dtype=frames.dtype) for numbers in (_CLIP_MEAN, _CLIP_STD))
+    return normalize(frames * std + mean)

@@ -26,6 +26,7 @@ FAMILIES = {
     "stcat": "stvg_jax.grounding.stcat",
     "stgt": "stvg_jax.retrieval.stgt",
     "alpro": "stvg_jax.retrieval.alpro",
+    "dual_encoder": "stvg_jax.retrieval.dual_encoder",
     "region_recognition": "stvg_jax.grounding.pretraining.region_recognition",
     "pointing": "stvg_jax.grounding.pretraining.pointing",
     "image_pointing": "stvg_jax.grounding.pretraining.image_pointing",

@@ -70,6 +70,25 @@ def contrastive_logits(own: Embeddings, whole: Embeddings, temperature: jax.Arra
     return to_texts / temperature, to_videos / temperature
 
 
+def index_losses(whole: Embeddings, rows: jax.Array, real: jax.Array, temperature: jax.Array) -> jax.Array:
+    """Cross-entropy of `contrastive_logits` against a pair's own index, the mean of both ways, float32 [b].
+
+    Args:
+        whole: W pairs.
+        rows: int32 [b], the numbers among the W of the pairs whose losses are computed.
+        real: bool [W].
+        temperature: scalar.
+    """
+
+    def of_index(logits: jax.Array) -> jax.Array:
+        log_p = jax.nn.log_softmax(jnp.where(real, logits, NEVER))
+        return -jnp.take_along_axis(log_p, rows[:, None], axis=1)[:, 0]
+
+    own = jax.tree.map(lambda array: array[rows], whole)
+    to_texts, to_videos = contrastive_logits(own, whole, temperature)
+    return (of_index(to_texts) + of_index(to_videos)) / 2
+
+
 def alpro_losses(
     model: ALPRO,
     whole: Embeddings,
@@ -90,15 +109,8 @@ def alpro_losses(
         pairs: number of real pairs of the whole batch.
         rngs: dropout keys of the rows; None to train without.
     """
-    own = jax.tree.map(lambda array: array[rows], whole)
-
-    def of_index(logits: jax.Array) -> jax.Array:
-        log_p = jax.nn.log_softmax(jnp.where(texts.real, logits, NEVER))
-        return -jnp.take_along_axis(log_p, rows[:, None], axis=1)[:, 0]
-
-    to_texts, to_videos = contrastive_logits(own, whole, model.temperature[...])
     terms = {
-        "contrastive": (of_index(to_texts) + of_index(to_videos)) / 2,
+        "contrastive": index_losses(whole, rows, texts.real, model.temperature[...]),
         "matching": matching_losses(model, whole, texts, rows, negatives, rngs),
     }
     return {name: jnp.where(texts.real[rows], losses, 0).sum() / pairs for name, losses in terms.items()}

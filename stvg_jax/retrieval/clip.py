@@ -20,7 +20,7 @@ class RetrievalClip:
         frame_rule: name of the rule that chooses frames in evaluation and search, "uniform" or "middle"
             (`data_pipeline.fixed_number.FIXED_RULES`).
         training_frame_rule: the same in training, also "rand" or "headtail" (`data_pipeline.fixed_number.RULES`).
-        sizing: name of the rule that resizes frames (`data_pipeline.size_rules.SIZE_RULES`).
+        sizing: name of the rule that resizes frames (`data_pipeline.size_rules.RETRIEVAL_SIZE_RULES`).
     """
 
     frames: int = 8
@@ -32,9 +32,13 @@ class RetrievalClip:
     def __post_init__(self) -> None:
         from stvg_jax.core.errors import quoted
         from stvg_jax.data_pipeline.fixed_number import FIXED_RULES, RULES
-        from stvg_jax.data_pipeline.size_rules import SIZE_RULES
+        from stvg_jax.data_pipeline.size_rules import RETRIEVAL_SIZE_RULES
 
-        for name, known in (("frame_rule", FIXED_RULES), ("training_frame_rule", RULES), ("sizing", SIZE_RULES)):
+        for name, known in (
+            ("frame_rule", FIXED_RULES),
+            ("training_frame_rule", RULES),
+            ("sizing", RETRIEVAL_SIZE_RULES),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {quoted(getattr(self, name))}; choose one of {', '.join(known)}")
         for name in ("frames", "resolution"):

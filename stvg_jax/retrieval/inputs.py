@@ -7,7 +7,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from stvg_jax.core.config import build
 from stvg_jax.core.errors import InputError
@@ -27,6 +30,8 @@ class RetrievalDataConfig:
         dataset: name of a dataset with captions, such as "msrvtt" (docs/retrieval.md).
         annotations: the dataset folder, or an annotation file.
         frames: output folder of `stvg-jax prepare frames`.
+        features: folder for the features of the frozen part of a model that is trained, computed when they are missing;
+            "" to compute them in every step (`stvg_jax.retrieval.features`).
         on_problem: treatment of wrong annotations and missing videos: "raise", "exclude" or "keep"
             (`data_pipeline.datasets.reading.read_annotations`).
         threads: threads that read and decode; 0 for one per core.
@@ -35,6 +40,7 @@ class RetrievalDataConfig:
     dataset: str = "msrvtt"
     annotations: str = ""
     frames: str = ""
+    features: str = ""
     on_problem: str = "raise"
     threads: int = 0
 
@@ -67,6 +73,7 @@ class RetrievalInputs:
         from stvg_jax.data_pipeline.loading.caption_pairs import PairSettings
         from stvg_jax.data_pipeline.loading.captioned import group_captions
 
+        self._config, self._split = config, split
         self.data = build(RetrievalDataConfig, config.get("data", {}), "config.data")
         self.pair_settings = build(PairSettings, config.get("loader", {}), "config.loader")
         annotations, self.store, problems = read_with_frames(self.data, split, require_captions, unit="them")
@@ -131,6 +138,7 @@ class RetrievalInputs:
                 batch_size=batch_size,
                 hosts=hosts,
                 threads=self.pair_settings.threads or os.cpu_count() or 1,
+                features=self._features(config, clip) if self.data.features else None,
             )
         return CaptionedLoader(
             self.samples,
@@ -143,6 +151,19 @@ class RetrievalInputs:
             only=only,
             threads=self.threads,
         )
+
+    def _features(self, config: Any, clip: RetrievalClip) -> np.ndarray:
+        """Features of the videos, float16 [videos, ...]; arguments as for `loader`."""
+        from stvg_jax.retrieval.features import FrozenPart, prepare_features
+
+        if clip.training_frame_rule != clip.frame_rule or self.pair_settings.changes_pictures:
+            raise InputError(
+                "config.data.features keeps the frames of an evaluation, unchanged; set "
+                f"config.clip.training_frame_rule={clip.frame_rule} and leave out all changes of config.loader, or set "
+                "config.data.features to ''"
+            )
+        part = FrozenPart(self._config, config, clip)
+        return prepare_features(Path(self.data.features), self._split, part, self.samples, self.store, clip)
 
     def texts(self, config: Any, clip: RetrievalClip) -> list[str]:
         """Texts that the model reads in training."""

@@ -20,11 +20,12 @@ class Pairs(NamedTuple):
     """Inputs of some pairs.
 
     Attributes:
-        frames: uint8 [b, t, h, w, 3].
+        videos: frames, uint8 [b, t, h, w, 3]; or their features, float16 [b, ...], for a model that keeps them
+            (`stvg_jax.retrieval.features`).
         texts: their captions.
     """
 
-    frames: jax.Array
+    videos: jax.Array
     texts: PairTexts
 
 
@@ -71,15 +72,17 @@ class RetrievalTask:
     def prepare(self, batch: Mapping[str, jax.Array]) -> tuple[Pairs, PairTexts]:
         """Inputs, and the texts that the losses of other pairs need."""
         texts = _texts(batch)
-        return Pairs(batch["frames"], texts), texts
+        return Pairs(batch["features"] if "features" in batch else batch["frames"], texts), texts
 
     def embed(self, parameters: dict, inputs: Pairs, key: jax.Array | None) -> Embeddings:
         """Encodes videos and texts."""
         rngs = None if key is None else DropoutKeys(key)
 
         def encode(model: Any) -> Embeddings:
-            frames = normalize_as_clip(inputs.frames)
-            tokens, videos = model.encode_videos(frames, rngs=rngs)
+            if inputs.videos.dtype == jnp.uint8:
+                tokens, videos = model.encode_videos(normalize_as_clip(inputs.videos), rngs=rngs)
+            else:
+                tokens, videos = model.encode_features(inputs.videos, rngs=rngs)
             texts = model.encode_texts(inputs.texts.ids, inputs.texts.valid, rngs=rngs)
             return Embeddings(tokens, videos, texts.embeddings)
 

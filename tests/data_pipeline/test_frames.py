@@ -8,8 +8,10 @@ import pytest
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.pixels import IMAGENET_MEAN, IMAGENET_STD, normalize
 from stvg_jax.data_pipeline.frames import load_clip, model_size, prepare, resize
+from stvg_jax.data_pipeline.resampling import resample_smoothly
 from stvg_jax.data_pipeline.size_rules import get_size_rule
 from stvg_jax.data_pipeline.video import open_video
+from stvg_jax.grounding.inference.clip import ClipConfig
 from tests.videos import write_video
 
 GOLDENS = pathlib.Path(__file__).parents[1] / "goldens"
@@ -156,3 +158,16 @@ def test_square_pictures_lose_their_proportions(size):
     assert get_size_rule("square").largest(64) == (64, 64)
     picture = picture_of_case(*size)[None]
     np.testing.assert_array_equal(resize(picture, (64, 64), "square"), resize(picture, (64, 64)))
+
+
+@pytest.mark.parametrize(("size", "shown"), [((90, 90), (64, 64)), ((60, 90), (64, 96)), ((100, 400), (24, 96))])
+def test_padded_pictures_keep_their_proportions(size, shown):
+    rule, (height, width) = get_size_rule("padded"), shown
+    assert rule.largest(64) == rule.size(*size, 64) == (64, 96)
+    picture = picture_of_case(*size)
+    padded = rule.resample(picture, (64, 96))
+    np.testing.assert_array_equal(padded[:height, :width], resample_smoothly(picture, shown))
+    np.testing.assert_allclose(normalize(padded)[height:], 0, atol=1e-6)
+    np.testing.assert_allclose(normalize(padded)[:, width:], 0, atol=1e-6)
+    with pytest.raises(ValueError, match="sizing is 'padded'; choose one of squeezed, "):
+        ClipConfig(sizing="padded")

@@ -12,6 +12,8 @@ from stvg_jax.core.registry import FAMILIES, get_family
 from stvg_jax.data_pipeline.datasets.registry import MODULES
 
 ROOT = Path(__file__).parents[2]
+# Families of this library, of which nobody has released a model.
+OWN = {"dual_encoder"}
 WHOLE = [name for name in FAMILIES if get_family(name).evaluator is not None]
 
 
@@ -19,6 +21,8 @@ WHOLE = [name for name in FAMILIES if get_family(name).evaluator is not None]
 def test_a_family_has_configurations_a_format_and_golden_numbers(name):
     configurations = [path.stem for path in (ROOT / "configs").glob("*.py") if "\ndef get_config" in path.read_text()]
     assert name in {load_config_file(Path(stem))["name"] for stem in configurations}
+    if name in OWN:
+        return
     assert name in {importlib.import_module(module).FORMAT.name for module in get_family(name).formats}
     kinds = {path.stem.split("_")[1] for path in (ROOT / "tests" / "goldens").glob(f"{name.replace('_', '')}_*")}
     # Losses and gradients of ALPRO stand in the case of its evaluation.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 DESCRIPTION = """\
 List the checkpoints that have names: those of the authors of the four systems, what their trainings start from,
-and the built-in one; with the figures that their authors published, and what is on this machine."""
+and the built-in ones; with the figures that their authors published, and what is on this machine."""
 
 EPILOG = """\
 examples:

@@ -1,4 +1,4 @@
-"""The checkpoints that have names: those of the authors, the files that training starts from, and the built-in one.
+"""The checkpoints that have names: those of the authors, the files that training starts from, and the built-in ones.
 
 Names, files, sizes, scores and licences are those of the authors' READMEs. The library holds none of these files.
 """
@@ -182,6 +182,15 @@ _RECORDS = (
         resolution=64,
         scores=_declared(74.4, 49.9, None, None),
         note="also called builtin",
+    ),
+    Record(
+        "shapes_retrieval",
+        "dual encoder",
+        kind="builtin",
+        licence="Apache-2.0",
+        dataset="shapes",
+        resolution=64,
+        note="for index and search",
     ),
     _on_the_hub("TA-STVG", "hcstvg1", "TASTVG_HCSTVG.pth", _declared(53.0, 39.1, 63.1, 36.8)),
     _on_the_hub("TA-STVG", "hcstvg2", "TASTVG_HCSTVG2.pth", _declared(60.4, 40.2, 65.8, 36.7)),

@@ -14,9 +14,14 @@ from stvg_jax.models.fetching import fetch
 from stvg_jax.models.shared import SCHEME, fetch_shared, parse_address
 
 BUILTIN = "builtin"
+BUILTIN_RETRIEVAL = "shapes_retrieval"
 PURPOSE = (
     "the built-in checkpoint, which knows only generated videos of moving shapes (docs/shapes.md); for videos of "
     "people and things, take a released one, such as --checkpoint ta_stvg_hcstvg1: see `stvg-jax checkpoints`"
+)
+RETRIEVAL_PURPOSE = (
+    "the built-in checkpoint for retrieval, which knows only generated videos of moving shapes (docs/shapes.md); for "
+    "videos of people and things, give --checkpoint a model that `stvg-jax convert` makes from a file of STGT or ALPRO"
 )
 NAMES_HELP = "a folder, a name that `stvg-jax checkpoints` lists, or owner/name on the Hugging Face hub"
 
@@ -29,12 +34,18 @@ def default_checkpoint() -> Path:
     return Path(__file__).parent / "default_checkpoint"
 
 
-def is_builtin(checkpoint: str | os.PathLike[str] | None) -> bool:
-    """True for the names of the built-in checkpoint ("./builtin" is a folder)."""
+def default_retrieval_checkpoint() -> Path:
+    """Folder of a small dual encoder that was trained on the same kind of videos; its `README.md` describes it."""
+    return Path(__file__).parent / "default_retrieval_checkpoint"
+
+
+def is_builtin(checkpoint: str | os.PathLike[str] | None, *, retrieval: bool = False) -> bool:
+    """True for names of the built-in checkpoint that grounds, or of the one for retrieval ("./builtin" is a folder)."""
     if checkpoint is None or not isinstance(checkpoint, str):
-        return checkpoint is None
-    record = CATALOGUE.get(checkpoint)
-    return checkpoint == BUILTIN or (record is not None and record.kind == "builtin" and not Path(checkpoint).exists())
+        return checkpoint is None and not retrieval
+    if not retrieval and checkpoint == BUILTIN:
+        return True
+    return checkpoint == (BUILTIN_RETRIEVAL if retrieval else "shapes") and not Path(checkpoint).exists()
 
 
 def find_checkpoint(
@@ -44,7 +55,8 @@ def find_checkpoint(
 
     Args:
         checkpoint: a folder; a name of `stvg_jax.models.catalogue`; "owner/name", "owner/name@revision" or the same
-            behind "hf://" for a converted checkpoint on the Hugging Face hub; None or "builtin" for the built-in one.
+            behind "hf://" for a converted checkpoint on the Hugging Face hub; None or "builtin" for the built-in one
+            that grounds.
             A folder that exists comes before other names, except for "builtin".
         grounds: whether it must be a whole model; False for a training that starts from it.
         progress: shows what is fetched; None for the standard error.
@@ -54,6 +66,8 @@ def find_checkpoint(
     """
     if is_builtin(checkpoint):
         return default_checkpoint()
+    if is_builtin(checkpoint, retrieval=True):
+        return default_retrieval_checkpoint()
     path = Path(check_path("checkpoint", checkpoint))
     if not isinstance(checkpoint, str) or path.exists():
         return path

@@ -95,7 +95,7 @@ def test_the_list_needs_no_home(monkeypatch, capsys):
         monkeypatch.setenv(name, "")
     assert main(["checkpoints", "--json"]) == 0
     here = [record["name"] for record in json.loads(capsys.readouterr().out) if record["here"]]
-    assert here == ["shapes"]
+    assert here == ["shapes", "shapes_retrieval"]
     assert main(["checkpoints", "mdetr"]) == 0
     assert "  here         no" in capsys.readouterr().out
 

@@ -19,7 +19,7 @@ from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.models import catalogue
 from stvg_jax.models.loading import load_model
-from stvg_jax.models.names import default_checkpoint, find_checkpoint
+from stvg_jax.models.names import default_checkpoint, default_retrieval_checkpoint, find_checkpoint
 from tests.models.conftest import NAME, note
 from tests.videos import write_video
 
@@ -344,6 +344,7 @@ def test_names_that_need_no_hub(tmp_path, monkeypatch, released):
     monkeypatch.chdir(tmp_path)
     assert find_checkpoint(None) == find_checkpoint("builtin") == find_checkpoint("shapes") == default_checkpoint()
     assert find_checkpoint("./builtin") == Path("builtin")
+    assert find_checkpoint("shapes_retrieval") == default_retrieval_checkpoint()
     # A folder comes before a name, and below a folder that exists there is no repository.
     for name in (NAME, "shapes", "runs/mine"):
         Path(name).mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from stvg_jax.core.errors import InputError
@@ -13,6 +14,7 @@ overlap, and a retrieval model turns each window into a few vectors."""
 
 EPILOG = """\
 examples:
+  stvg-jax index shapes/                               # with the built-in model, which knows shapes only
   stvg-jax index holiday/ party.mp4 --checkpoint checkpoints/stgt --out index
   stvg-jax index lectures/ --checkpoint checkpoints/stgt --window 30 --stride 15 --out index
   stvg-jax search index "a man opens the door"
@@ -25,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "videos", nargs="+", type=Path, metavar="VIDEOS", help="video files, folders of videos, quoted patterns"
     )
-    parser.add_argument("--checkpoint", required=True, metavar="DIR", help="a retrieval model")
+    parser.add_argument(
+        "--checkpoint",
+        default="shapes_retrieval",
+        metavar="DIR",
+        help="a retrieval model (default: the built-in %(default)s)",
+    )
     parser.add_argument("--out", type=Path, default=Path("index"), metavar="DIR", help="the index (%(default)s)")
     windows = parser.add_argument_group("windows")
     windows.add_argument("--window", type=float, default=10.0, metavar="SEC", help="length (%(default)g)")
@@ -47,12 +54,15 @@ def run(args: argparse.Namespace) -> None:
     windows = WindowConfig(args.window, args.window / 2 if args.stride is None else args.stride)
 
     from stvg_jax.data_pipeline.video.listing import list_videos
+    from stvg_jax.models.names import RETRIEVAL_PURPOSE, is_builtin
     from stvg_jax.retrieval.inference.encoder import VideoTextEncoder
     from stvg_jax.retrieval.inference.index import build_index
     from stvg_jax.retrieval.inference.storage import IndexFolder
 
     list_videos(args.videos)
     find_devices()
+    if is_builtin(args.checkpoint, retrieval=True):
+        print(f"using {RETRIEVAL_PURPOSE}", file=sys.stderr)
     encoder = VideoTextEncoder.load(args.checkpoint, dtype=args.dtype)
     tell_device()
     failed = build_index(

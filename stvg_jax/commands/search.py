@@ -20,6 +20,7 @@ examples:
   stvg-jax search index "a man opens the door"
   stvg-jax search index "a man opens the door" --top 20 --sheet hits.png
   stvg-jax search index "a man opens the door" --ground checkpoints/ta --json > hits.jsonl
+  stvg-jax search index "a red circle moves left" --ground        # with the built-in model, which knows shapes only
 
 Lines of --json: {"video", "start_sec", "end_sec", "score"} and, with --ground, "tube" as in tube.json or "error"."""
 
@@ -29,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentence", metavar="SENTENCE", help="description of what is to be found, in English")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="number of hits (%(default)s)")
     parser.add_argument("--overlapping", action="store_true", help="also show windows that overlap a better one")
-    parser.add_argument("--ground", metavar="DIR", help="checkpoint of a grounding model, to find a tube in each hit")
+    parser.add_argument(
+        "--ground",
+        nargs="?",
+        const="builtin",
+        metavar="DIR",
+        help="find a tube in each hit, with this checkpoint of a grounding model or the built-in one",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet, .png or .html")
     model = parser.add_argument_group("model")
@@ -47,11 +54,16 @@ def run(args: argparse.Namespace) -> None:
     if args.sheet is not None:
         check_sheet(args.sheet)
 
+    from stvg_jax.models.names import PURPOSE, RETRIEVAL_PURPOSE, is_builtin
     from stvg_jax.retrieval.inference.index import Index
 
     progress = Terminal(silent_sec=1.0)
     find_devices()
     index = Index.open(args.index, checkpoint=args.checkpoint, dtype=args.dtype)
+    if is_builtin(args.checkpoint or index.checkpoint, retrieval=True):
+        print(f"using {RETRIEVAL_PURPOSE}", file=sys.stderr)
+    if args.ground is not None and is_builtin(args.ground):
+        print(f"grounding with {PURPOSE}", file=sys.stderr)
     ground = None if args.ground is None else _Grounding(args.ground, args.dtype, args.sentence)
     with progress.stage("searching"):
         hits = index.search(args.sentence, args.top, overlapping=args.overlapping)

@@ -17,7 +17,7 @@ from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.core.tree import unflatten
 from stvg_jax.models.loading import LoadedModel, load_model
-from stvg_jax.models.names import find_checkpoint
+from stvg_jax.models.names import BUILTIN_RETRIEVAL, find_checkpoint
 from stvg_jax.retrieval.clip import RetrievalClip
 from stvg_jax.retrieval.types import RetrievalModel
 from stvg_jax.runtime.compilation import Program
@@ -52,11 +52,13 @@ class VideoTextEncoder:
         )
 
     @classmethod
-    def load(cls, checkpoint: str | os.PathLike[str], *, dtype: str = "float32") -> VideoTextEncoder:
+    def load(
+        cls, checkpoint: str | os.PathLike[str] = BUILTIN_RETRIEVAL, *, dtype: str = "float32"
+    ) -> VideoTextEncoder:
         """Loads a checkpoint of a retrieval model.
 
         Args:
-            checkpoint: its folder or name.
+            checkpoint: its folder or name; by default the built-in one, which knows only generated videos of shapes.
             dtype: of the computation, "float32" or "bfloat16".
 
         Raises:

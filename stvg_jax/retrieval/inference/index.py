@@ -14,6 +14,7 @@ from stvg_jax.core.arguments import check_path, check_whole
 from stvg_jax.core.errors import InputError, first_line
 from stvg_jax.core.locks import lock_to_write
 from stvg_jax.core.progress import Progress, Silent
+from stvg_jax.models.names import BUILTIN_RETRIEVAL
 from stvg_jax.retrieval.inference.encoder import VideoTextEncoder, finite
 from stvg_jax.retrieval.inference.storage import Header, IndexedVideo, IndexFolder
 from stvg_jax.retrieval.inference.windows import WindowConfig, make_windows, read_windows
@@ -43,7 +44,7 @@ def build_index(
     encoder: VideoTextEncoder,
     out: str | os.PathLike[str],
     *,
-    checkpoint: str,
+    checkpoint: str = BUILTIN_RETRIEVAL,
     windows: WindowConfig | None = None,
     decoder: str = "pyav",
     allow_partial: bool = False,
@@ -58,7 +59,7 @@ def build_index(
         videos: files, and folders that are searched for videos.
         encoder: the model.
         out: folder of the index.
-        checkpoint: path or name of the model, which `Index.open` will load.
+        checkpoint: path or name of the model, which `Index.open` will load; by default the built-in one.
         windows: windows of every video; None for those of 10 seconds, each 5 after the one before.
         decoder, allow_partial: as for `stvg_jax.data_pipeline.video.open_video`.
         progress: shows the progress.
@@ -158,6 +159,11 @@ class Index:
     def __len__(self) -> int:
         """Number of windows."""
         return self._folder.rows
+
+    @property
+    def checkpoint(self) -> str:
+        """Path or name of the model that made the index."""
+        return self._folder.header.checkpoint
 
     @property
     def videos(self) -> Sequence[str]:

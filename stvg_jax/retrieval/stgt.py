@@ -60,7 +60,7 @@ class STGT(nnx.Module):
 
     def __init__(self, config: STGTConfig = STGTConfig(), *, dtype: Any = jnp.float32):
         width = config.vit.width
-        self.config = config
+        self.config, self.dtype = config, dtype
         self.vit = ViT(config.vit, dtype=dtype)
         self.graph = GraphTransformer(config.graph, width, config.vit.grid, dtype=dtype)
         self.video_norm = LayerNorm(width, epsilon=1e-5, dtype=dtype)
@@ -70,21 +70,21 @@ class STGT(nnx.Module):
         self.match_head = Linear(config.qformer.width, 2, dtype=dtype)
         self.temperature = nnx.Param(Declared((), constant(_FIRST_TEMPERATURE)))
 
-    def encode_frames(self, frames: jax.Array) -> jax.Array:
+    def video_features(self, frames: jax.Array) -> jax.Array:
         """Tokens [b, t, 1 + patches, d] of normalised frames, float [b, t, h, w, 3], by the frozen ViT."""
         b, t = frames.shape[:2]
         tokens = self.vit(frames.reshape(b * t, *frames.shape[2:]))
         return jax.lax.stop_gradient(tokens.reshape(b, t, *tokens.shape[1:]))
 
-    def encode_tokens(self, tokens: jax.Array, *, rngs: Rngs = None) -> Videos:
-        """The part of `encode_videos` after `encode_frames`; `rngs` is the stream `dropout`, to train."""
-        tokens = self.video_norm(self.graph(tokens, rngs=rngs))
+    def encode_features(self, features: jax.Array, *, rngs: Rngs = None) -> Videos:
+        """The part of `encode_videos` after `video_features`; `rngs` is the stream `dropout`, to train."""
+        tokens = self.video_norm(self.graph(features.astype(self.dtype), rngs=rngs))
         queries, _ = self.qformer.read(self.qformer.memory(tokens), rngs=rngs)
         return Videos(tokens, unit(self.video_projection(queries)))
 
     def encode_videos(self, frames: jax.Array, *, rngs: Rngs = None) -> Videos:
         """Encodes normalised frames, float [b, t, h, w, 3]; of 8 frames come 264 tokens and of one 257."""
-        return self.encode_tokens(self.encode_frames(frames), rngs=rngs)
+        return self.encode_features(self.video_features(frames), rngs=rngs)
 
     def encode_texts(self, ids: jax.Array, valid: jax.Array, *, rngs: Rngs = None) -> Texts:
         """Encodes ids int32 [b, l], valid bool [b, l], by the state of their first token."""

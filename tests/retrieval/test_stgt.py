@@ -55,8 +55,8 @@ def test_evaluation_from_pixels_and_ids_to_scores(parameters, count):
     ids, valid = texts(case)
 
     def evaluate(model, frames, ids, valid):
-        features = model.encode_frames(frames)
-        videos = model.encode_tokens(features)
+        features = model.video_features(frames)
+        videos = model.encode_features(features)
         encoded = model.encode_texts(ids, valid)
         memory = model.video_memory(videos.tokens)
         return {
@@ -246,7 +246,7 @@ def test_the_full_size_model():
 
     def evaluate(model, tokens, ids, valid):
         graph = model.graph(tokens)
-        videos = model.encode_tokens(tokens)
+        videos = model.encode_features(tokens)
         encoded = model.encode_texts(ids, valid).embeddings
         memory = jax.tree.map(lambda array: array[0], model.video_memory(videos.tokens))
         return {

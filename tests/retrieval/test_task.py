@@ -13,6 +13,7 @@ import pytest
 from stvg_jax.backbones.bert import BertConfig
 from stvg_jax.backbones.timesformer import TimeSformerConfig
 from stvg_jax.backbones.vit import ViTConfig
+from stvg_jax.core.pixels import normalize_as_clip
 from stvg_jax.core.tree import unflatten
 from stvg_jax.nn.declare import PureModule, initialize
 from stvg_jax.retrieval.alpro import ALPRO, ALPROConfig
@@ -146,3 +147,19 @@ def test_a_model_learns_whose_caption_is_whose(name):
 
     similarity = the.module.apply(now, scores)
     assert np.argmax(similarity, axis=1).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.slow
+def test_features_that_are_kept_give_the_losses_of_the_frames():
+    """Of STGT's frozen ViT, rounded to float16; no edge of the graph flips here."""
+    stgt, start, rows = task("stgt"), parameters("stgt"), jax.tree.map(jnp.asarray, batch())
+
+    @jax.jit
+    def features(parameters, frames):
+        return stgt.module.apply(parameters, lambda model: model.video_features(normalize_as_clip(frames)))
+
+    kept = {name: value for name, value in rows.items() if name != "frames"}
+    kept["features"] = features(start, rows["frames"]).astype(jnp.float16)
+    step = jax.jit(functools.partial(losses_in_parts, stgt), static_argnums=3)
+    of_frames, of_features = (step(start, inputs, keys(6), 1) for inputs in (rows, kept))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-3), of_features, of_frames)

@@ -2,7 +2,7 @@
 
     stvg-jax prepare frames --dataset msrvtt --annotations data/msrvtt --split test --family alpro --frames sampled \\
         --out frames/msrvtt
-    stvg-jax eval --config alpro_msrvtt --checkpoint checkpoints/alpro_msrvtt --out eval/alpro_msrvtt
+    stvg-jax eval --config alpro_msrvtt --checkpoint alpro_msrvtt --out eval/alpro_msrvtt
 
 The release computes the million pairs of 1k-A once for each direction, here they are computed once.
 """

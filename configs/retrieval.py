@@ -64,7 +64,7 @@ def recipe(
     weight_decay: float = 0.05,
     beta2: float = 0.98,
     last_rate: float = 1e-6,
-    start: str = "checkpoints/stgt_pretrained",
+    start: str = "stgt_pretrained",
 ) -> dict[str, Any]:
     """Sections of a fine-tuning; the defaults are STGT's (its `projects/train` files; 20 pairs on each of 8 GPUs).
 

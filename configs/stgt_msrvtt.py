@@ -2,7 +2,7 @@
 
     stvg-jax prepare frames --dataset msrvtt --annotations data/msrvtt --split test --family stgt --frames sampled \\
         --out frames/msrvtt
-    stvg-jax eval --config stgt_msrvtt --checkpoint checkpoints/stgt_msrvtt --out eval/stgt_msrvtt
+    stvg-jax eval --config stgt_msrvtt --checkpoint stgt_msrvtt --out eval/stgt_msrvtt
 
 and fine-tuning on the 9,000 of the training split, whose frames are all stored (without `--frames sampled`):
 

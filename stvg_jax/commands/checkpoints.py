@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-List the checkpoints that have names: those of the authors of the four systems, what their trainings start from,
+List the checkpoints that have names: those of the authors of the six systems, what their trainings start from,
 and the built-in ones; with the figures that their authors published, and what is on this machine."""
 
 EPILOG = """\
@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--fetch", action="store_true", help="fetch, convert and verify them")
     action.add_argument("--file", type=Path, metavar="FILE", help="the released file of NAME, to convert instead")
+    parser.add_argument(
+        "--backbone", type=Path, metavar="FILE", help="eva_vit_g.pth, if it is here, for a NAME of STGT (it is fetched)"
+    )
     action.add_argument("--remove", action="store_true", help="remove them from the cache, with what is noted")
 
 
@@ -52,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
             else:
                 from stvg_jax.models.fetching import fetch
 
-                fetch(record, Terminal(), given=args.file)
+                fetch(record, Terminal(), given=args.file, backbone=args.backbone)
     if args.json:
         print(json.dumps([as_json(record) for record in records], indent=1))
     elif args.names:
@@ -67,6 +70,8 @@ def _check_change(args: argparse.Namespace) -> None:
     from stvg_jax.core.errors import InputError
     from stvg_jax.models.catalogue import CATALOGUE
 
+    if args.backbone is not None and (args.remove or len(args.names) > 1):
+        raise InputError("--backbone goes with --fetch or --file and one name")
     option = "--fetch" if args.fetch else "--remove" if args.remove else "--file"
     if not args.names or (args.file is not None and len(args.names) > 1):
         raise InputError(f"{option} needs {'one name' if args.file else 'names'}; `stvg-jax checkpoints` lists them")

@@ -30,7 +30,7 @@ examples (the frames come from `stvg-jax prepare frames`):
   stvg-jax eval --config configs/ta_stvg_hcstvg1.py --checkpoint ta_stvg_hcstvg1 --out eval/hcstvg1
   stvg-jax eval --config ta_stvg_vidstg --checkpoint checkpoints/ta_vidstg --out eval/vidstg \\
       --config.data.annotations=/data/vidstg --config.data.frames=/data/frames/vidstg --config.eval.dtype=bfloat16
-  stvg-jax eval --config stgt_msrvtt --checkpoint checkpoints/stgt_msrvtt --out eval/stgt_msrvtt
+  stvg-jax eval --config stgt_msrvtt --checkpoint stgt_msrvtt --out eval/stgt_msrvtt
 
 --config.eval.subject=found|wrong|none evaluates also with subjects found in the sentences, with wrong ones or without,
 and tells the difference (docs/results.md): how much a model that reads a subject before the sentence depends on it.

@@ -13,10 +13,24 @@ _STCAT_README = "https://github.com/jy0205/STCAT"
 _MDETR_README = "https://github.com/ashkamath/mdetr"
 _SWIN_README = "https://github.com/SwinTransformer/Video-Swin-Transformer"
 _ROBERTA_PAGE = "https://huggingface.co/FacebookAI/roberta-base"
+_ALPRO_README = "https://github.com/salesforce/ALPRO"
+_STGT_README = "https://github.com/GXYM/STGT"
+_LAVIS_README = "https://github.com/salesforce/LAVIS"
 
 _MDETR_URL = "https://zenodo.org/record/4721981/files/pretrained_resnet101_checkpoint.pth?download=1"
 _SWIN_FILE = "swin_tiny_patch244_window877_kinetics400_1k.pth"
 _SWIN_URL = f"https://github.com/SwinTransformer/storage/releases/download/v1.0.4/{_SWIN_FILE}"
+
+_LAVIS_MODELS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models"
+# Pages that have the two files of STGT for a dataset.
+_BAIDU = {
+    "didemo": "1yezEntt8w0rQVG99jy12JA",
+    "lsmdc": "19zdiscvvoeeJjZ9v5zMIrg",
+    "msrvtt": "1NC7vGWW5hkwP8V72Fwpxig",
+    "msvd": "18QUC_gUMleswxymVKR-zSA",
+    "pretrained": "1afl0BzUzhkbn_P3eSIF8TQ",
+    "pretrained_1024": "1jP9rLMyyZ2mteD7kwu1irw",
+}
 
 # Repository, size of a file and page.
 _HUB = {
@@ -41,7 +55,8 @@ class Record:
         licence: licence as stated there, or "not stated".
         dataset: key of the benchmark on which it was published, such as "hcstvg1"; "" for a start.
         resolution: height of its frames in pixels; None for a start.
-        scores: published m_tIoU, m_vIoU, vIoU@0.3 and vIoU@0.5 by kind of sentence, in percent; None if not reported.
+        scores: published figures, by kind of sentence m_tIoU, m_vIoU, vIoU@0.3 and vIoU@0.5, or by direction R@1, R@5,
+            R@10 in percent and the median rank; None for what is not reported.
         repository: repository on the Hugging Face hub that holds the file.
         revision: commit of the repository to take; None for the newest.
         url: fixed address of a file that is elsewhere.
@@ -50,6 +65,8 @@ class Record:
         format: format of the conversion (`convert.formats.known_formats`).
         config: configuration of the conversion; "" for that of the release.
         overrides: settings to change in it, such as "--config.clip.resolution=416".
+        backbone: name of the start whose file has the frozen backbone that this file lacks; "" for a file that lacks
+            none.
         tokenizer: whether a start gets the tokenizer of RoBERTa-base, as models always do.
         note: what tells it from others, for people.
     """
@@ -72,6 +89,7 @@ class Record:
     format: str = "auto"
     config: str = ""
     overrides: tuple[str, ...] = ()
+    backbone: str = ""
     tokenizer: bool = False
     note: str = ""
 
@@ -153,6 +171,45 @@ def _stcat(
         format="stcat",
         config=f"stcat_{dataset}",
         overrides=() if resolution == 448 else (f"--config.clip.resolution={resolution}",),
+    )
+
+
+def _alpro(dataset: str, *figures: float) -> Record:
+    file = f"alpro_{dataset}_retrieval.pt"
+    return Record(
+        f"alpro_{dataset}",
+        "ALPRO",
+        file=file,
+        page=_ALPRO_README,
+        licence="BSD-3-Clause",
+        dataset=dataset,
+        resolution=224,
+        scores={"text to video": figures},
+        url=f"{_LAVIS_MODELS}/ALPRO/{file}",
+        format="alpro",
+        config=f"alpro_{dataset}",
+    )
+
+
+def _stgt(name: str, file: str, embedding: int = 256) -> Record:
+    dataset = "" if name == "pretrained" else name
+    page = f"pretrained_{embedding}" if embedding != 256 and not dataset else name
+    return Record(
+        f"stgt_{name}" + ("" if embedding == 256 else f"_{embedding}"),
+        "STGT",
+        file=file,
+        size=3_000_000_000,
+        page=_STGT_README,
+        # Its README names both.
+        licence="MIT or Apache-2.0",
+        dataset=dataset,
+        resolution=224,
+        by_hand=f"https://pan.baidu.com/s/{_BAIDU[page]}?pwd=gxym",
+        format="stgt",
+        config=f"stgt_{dataset or 'msrvtt'}",
+        overrides=() if embedding == 256 else (f"--config.model.embedding={embedding}",),
+        backbone="eva_vit_g",
+        note="pre-trained" if not dataset else "",
     )
 
 
@@ -256,6 +313,18 @@ _RECORDS = (
         _both((None, 22.0, 29.7, 18.1), (None, 19.6, 26.1, 14.9)),
         "stride 4, started from ImageNet",
     ),
+    _alpro("didemo", 35.9, 67.5, 78.8, 3.0),
+    _alpro("msrvtt", 33.9, 60.7, 73.2, 3.0),
+    _stgt("didemo", "checkpoint_best_w10m_v7m_256.pth"),
+    _stgt("didemo", "checkpoint_best_w10m_v4m_1024.pth", 1024),
+    _stgt("lsmdc", "checkpoint_best_w10m_v4m_256.pth"),
+    _stgt("lsmdc", "checkpoint_best_w10m_v4m_1024.pth", 1024),
+    _stgt("msrvtt", "checkpoint_best_w10m_v7m_256.pth"),
+    _stgt("msrvtt", "checkpoint_best_w10m_v4m_1024.pth", 1024),
+    _stgt("msvd", "checkpoint_best_w10m_v7m_256.pth"),
+    _stgt("msvd", "checkpoint_best_w10m_v4m_1024.pth", 1024),
+    _stgt("pretrained", "checkpoint_w10m_v7m_256.pth"),
+    _stgt("pretrained", "checkpoint_w10m_v4m_1024.pth", 1024),
     _mdetr("mdetr", "start of TA-, CG-STVG"),
     _mdetr("mdetr_stcat", "start of STCAT"),
     _mdetr("mdetr_tubedetr", "start of TubeDETR"),
@@ -282,6 +351,17 @@ _RECORDS = (
         format="roberta",
         tokenizer=True,
         note="text encoder",
+    ),
+    Record(
+        "eva_vit_g",
+        "EVA ViT-g",
+        kind="start",
+        file="eva_vit_g.pth",
+        size=2_000_000_000,
+        page=_LAVIS_README,
+        url=f"{_LAVIS_MODELS}/BLIP2/eva_vit_g.pth",
+        format="eva_vit_g",
+        note="frozen part of STGT",
     ),
 )
 

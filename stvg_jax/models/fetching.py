@@ -11,7 +11,7 @@ from stvg_jax.core import hub
 from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Bar, Progress, size_text
-from stvg_jax.models.catalogue import Record
+from stvg_jax.models.catalogue import CATALOGUE, Record
 from stvg_jax.models.keeping import (
     changed,
     fetching_folder,
@@ -34,7 +34,7 @@ class _Released(NamedTuple):
     stated: str | None = None
 
 
-def fetch(record: Record, progress: Progress, *, given: Path | None = None) -> Path:
+def fetch(record: Record, progress: Progress, *, given: Path | None = None, backbone: Path | None = None) -> Path:
     """Folder of a checkpoint of the catalogue, made at first use.
 
     Several processes may ask at the same time; one works and the others wait. An interrupted fetch is continued.
@@ -43,6 +43,7 @@ def fetch(record: Record, progress: Progress, *, given: Path | None = None) -> P
         record: a record of the catalogue that has a file.
         progress: shows the work.
         given: the released file, if it is on this machine already. It stays as it is.
+        backbone: the file of its frozen backbone, likewise.
 
     Raises:
         InputError: the file cannot be fetched, is not the one that is known, or cannot be converted; or there is no
@@ -52,15 +53,29 @@ def fetch(record: Record, progress: Progress, *, given: Path | None = None) -> P
         with locked(record.name):
             if not is_here(record.name):
                 remove_unfinished(record.name)
-                _make(record, progress, given)
+                _make(record, progress, given, backbone)
     return folder_of(record.name)
 
 
-def _make(record: Record, progress: Progress, given: Path | None) -> None:
+def _make(record: Record, progress: Progress, given: Path | None, backbone: Path | None) -> None:
+    if not record.backbone and backbone is not None:
+        raise InputError(f"{record.name} lacks no backbone; leave out --backbone {backbone}")
+    released, digest = _get(record, progress, given)
+    if not record.backbone:
+        _convert(record, released, digest, progress)
+        return
+    other = CATALOGUE[record.backbone]
+    with locked(other.name):
+        beside, its_digest = _get(other, progress, backbone)
+        _convert(record, released, digest, progress, backbone=beside.path)
+        _note(other, beside, its_digest)
+        shutil.rmtree(fetching_folder(other.name), ignore_errors=True)
+
+
+def _convert(record: Record, released: _Released, digest: str, progress: Progress, **options: Any) -> None:
+    """Converts a released file and notes it."""
     from stvg_jax.convert.convert_file import convert_file
 
-    released = _Released(given) if given is not None else _find(record, progress)
-    digest = _checked_digest(record, released, progress)
     config = load_config_file(Path(record.config), record.overrides) if record.config else None
     needs_tokenizer = record.kind == "start" and record.tokenizer
     convert_file(
@@ -71,11 +86,22 @@ def _make(record: Record, progress: Progress, given: Path | None) -> None:
         tokenizer=Path(_TOKENIZER) if needs_tokenizer else None,
         verify=True,
         progress=progress,
+        **options,
     )
-    # Not before: a file that cannot be converted is not the one to compare others with.
+    _note(record, released, digest)
+
+
+def _note(record: Record, released: _Released, digest: str) -> None:
+    """Notes what was converted, not before: a file that cannot be converted is not the one to compare others with."""
     if record.sha256 is None and read_note(record.name) is None:
         write_note(record.name, record.source, digest, released.revision)
     shutil.rmtree(fetching_folder(record.name), ignore_errors=True)
+
+
+def _get(record: Record, progress: Progress, given: Path | None) -> tuple[_Released, str]:
+    """The released file and its SHA-256."""
+    released = _Released(given) if given is not None else _find(record, progress)
+    return released, _checked_digest(record, released, progress)
 
 
 def _checked_digest(record: Record, released: _Released, progress: Progress) -> str:

@@ -12,8 +12,19 @@ from stvg_jax.models.catalogue import Record
 from stvg_jax.models.keeping import folder_of, is_here, read_note
 
 _MEASURES = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5")
-_DATASETS = {"hcstvg1": "HC-STVG v1", "hcstvg2": "HC-STVG v2", "vidstg": "VidSTG", "shapes": "shapes"}
-_HEADS = ("name", "system", "trained for", "pixels", "file", "m_tIoU", "m_vIoU", "licence")
+_RETRIEVAL_MEASURES = ("R@1", "R@5", "R@10", "MedR")
+_TEXT_TO_VIDEO = "text to video"
+_DATASETS = {
+    "hcstvg1": "HC-STVG v1",
+    "hcstvg2": "HC-STVG v2",
+    "vidstg": "VidSTG",
+    "shapes": "shapes",
+    "didemo": "DiDeMo",
+    "lsmdc": "LSMDC",
+    "msrvtt": "MSR-VTT",
+    "msvd": "MSVD",
+}
+_HEADS = ("name", "system", "trained for", "pixels", "file", "m_tIoU", "m_vIoU", "R@1", "licence")
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -22,7 +33,7 @@ def as_json(record: Record) -> dict[str, Any]:
     note = None if record.kind == "builtin" or cache_directory() is None else read_note(record.name)
     return {
         **dataclasses.asdict(record),
-        "scores": {kind: dict(zip(_MEASURES, values, strict=True)) for kind, values in record.scores.items()},
+        "scores": {kind: dict(zip(_measures(kind), values, strict=True)) for kind, values in record.scores.items()},
         "source": record.source,
         "here": record.kind == "builtin" or fetched,
         "folder": str(folder_of(record.name)) if fetched else None,
@@ -71,16 +82,21 @@ def details(record: Record) -> str:
     return "\n".join([record.name, *(f"  {name:<12} {value}" for name, value in parts.items() if value)])
 
 
+def _measures(kind: str) -> tuple[str, ...]:
+    return _RETRIEVAL_MEASURES if kind == _TEXT_TO_VIDEO else _MEASURES
+
+
 def _cells(record: Record) -> tuple[str, ...]:
     # Sentences that are questions are measured apart; the papers compare by the others.
-    percent = record.scores.get("declarative", (None,) * len(_MEASURES))
+    grounding = record.scores.get("declarative", (None, None))[:2]
+    retrieval = record.scores.get(_TEXT_TO_VIDEO, (None,))[:1]
     return (
         record.name,
         record.system,
         _DATASETS.get(record.dataset, "") or record.note,
         str(record.resolution or ""),
         size_text(record.size) if record.size else "",
-        *("" if value is None else f"{value:.1f}" for value in percent[:2]),
+        *("" if value is None else f"{value:.1f}" for value in (*grounding, *retrieval)),
         record.licence,
     )
 

@@ -20,6 +20,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.models import catalogue
 from stvg_jax.models.loading import load_model
 from stvg_jax.models.names import default_checkpoint, default_retrieval_checkpoint, find_checkpoint
+from tests.models import standin
 from tests.models.conftest import NAME, note
 from tests.videos import write_video
 
@@ -307,6 +308,41 @@ def test_a_file_from_another_server(hub, quick, repository, released, monkeypatc
     assert hub.asked("GET", FILE) == [0, 60_000]
     assert note(tmp_path)["source"] == url
     assert [token for path, token in hub.tokens if path.endswith(FILE)] == ["", ""]
+
+
+def test_a_file_and_that_of_its_backbone(hub, released, converted, monkeypatch, tmp_path, capsys):
+    """As for STGT, whose frozen backbone is fetched from another place; both are noted."""
+    backbones = []
+
+    def convert(source, out, *, backbone, **options):
+        backbones.append(backbone.read_bytes())
+        shutil.copytree(converted, out)
+
+    monkeypatch.setattr("stvg_jax.convert.convert_file.convert_file", convert)
+    hub.repositories["nobody/vit"] = standin.Repository({"vit.pth": b"a backbone"})
+    vit = catalogue.Record("vit", "ViT", kind="start", file="vit.pth", url=f"{hub.address}/files/nobody/vit/0/vit.pth")
+    monkeypatch.setitem(catalogue.CATALOGUE, "vit", vit)
+    record = dataclasses.replace(catalogue.CATALOGUE[NAME], backbone="vit")
+    monkeypatch.setitem(catalogue.CATALOGUE, NAME, record)
+    find_checkpoint(NAME)
+    assert backbones == [b"a backbone"]
+    noted = json.loads((tmp_path / "cache" / "checkpoints" / "vit.source.json").read_text())
+    assert noted["sha256"] == hashlib.sha256(b"a backbone").hexdigest()
+    assert not any(name.endswith(".fetching") for name in left(tmp_path))
+
+    shutil.rmtree(find_checkpoint(NAME))
+    (tmp_path / "other.pth").write_bytes(b"another")
+    given = ["checkpoints", NAME, "--file", str(released.file), "--backbone", str(tmp_path / "other.pth")]
+    assert main(given) == 2
+    assert "vit.pth has changed: its SHA-256 is " in capsys.readouterr().err
+    (tmp_path / "other.pth").write_bytes(b"a backbone")
+    assert main(given) == 0
+    assert backbones == [b"a backbone"] * 2
+
+
+def test_a_backbone_is_for_checkpoints_that_lack_one(hub, quick, tmp_path, capsys):
+    assert main(["checkpoints", NAME, "--fetch", "--backbone", str(tmp_path / "vit.pth")]) == 2
+    assert f"{NAME} lacks no backbone; leave out --backbone" in capsys.readouterr().err
 
 
 def test_a_file_without_an_address():

@@ -23,5 +23,5 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
 
 def experiment(arg: str, **options: Any) -> ml_collections.ConfigDict:
     """`retrieval.experiment` of ALPRO, with the recipe of its fine-tuning in LAVIS."""
-    recipe = {"weight_decay": 1e-4, "beta2": 0.999, "start": "checkpoints/alpro_pretrained"}
+    recipe = {"weight_decay": 1e-4, "beta2": 0.999, "start": "alpro_pretrained"}
     return retrieval.experiment(arg, name="alpro", reranked=1000, **recipe, **options)

@@ -15,11 +15,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from stvg_jax.convert.rules import Format, Rule, Transform, first_row, patch_kernel
+from stvg_jax.convert.rules import Format, Rule, Transform, eight_rows, first_row, patch_kernel
 from stvg_jax.core.errors import quoted
 
 # Values in a tensor for each one that is made of it: frames that a video's patch kernel may span, rows of a table.
 _MOST_PER_VALUE: dict[Transform, int] = {patch_kernel: 8, first_row: 100}
+# Values that are made of each one in a tensor at most.
+_MOST_OF_A_VALUE: dict[Transform, int] = {eight_rows: 8}
 # Floating-point types that numpy does not know as such.
 _SMALL_FLOATS = (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 
@@ -106,15 +108,17 @@ def rename(
 
 
 def _is_readable(tensor: Any, rule: Rule, match: re.Match, shapes: Mapping[str, tuple[int, ...]] | None) -> bool:
-    """True if the tensor has as many values as the parameters made of it, or, where a transform takes a part or a sum,
-    a few times as many."""
+    """True if the tensor has as many values as the parameters made of it, or a few times as many or as few where a
+    transform takes a part or a sum, or repeats them."""
     if shapes is None:
         return True
     paths = [match.expand(target) for target in rule.targets]
     if not all(path in shapes for path in paths):
         return False
     wanted, found = sum(math.prod(shapes[path]) for path in paths), math.prod(tensor.shape)
-    return wanted <= found <= wanted * _MOST_PER_VALUE.get(rule.transform, 1)
+    return wanted <= found * _MOST_OF_A_VALUE.get(rule.transform, 1) and found <= wanted * _MOST_PER_VALUE.get(
+        rule.transform, 1
+    )
 
 
 def _add_alias(

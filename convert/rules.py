@@ -179,6 +179,12 @@ def first_row(array: np.ndarray) -> Sequence[np.ndarray]:
     return (array[:1],)
 
 
+def eight_rows(array: np.ndarray) -> Sequence[np.ndarray]:
+    """A table [1, rows, width] of up to eight rows, as one [8, width] that repeats them as nearest resizing does."""
+    (rows,) = array
+    return (rows[np.arange(8) * len(rows) // 8],)
+
+
 def linear(source: str, target: str) -> tuple[Rule, ...]:
     """A Linear layer or 1x1 convolution with bias."""
     return (*matrix(source, target), Rule(rf"{source}\.bias", (f"{target}/bias",), _same))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from stvg_jax.convert.formats import check_format, get_format, recognise
+from stvg_jax.convert.formats import check_format, formats_of, get_format, recognise
 from stvg_jax.convert.names import NameSet, find_name_sets
 from stvg_jax.convert.renaming import Converted, rename
 from stvg_jax.convert.rules import Format
 from stvg_jax.core.config import load_config_file
 from stvg_jax.core.errors import InputError, quoted
-from stvg_jax.core.registry import build_config, get_family
+from stvg_jax.core.registry import FAMILIES, build_config, get_family
 
 _DEFAULT_CONFIG = "ta_stvg_hcstvg1"
 _MAX_PROBLEMS = 2_000  # lines of a refusal; the configuration of another size gives 1,500
@@ -78,10 +78,10 @@ def declared_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_model(fmt: Format, config: Mapping[str, Any], where: str) -> None:
     """Raises InputError if the format is of another model than the configuration."""
-    if not fmt.is_partial and config["name"] != fmt.name:
-        raise InputError(
-            f"{where} holds a {fmt.name} model, but the configuration is of {config['name']}; give a {fmt.name} one"
-        )
+    if fmt.is_partial or fmt in formats_of(config["name"]):
+        return
+    model = next(name for name in FAMILIES if fmt in formats_of(name))
+    raise InputError(f"{where} holds a {model} model, but the configuration is of {config['name']}; give a {model} one")
 
 
 def convert_checked(

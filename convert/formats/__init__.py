@@ -17,10 +17,14 @@ _STARTS = (MDETR, MDETR_STCAT, MDETR_TUBEDETR, VIDEO_SWIN, ROBERTA, EVA_VIT_G)
 
 
 def known_formats() -> dict[str, Format]:
-    """All formats by name: those of the families (`stvg_jax.family.Family.formats`), then those of starts."""
-    modules = [module for name in registry.FAMILIES for module in registry.get_family(name).formats]
-    formats = (*(importlib.import_module(module).FORMAT for module in modules), *_STARTS)
+    """All formats by name: those of the families, then those of starts."""
+    formats = (*(fmt for name in registry.FAMILIES for fmt in formats_of(name)), *_STARTS)
     return {fmt.name: fmt for fmt in formats}
+
+
+def formats_of(family: str) -> tuple[Format, ...]:
+    """The formats of a family (`stvg_jax.family.Family.formats`)."""
+    return tuple(importlib.import_module(module).FORMAT for module in registry.get_family(family).formats)
 
 
 def get_format(name: str) -> Format:

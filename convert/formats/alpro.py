@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stvg_jax.convert.formats.parts import COMPUTED, bert_layers
 from stvg_jax.convert.rules import Format, Rule, array, embedding, image_patches, joint_attention, linear, norm, table
 
 _VIDEO, _TEXT = r"visual_encoder\.model", "text_encoder"
 
 
-def timesformer(source: str, target: str = "timesformer") -> tuple[Rule, ...]:
-    """TimeSformer with divided attention."""
+def timesformer(
+    source: str, target: str = "timesformer", times: Callable[[str, str], tuple[Rule, ...]] = table
+) -> tuple[Rule, ...]:
+    """TimeSformer with divided attention; `times` makes the rule for its table of frames."""
     block_source, block_target = rf"{source}\.blocks\.(\d+)", rf"{target}/blocks/\1"
     return (
         *image_patches(rf"{source}\.patch_embed\.proj", f"{target}/patches"),
         *table(rf"{source}\.cls_token", f"{target}/class_token"),
         *table(rf"{source}\.pos_embed", f"{target}/positions"),
-        *table(rf"{source}\.time_embed", f"{target}/times"),
+        *times(rf"{source}\.time_embed", f"{target}/times"),
         *norm(rf"{block_source}\.temporal_norm1", f"{block_target}/time_norm"),
         *joint_attention(rf"{block_source}\.temporal_attn", f"{block_target}/time_attention"),
         *linear(rf"{block_source}\.temporal_fc", f"{block_target}/time_projection"),
@@ -40,6 +44,12 @@ def bert(source: str, target: str = "bert") -> tuple[Rule, ...]:
 
 
 ENCODERS = (*timesformer(_VIDEO), *bert(_TEXT))
+HEADS = (
+    *linear("vision_proj", "video_projection"),
+    *linear("text_proj", "text_projection"),
+    *linear("itm_head", "match_head"),
+    *array("temp", "temperature"),
+)
 # Of the models for questions.
 ANSWERS = (*linear(r"classifier\.0", "hidden"), *linear(r"classifier\.2", "answers"))
 
@@ -48,12 +58,6 @@ FORMAT = Format(
     describes="a released or self-trained ALPRO checkpoint for retrieval",
     signature=(rf"{_VIDEO}\.blocks\..+\.temporal_fc\..+", rf"{_TEXT}\.encoder\..+", r"itm_head\..+"),
     release=lambda tensors: "alpro_msrvtt",
-    rules=(
-        *ENCODERS,
-        *linear("vision_proj", "video_projection"),
-        *linear("text_proj", "text_projection"),
-        *linear("itm_head", "match_head"),
-        *array("temp", "temperature"),
-    ),
+    rules=(*ENCODERS, *HEADS),
     dropped=((rf"{_TEXT}\.embeddings\.position_ids", COMPUTED),),
 )

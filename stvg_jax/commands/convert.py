@@ -17,6 +17,7 @@ formats (recognised by the names of their tensors):
   stcat        the same of STCAT; for a model of 416 pixels, give a --config with that resolution
   stgt         STGT, which needs the file of its ViT besides, --backbone eva_vit_g.pth, and --tokenizer
   alpro        ALPRO for retrieval, which needs --tokenizer; for DiDeMo give --config alpro_didemo
+  alpro_original  the same of ALPRO's own code, such as alpro_pretrain.pt
   mdetr        MDETR's pretrained_resnet101_checkpoint.pth, to start a training from; for TubeDETR with
                --format mdetr_tubedetr, for STCAT with --format mdetr_stcat
   video_swin   Video Swin-T trained on Kinetics, to start a training from

@@ -185,5 +185,5 @@ FAMILY = retrieval_family(
     task=RetrievalTask,
     text=lambda config: TextSize(config.bert.vocab_size, config.max_tokens, "bert"),
     picture=lambda config: config.timesformer.image,
-    formats=("stvg_jax.convert.formats.alpro",),
+    formats=("stvg_jax.convert.formats.alpro", "stvg_jax.convert.formats.alpro_original"),
 )

@@ -38,9 +38,10 @@ def convert(tensors, tmp_path):
     (tmp_path / "tokenizer").mkdir()
     (tmp_path / "tokenizer" / "vocab.txt").write_text("\n".join(TOKENIZER["vocab"]))
 
-    def run(content):
+    def run(content, frames=SIZE["frames"]):
         source = save_zip(tmp_path / "alpro.pt", content)
-        experiment = {"name": "alpro", "model": dataclasses.asdict(small), "clip": {"resolution": 64}}
+        model = dataclasses.replace(small, timesformer=dataclasses.replace(small.timesformer, frames=frames))
+        experiment = {"name": "alpro", "model": dataclasses.asdict(model), "clip": {"resolution": 64}}
         return convert_file(source, tmp_path / "out", config=experiment, tokenizer=tmp_path / "tokenizer")
 
     return run
@@ -81,3 +82,28 @@ def test_a_tensor_too_many_or_too_few_is_refused(tensors, convert):
         convert({"model": few})
     with pytest.raises(InputError, match=r"prompter\.proj"):
         convert({"model": tensors | {"prompter.proj": np.ones(3, np.float32)}})
+
+
+@pytest.mark.parametrize("frames", [4, 8])
+def test_a_file_of_the_original_code_becomes_the_same_model(tensors, convert, frames, tmp_path):
+    """The pre-trained one saw four frames; each of its times serves two of the eight."""
+    times = "visual_encoder.model.time_embed"
+    renamed = {
+        name.replace("text_encoder.", "text_encoder.bert."): value[:, np.arange(frames) % 4] if name == times else value
+        for name, value in tensors.items()
+    }
+    left_out = (
+        "text_encoder.cls.predictions.bias",
+        "mpm_head.0.weight",
+        "prompter.text_encoder.bert.pooler.dense.bias",
+    )
+    report = convert(renamed | dict.fromkeys(left_out, np.ones(3, np.float32)), frames=8)
+    assert report["format"] == "alpro_original" and set(report["dropped"]) == set(left_out)
+    original = checkpoint.read(tmp_path / "out", checkpoint.describe(tmp_path / "out"))
+    (expected,) = tensors[times]
+    np.testing.assert_array_equal(
+        original["timesformer/times"], expected[[0, 0, 1, 1, 2, 2, 3, 3] if frames == 4 else [0, 1, 2, 3] * 2]
+    )
+    np.testing.assert_array_equal(
+        original["bert/types/embedding"], tensors["text_encoder.embeddings.token_type_embeddings.weight"]
+    )

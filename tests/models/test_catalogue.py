@@ -33,7 +33,7 @@ def test_every_record_can_be_used():
         assert record.page.startswith("https://") and record.file
         if record.config:
             config = load_config_file(Path(record.config), record.overrides)
-            assert config["name"] == record.format
+            assert config["name"] == record.format.removesuffix("_original")
             if "resolution" in config["clip"]:
                 assert config["clip"]["resolution"] == record.resolution
         if record.backbone:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,9 +29,11 @@ from stvg_jax.retrieval.clip import RetrievalClip
 from stvg_jax.retrieval.graph import GraphConfig
 from stvg_jax.retrieval.qformer import QFormerConfig
 from stvg_jax.retrieval.stgt import STGTConfig
+from tests.hosts import run_hosts
 from tests.retrieval import toy
 from tests.retrieval.conftest import arguments
 
+TERMS = ("contrastive", "matching", "caption", "gradient_norm")
 VOCABULARY = json.loads((Path(__file__).parents[1] / "goldens" / "retrieval_tokenizer.json").read_text())["vocab"]
 
 
@@ -115,10 +118,11 @@ def test_what_it_needs_of_a_store_is_told(place, capsys):
     assert "--family stgt: it has no released models for this dataset" in capsys.readouterr().err
 
 
-def train(place: Path, workdir: Path, start: Path, *options: str) -> int:
+def training(place: Path, workdir: Path, start: Path, *options: str, config: str = "alpro_msrvtt") -> list[str]:
+    """Arguments of a training of the model of a checkpoint, from its parameters."""
     sections = json.loads((start / "checkpoint.json").read_text())["config"]
     model = sections["model"]
-    nested = {f"{part}.{key}": v for part in ("timesformer", "bert") for key, v in model[part].items()}
+    nested = {f"{part}.{key}": v for part in model if isinstance(model[part], dict) for key, v in model[part].items()}
     single = {key: v for key, v in model.items() if not isinstance(v, dict)}
     changed = {
         **{f"model.{key}": v for key, v in (nested | single).items()},
@@ -142,7 +146,11 @@ def train(place: Path, workdir: Path, start: Path, *options: str) -> int:
         "train.remat": "none",
     }
     arguments = [f"--config.{key}={value}" for key, value in changed.items() if value is not None]
-    return main(["train", "--config", "alpro_msrvtt", "--workdir", str(workdir), *arguments, *options])
+    return ["train", "--config", config, "--workdir", str(workdir), *arguments, *options]
+
+
+def train(*arguments: Any) -> int:
+    return main(training(*arguments))
 
 
 @pytest.mark.slow
@@ -173,3 +181,20 @@ def test_training_goes_on_where_it_was_interrupted(place, tmp_path, monkeypatch)
     assert all(np.isfinite(line["loss"]) and line["matching"] > 0 for line in steps)
     assert steps[-1]["rate/base"] < steps[0]["rate/base"]
     assert main(arguments(place, tmp_path / "out", config="alpro_msrvtt", checkpoint=straight / "best")) == 0
+
+
+@pytest.mark.slow
+def test_a_step_of_stgt_is_the_same_on_devices_and_on_hosts(place, small, tmp_path):
+    """Of eight pairs, each compared with all: on 1 device, on 8 of which 2 share a copy, and on 2 hosts of 4."""
+    losses = {}
+    for name, hosts, devices, fsdp in (("alone", 1, 1, 1), ("devices", 1, 8, 2), ("hosts", 2, 4, 2)):
+        options = ["--config.train.batch_size=8", "--config.train.max_steps=3", f"--config.train.fsdp={fsdp}"]
+        options += ["--config.train.validate_split="]
+        command = training(place, tmp_path / name, small, *options, config="stgt_msrvtt")
+        for process in run_hosts(["-m", "stvg_jax.cli", *command], hosts=hosts, devices=devices):
+            assert process.returncode == 0, process.stderr[-2000:]
+        lines = map(json.loads, (tmp_path / name / "metrics.jsonl").read_text().splitlines())
+        losses[name] = np.array([[line[term] for term in TERMS] for line in lines if "contrastive" in line])
+    assert losses["alone"].shape == (3, len(TERMS)) and np.ptp(losses["alone"][:, 0]) > 1e-6
+    np.testing.assert_allclose(losses["devices"], losses["alone"], rtol=2e-5)
+    np.testing.assert_allclose(losses["hosts"], losses["alone"], rtol=2e-5)

@@ -15,6 +15,9 @@ from stvg_jax.core.passes import TWO
 FRAMES_PER_PASS = 64
 SAMPLE_FPS = 3.2
 
+# Mean length of the videos of VidSTG (Zhang et al., CVPR 2020).
+_VIDSTG_SEC = 28.01
+
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
@@ -62,6 +65,10 @@ class FrameRule(abc.ABC):
         """Number of frames of one row, for a clip of the usual length."""
 
     @abc.abstractmethod
+    def usual_sec(self, amount: Amount) -> float:
+        """Seconds of a clip of the usual length."""
+
+    @abc.abstractmethod
     def most_frames(self, amount: Amount) -> int:
         """Bound of the number of frames of all passes, for a clip of any length."""
 
@@ -98,6 +105,9 @@ class FixedRate(FrameRule):
     def usual_frames(self, amount: Amount) -> int:
         return round(self.clip_sec * amount.sample_fps)
 
+    def usual_sec(self, amount: Amount) -> float:
+        return self.clip_sec
+
     def most_frames(self, amount: Amount) -> int:
         return _steps_within(self.clip_sec, amount) + 1
 
@@ -120,6 +130,9 @@ class EvenlySpaced(FrameRule):
 
     def usual_frames(self, amount: Amount) -> int:
         return amount.frames_per_pass
+
+    def usual_sec(self, amount: Amount) -> float:
+        return _VIDSTG_SEC
 
     def most_frames(self, amount: Amount) -> int:
         return amount.passes * amount.frames_per_pass
@@ -166,6 +179,9 @@ class RateWithLimit(FrameRule):
         if self.clip_sec is None:
             return amount.frames_per_pass
         return min(round(self.clip_sec * amount.sample_fps), amount.frames_per_pass)
+
+    def usual_sec(self, amount: Amount) -> float:
+        return amount.frames_per_pass / amount.sample_fps if self.clip_sec is None else self.clip_sec
 
     def most_frames(self, amount: Amount) -> int:
         limit = amount.passes * amount.frames_per_pass

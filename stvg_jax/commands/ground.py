@@ -221,6 +221,8 @@ def _ground_one(args: argparse.Namespace) -> None:
         progress=progress,
         **reading,
     )
+    if clip.warning:
+        print(clip.warning, file=sys.stderr)
     features = grounder.encode_clip(clip, progress=progress)
     tubes = []
     for question, folder in zip(questions, outputs.folders, strict=True):

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
 
     from stvg_jax.grounding.inference.many import failure, ground_each
     from stvg_jax.grounding.inference.records import Records
+    from stvg_jax.grounding.inference.tube import Tube
 
     grounder, progress = load(), Terminal()
     tell_device()
@@ -45,15 +46,20 @@ def run(args: argparse.Namespace) -> None:
     resolution = args.resolution or grounder.clip_config.resolution
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     settings = {"model": grounder.fingerprint, "dtype": args.dtype, "resolution": resolution}
+    warnings: dict[str, None] = {}
     with Records(args.out, settings) as records:
         todo = [query for query in queries if not records.is_done(query, retry=args.retry)]
         with progress.bar("grounding", len(queries), "question", done=len(queries) - len(todo)) as step:
             for query, answer in ground_each(grounder, todo, resolution=resolution, **reading):
                 records.add(query, answer)
+                if isinstance(answer, Tube) and answer.warning:
+                    warnings[answer.warning] = None
                 step()
         failed = {query: InputError(error) for query in queries if (error := records.error(query))}
         print(f"{records.path}: {len(queries) - len(failed):,} of {len(queries):,} questions answered")
         undrawn = _draw(args, records, queries, progress, reading)
+    for line in _report(f"{len(warnings):,} clips are longer than those of training", list(warnings)):
+        print(line, file=sys.stderr)
     unanswered = list(dict.fromkeys(failure(query, error) for query, error in failed.items()))
     reports = [
         *_report(f"{len(failed):,} of {len(queries):,} questions have no answer (--retry asks again)", unanswered),

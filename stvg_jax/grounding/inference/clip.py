@@ -12,6 +12,7 @@ import numpy as np
 from stvg_jax.core.arguments import check_flag, check_part, check_path, check_whole
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.progress import Progress, Silent
+from stvg_jax.grounding.inference.trained import TrainedClip
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.protocol import Protocol
@@ -81,6 +82,7 @@ class Clip:
         timestamps_sec: float64 [frames of the video], start of each frame.
         frame_ids: int64 arrays, one for each pass.
         frames: float32 [passes, t, h, w, 3], normalised; a shorter pass repeats its last frame.
+        warning: a line about sampled frames that lie further apart than in training; "" where they do not.
     """
 
     video: str
@@ -93,6 +95,7 @@ class Clip:
     timestamps_sec: np.ndarray = dataclasses.field(repr=False)
     frame_ids: tuple[np.ndarray, ...] = dataclasses.field(repr=False)
     frames: np.ndarray = dataclasses.field(repr=False)
+    warning: str = ""
 
     @property
     def frames_valid(self) -> np.ndarray | None:
@@ -120,6 +123,7 @@ def read_clip(
     resolution: int | None = None,
     decoder: str = "pyav",
     allow_partial: bool = False,
+    trained: TrainedClip | None = None,
     on_shape: Callable[[tuple[int, ...], np.ndarray | None], None] | None = None,
     progress: Progress | None = None,
 ) -> Clip:
@@ -135,6 +139,8 @@ def read_clip(
         resolution: overrides the setting of the configuration.
         decoder: "pyav" or "decord".
         allow_partial: whether to read a damaged video up to its damage.
+        trained: clips that the model was trained on, with which the density of the sampled frames is compared; None for
+            those of the frame rule's dataset.
         on_shape: called with the shape of `Clip.frames` and with `Clip.frames_valid` as soon as they are known, before
             frames are decoded.
         progress: shows the progress.
@@ -178,6 +184,7 @@ def read_clip(
         timestamps_sec=info.timestamps_sec,
         frame_ids=passes,
         frames=pixels[np.stack(rows)],
+        warning=(trained or TrainedClip.of(config, protocol)).warning(video, info.fps, info.timestamps_sec[ids]),
     )
 
 

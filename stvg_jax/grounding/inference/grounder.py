@@ -21,6 +21,7 @@ from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, read_clip
 from stvg_jax.grounding.inference.many import failure, ground_each
 from stvg_jax.grounding.inference.queries import Query, as_queries
+from stvg_jax.grounding.inference.trained import TrainedClip, stated_clip_sec
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.tubes import read_passes
@@ -54,12 +55,14 @@ class Grounder:
 
     Args:
         model: a loaded checkpoint.
+        clip_sec: seconds of the clips that it was trained on, where they are known; None for those of its frame rule's
+            dataset.
 
     Raises:
         InputError: the model predicts no tubes, or only where it is told the true ones.
     """
 
-    def __init__(self, model: LoadedModel):
+    def __init__(self, model: LoadedModel, *, clip_sec: float | None = None):
         if model.family.protocol is None:
             raise InputError(f"a {model.description.model} gives no tubes; it cannot ground")
         if model.config.reads_tube:
@@ -73,6 +76,7 @@ class Grounder:
         self._model = model
         self._reads_subject: bool = model.config.reads_subject
         self._protocol: Protocol = model.family.protocol.of(model.clip)
+        self.trained_clip = TrainedClip.of(model.clip, self._protocol, clip_sec)
         self._declared = unflatten(module.declarations)
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
@@ -95,7 +99,8 @@ class Grounder:
             InputError: the folder is not a checkpoint of a grounding model, or its parameters do not fit; or the name
                 is unknown, or cannot be fetched.
         """
-        return cls(load_model(find_checkpoint(checkpoint), dtype=dtype))
+        folder = find_checkpoint(checkpoint)
+        return cls(load_model(folder, dtype=dtype), clip_sec=stated_clip_sec(folder))
 
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
@@ -260,7 +265,8 @@ class Grounder:
             check_memory(needed, rows, f"resolution {shape[2]}")
             preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
 
-        clip = read_clip(self.clip_config, self._protocol, video, on_shape=prepare, progress=progress, **options)
+        options |= {"trained": self.trained_clip, "progress": progress}
+        clip = read_clip(self.clip_config, self._protocol, video, on_shape=prepare, **options)
         with (progress or Silent()).stage("preparing the model"):
             preparing[0]()
         return clip
@@ -335,4 +341,5 @@ def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol
         box_frames=box_frames,
         boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
         scores=scores,
+        warning=clip.warning,
     )

@@ -84,6 +84,7 @@ class Tube(_Arrays):
         box_frames: int64 [m], every frame with a box, consecutive, spanning the sampled part of the clip.
         boxes_xyxy: float32 [m, 4], (x1, y1, x2, y2) in pixels, one per entry of `box_frames`.
         scores: the model's scores at the sampled frames.
+        warning: a line about sampled frames that lie further apart than in training; "" where they do not.
     """
 
     video: str
@@ -100,6 +101,7 @@ class Tube(_Arrays):
     box_frames: np.ndarray
     boxes_xyxy: np.ndarray
     scores: FrameScores
+    warning: str = ""
 
     def __post_init__(self):
         # Rounded as in the JSON form, so that a tube that was read equals the one that was written.

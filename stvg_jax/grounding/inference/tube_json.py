@@ -42,6 +42,7 @@ def tube_to_dict(tube: Tube) -> dict[str, Any]:
         "end_frame": tube.end_frame,
         "start_sec": tube.start_sec,
         "end_sec": tube.end_sec,
+        **({"warning": tube.warning} if tube.warning else {}),
         "boxes": [
             {"frame": frame, "box": box, "in_interval": tube.start_frame <= frame < tube.end_frame}
             for frame, box in zip(tube.box_frames.tolist(), shortest(tube.boxes_xyxy), strict=True)
@@ -99,6 +100,7 @@ def _tube(values: Mapping[str, Any], where: str) -> Tube:
         **whole,
         **real,
         clip=(first, last),
+        warning=_get(values, "warning", where, str) if "warning" in values else "",
         box_frames=np.array(box_frames, np.int64),
         boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
         scores=FrameScores(

@@ -115,7 +115,8 @@ def test_tube_of_any_video(grounder, video, tmp_path, name):
     record = json.loads((tmp_path / "tube.json").read_text())
     assert record == tube.to_dict()
     assert Tube.from_json(tmp_path / "tube.json") == Tube.from_json(record) == tube
-    assert_schema(record, SCHEMA)
+    # 30 s, for a model of clips of 20 s.
+    assert_schema(record, SCHEMA | ({"warning": str} if name == "long.mp4" else {}))
     assert [entry["frame"] for entry in record["boxes"]] == tube.box_frames.tolist()
     assert np.array_equal(np.array([entry["box"] for entry in record["boxes"]], np.float32), tube.boxes_xyxy)
     answered = [entry["frame"] for entry in record["boxes"] if entry["in_interval"]]

@@ -13,6 +13,8 @@ from stvg_jax.core.errors import InputError
 _SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv"),
 }
+# Of pictures that Pillow reads.
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
 
 def all_videos(folder: str | os.PathLike) -> dict[str, None]:
@@ -29,6 +31,18 @@ def all_videos(folder: str | os.PathLike) -> dict[str, None]:
     if not names:
         raise InputError(f"{root}: there is no video below this folder; suffixes: {' '.join(sorted(_SUFFIXES))}")
     return dict.fromkeys(names)
+
+
+def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Paths of the pictures in a folder, not of those below it, in any order; told by their suffixes."""
+    return [path for path in Path(folder).iterdir() if path.suffix.lower() in _PICTURES and path.is_file()]
+
+
+def is_picture_folder(path: str | os.PathLike[str]) -> bool:
+    """True for a folder with pictures in it and no video in it or below it."""
+    if not os.path.isdir(path) or not picture_files(path):
+        return False
+    return not any(file.suffix.lower() in _SUFFIXES for file in Path(path).rglob("*"))
 
 
 def is_pattern(path: str | os.PathLike[str]) -> bool:

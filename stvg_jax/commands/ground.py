@@ -50,7 +50,10 @@ with exit code 2; all others are answered. With --draw, --cut or --export each a
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s VIDEO SENTENCE [SENTENCE ...] [options]\n       %(prog)s --queries FILE [options]"
     video = parser.add_argument(
-        "video", type=Path, metavar="VIDEO", help="any file that FFmpeg can decode, a folder of videos, or a pattern"
+        "video",
+        type=Path,
+        metavar="VIDEO",
+        help="any file that FFmpeg can decode, a folder of pictures (--fps) or of videos, or a pattern",
     )
     sentences = parser.add_argument(
         "sentences", nargs="+", metavar="SENTENCE", help="description of the target, in English"
@@ -88,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part = parser.add_argument_group("part of the video")
     part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
     part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
+    part.add_argument("--fps", type=float, metavar="RATE", help="frames per second of a folder of pictures")
     part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
     _add_model_and_files(parser)
 
@@ -174,14 +178,15 @@ def load_grounder(args: argparse.Namespace) -> Grounder:
 
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.commands import ground_many
-    from stvg_jax.data_pipeline.video.listing import is_pattern
+    from stvg_jax.data_pipeline.video.listing import is_pattern, is_picture_folder
 
     # The shell makes several arguments of a pattern without quotes.
     if files := [text for text in args.sentences or () if os.path.splitext(text)[1] and os.path.isfile(text)]:
         raise InputError(
             f"the sentence {quoted(files[0])} is a file; give further videos by --video, and patterns in quotes"
         )
-    if args.queries is not None or args.videos or os.path.isdir(args.video) or is_pattern(args.video):
+    several = args.queries is not None or args.videos or is_pattern(args.video)
+    if several or (os.path.isdir(args.video) and not is_picture_folder(args.video)):
         ground_many.run(args)
     else:
         _ground_one(args)
@@ -210,7 +215,7 @@ def _ground_one(args: argparse.Namespace) -> None:
     tell_device()
     for warning in filter(None, warnings.result()):
         print(warning, file=sys.stderr)
-    reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
+    reading = {"fps": args.fps, "decoder": args.decoder, "allow_partial": args.allow_partial}
     clip = grounder.read_clip(
         args.video,
         questions,

@@ -73,6 +73,8 @@ def _check_options(args: argparse.Namespace) -> None:
     from stvg_jax.core.arguments import check_part, check_whole
     from stvg_jax.grounding.inference.clip import check_resolution
 
+    if args.fps is not None:
+        raise InputError("--fps is for a single folder of pictures; videos have times of their own")
     if args.frames is not None:
         raise InputError("--frames is for a single video; give the part to search in seconds, by --start and --end")
     if args.queries is not None:

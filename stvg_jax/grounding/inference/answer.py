@@ -13,7 +13,7 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.progress import Progress
-from stvg_jax.grounding.inference.clip import frame_seconds
+from stvg_jax.grounding.inference.clip import frame_seconds, open_frames
 from stvg_jax.grounding.inference.export import FORMATS, export, file_name
 from stvg_jax.grounding.inference.tube import Tube
 
@@ -58,6 +58,8 @@ class Outputs:
             check_writable(folder)
             if video.resolve() in {(folder / name).resolve() for name in (_ANSWER, *_DRAWINGS, *_EXPORTS)}:
                 raise InputError(f"the answer would replace the video {video}; choose another folder with --out")
+            if folder.resolve() == video.resolve():
+                raise InputError(f"{folder} holds the pictures themselves; choose another folder with --out")
 
     def write(self, folder: Path, tube: Tube, formats: Sequence[str] = ()) -> None:
         """Writes tube.json and exports into one of `folders`, and removes what an older answer has left there.
@@ -106,17 +108,16 @@ class Outputs:
             cut: whether to write the moment of the answer as a clip of its own.
             progress: shows the progress.
             true_boxes_xyxy: frame -> true box in pixels, float [4], where it is known.
-            reading: `decoder` and `allow_partial` as for `data_pipeline.video.open_video`.
+            reading: `fps`, `decoder` and `allow_partial` as for `stvg_jax.grounding.inference.clip.open_frames`.
 
         Raises:
             InputError: a frame cannot be decoded, which may be one that the model did not see; or is too large.
         """
-        from stvg_jax.data_pipeline.video import open_video
         from stvg_jax.grounding.inference.draw import cut_video, draw_picture, draw_video, picture_frame_ids
 
         picture, moving, moment = folder / _PICTURE, folder / f"tube.{format}", folder / f"cut.{format}"
         try:
-            with open_video(tube.video, **reading) as reader:
+            with open_frames(tube.video, **reading)[1] as reader:
                 times = {"timestamps_sec": reader.info.timestamps_sec, "duration_sec": reader.info.duration_sec}
                 seconds = functools.partial(frame_seconds, **times)
                 chosen = picture_frame_ids(tube)

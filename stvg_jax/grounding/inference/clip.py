@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.grounding.inference.trained import TrainedClip
 
 if TYPE_CHECKING:
+    from stvg_jax.data_pipeline.video import VideoInfo, VideoReader
     from stvg_jax.grounding.protocol import Protocol
+
+Video: TypeAlias = "str | os.PathLike[str] | np.ndarray"
 
 _MIN_RESOLUTION = 32
 # With 4096 rows, attention scores of the cells of one frame take 67 GB in the released models. They grow with the
@@ -112,11 +115,45 @@ def frame_seconds(frame: int, timestamps_sec: np.ndarray, duration_sec: float) -
     return float(timestamps_sec[frame]) if frame < len(timestamps_sec) else duration_sec
 
 
+def open_frames(
+    video: Video, *, fps: float | None = None, decoder: str = "pyav", allow_partial: bool = False
+) -> tuple[str, VideoReader]:
+    """Opens a video, a folder of pictures or an array of frames.
+
+    Args:
+        video: path of a video file, or of a folder with pictures of one size, which are taken in the natural order of
+            their names; or frames, uint8 [T, H, W, 3], RGB.
+        fps: frames per second of pictures or an array; None for a video file, which has its own times.
+        decoder, allow_partial: as for `read_clip`.
+
+    Returns:
+        Its name, and the reader, a context manager.
+
+    Raises:
+        InputError: as `read_clip`.
+    """
+    check_flag("allow_partial", allow_partial)
+    # Imported here, because the library must import without a video decoder.
+    from stvg_jax.data_pipeline.video import open_video
+    from stvg_jax.data_pipeline.video.listing import is_picture_folder
+    from stvg_jax.data_pipeline.video.pictures import IN_MEMORY, ArrayReader, PicturesReader, check_fps
+
+    if hasattr(video, "__array__"):
+        return IN_MEMORY, ArrayReader(np.asarray(video), check_fps(fps, "frames of an array"))
+    video = check_path("video", video)
+    if is_picture_folder(video):
+        return video, PicturesReader(video, check_fps(fps, f"{video}: pictures of a folder"))
+    if fps is not None:
+        raise InputError(f"fps {fps}: is for pictures of a folder and for arrays; leave it out for {video}")
+    return video, open_video(video, decoder=decoder, allow_partial=allow_partial)
+
+
 def read_clip(
     config: ClipConfig,
     protocol: Protocol,
-    video: str | os.PathLike[str],
+    video: Video,
     *,
+    fps: float | None = None,
     start: float | None = None,
     end: float | None = None,
     frames: tuple[int | None, int | None] | None = None,
@@ -132,7 +169,7 @@ def read_clip(
     Args:
         config: of the model.
         protocol: of its family, which splits the sampled frames into passes.
-        video: path of a video file.
+        video, fps: as for `open_frames`.
         start, end: bounds of the clip in seconds from the beginning of the video; None for those of the video. The clip
             has the frames that begin at `start` or later and before `end`.
         frames: bounds of the clip as (start, end) frames instead, with None for those of the video.
@@ -149,29 +186,51 @@ def read_clip(
         InputError: an argument of a wrong type, a video that cannot be decoded, a clip that is empty or not within the
             video, or a resolution that is out of range.
     """
-    video = check_path("video", video)
-    seconds, chosen = check_part(start, end, frames)
-    check_flag("allow_partial", allow_partial)
+    part = check_part(start, end, frames)
     resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
-    # Imported here, because the library must import without a video decoder.
     from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
     from stvg_jax.data_pipeline.frames import load_clip, model_size
-    from stvg_jax.data_pipeline.video import open_video
 
-    with open_video(video, decoder=decoder, allow_partial=allow_partial) as reader:
+    name, reader = open_frames(video, fps=fps, decoder=decoder, allow_partial=allow_partial)
+    with reader:
         info = reader.info
-        clip_start, clip_end = _bounds(info.frame_count, info.timestamps_sec, chosen, seconds)
+        clip_start, clip_end = clip_bounds(info, *part)
         rates = {"frames_per_pass": config.frames_per_pass, "sample_fps": config.sample_fps}
         ids = evaluation_frame_ids(
             clip_end - clip_start, config.sampling, clip_start, **rates, passes=protocol.passes, video_fps=info.fps
         )
-        length = max(map(len, passes := protocol.split(ids)))
         if on_shape is not None:
             size = model_size(info.height, info.width, resolution, config.sizing)
-            on_shape((len(passes), length, *size, 3), _frames_valid(passes))
+            on_shape(*rows_shape(protocol.split(ids), size))
         with (progress or Silent()).bar("reading frames", len(ids), "frame") as step:
             pixels = load_clip(reader, ids, resolution, step, sizing=config.sizing)
+    trained = trained or TrainedClip.of(config, protocol)
+    warning = trained.warning(name, info.fps, info.timestamps_sec[ids])
+    return make_clip(name, info, (clip_start, clip_end), ids, pixels, protocol, warning)
+
+
+def make_clip(
+    video: str,
+    info: VideoInfo,
+    bounds: tuple[int, int],
+    ids: np.ndarray,
+    pixels: np.ndarray,
+    protocol: Protocol,
+    warning: str = "",
+) -> Clip:
+    """A clip of frames that have been read.
+
+    Args:
+        video: name of the video.
+        info: its description.
+        bounds: (start, end) frames of the clip.
+        ids: int64 [n], its sampled frames, ascending.
+        pixels: float32 [n, h, w, 3], normalised.
+        protocol: splits the frames into passes.
+        warning: as in `Clip`.
+    """
+    length = max(map(len, passes := protocol.split(ids)))
     rows = [np.searchsorted(ids, np.pad(p, (0, length - len(p)), mode="edge")) for p in passes]
     return Clip(
         video=video,
@@ -179,13 +238,18 @@ def read_clip(
         width=info.width,
         fps=info.fps,
         duration_sec=info.duration_sec,
-        start=clip_start,
-        end=clip_end,
+        start=bounds[0],
+        end=bounds[1],
         timestamps_sec=info.timestamps_sec,
         frame_ids=passes,
         frames=pixels[np.stack(rows)],
-        warning=(trained or TrainedClip.of(config, protocol)).warning(video, info.fps, info.timestamps_sec[ids]),
+        warning=warning,
     )
+
+
+def rows_shape(passes: tuple[np.ndarray, ...], size: tuple[int, int]) -> tuple[tuple[int, ...], np.ndarray | None]:
+    """Shape of `Clip.frames`, and `Clip.frames_valid`, for the frames of each pass and a size (h, w)."""
+    return (len(passes), max(map(len, passes)), *size, 3), _frames_valid(passes)
 
 
 def _frames_valid(passes: tuple[np.ndarray, ...]) -> np.ndarray | None:
@@ -193,13 +257,15 @@ def _frames_valid(passes: tuple[np.ndarray, ...]) -> np.ndarray | None:
     return None if len(set(lengths)) == 1 else np.arange(max(lengths)) < np.array(lengths)[:, None]
 
 
-def _bounds(
-    count: int,
-    timestamps_sec: np.ndarray,
-    frames: tuple[int | None, int | None],
-    seconds: tuple[float | None, float | None],
+def clip_bounds(
+    info: VideoInfo, seconds: tuple[float | None, float | None], frames: tuple[int | None, int | None]
 ) -> tuple[int, int]:
-    """(start, end) frames of the clip, from arguments that `check_part` has accepted."""
+    """(start, end) frames of a clip of a video, from what `check_part` returns.
+
+    Raises:
+        InputError: the clip is empty, or not within the video.
+    """
+    count, timestamps_sec = info.frame_count, info.timestamps_sec
     start = 0 if frames[0] is None else frames[0]
     end = count if frames[1] is None else frames[1]
     # Times are printed to a microsecond. A printed time must give the frame that it was printed for.

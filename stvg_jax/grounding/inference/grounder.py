@@ -18,7 +18,7 @@ from stvg_jax.core.constants import TEXT_LENGTHS, TEXT_PAD
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
-from stvg_jax.grounding.inference.clip import Clip, ClipConfig, read_clip
+from stvg_jax.grounding.inference.clip import Clip, ClipConfig, Video, read_clip
 from stvg_jax.grounding.inference.many import failure, ground_each
 from stvg_jax.grounding.inference.queries import Query, as_queries
 from stvg_jax.grounding.inference.trained import TrainedClip, stated_clip_sec
@@ -109,9 +109,10 @@ class Grounder:
 
     def ground(
         self,
-        video: str | os.PathLike[str],
+        video: Video,
         sentence: str,
         *,
+        fps: float | None = None,
         subject: str | None = None,
         start: float | None = None,
         end: float | None = None,
@@ -123,8 +124,9 @@ class Grounder:
         """Finds when and where a video shows what a sentence describes.
 
         Args:
-            video: path of a video file.
+            video: path of a video file, or of a folder of pictures; or frames, uint8 [T, H, W, 3], RGB.
             sentence: in English, such as "the man in blue who stands up and leaves".
+            fps: frames per second of pictures or an array.
             subject: the words that name the target; found in the sentence when not given.
             start, end, frames, resolution, decoder, allow_partial: the clip, in seconds or in frames, and options of
                 reading it, as for `stvg_jax.grounding.inference.clip.read_clip`; named like the options of
@@ -137,6 +139,7 @@ class Grounder:
         clip = self.read_clip(
             video,
             questions,
+            fps=fps,
             start=start,
             end=end,
             frames=frames,
@@ -249,7 +252,7 @@ class Grounder:
 
     def read_clip(
         self,
-        video: str | os.PathLike[str],
+        video: Video,
         questions: Sequence[Question] = (),
         *,
         progress: Progress | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fractions
+import itertools
 import os
 import pathlib
 import tempfile
@@ -104,10 +105,12 @@ def _depth(shape: str, dx: np.ndarray, dy: np.ndarray, extent: float, angle: flo
     return np.minimum(depth, corner * extent - np.hypot(dx, dy))
 
 
-def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: int) -> None:
-    """Writes frames, uint8 [n, height, width, 3] RGB of even size, as an MP4; whole or not at all."""
-    pictures = (av.VideoFrame.from_ndarray(rgb, format="rgb24") for rgb in frames)
-    _write(path, (p.reformat(format="yuv420p", dst_colorspace="ITU709") for p in pictures), frames.shape[1:3], fps)
+def write_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: int) -> None:
+    """Writes frames, one or more uint8 [height, width, 3] RGB of even size, as an MP4; whole or not at all."""
+    rest = iter(frames)
+    first = next(rest)
+    pictures = (av.VideoFrame.from_ndarray(rgb, format="rgb24") for rgb in itertools.chain([first], rest))
+    _write(path, (p.reformat(format="yuv420p", dst_colorspace="ITU709") for p in pictures), first.shape[:2], fps)
 
 
 def write_enlarged(path: str | os.PathLike[str], frames: np.ndarray, fps: int, factor: int) -> None:

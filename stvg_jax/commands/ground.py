@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from stvg_jax.core.errors import InputError, quoted
 
 if TYPE_CHECKING:
-    from stvg_jax.grounding.inference.grounder import Grounder
+    from stvg_jax.core.progress import Progress
+    from stvg_jax.grounding.inference.grounder import Grounder, Question
+    from stvg_jax.grounding.inference.tube import Tube
 
 DESCRIPTION = """\
 Find when and where a video shows what a sentence describes. The folder --out gets
@@ -31,11 +33,13 @@ examples:
   stvg-jax ground party.mp4 "the woman in red who sits down" --checkpoint ta_stvg_hcstvg1 --out answer
   stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
+  stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --window auto --top 5
   stvg-jax ground clips/ "a man opens the door" --checkpoint checkpoints/ta --out answers
   stvg-jax ground "day*/*.mp4" "a man opens the door" --video evening.mp4 --checkpoint checkpoints/ta --out answers
   stvg-jax ground --queries questions.csv --checkpoint checkpoints/ta --out answers
 
-The models were trained on clips of about 20 seconds: search longer videos in parts, by --start and --end.
+The models were trained on clips of about 20 seconds. A longer video is searched in windows of that length by --window
+auto; the best moment is the answer, and tube.json has the --top best ones.
 The default checkpoint, `builtin`, was trained on generated videos of moving shapes (`stvg-jax demo`, docs/shapes.md)
 and knows nothing else.
 
@@ -91,6 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part = parser.add_argument_group("part of the video")
     part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
     part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
+    long = parser.add_argument_group("long videos")
+    long.add_argument(
+        "--window",
+        type=_window,
+        metavar="SEC",
+        help="search in windows of this length, at most that of the clips of the training; auto: that length",
+    )
+    long.add_argument("--stride", type=float, metavar="SEC", help="distance of their beginnings (half the length)")
+    long.add_argument("--top", type=int, default=1, metavar="K", help="give the K best moments (%(default)s)")
     part.add_argument("--fps", type=float, metavar="RATE", help="frames per second of a folder of pictures")
     part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
     _add_model_and_files(parser)
@@ -154,6 +167,13 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
     return start, end
 
 
+def _window(text: str) -> float | str:
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is neither a number of seconds nor auto") from None
+
+
 def subjects_of(args: argparse.Namespace) -> list[str | None]:
     """The subject of each sentence, None where it is to be found."""
     if args.subject and len(args.subject) != len(args.sentences):
@@ -198,10 +218,12 @@ def _ground_one(args: argparse.Namespace) -> None:
     from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
+    from stvg_jax.grounding.inference.windows import check_windows
 
     subjects = subjects_of(args)
-    # It is checked again later; this is before slow imports.
+    # They are checked again later; this is before slow imports.
     check_part(args.start, args.end, args.frames)
+    check_windows(args.window, args.stride, args.top)
     outputs = Outputs(args.out, args.sentences, args.video)
 
     # For a sentence with a rare word, lists of words take a second to load: as long as what is imported next.
@@ -216,26 +238,37 @@ def _ground_one(args: argparse.Namespace) -> None:
     for warning in filter(None, warnings.result()):
         print(warning, file=sys.stderr)
     reading = {"fps": args.fps, "decoder": args.decoder, "allow_partial": args.allow_partial}
-    clip = grounder.read_clip(
-        args.video,
-        questions,
-        start=args.start,
-        end=args.end,
-        frames=args.frames,
-        resolution=args.resolution,
-        progress=progress,
-        **reading,
-    )
-    if clip.warning:
-        print(clip.warning, file=sys.stderr)
-    features = grounder.encode_clip(clip, progress=progress)
     tubes = []
-    for question, folder in zip(questions, outputs.folders, strict=True):
-        tubes.append(grounder.answer(question, clip, features, progress=progress))
-        outputs.write(folder, tubes[-1], args.export)
-        print(describe(tubes[-1]))
+    for tube, folder in zip(_answers(args, grounder, questions, progress, reading), outputs.folders, strict=True):
+        tubes.append(tube)
+        outputs.write(folder, tube, args.export)
+        print(describe(tube))
         print(f"  written to {folder}")
     drawing = {"format": args.format, "cut": args.cut}
     # Drawing takes longest and decodes the video again, so all answers are written before.
     for tube, folder in zip(tubes, outputs.folders, strict=True):
         outputs.draw(folder, tube, video=not args.no_video, **drawing, progress=progress, **reading)
+
+
+def _answers(
+    args: argparse.Namespace,
+    grounder: Grounder,
+    questions: Sequence[Question],
+    progress: Progress,
+    reading: dict[str, Any],
+) -> Iterator[Tube]:
+    """The tube of each question, when it is known."""
+    from stvg_jax.grounding.inference.searching import search
+
+    clip_options = {"start": args.start, "end": args.end, "frames": args.frames, "resolution": args.resolution}
+    options = {**clip_options, "progress": progress, **reading}
+    if args.window is not None:
+        windows = {"window": args.window, "stride": args.stride, "top": args.top}
+        yield from search(grounder, args.video, questions, **windows, **options)
+        return
+    clip = grounder.read_clip(args.video, questions, **options)
+    if clip.warning:
+        print(clip.warning, file=sys.stderr)
+    features = grounder.encode_clip(clip, progress=progress)
+    for question in questions:
+        yield grounder.answer(question, clip, features, progress=progress)

@@ -46,11 +46,12 @@ def run(args: argparse.Namespace) -> None:
     resolution = args.resolution or grounder.clip_config.resolution
     reading = {"decoder": args.decoder, "allow_partial": args.allow_partial}
     settings = {"model": grounder.fingerprint, "dtype": args.dtype, "resolution": resolution}
+    windows = {} if args.window is None else {"window": args.window, "stride": args.stride, "top": args.top}
     warnings: dict[str, None] = {}
-    with Records(args.out, settings) as records:
+    with Records(args.out, settings | windows) as records:
         todo = [query for query in queries if not records.is_done(query, retry=args.retry)]
         with progress.bar("grounding", len(queries), "question", done=len(queries) - len(todo)) as step:
-            for query, answer in ground_each(grounder, todo, resolution=resolution, **reading):
+            for query, answer in ground_each(grounder, todo, resolution=resolution, **reading, **windows):
                 records.add(query, answer)
                 if isinstance(answer, Tube) and answer.warning:
                     warnings[answer.warning] = None
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
 def _check_options(args: argparse.Namespace) -> None:
     from stvg_jax.core.arguments import check_part, check_whole
     from stvg_jax.grounding.inference.clip import check_resolution
+    from stvg_jax.grounding.inference.windows import check_windows
 
     if args.fps is not None:
         raise InputError("--fps is for a single folder of pictures; videos have times of their own")
@@ -83,6 +85,7 @@ def _check_options(args: argparse.Namespace) -> None:
         if named := [name for name, value in given.items() if value]:
             raise InputError(f"{named[0]} and --queries do not go together; write it into {args.queries}")
     check_part(args.start, args.end, None)
+    check_windows(args.window, args.stride, args.top)
     if args.resolution is not None:
         check_resolution(check_whole("resolution", args.resolution))
 

@@ -58,6 +58,11 @@ class AppearanceConfig:
         return False
 
     @property
+    def joins_features(self) -> bool:
+        """True if the features of consecutive parts of a video, joined along time, serve as those of all of it."""
+        return True
+
+    @property
     def own_groups(self) -> tuple[tuple[str, str], ...]:
         """Rules for the learning rates of parts that only this model has (`stvg_jax.grounding.task`)."""
         return ()

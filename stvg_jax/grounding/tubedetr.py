@@ -76,6 +76,10 @@ class TubeDETRConfig(AppearanceQueryConfig):
         if self.fast == "transformer" and self.time == "none":
             raise ValueError('fast="transformer" needs positions over time; set time="sine"')
 
+    @property
+    def joins_features(self) -> bool:
+        return False
+
 
 @dataclasses.dataclass(frozen=True)
 class TubeDETRLossConfig(TubeLossConfig):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from stvg_jax.grounding.inference.many import ground_each
 from stvg_jax.grounding.inference.queries import Query
-from stvg_jax.grounding.inference.tube import FrameScores, Tube
+from stvg_jax.grounding.inference.tube import FrameScores, Moment, Tube
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.grounder import Grounder
 
-__all__ = ["FrameScores", "Grounder", "Query", "Tube", "ground_each"]
+__all__ = ["FrameScores", "Grounder", "Moment", "Query", "Tube", "ground_each"]
 
 
 def __getattr__(name: str) -> Any:

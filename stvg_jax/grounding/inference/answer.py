@@ -140,15 +140,19 @@ class Outputs:
 
 
 def describe(tube: Tube) -> str:
-    """The answer in two lines."""
+    """The answer in two lines, and a line for each moment of a search in windows."""
     inside = [f for f in (tube.start_frame, (tube.start_frame + tube.end_frame) // 2) if tube.box_at(f) is not None]
     middle = tube.box_at(inside[-1]) if inside else None
     where = "" if middle is None else f", around frame {inside[-1]} at ({', '.join(f'{v:.0f}' for v in middle)})"
     frames = f"frames {tube.start_frame} to {tube.end_frame - 1} (both included)"
-    return (
-        f'"{tube.sentence}" (target: {tube.subject})\n'
-        f"  {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)}, {frames}{where}"
-    )
+    lines = [
+        f'"{tube.sentence}" (target: {tube.subject})',
+        f"  {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)}, {frames}{where}",
+    ]
+    for number, moment in enumerate(tube.moments, 1):
+        seconds = f"{tube.clock(moment.start_sec)} to {tube.clock(moment.end_sec)}"
+        lines.append(f"  {number}. {seconds}, score {moment.score:.3f}")
+    return "\n".join(lines)
 
 
 def slug(sentence: str) -> str:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -20,9 +20,12 @@ from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, Video, read_clip
 from stvg_jax.grounding.inference.many import failure, ground_each
+from stvg_jax.grounding.inference.moments import score
 from stvg_jax.grounding.inference.queries import Query, as_queries
+from stvg_jax.grounding.inference.searching import join_features, search
 from stvg_jax.grounding.inference.trained import TrainedClip, stated_clip_sec
 from stvg_jax.grounding.inference.tube import Tube
+from stvg_jax.grounding.inference.windows import check_windows
 from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.tubes import read_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
@@ -75,8 +78,8 @@ class Grounder:
         self.tokenizer = model.tokenizer
         self._model = model
         self._reads_subject: bool = model.config.reads_subject
-        self._protocol: Protocol = model.family.protocol.of(model.clip)
-        self.trained_clip = TrainedClip.of(model.clip, self._protocol, clip_sec)
+        self.protocol: Protocol = model.family.protocol.of(model.clip)
+        self.trained_clip = TrainedClip.of(model.clip, self.protocol, clip_sec)
         self._declared = unflatten(module.declarations)
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
@@ -120,8 +123,14 @@ class Grounder:
         resolution: int | None = None,
         decoder: str = "pyav",
         allow_partial: bool = False,
+        window: float | str | None = None,
+        stride: float | None = None,
+        top: int = 1,
     ) -> Tube:
         """Finds when and where a video shows what a sentence describes.
+
+        The model sees as many frames of a long clip as of a short one; with `window` it is searched in windows of the
+        length that the model was trained on.
 
         Args:
             video: path of a video file, or of a folder of pictures; or frames, uint8 [T, H, W, 3], RGB.
@@ -131,22 +140,20 @@ class Grounder:
             start, end, frames, resolution, decoder, allow_partial: the clip, in seconds or in frames, and options of
                 reading it, as for `stvg_jax.grounding.inference.clip.read_clip`; named like the options of
                 `stvg-jax ground`.
+            window: "auto", or seconds, to search the clip in windows (`stvg_jax.grounding.inference.searching.search`);
+                None to see all of it at once.
+            stride: seconds between the beginnings of two windows; None for half of their length.
+            top: largest number of moments in `Tube.moments`, of a search in windows.
 
         Raises:
             InputError: a video, a sentence or an option that cannot be used.
         """
         questions = self.ask([sentence], [subject])
-        clip = self.read_clip(
-            video,
-            questions,
-            fps=fps,
-            start=start,
-            end=end,
-            frames=frames,
-            resolution=resolution,
-            decoder=decoder,
-            allow_partial=allow_partial,
-        )
+        reading = {"fps": fps, "start": start, "end": end, "frames": frames, "resolution": resolution}
+        reading |= {"decoder": decoder, "allow_partial": allow_partial}
+        if check_windows(window, stride, top):
+            return search(self, video, questions, window=window, stride=stride, top=top, **reading)[0]
+        clip = self.read_clip(video, questions, **reading)
         return self.answer(questions[0], clip, self.encode_clip(clip))
 
     def ground_many(
@@ -156,6 +163,9 @@ class Grounder:
         resolution: int | None = None,
         decoder: str = "pyav",
         allow_partial: bool = False,
+        window: float | str | None = None,
+        stride: float | None = None,
+        top: int = 1,
     ) -> list[Tube]:
         """Finds when and where videos show what sentences describe.
 
@@ -163,7 +173,7 @@ class Grounder:
 
         Args:
             questions: (video, sentence) pairs, and `stvg_jax.grounding.inference.Query` where there is more to say.
-            resolution, decoder, allow_partial: as for `ground`.
+            resolution, decoder, allow_partial, window, stride, top: as for `ground`.
 
         Returns:
             A tube for each question, in the same order.
@@ -173,7 +183,8 @@ class Grounder:
                 goes on after a video that cannot.
         """
         queries, tubes = as_queries(questions), {}
-        reading = {"resolution": resolution, "decoder": decoder, "allow_partial": allow_partial}
+        reading: dict[str, Any] = {"resolution": resolution, "decoder": decoder, "allow_partial": allow_partial}
+        reading |= {"window": window, "stride": stride, "top": top}
         for query, answer in ground_each(self, list(dict.fromkeys(queries)), **reading):
             if isinstance(answer, InputError):
                 raise InputError(failure(query, answer)) from answer
@@ -260,26 +271,46 @@ class Grounder:
     ) -> Clip:
         """Reads a clip for this model (`stvg_jax.grounding.inference.clip.read_clip`). Meanwhile, the programs for the
         clip and these questions are compiled, or loaded from the cache."""
-        preparing = []
-
-        def prepare(shape: tuple[int, ...], frames_valid: np.ndarray | None) -> None:
-            rows = Rows(*shape[:-1])
-            needed = self._model.family.least_bytes(self._model.config, rows)
-            check_memory(needed, rows, f"resolution {shape[2]}")
-            preparing.append(in_background(lambda: self._prepare(shape, frames_valid, questions)))
-
+        preparing: list[Callable[[], None]] = []
         options |= {"trained": self.trained_clip, "progress": progress}
-        clip = read_clip(self.clip_config, self._protocol, video, on_shape=prepare, **options)
+        options["on_shape"] = lambda *shape: preparing.append(self.prepare(*shape, questions))
+        clip = read_clip(self.clip_config, self.protocol, video, **options)
         with (progress or Silent()).stage("preparing the model"):
             preparing[0]()
         return clip
 
-    def _prepare(self, shape, frames_valid, questions: Sequence[Question]) -> None:
+    def prepare(
+        self, shape: tuple[int, ...], frames_valid: np.ndarray | None, questions: Sequence[Question], parts: int = 1
+    ) -> Callable[[], None]:
+        """Begins to compile the programs for a clip and questions about it, or to load them from the cache.
+
+        Args:
+            shape: of `Clip.frames`.
+            frames_valid: `Clip.frames_valid`.
+            questions: of `ask`.
+            parts: number of such clips whose features are joined before questions are answered.
+
+        Returns:
+            A function that waits until they are ready.
+
+        Raises:
+            InputError: the clip is too large for the memory of the device.
+        """
+        rows = Rows(*shape[:-1])
+        needed = self._model.family.least_bytes(self._model.config, rows)
+        check_memory(needed, rows, f"resolution {shape[2]}")
+        return in_background(lambda: self._prepare(shape, frames_valid, questions, parts))
+
+    def _prepare(
+        self, shape: tuple[int, ...], frames_valid: np.ndarray | None, questions: Sequence[Question], parts: int
+    ) -> None:
         frames = jax.ShapeDtypeStruct(shape, np.float32)
-        compiled = self._encode.prepare(self._declared, frames, frames_valid)
+        features = self._encode.prepare(self._declared, frames, frames_valid).out_info
+        if parts > 1:
+            features = jax.eval_shape(lambda part: join_features([part] * parts), features)
         for length in sorted({self._padded_length(question) for question in questions}):
             texts = (jax.ShapeDtypeStruct((shape[0], length), dtype) for dtype in (np.int32, bool))
-            self._ground.prepare(self._declared, compiled.out_info, *texts)
+            self._ground.prepare(self._declared, features, *texts)
 
     def encode_clip(self, clip: Clip, *, progress: Progress | None = None) -> VideoFeatures:
         """Runs the visual backbones, once for all questions about the clip."""
@@ -289,8 +320,19 @@ class Grounder:
         self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
     ) -> Tube:
         """Answers one question (of `ask`) about a clip (of `read_clip`) whose features are known (`encode_clip`)."""
+        return self.answer_window(question, clip, features, progress=progress)[0]
+
+    def answer_window(
+        self, question: Question, clip: Clip, features: VideoFeatures, *, progress: Progress | None = None
+    ) -> tuple[Tube, float]:
+        """The answer of `answer`, and its score (`stvg_jax.grounding.inference.moments.score`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
-        return _make_tube(clip, output, question, self._protocol)
+        return _make_tube(clip, output, question, self.protocol), score(output, clip.frames_valid)
+
+    @property
+    def joins_features(self) -> bool:
+        """True if the features of consecutive parts of a clip can be joined."""
+        return self._model.config.joins_features
 
     def _padded_length(self, question: Question) -> int:
         length = next(n for n in TEXT_LENGTHS if n >= len(question.ids))

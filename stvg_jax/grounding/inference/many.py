@@ -10,6 +10,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.inference.clip import Clip
 from stvg_jax.grounding.inference.queries import Query
 from stvg_jax.grounding.inference.tube import Tube
+from stvg_jax.grounding.inference.windows import AUTO, Windows, check_windows
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.grounder import Grounder, Question
@@ -19,7 +20,13 @@ _Part: TypeAlias = tuple[str, float | None, float | None]
 
 
 def ground_each(
-    grounder: Grounder, queries: Sequence[Query], **reading: Any
+    grounder: Grounder,
+    queries: Sequence[Query],
+    *,
+    window: float | str | None = None,
+    stride: float | None = None,
+    top: int = 1,
+    **reading: Any,
 ) -> Iterator[tuple[Query, Tube | InputError]]:
     """Answers questions, video by video in the order of their first questions.
 
@@ -28,6 +35,7 @@ def ground_each(
     Args:
         grounder: the model.
         queries: the questions, each once.
+        window, stride, top: as for `Grounder.ground`; the answers to all questions about a clip come together.
         reading: `resolution`, `decoder` and `allow_partial` as for `stvg_jax.grounding.inference.clip.read_clip`.
 
     Yields:
@@ -38,6 +46,21 @@ def ground_each(
     """
     questions = {query: grounder.ask([query.sentence], [query.subject])[0] for query in queries}
     clips = _by_clip(queries)
+    if check_windows(window, stride, top):
+        from stvg_jax.grounding.inference.searching import search
+
+        # These are no fault of a clip, and neither are damaged parameters.
+        Windows.of(window or AUTO, stride, grounder.trained_clip)
+        _ = grounder.parameters
+        reading |= {"window": window, "stride": stride, "top": top}
+        for (video, start, end), asked in clips.items():
+            try:
+                wanted = [questions[query] for query in asked]
+                found: Sequence[Tube | InputError] = search(grounder, video, wanted, start=start, end=end, **reading)
+            except InputError as error:
+                found = [error] * len(asked)
+            yield from zip(asked, found, strict=True)
+        return
 
     def read(part: _Part) -> Clip | InputError:
         video, start, end = part

@@ -65,6 +65,33 @@ class FrameScores(_Arrays):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Moment(_Arrays):
+    """One of the best moments of a video that was searched in windows.
+
+    Attributes:
+        start_frame, end_frame, start_sec, end_sec: its interval, as in `Tube`.
+        score: by which moments of one video and sentence are ranked; higher is better.
+        boxes_xyxy: float32 [end_frame - start_frame, 4], (x1, y1, x2, y2) in pixels.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_sec: float
+    end_sec: float
+    score: float
+    boxes_xyxy: np.ndarray
+
+    def __post_init__(self):
+        # Rounded as in the JSON form.
+        for name in ("start_sec", "end_sec", "score"):
+            object.__setattr__(self, name, round(float(getattr(self, name)), 6))
+        object.__setattr__(self, "boxes_xyxy", np.asarray(self.boxes_xyxy, np.float32))
+
+    def __repr__(self) -> str:
+        return f"<Moment from {self.start_sec:.2f} to {self.end_sec:.2f} s, score {self.score:.3g}>"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Tube(_Arrays):
     """Answer to a sentence about a video: an interval, and a box in each of its frames.
 
@@ -77,7 +104,8 @@ class Tube(_Arrays):
         subject: the phrase that names the target, as given or as found in the sentence.
         width, height: pixels of a displayed frame (after rotation).
         fps: average frames per second, to 12 digits.
-        clip: (start, end) frames of the part of the video that was searched.
+        clip: (start, end) frames of the part of the video that was searched; of a search in windows, those of the
+            windows that the answer is from.
         start_frame, end_frame: the predicted interval.
         start_sec, end_sec: start of frame `start_frame` and end of the last frame before `end_frame`, in seconds from
             the beginning of the video, to a microsecond.
@@ -85,6 +113,8 @@ class Tube(_Arrays):
         boxes_xyxy: float32 [m, 4], (x1, y1, x2, y2) in pixels, one per entry of `box_frames`.
         scores: the model's scores at the sampled frames.
         warning: a line about sampled frames that lie further apart than in training; "" where they do not.
+        moments: of a search in windows, the best moments, best first; this tube is the first of them. None shares a
+            frame with a better one.
     """
 
     video: str
@@ -102,6 +132,7 @@ class Tube(_Arrays):
     boxes_xyxy: np.ndarray
     scores: FrameScores
     warning: str = ""
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self):
         # Rounded as in the JSON form, so that a tube that was read equals the one that was written.

@@ -11,7 +11,7 @@ import numpy as np
 
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.json_files import read_json
-from stvg_jax.grounding.inference.tube import FrameScores, Tube
+from stvg_jax.grounding.inference.tube import FrameScores, Moment, Tube
 
 SCHEMA = "stvg_jax.tube/1"
 
@@ -51,7 +51,12 @@ def tube_to_dict(tube: Tube) -> dict[str, Any]:
             {"frame": frame, "pass": pass_index, **dict(zip(_SCORES, values, strict=True))}
             for frame, pass_index, *values in zip(scores.frames.tolist(), scores.passes.tolist(), *columns, strict=True)
         ],
+        **({"moments": [_moment_to_dict(moment) for moment in tube.moments]} if tube.moments else {}),
     }
+
+
+def _moment_to_dict(moment: Moment) -> dict[str, Any]:
+    return {**vars(moment), "boxes_xyxy": shortest(moment.boxes_xyxy)}
 
 
 def shortest(array: np.ndarray) -> list:
@@ -95,6 +100,7 @@ def _tube(values: Mapping[str, Any], where: str) -> Tube:
         if len(boxes[-1]) != 4 or box_frames[-1] != box_frames[0] + len(boxes) - 1:
             raise InputError(f"{where}: boxes must have four numbers each and stand at one frame after the other")
     scores = _entries(values, "scores", where)
+    moments = _entries(values, "moments", where) if "moments" in values else []
     return Tube(
         **texts,
         **whole,
@@ -108,7 +114,20 @@ def _tube(values: Mapping[str, Any], where: str) -> Tube:
             passes=np.array([_get(s, "pass", where, int) for s in scores], np.int64),
             **{name: np.array([_get(s, name, where, float) for s in scores], np.float32) for name in _SCORES},
         ),
+        moments=tuple(_moment(entry, where) for entry in moments),
     )
+
+
+def _moment(values: Mapping[str, Any], where: str) -> Moment:
+    start, end = (_get(values, name, where, int) for name in ("start_frame", "end_frame"))
+    boxes = [
+        [_number(v, "boxes_xyxy", where) for v in box] if isinstance(box, list) else []
+        for box in _get(values, "boxes_xyxy", where, list)
+    ]
+    if not 0 < end - start == len(boxes) or any(len(box) != 4 for box in boxes):
+        raise InputError(f"{where}: a moment must have four numbers in boxes_xyxy for each of its frames")
+    real = (_get(values, name, where, float) for name in ("start_sec", "end_sec", "score"))
+    return Moment(start, end, *real, np.array(boxes, np.float32))
 
 
 def _entries(values: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:

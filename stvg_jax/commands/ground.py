@@ -15,7 +15,8 @@ from stvg_jax.core.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from stvg_jax.core.progress import Progress
-    from stvg_jax.grounding.inference.grounder import Grounder, Question
+    from stvg_jax.grounding.inference.answering import Question
+    from stvg_jax.grounding.inference.grounder import Grounder
     from stvg_jax.grounding.inference.tube import Tube
 
 DESCRIPTION = """\

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -18,6 +17,7 @@ from stvg_jax.core.constants import TEXT_LENGTHS, TEXT_PAD
 from stvg_jax.core.errors import InputError, first_line, quoted
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
+from stvg_jax.grounding.inference.answering import Question, make_tube
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, Video, read_clip
 from stvg_jax.grounding.inference.many import failure, ground_each
 from stvg_jax.grounding.inference.moments import score
@@ -27,27 +27,11 @@ from stvg_jax.grounding.inference.trained import TrainedClip, stated_clip_sec
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.inference.windows import check_windows
 from stvg_jax.grounding.protocol import Protocol
-from stvg_jax.grounding.tubes import read_passes
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.models.loading import LoadedModel, in_background, load_model
 from stvg_jax.models.names import find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """A sentence, ready for the model.
-
-    Attributes:
-        sentence: as given.
-        subject: the words that name the target.
-        ids: int32 [l], token ids of the text that the model reads.
-    """
-
-    sentence: str
-    subject: str
-    ids: np.ndarray
 
 
 class Grounder:
@@ -327,7 +311,7 @@ class Grounder:
     ) -> tuple[Tube, float]:
         """The answer of `answer`, and its score (`stvg_jax.grounding.inference.moments.score`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
-        return _make_tube(clip, output, question, self.protocol), score(output, clip.frames_valid)
+        return make_tube(clip, output, question, self.protocol), score(output, clip.frames_valid)
 
     @property
     def joins_features(self) -> bool:
@@ -359,32 +343,3 @@ def _as_array(name: str, values: Any, kind: type, rule: str) -> np.ndarray:
     if array.size and not jax.numpy.issubdtype(array.dtype, kind):
         raise InputError(f"{name} are {array.dtype}; they must be {rule}")
     return array
-
-
-def _make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol: Protocol) -> Tube:
-    # Axes are layers, then passes; the last layer gives the answer.
-    boxes, start_end, actioness = (
-        np.asarray(value[-1]) for value in (output.boxes_cxcywh, output.start_end_logits, output.actioness_logits)
-    )
-    sampling = None if output.sampling_score is None else np.asarray(output.sampling_score)
-    passes, scores = read_passes(clip.frame_ids, boxes, start_end, actioness, sampling, joined=protocol.joined)
-    if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
-        raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
-    (start, end), box_frames, boxes = protocol.merge(passes, clip.height, clip.width)
-    return Tube(
-        video=clip.video,
-        sentence=question.sentence,
-        subject=question.subject,
-        width=clip.width,
-        height=clip.height,
-        fps=clip.fps,
-        clip=(clip.start, clip.end),
-        start_frame=start,
-        end_frame=end,
-        start_sec=clip.seconds(start),
-        end_sec=clip.seconds(end),
-        box_frames=box_frames,
-        boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
-        scores=scores,
-        warning=clip.warning,
-    )

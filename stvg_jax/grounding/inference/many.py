@@ -13,7 +13,8 @@ from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.inference.windows import AUTO, Windows, check_windows
 
 if TYPE_CHECKING:
-    from stvg_jax.grounding.inference.grounder import Grounder, Question
+    from stvg_jax.grounding.inference.answering import Question
+    from stvg_jax.grounding.inference.grounder import Grounder
 
 # Video, start and end.
 _Part: TypeAlias = tuple[str, float | None, float | None]

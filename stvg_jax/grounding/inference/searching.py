@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -32,7 +33,9 @@ from stvg_jax.grounding.inference.windows import (
 )
 
 if TYPE_CHECKING:
-    from stvg_jax.grounding.inference.grounder import Grounder, Question
+    from stvg_jax.data_pipeline.video import VideoReader
+    from stvg_jax.grounding.inference.answering import Question
+    from stvg_jax.grounding.inference.grounder import Grounder
 
 
 def search(
@@ -75,45 +78,79 @@ def search(
     Raises:
         InputError: as `read_clip`; or windows or a number of moments that cannot be.
     """
-    trained, protocol, progress = grounder.trained_clip, grounder.protocol, progress or Silent()
-    windows = Windows.of(window, stride, trained)
+    windows = Windows.of(window, stride, grounder.trained_clip)
     check_windows(window, stride, top)
     bounds = check_part(start, end, frames)
-    config = grounder.clip_config
-    resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
+    resolution = grounder.clip_config.resolution if resolution is None else check_whole("resolution", resolution)
     check_resolution(resolution)
-    from stvg_jax.data_pipeline.frames import load_clip, model_size
-
     name, reader = open_frames(video, fps=fps, decoder=decoder, allow_partial=allow_partial)
     found = [Collector(top) for _ in questions]
     with reader:
-        info = reader.info
-        first, end_frame = clip_bounds(info, *bounds)
-        ids = sampled_frames(info.timestamps_sec, first, end_frame, trained.spacing_sec)
-        # A slow video has fewer frames in the time of a window.
-        spans = windows.spans(len(ids), max(trained.spacing_sec, 1 / info.fps), protocol.passes)
-        part = windows.part(spans, grounder.joins_features)
-        size = model_size(info.height, info.width, resolution, config.sizing)
-        shape = rows_shape(protocol.split(ids[:part]), size)
-        ready = grounder.prepare(*shape, questions, parts=spans[0][1] // part)
-
-        def clip_of(sampled: np.ndarray, shown: np.ndarray) -> Clip:
-            # It ends where the next sampled frame begins.
-            following = np.searchsorted(ids, sampled[-1]) + 1
-            bounds = int(sampled[0]), int(ids[following]) if following < len(ids) else end_frame
-            return make_clip(name, info, bounds, sampled, shown, protocol)
-
-        parts = Parts(part, lambda *read: grounder.encode_clip(clip_of(*read)))
-        pixels = iter_windows(spans, ids, lambda wanted: load_clip(reader, wanted, resolution, sizing=config.sizing))
-        with progress.stage("preparing the model"):
-            ready()
-        with progress.bar("searching", len(spans), "window") as step:
-            for (begin, _), read in zip(spans, one_ahead(pixels), strict=True):
-                clip, features = clip_of(*read), join_features(parts.of(begin, *read))
+        clips = _Clips(grounder, name, reader, clip_bounds(reader.info, *bounds), resolution, windows)
+        with contextlib.closing(clips.encoded(questions, progress or Silent())) as encoded:
+            for clip, features in encoded:
                 for question, collector in zip(questions, found, strict=True):
                     collector.add(*grounder.answer_window(question, clip, features))
-                step()
     return [collector.best() for collector in found]
+
+
+class _Clips:
+    """Windows of an open video as clips.
+
+    Args:
+        grounder: the model.
+        name: of the video.
+        reader: the video.
+        bounds: (start, end) frames of the part that is searched.
+        resolution: of the model.
+        windows: length and distance of the windows.
+    """
+
+    def __init__(
+        self,
+        grounder: Grounder,
+        name: str,
+        reader: VideoReader,
+        bounds: tuple[int, int],
+        resolution: int,
+        windows: Windows,
+    ):
+        self._grounder, self._name, self._reader, self._end = grounder, name, reader, bounds[1]
+        self._resolution = resolution
+        info, spacing_sec = reader.info, grounder.trained_clip.spacing_sec
+        self._ids = sampled_frames(info.timestamps_sec, *bounds, spacing_sec)
+        # A slow video has fewer frames in the time of a window.
+        self._spans = windows.spans(len(self._ids), max(spacing_sec, 1 / info.fps), grounder.protocol.passes)
+        self._part = windows.part(self._spans, grounder.joins_features)
+
+    def encoded(self, questions: Sequence[Question], progress: Progress) -> Generator[tuple[Clip, Any], None, None]:
+        """Yields the clip of each window and its features; programs for the questions are ready then."""
+        from stvg_jax.data_pipeline.frames import load_clip, model_size
+
+        grounder, info, sizing = self._grounder, self._reader.info, self._grounder.clip_config.sizing
+        size = model_size(info.height, info.width, self._resolution, sizing)
+        shape = rows_shape(grounder.protocol.split(self._ids[: self._part]), size)
+        ready = grounder.prepare(*shape, questions, parts=self._spans[0][1] // self._part)
+        parts = Parts(self._part, lambda *read: grounder.encode_clip(self._clip(*read)))
+        pixels = iter_windows(
+            self._spans, self._ids, lambda ids: load_clip(self._reader, ids, self._resolution, sizing=sizing)
+        )
+        with progress.stage("preparing the model"):
+            ready()
+        # Decoding ends before the video is closed, whatever happens.
+        with (
+            progress.bar("searching", len(self._spans), "window") as step,
+            contextlib.closing(one_ahead(pixels)) as coming,
+        ):
+            for (begin, _), read in zip(self._spans, coming, strict=True):
+                yield self._clip(*read), join_features(parts.of(begin, *read))
+                step()
+
+    def _clip(self, frames: np.ndarray, pixels: np.ndarray) -> Clip:
+        """A clip of some of the sampled frames, which ends where the next one of these begins."""
+        following = np.searchsorted(self._ids, frames[-1]) + 1
+        end = int(self._ids[following]) if following < len(self._ids) else self._end
+        return make_clip(self._name, self._reader.info, (int(frames[0]), end), frames, pixels, self._grounder.protocol)
 
 
 def join_features(parts: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -183,8 +183,8 @@ def iter_windows(
         yield ids[start:end], held
 
 
-def one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made on a thread while the one before it is in use."""
+def one_ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, each made on a thread while the one before it is in use. None is being made after `close`."""
     end = object()
     pool = ThreadPoolExecutor(1)
     try:
@@ -193,5 +193,4 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
             coming = pool.submit(next, items, end)
             yield item  # type: ignore[misc]
     finally:
-        # What is being made ends before the video is closed.
         pool.shutdown(wait=True, cancel_futures=True)

@@ -43,7 +43,7 @@ class FrameScores(_Arrays):
             without it.
         actioness: float32 [n], probability that the frame is within the interval.
         start: float32 [n], probability that the interval starts here; the sum over each pass is 1, or over all frames
-            where the protocol joins the logits of all rows.
+            where the protocol joins the logits of all rows. Of a search in windows, that of each window.
         end: float32 [n], the same of its end.
         passes: int64 [n], index of the pass that saw the frame (of two: 0 for even positions, 1 for odd ones).
     """

@@ -153,10 +153,10 @@ def sampled_frames(timestamps_sec: np.ndarray, start: int, end: int, spacing_sec
         start, end: part of the video.
         spacing_sec: seconds from one sampled frame to the next.
     """
-    first, last = timestamps_sec[start], timestamps_sec[end - 1]
-    times = first + spacing_sec * np.arange(int((last - first) / spacing_sec + _SLACK_SEC) + 1)
-    found = np.searchsorted(timestamps_sec[start:end], times - _SLACK_SEC)
-    return start + np.unique(np.minimum(found, end - 1 - start))
+    times = timestamps_sec[start:end]
+    # A frame counts if one of the times lies between the frame before it and itself.
+    passed = np.floor((times - times[0] + _SLACK_SEC) / spacing_sec)
+    return start + np.flatnonzero(np.diff(passed, prepend=-1) > 0)
 
 
 def iter_windows(

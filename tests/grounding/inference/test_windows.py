@@ -82,6 +82,8 @@ def test_slow_and_pausing_videos_show_each_frame_once():
     pausing = np.concatenate([np.arange(10) / 10, 60 + np.arange(10) / 10])
     assert sampled_frames(pausing, 0, 20, 0.2).tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
     assert sampled_frames(pausing, 19, 20, 0.2).tolist() == [19]
+    # Of a century few times lie at a frame.
+    assert sampled_frames(np.array([0.0, 1.0, 3e9]), 0, 3, 0.15).tolist() == [0, 1, 2]
 
 
 def test_each_frame_is_loaded_once_and_few_are_held():

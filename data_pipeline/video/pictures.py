@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import pathlib
 import re
@@ -79,7 +80,7 @@ def check_fps(fps: Any, what: str) -> float:
     """Returns the rate of frames without times of their own; raises InputError for anything that is none."""
     if fps is None:
         raise InputError(f"{what} have no times of their own: give their frames per second, such as fps=25 (--fps 25)")
-    if isinstance(fps, (bool, str)) or not np.isscalar(fps) or not np.isreal(fps) or not 0 < fps < np.inf:
+    if isinstance(fps, bool) or not isinstance(fps, numbers.Real) or not 0 < float(fps) < np.inf:
         shown = quoted(fps) if isinstance(fps, str) else str(fps)[:40]
         raise InputError(f"fps {shown}: must be a positive number of frames per second")
     return float(fps)

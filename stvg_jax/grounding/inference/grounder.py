@@ -135,7 +135,8 @@ class Grounder:
         questions = self.ask([sentence], [subject])
         reading = {"fps": fps, "start": start, "end": end, "frames": frames, "resolution": resolution}
         reading |= {"decoder": decoder, "allow_partial": allow_partial}
-        if check_windows(window, stride, top):
+        check_windows(window, stride, top)
+        if window is not None:
             return search(self, video, questions, window=window, stride=stride, top=top, **reading)[0]
         clip = self.read_clip(video, questions, **reading)
         return self.answer(questions[0], clip, self.encode_clip(clip))
@@ -257,7 +258,7 @@ class Grounder:
         clip and these questions are compiled, or loaded from the cache."""
         preparing: list[Callable[[], None]] = []
         options |= {"trained": self.trained_clip, "progress": progress}
-        options["on_shape"] = lambda *shape: preparing.append(self.prepare(*shape, questions))
+        options["on_shape"] = lambda shape, valid: preparing.append(self.prepare(shape, valid, questions))
         clip = read_clip(self.clip_config, self.protocol, video, **options)
         with (progress or Silent()).stage("preparing the model"):
             preparing[0]()

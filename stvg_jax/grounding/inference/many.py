@@ -10,7 +10,7 @@ from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.inference.clip import Clip
 from stvg_jax.grounding.inference.queries import Query
 from stvg_jax.grounding.inference.tube import Tube
-from stvg_jax.grounding.inference.windows import AUTO, Windows, check_windows
+from stvg_jax.grounding.inference.windows import Windows, check_windows
 
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.answering import Question
@@ -47,11 +47,12 @@ def ground_each(
     """
     questions = {query: grounder.ask([query.sentence], [query.subject])[0] for query in queries}
     clips = _by_clip(queries)
-    if check_windows(window, stride, top):
+    check_windows(window, stride, top)
+    if window is not None:
         from stvg_jax.grounding.inference.searching import search
 
         # These are no fault of a clip, and neither are damaged parameters.
-        Windows.of(window or AUTO, stride, grounder.trained_clip)
+        Windows.of(window, stride, grounder.trained_clip)
         _ = grounder.parameters
         reading |= {"window": window, "stride": stride, "top": top}
         for (video, start, end), asked in clips.items():

@@ -126,8 +126,8 @@ def _moment(values: Mapping[str, Any], where: str) -> Moment:
     ]
     if not 0 < end - start == len(boxes) or any(len(box) != 4 for box in boxes):
         raise InputError(f"{where}: a moment must have four numbers in boxes_xyxy for each of its frames")
-    real = (_get(values, name, where, float) for name in ("start_sec", "end_sec", "score"))
-    return Moment(start, end, *real, np.array(boxes, np.float32))
+    start_sec, end_sec, score = (_get(values, name, where, float) for name in ("start_sec", "end_sec", "score"))
+    return Moment(start, end, start_sec, end_sec, score, np.array(boxes, np.float32))
 
 
 def _entries(values: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:

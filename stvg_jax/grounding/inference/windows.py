@@ -126,13 +126,12 @@ class Parts:
         return [self._held[start] for start in starts]
 
 
-def check_windows(window: object, stride: object, top: int) -> bool:
-    """Whether a search in windows is asked for; raises InputError for options of it alone, and for a bad `top`."""
+def check_windows(window: object, stride: object, top: int) -> None:
+    """Raises InputError for options of windows where `window` is None, and for a number of moments that cannot be."""
     if check_whole("top", top) < 1:
         raise InputError(f"top {top}: must be at least 1 moment")
     if window is None and (stride is not None or top != 1):
         raise InputError("stride and top are for a search in windows; give their length too (--window auto)")
-    return window is not None
 
 
 def _seconds(name: str, value: object, other: str = "") -> float:

@@ -96,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part = parser.add_argument_group("part of the video")
     part.add_argument("--start", type=float, metavar="SEC", help="search from here (default: the beginning)")
     part.add_argument("--end", type=float, metavar="SEC", help="search up to here (default: the end)")
+    part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
     long = parser.add_argument_group("long videos")
     long.add_argument(
         "--window",
@@ -105,8 +106,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     long.add_argument("--stride", type=float, metavar="SEC", help="distance of their beginnings (half the length)")
     long.add_argument("--top", type=int, default=1, metavar="K", help="give the K best moments (%(default)s)")
-    part.add_argument("--fps", type=float, metavar="RATE", help="frames per second of a folder of pictures")
-    part.add_argument("--frames", type=_frame_range, metavar="A:B", help="the same in frames, B not included")
     _add_model_and_files(parser)
 
 
@@ -125,6 +124,7 @@ def _add_model_and_files(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("--decoder", choices=("pyav", "decord"), default="pyav", help="video decoder (%(default)s)")
     files.add_argument("--allow-partial", action="store_true", help="use a damaged video up to its damage")
+    files.add_argument("--fps", type=float, metavar="RATE", help="frames per second of a folder of pictures")
     files.add_argument(
         "--export",
         action="append",

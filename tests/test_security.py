@@ -60,7 +60,7 @@ _LOADERS |= {"spec.loader.exec_module", "importlib.import_module", "runpy.run_pa
 _LOADERS |= {"np.load", "numpy.load", "shelve.open", "os.system", "subprocess.call", "os.popen"}
 
 
-def test_one_module_asks_the_hub():
+def test_two_modules_make_connections():
     clients = {"urllib", "http", "requests", "httpx", "aiohttp", "ftplib", "huggingface_hub", "smtplib", "xmlrpc"}
     users = set()
     for path in SOURCES:
@@ -72,7 +72,9 @@ def test_one_module_asks_the_hub():
                 users.add(str(path.relative_to(ROOT)))
         # The name of this machine is asked for, in locks.
         assert set(re.findall(r"\bsocket\.(\w+)", text)) <= {"gethostname"}, path
-    assert users == {"stvg_jax/core/hub.py"}
+    assert users == {"stvg_jax/core/hub.py", "data_pipeline/video/network.py"}
+    callers = {path for path in SOURCES if "data_pipeline.video.network" in path.read_text(encoding="utf-8")}
+    assert {str(path.relative_to(ROOT)) for path in callers} == {"stvg_jax/commands/ground.py"}
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 import sys
@@ -35,6 +36,7 @@ examples:
   stvg-jax ground party.mp4 "the woman in red sits down" "a man opens the door" --checkpoint checkpoints/ta
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --start 61.5 --end 80
   stvg-jax ground film.mkv "the dog runs to the car" --checkpoint checkpoints/ta --window auto --top 5
+  stvg-jax ground https://example.org/party.mp4 "the woman in red sits down" --checkpoint checkpoints/ta --allow-network
   stvg-jax ground clips/ "a man opens the door" --checkpoint checkpoints/ta --out answers
   stvg-jax ground "day*/*.mp4" "a man opens the door" --video evening.mp4 --checkpoint checkpoints/ta --out answers
   stvg-jax ground --queries questions.csv --checkpoint checkpoints/ta --out answers
@@ -56,9 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s VIDEO SENTENCE [SENTENCE ...] [options]\n       %(prog)s --queries FILE [options]"
     video = parser.add_argument(
         "video",
-        type=Path,
+        type=_video,
         metavar="VIDEO",
-        help="any file that FFmpeg can decode, a folder of pictures (--fps) or of videos, or a pattern",
+        help="any file that FFmpeg can decode, a folder of pictures (--fps) or of videos, a pattern, or an address "
+        "(--allow-network)",
     )
     sentences = parser.add_argument(
         "sentences", nargs="+", metavar="SENTENCE", help="description of the target, in English"
@@ -126,6 +129,10 @@ def _add_model_and_files(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--allow-partial", action="store_true", help="use a damaged video up to its damage")
     files.add_argument("--fps", type=float, metavar="RATE", help="frames per second of a folder of pictures")
     files.add_argument(
+        "--allow-network", action="store_true", help="VIDEO may be an address of http, https or rtsp, which is fetched"
+    )
+    files.add_argument("--record", type=float, metavar="SEC", help="seconds of a live stream to record")
+    files.add_argument(
         "--export",
         action="append",
         choices=("csv", "mot", "coco", "cvat", "via"),
@@ -168,6 +175,12 @@ def _frame_range(text: str) -> tuple[int | None, int | None]:
     return start, end
 
 
+def _video(text: str) -> Path | str:
+    from stvg_jax.data_pipeline.video.addresses import is_address
+
+    return text if is_address(text) else Path(text)
+
+
 def _window(text: str) -> float | str:
     try:
         return text if text == "auto" else float(text)
@@ -199,6 +212,7 @@ def load_grounder(args: argparse.Namespace) -> Grounder:
 
 def run(args: argparse.Namespace) -> None:
     from stvg_jax.commands import ground_many
+    from stvg_jax.data_pipeline.video.addresses import check_addresses, is_address
     from stvg_jax.data_pipeline.video.listing import is_pattern, is_picture_folder
 
     # The shell makes several arguments of a pattern without quotes.
@@ -206,6 +220,10 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(
             f"the sentence {quoted(files[0])} is a file; give further videos by --video, and patterns in quotes"
         )
+    check_addresses(args.video, args.videos, allowed=args.allow_network, record_sec=args.record)
+    if is_address(args.video):
+        _ground_address(args)
+        return
     several = args.queries is not None or args.videos or is_pattern(args.video)
     if several or (os.path.isdir(args.video) and not is_picture_folder(args.video)):
         ground_many.run(args)
@@ -213,7 +231,17 @@ def run(args: argparse.Namespace) -> None:
         _ground_one(args)
 
 
-def _ground_one(args: argparse.Namespace) -> None:
+def _ground_address(args: argparse.Namespace) -> None:
+    from stvg_jax.core.progress import Terminal
+    from stvg_jax.data_pipeline.video.network import fetched
+
+    address = args.video
+    with fetched(address, Terminal(), record_sec=args.record) as args.video:
+        _ground_one(args, name=address)
+
+
+def _ground_one(args: argparse.Namespace, name: str | None = None) -> None:
+    """Grounds the sentences in one video, which answers call by another name if it is a copy."""
     from stvg_jax.core.arguments import check_part
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.language.identification import foreign_warning
@@ -242,8 +270,9 @@ def _ground_one(args: argparse.Namespace) -> None:
     tubes = []
     for tube, folder in zip(_answers(args, grounder, questions, progress, reading), outputs.folders, strict=True):
         tubes.append(tube)
-        outputs.write(folder, tube, args.export)
-        print(describe(tube))
+        told = tube if name is None else dataclasses.replace(tube, video=name)
+        outputs.write(folder, told, args.export)
+        print(describe(told))
         print(f"  written to {folder}")
     drawing = {"format": args.format, "cut": args.cut}
     # Drawing takes longest and decodes the video again, so all answers are written before.

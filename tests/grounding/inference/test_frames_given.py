@@ -13,6 +13,7 @@ from PIL import Image
 from stvg_jax.cli import main
 from stvg_jax.core.errors import InputError
 from stvg_jax.grounding.inference import Grounder, Tube
+from tests.loopback import serving
 from tests.videos import numbered_picture
 
 SENTENCE = "the man in red sits down"
@@ -82,3 +83,16 @@ def test_the_command(grounder, checkpoint, pictures, tmp_path, monkeypatch, caps
     assert "give their frames per second" in capsys.readouterr().err
     assert main([*ground, str(pictures), "--fps", "10"]) == 2
     assert "holds the pictures themselves" in capsys.readouterr().err
+
+
+def test_a_video_of_the_network(grounder, checkpoint, lossless, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Grounder, "load", lambda path, dtype: grounder)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    ground = [SENTENCE, "--checkpoint", str(checkpoint), "--no-video", "--out", str(tmp_path)]
+    with serving(lossless.parent) as address:
+        assert main(["ground", f"{address}/clip.mkv", *ground]) == 2
+        assert "--allow-network lets this command fetch it" in capsys.readouterr().err
+        assert main(["ground", f"{address}/clip.mkv", *ground, "--allow-network"]) == 0
+    expected = dataclasses.replace(grounder.ground(lossless, SENTENCE), video=f"{address}/clip.mkv")
+    assert Tube.from_json(tmp_path / "tube.json") == expected
+    assert (tmp_path / "tube.png").is_file()

@@ -89,12 +89,13 @@ def _record(address: str, file: Path, progress: Progress, seconds: float | None)
     options |= {"max_reload": "3", "allowed_extensions": "ALL"}
     try:
         with contextlib.closing(av.open(address, options=options, timeout=_TIMEOUT_SEC)) as source:
-            if seconds is None and not source.duration:
+            duration = (source.duration or 0) / av.time_base
+            if seconds is None and not duration:
                 raise InputError(
                     f"{quoted(address)} is a live stream; say how much of it to take, as by --record 20 (seconds)"
                 )
             track = video_stream(source, Path(file.name))
-            total = seconds or source.duration / av.time_base
+            total = seconds or duration
             with (
                 av.open(str(file), "w", format="matroska") as out,
                 progress.bar("recording the video", max(int(total), 1), "second") as step,

@@ -21,7 +21,7 @@ PURPOSE = (
 )
 RETRIEVAL_PURPOSE = (
     "the built-in checkpoint for retrieval, which knows only generated videos of moving shapes (docs/shapes.md); for "
-    "videos of people and things, give --checkpoint a model that `stvg-jax convert` makes from a file of STGT or ALPRO"
+    "videos of people and things, take a released one, such as --checkpoint alpro_msrvtt: see `stvg-jax checkpoints`"
 )
 NAMES_HELP = "a folder, a name that `stvg-jax checkpoints` lists, or owner/name on the Hugging Face hub"
 

@@ -284,8 +284,8 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [*_part_lines(report)]
     if "backbone" in report:
         lines += [f"backbone: {report['backbone']['source']}", *_part_lines(report["backbone"])]
-    if report["storage"] != "float32":
-        lines.append(f"matrices are stored as {report['storage']}")
+    if (storage := report.get("storage", "float32")) != "float32":
+        lines.append(f"matrices are stored as {storage}")
     lines += (f"warning: {warning}" for warning in report.get("warnings", ()))
     if "verified" in report:
         lines.append(f"verified: {report['verified']} parameters read back and equal")

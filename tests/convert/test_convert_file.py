@@ -305,8 +305,8 @@ def test_names_of_files_may_be_any_bytes(released, config_file, tokenizer, tmp_p
 def test_verify_compares_what_was_written(released, convert, monkeypatch, tmp_path):
     write = checkpoint.write
 
-    def write_and_damage(directory, *args):
-        write(directory, *args)
+    def write_and_damage(directory, *args, **options):
+        write(directory, *args, **options)
         flip_a_byte(directory)
 
     monkeypatch.setattr(checkpoint, "write", write_and_damage)

@@ -203,7 +203,7 @@ def test_configurations_of_no_model(wrong, message, tensors):
 def test_formats_by_name():
     with pytest.raises(
         InputError,
-        match="formats: ta_stvg, cg_stvg, tubedetr, stcat, stgt, alpro, mdetr, .*mdetr_tubedetr, video_swin, roberta",
+        match="formats: ta_stvg, cg_stvg, tubedetr, stcat, stgt, alpro, alpro_original, mdetr, .*, video_swin, roberta",
     ):
         convert_state_dict({}, format="pytorch")
     with pytest.raises(

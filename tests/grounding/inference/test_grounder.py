@@ -448,8 +448,10 @@ def test_the_built_in_checkpoint_has_a_name(tmp_path, monkeypatch):
     assert find_checkpoint(None) == find_checkpoint("builtin") == default_checkpoint()
     assert find_checkpoint("./builtin") == Path("builtin")
     monkeypatch.setattr("stvg_jax.grounding.inference.grounder.load_model", lambda folder, dtype: folder)
-    monkeypatch.setattr(Grounder, "__init__", lambda self, folder: setattr(self, "folder", folder))
-    assert Grounder.load().folder == Grounder.load("builtin").folder == default_checkpoint()
+    monkeypatch.setattr(
+        Grounder, "__init__", lambda self, folder, clip_sec: vars(self).update(loaded=(folder, clip_sec))
+    )
+    assert Grounder.load().loaded == Grounder.load("builtin").loaded == (default_checkpoint(), 4.0)
 
 
 FRAMES = np.zeros((1, 32, 32, 3), np.float32)

@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from stvg_jax.core import checkpoint
 from stvg_jax.experiment.building import Experiment
+from stvg_jax.family import Inputs
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.parallel.mesh import REPLICATED
 from stvg_jax.runtime.tokenizer import Tokenizer
@@ -32,11 +33,11 @@ class Exporter:
         experiment: the experiment.
         workdir: folder of the run, with a tokenizer.
         mesh: mesh of all devices.
-        samples: number of training samples.
+        inputs: training samples. Where they tell `clip_sec`, the seconds of a usual clip, the checkpoint tells it too.
     """
 
-    def __init__(self, experiment: Experiment, workdir: Workdir, mesh: Mesh, *, samples: int):
-        self._experiment, self._workdir, self._samples = experiment, workdir, samples
+    def __init__(self, experiment: Experiment, workdir: Workdir, mesh: Mesh, inputs: Inputs):
+        self._experiment, self._workdir, self._inputs = experiment, workdir, inputs
         whole = NamedSharding(mesh, REPLICATED)
         self._gather = jax.jit(lambda average, frozen: {**average, **frozen}, out_shardings=whole)
 
@@ -89,7 +90,8 @@ class Exporter:
         train = self._experiment.train
         card = {
             "steps": steps,
-            "samples": self._samples,
+            "samples": len(self._inputs.samples),
+            **({"clip_sec": seconds} if (seconds := getattr(self._inputs, "clip_sec", None)) else {}),
             "batch_size": train.batch_size,
             "seed": train.seed,
             "validation": None if measures is None else dict(measures),

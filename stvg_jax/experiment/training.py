@@ -143,7 +143,7 @@ class Training:
         if self._validation is not None:
             assert family.evaluator is not None  # `Experiment.build` has checked it
             self._eval_step = make_step(self.experiment.module, family.evaluator(self.experiment.clip), self._mesh)
-        self._exporter = Exporter(self.experiment, self._workdir, self._mesh, samples=len(self._inputs.samples))
+        self._exporter = Exporter(self.experiment, self._workdir, self._mesh, self._inputs)
 
     def run(self) -> int:
         """Trains to the end, or until a signal asks to stop.

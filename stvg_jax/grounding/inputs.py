@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,18 @@ class GroundingInputs:
     def sentences(self) -> list[str]:
         """The sentence of each sample."""
         return [sample.sentence for sample in self.samples]
+
+    @property
+    def clip_sec(self) -> float:
+        """Seconds of the median clip, for searches in windows (`stvg_jax.grounding.inference.trained`)."""
+        return round(
+            statistics.median(
+                (end - start) / self.store.videos[sample.video].fps
+                for sample in self.samples
+                for start, end in [sample.clip]
+            ),
+            6,
+        )
 
     @property
     def identity(self) -> dict[str, Any]:

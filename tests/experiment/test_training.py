@@ -137,6 +137,10 @@ def test_a_training_leaves_what_it_promises_and_no_other_may_go_on_there(data, s
         for path, average in state.average.items():
             np.testing.assert_array_equal(parameters[path], average, err_msg=path)
 
+    card = json.loads((tmp_path / "best" / "training.json").read_text())
+    # The four videos have 24 to 27 frames at 10 per second.
+    assert (card["steps"], card["batch_size"], card["clip_sec"]) == (2, 4, 2.55)
+
     folder = tmp_path / "validation" / "00000002"
     assert {"table.md", "metrics.json", "index.html"} <= {file.name for file in folder.iterdir()}
     pictures = sorted((folder / "examples").iterdir())

@@ -23,6 +23,7 @@ _COMMANDS = {
     "index": "make an index of videos, to search in them",
     "search": "find which of many videos shows what a sentence describes, and when",
     "eval": "evaluate a checkpoint on a dataset with the published measures",
+    "calibrate": "calibrate the confidence of a checkpoint in its answers",
     "score": "score any system's predictions, without a model",
     "prepare": "prepare a dataset: frames from its videos, attribute labels from its sentences",
     "checkpoints": "list the checkpoints that have names, and fetch them",

@@ -6,6 +6,7 @@ DIR/parameters/       arrays, written by Orbax; or DIR/parameters.safetensors, o
 DIR/tokenizer/        tokenizer.json
 DIR/conversion.json   source of the parameters, for a converted checkpoint
 DIR/training.json     history of the parameters, for a trained checkpoint
+DIR/calibration.json  numbers for the confidence in answers, of a checkpoint that was calibrated
 """
 
 from __future__ import annotations

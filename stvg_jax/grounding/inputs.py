@@ -21,6 +21,7 @@ from stvg_jax.grounding.protocol import TWO_PASSES, Protocol
 
 if TYPE_CHECKING:
     from stvg_jax.data_pipeline.annotations import Sample
+    from stvg_jax.data_pipeline.annotations.other_sentences import Allowed
     from stvg_jax.data_pipeline.loading.loader import Loader
     from stvg_jax.runtime.tokenizer import Tokenizer
 
@@ -138,6 +139,15 @@ class GroundingInputs:
         changed = copy.copy(self)
         changed.subject = rule
         changed.annotations = dataclasses.replace(self.annotations, samples=with_subjects(self.samples, rule))
+        return changed
+
+    def with_other_sentences(self, allowed: Allowed | None = None) -> GroundingInputs:
+        """The same clips with sentences of other videos, for evaluation
+        (`data_pipeline.annotations.other_sentences.with_other_sentences`)."""
+        from stvg_jax.data_pipeline.annotations.other_sentences import with_other_sentences
+
+        changed = copy.copy(self)
+        changed.annotations = dataclasses.replace(self.annotations, samples=with_other_sentences(self.samples, allowed))
         return changed
 
     def loader(

@@ -17,6 +17,7 @@ from stvg_jax.core.progress import Progress
 from stvg_jax.core.registry import get_family
 
 _TRAINING, _CONVERSION, _CARD = "training.json", "conversion.json", "README.md"
+_CALIBRATION = "calibration.json"
 _MAX_LINE = 300
 
 
@@ -43,6 +44,8 @@ def prepare_upload(directory: Path, out: Path, repository: str, *, licence: str 
     if (directory / checkpoint.TOKENIZER).is_dir():
         (out / checkpoint.TOKENIZER).mkdir()
         shutil.copy(directory / checkpoint.TOKENIZER / "tokenizer.json", out / checkpoint.TOKENIZER)
+    if (directory / _CALIBRATION).is_file():
+        shutil.copy(directory / _CALIBRATION, out)
     training, conversion = _read(directory / _TRAINING), _read(directory / _CONVERSION)
     for name, record in ((_TRAINING, _without_places(training)), (_CONVERSION, _without_paths(conversion))):
         if record:

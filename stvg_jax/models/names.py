@@ -15,6 +15,7 @@ from stvg_jax.models.shared import SCHEME, fetch_shared, parse_address
 
 BUILTIN = "builtin"
 BUILTIN_RETRIEVAL = "shapes_retrieval"
+SCOPE = "the built-in checkpoint knows only generated videos of moving shapes"
 PURPOSE = (
     "the built-in checkpoint, which knows only generated videos of moving shapes (docs/shapes.md); for videos of "
     "people and things, take a released one, such as --checkpoint ta_stvg_hcstvg1: see `stvg-jax checkpoints`"

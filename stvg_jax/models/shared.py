@@ -20,6 +20,7 @@ _PATTERNS = (
     _DESCRIPTION,
     "conversion.json",
     "training.json",
+    "calibration.json",
     checkpoint.PARAMETERS_FILE,
     "parameters/*",
     f"{checkpoint.TOKENIZER}/tokenizer.json",

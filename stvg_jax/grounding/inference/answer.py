@@ -140,7 +140,7 @@ class Outputs:
 
 
 def describe(tube: Tube) -> str:
-    """The answer in two lines, and a line for each moment of a search in windows."""
+    """The answer and its confidence in a few lines, and a line for each moment of a search in windows."""
     inside = [f for f in (tube.start_frame, (tube.start_frame + tube.end_frame) // 2) if tube.box_at(f) is not None]
     middle = tube.box_at(inside[-1]) if inside else None
     where = "" if middle is None else f", around frame {inside[-1]} at ({', '.join(f'{v:.0f}' for v in middle)})"
@@ -148,11 +148,22 @@ def describe(tube: Tube) -> str:
     lines = [
         f'"{tube.sentence}" (target: {tube.subject})',
         f"  {tube.clock(tube.start_sec)} to {tube.clock(tube.end_sec)}, {frames}{where}",
+        *(f"  {line}" for line in (_sureness(tube), tube.note) if line),
     ]
     for number, moment in enumerate(tube.moments, 1):
         seconds = f"{tube.clock(moment.start_sec)} to {tube.clock(moment.end_sec)}"
-        lines.append(f"  {number}. {seconds}, score {moment.score:.3f}")
+        sure = "" if moment.confidence is None else f", confidence {moment.confidence:.2f}"
+        lines.append(f"  {number}. {seconds}, score {moment.score:.3f}{sure}")
     return "\n".join(lines)
+
+
+def _sureness(tube: Tube) -> str:
+    """The confidence in words; "" for a tube without."""
+    if tube.confidence is None:
+        return ""
+    if not tube.calibrated:
+        return f"confidence {tube.confidence:.2f}, not calibrated for this checkpoint (docs/confidence.md)"
+    return f"confidence {tube.confidence:.2f}" + (": probably not in this video" if tube.found is False else "")
 
 
 def slug(sentence: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stvg_jax.core.errors import InputError
+from stvg_jax.grounding.inference.confidence import Calibration, judge, tube_score
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.tubes import read_passes
 
@@ -32,7 +33,14 @@ class Question:
     ids: np.ndarray
 
 
-def make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol: Protocol) -> Tube:
+def make_tube(
+    clip: Clip,
+    output: GroundingOutput,
+    question: Question,
+    protocol: Protocol,
+    calibration: Calibration | None = None,
+    note: str = "",
+) -> Tube:
     """The answer to a question about a clip.
 
     Args:
@@ -40,6 +48,8 @@ def make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol:
         output: of the model, for each pass over the clip.
         question: the question.
         protocol: of the model's family.
+        calibration: of the checkpoint; None for one that has none.
+        note: `Tube.note`.
 
     Raises:
         InputError: the output is not finite.
@@ -53,6 +63,8 @@ def make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol:
     if not all(np.isfinite(value).all() for value in (boxes, start_end, actioness)):
         raise InputError("the answer is not finite: the model's parameters are bad, or bfloat16 is too coarse for it")
     (start, end), box_frames, boxes = protocol.merge(passes, clip.height, clip.width)
+    boxes = np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32))
+    sure = judge(tube_score((start, end), scores, boxes[scores.frames - box_frames[0]]), calibration)
     return Tube(
         video=clip.video,
         sentence=question.sentence,
@@ -66,7 +78,11 @@ def make_tube(clip: Clip, output: GroundingOutput, question: Question, protocol:
         start_sec=clip.seconds(start),
         end_sec=clip.seconds(end),
         box_frames=box_frames,
-        boxes_xyxy=np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32)),
+        boxes_xyxy=boxes,
         scores=scores,
         warning=clip.warning,
+        confidence=sure.value,
+        calibrated=sure.calibrated,
+        found=sure.found,
+        note=note,
     )

@@ -19,6 +19,7 @@ from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.core.tree import unflatten
 from stvg_jax.grounding.inference.answering import Question, make_tube
 from stvg_jax.grounding.inference.clip import Clip, ClipConfig, Video, read_clip
+from stvg_jax.grounding.inference.confidence import Calibration, stated_calibration
 from stvg_jax.grounding.inference.many import failure, ground_each
 from stvg_jax.grounding.inference.moments import score
 from stvg_jax.grounding.inference.queries import Query, as_queries
@@ -29,7 +30,7 @@ from stvg_jax.grounding.inference.windows import check_windows
 from stvg_jax.grounding.protocol import Protocol
 from stvg_jax.grounding.types import GroundingOutput, VideoFeatures
 from stvg_jax.models.loading import LoadedModel, in_background, load_model
-from stvg_jax.models.names import find_checkpoint
+from stvg_jax.models.names import SCOPE, default_checkpoint, find_checkpoint
 from stvg_jax.runtime.compilation import Program
 from stvg_jax.runtime.memory import Rows, check_memory
 
@@ -44,12 +45,21 @@ class Grounder:
         model: a loaded checkpoint.
         clip_sec: seconds of the clips that it was trained on, where they are known; None for those of its frame rule's
             dataset.
+        calibration: of its confidence; None for a checkpoint that has none.
+        note: line about the checkpoint that goes with each answer.
 
     Raises:
         InputError: the model predicts no tubes, or only where it is told the true ones.
     """
 
-    def __init__(self, model: LoadedModel, *, clip_sec: float | None = None):
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        clip_sec: float | None = None,
+        calibration: Calibration | None = None,
+        note: str = "",
+    ):
         if model.family.protocol is None:
             raise InputError(f"a {model.description.model} gives no tubes; it cannot ground")
         if model.config.reads_tube:
@@ -64,6 +74,7 @@ class Grounder:
         self._reads_subject: bool = model.config.reads_subject
         self.protocol: Protocol = model.family.protocol.of(model.clip)
         self.trained_clip = TrainedClip.of(model.clip, self.protocol, clip_sec)
+        self._calibration, self._note = calibration, note
         self._declared = unflatten(module.declarations)
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
@@ -87,7 +98,10 @@ class Grounder:
                 is unknown, or cannot be fetched.
         """
         folder = find_checkpoint(checkpoint)
-        return cls(load_model(folder, dtype=dtype), clip_sec=stated_clip_sec(folder))
+        model = load_model(folder, dtype=dtype)
+        calibration = stated_calibration(folder, model.description.parameters)
+        note = SCOPE if folder == default_checkpoint() else ""
+        return cls(model, clip_sec=stated_clip_sec(folder), calibration=calibration, note=note)
 
     @functools.cached_property
     def parameters(self) -> dict[Any, Any]:
@@ -312,7 +326,8 @@ class Grounder:
     ) -> tuple[Tube, float]:
         """The answer of `answer`, and its score (`stvg_jax.grounding.inference.moments.score`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
-        return make_tube(clip, output, question, self.protocol), score(output, clip.frames_valid)
+        tube = make_tube(clip, output, question, self.protocol, self._calibration, self._note)
+        return tube, score(output, clip.frames_valid)
 
     @property
     def joins_features(self) -> bool:

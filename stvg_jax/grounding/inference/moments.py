@@ -100,7 +100,7 @@ def best_tubes(answers: Sequence[Tube], scores: Sequence[float], top: int) -> li
         while last + 1 in free and _goes_on(answers[last], answers[last + 1], cut=_cut_off(answers[last])[1]):
             last += 1
         tube = _joined(answers[first : last + 1])
-        found.append((tube, scores[index]))
+        found.append((_as_sure(tube, answers[index]), scores[index]))
         free = {
             i
             for i in free
@@ -115,7 +115,12 @@ def best_tubes(answers: Sequence[Tube], scores: Sequence[float], top: int) -> li
 def as_moment(tube: Tube, score: float) -> Moment:
     """The interval of a tube and its boxes."""
     _, boxes = tube.answer_boxes()
-    return Moment(tube.start_frame, tube.end_frame, tube.start_sec, tube.end_sec, score, boxes)
+    return Moment(tube.start_frame, tube.end_frame, tube.start_sec, tube.end_sec, score, boxes, tube.confidence)
+
+
+def _as_sure(tube: Tube, best: Tube) -> Tube:
+    """A moment with the confidence of its best window."""
+    return dataclasses.replace(tube, confidence=best.confidence, calibrated=best.calibrated, found=best.found)
 
 
 def _cut_off(tube: Tube) -> tuple[bool, bool]:

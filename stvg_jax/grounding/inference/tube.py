@@ -33,6 +33,10 @@ def _same(a: Any, b: Any) -> bool:
     return a == b
 
 
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FrameScores(_Arrays):
     """Scores of the sampled frames of a clip, in order of time.
@@ -72,6 +76,7 @@ class Moment(_Arrays):
         start_frame, end_frame, start_sec, end_sec: its interval, as in `Tube`.
         score: by which moments of one video and sentence are ranked; higher is better.
         boxes_xyxy: float32 [end_frame - start_frame, 4], (x1, y1, x2, y2) in pixels.
+        confidence: in [0, 1], as in `Tube`.
     """
 
     start_frame: int
@@ -80,11 +85,12 @@ class Moment(_Arrays):
     end_sec: float
     score: float
     boxes_xyxy: np.ndarray
+    confidence: float | None = None
 
     def __post_init__(self):
         # Rounded as in the JSON form.
-        for name in ("start_sec", "end_sec", "score"):
-            object.__setattr__(self, name, round(float(getattr(self, name)), 6))
+        for name in ("start_sec", "end_sec", "score", "confidence"):
+            object.__setattr__(self, name, _rounded(getattr(self, name)))
         object.__setattr__(self, "boxes_xyxy", np.asarray(self.boxes_xyxy, np.float32))
 
     def __repr__(self) -> str:
@@ -115,6 +121,12 @@ class Tube(_Arrays):
         warning: a line about sampled frames that lie further apart than in training; "" where they do not.
         moments: of a search in windows, the best moments, best first; this tube is the first of them. None shares a
             frame with a better one.
+        confidence: probability in [0, 1] that the tube is right (docs/confidence.md); None in tubes of versions that
+            did not give it.
+        calibrated: whether `confidence` was calibrated for the checkpoint. Otherwise it only ranks answers.
+        found: False where the confidence is so low that the video may not show what the sentence describes; None
+            where it is not calibrated.
+        note: a line about the checkpoint, if it knows but one kind of videos; "" for others.
     """
 
     video: str
@@ -133,6 +145,10 @@ class Tube(_Arrays):
     scores: FrameScores
     warning: str = ""
     moments: tuple[Moment, ...] = ()
+    confidence: float | None = None
+    calibrated: bool = False
+    found: bool | None = None
+    note: str = ""
 
     def __post_init__(self):
         # Rounded as in the JSON form, so that a tube that was read equals the one that was written.
@@ -140,6 +156,7 @@ class Tube(_Arrays):
             "fps": float(f"{self.fps:.12g}"),
             "start_sec": round(float(self.start_sec), 6),
             "end_sec": round(float(self.end_sec), 6),
+            "confidence": _rounded(self.confidence),
             "box_frames": np.asarray(self.box_frames, np.int64),
             "boxes_xyxy": np.asarray(self.boxes_xyxy, np.float32),
         }
@@ -212,7 +229,7 @@ class Tube(_Arrays):
         """A `pandas.DataFrame` with a row for each frame that has a box.
 
         Its columns are frame, sec (at the average rate), x1, y1, x2, y2 and in_interval; its `attrs` hold video,
-        sentence and subject. Raises InputError without pandas.
+        sentence, subject and, if known, confidence. Raises InputError without pandas.
         """
         from stvg_jax.grounding.inference.export.objects import to_pandas
 

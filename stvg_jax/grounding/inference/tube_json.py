@@ -22,6 +22,7 @@ _KINDS = {str: "text", int: "a whole number of 64 bits", list: "a list"}
 # Most numbers become a float32.
 _LARGEST = 3e38
 _SCORES = ("sampling", "actioness", "start", "end")
+_CONFIDENCE = ("confidence", "calibrated", "found")
 
 
 def tube_to_dict(tube: Tube) -> dict[str, Any]:
@@ -42,7 +43,8 @@ def tube_to_dict(tube: Tube) -> dict[str, Any]:
         "end_frame": tube.end_frame,
         "start_sec": tube.start_sec,
         "end_sec": tube.end_sec,
-        **({"warning": tube.warning} if tube.warning else {}),
+        **({} if tube.confidence is None else {name: getattr(tube, name) for name in _CONFIDENCE}),
+        **{name: getattr(tube, name) for name in ("warning", "note") if getattr(tube, name)},
         "boxes": [
             {"frame": frame, "box": box, "in_interval": tube.start_frame <= frame < tube.end_frame}
             for frame, box in zip(tube.box_frames.tolist(), shortest(tube.boxes_xyxy), strict=True)
@@ -56,7 +58,8 @@ def tube_to_dict(tube: Tube) -> dict[str, Any]:
 
 
 def _moment_to_dict(moment: Moment) -> dict[str, Any]:
-    return {**vars(moment), "boxes_xyxy": shortest(moment.boxes_xyxy)}
+    values = {name: value for name, value in vars(moment).items() if value is not None}
+    return values | {"boxes_xyxy": shortest(moment.boxes_xyxy)}
 
 
 def shortest(array: np.ndarray) -> list:
@@ -106,7 +109,8 @@ def _tube(values: Mapping[str, Any], where: str) -> Tube:
         **whole,
         **real,
         clip=(first, last),
-        warning=_get(values, "warning", where, str) if "warning" in values else "",
+        **{name: _get(values, name, where, str) for name in ("warning", "note") if name in values},
+        **_confidence(values, where),
         box_frames=np.array(box_frames, np.int64),
         boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
         scores=FrameScores(
@@ -118,6 +122,23 @@ def _tube(values: Mapping[str, Any], where: str) -> Tube:
     )
 
 
+def _confidence(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields about the confidence; none in files of versions that did not give it."""
+    if "confidence" not in values:
+        return {}
+    value, calibrated, found = _share(values, where), values.get("calibrated"), values.get("found")
+    if not isinstance(calibrated, bool) or not isinstance(found, bool if calibrated else type(None)):
+        raise InputError(f"{where}: 'calibrated' must be true or false, and 'found' too, or null if it is false")
+    return {"confidence": value, "calibrated": calibrated, "found": found}
+
+
+def _share(values: Mapping[str, Any], where: str) -> float:
+    value = _get(values, "confidence", where, float)
+    if not 0 <= value <= 1:
+        raise InputError(f"{where}: 'confidence' must be from 0 to 1")
+    return value
+
+
 def _moment(values: Mapping[str, Any], where: str) -> Moment:
     start, end = (_get(values, name, where, int) for name in ("start_frame", "end_frame"))
     boxes = [
@@ -127,7 +148,8 @@ def _moment(values: Mapping[str, Any], where: str) -> Moment:
     if not 0 < end - start == len(boxes) or any(len(box) != 4 for box in boxes):
         raise InputError(f"{where}: a moment must have four numbers in boxes_xyxy for each of its frames")
     start_sec, end_sec, score = (_get(values, name, where, float) for name in ("start_sec", "end_sec", "score"))
-    return Moment(start, end, start_sec, end_sec, score, np.array(boxes, np.float32))
+    confidence = _share(values, where) if "confidence" in values else None
+    return Moment(start, end, start_sec, end_sec, score, np.array(boxes, np.float32), confidence)
 
 
 def _entries(values: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:

@@ -20,6 +20,8 @@ def to_pandas(tube: Tube) -> Any:
     table = pandas.DataFrame(list(rows(tube.box_frames, tube.boxes_xyxy, tube)), columns=list(COLUMNS))
     table["in_interval"] = (tube.box_frames >= tube.start_frame) & (tube.box_frames < tube.end_frame)
     table.attrs |= {"video": tube.video, "sentence": tube.sentence, "subject": tube.subject}
+    if tube.confidence is not None:
+        table.attrs["confidence"] = tube.confidence
     return table
 
 

@@ -74,7 +74,7 @@ class Grounder:
         self._reads_subject: bool = model.config.reads_subject
         self.protocol: Protocol = model.family.protocol.of(model.clip)
         self.trained_clip = TrainedClip.of(model.clip, self.protocol, clip_sec)
-        self._calibration, self._note = calibration, note
+        self.calibration, self.note = calibration, note
         self._declared = unflatten(module.declarations)
         self._encode = Program(
             "video encoder", lambda p, *a: module.apply(p, lambda m: m.encode_video(*a)), model.identity
@@ -326,7 +326,7 @@ class Grounder:
     ) -> tuple[Tube, float]:
         """The answer of `answer`, and its score (`stvg_jax.grounding.inference.moments.score`)."""
         output = self._run_text(features, question.ids, self._padded_length(question), progress)
-        tube = make_tube(clip, output, question, self.protocol, self._calibration, self._note)
+        tube = make_tube(clip, output, question, self.protocol, self.calibration, self.note)
         return tube, score(output, clip.frames_valid)
 
     @property

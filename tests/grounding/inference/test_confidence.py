@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from stvg_jax import InputError, Tube
 from stvg_jax.core.checkpoint import describe as describe_checkpoint
+from stvg_jax.grounding.inference import Grounder
 from stvg_jax.grounding.inference.answer import describe
 from stvg_jax.grounding.inference.confidence import (
     FILE,
@@ -25,6 +27,7 @@ from stvg_jax.grounding.inference.tube import FrameScores, Moment
 from stvg_jax.models.names import default_checkpoint
 from tests.grounding.inference.test_moments import window
 from tests.grounding.inference.test_tube import make_tube
+from tests.videos import numbered_picture
 
 CALIBRATION = Calibration(2.0, 1.0, 0.2, "abc", {"split": "val"})
 
@@ -94,6 +97,28 @@ def test_the_built_in_checkpoint_is_calibrated():
     assert calibration is not None
     assert 0.1 < calibration.threshold < 0.3
     assert parameters_digest(dict(reversed(parameters.items()))) == calibration.parameters
+
+
+def test_an_answer_has_the_confidence_of_its_checkpoint(checkpoint, tmp_path):
+    question = np.stack([numbered_picture(number) for number in range(3)]), "the man in red sits down"
+    plain = Grounder.load(checkpoint).ground(*question, fps=10)
+    assert 0 < plain.confidence < 1
+    assert (plain.calibrated, plain.found, plain.note) == (False, None, "")
+    shutil.copytree(checkpoint, tmp_path / "copy")
+    digest = parameters_digest(describe_checkpoint(checkpoint).parameters)
+    calibration = dataclasses.replace(CALIBRATION, threshold=1.0, parameters=digest)
+    calibration.write(tmp_path / "copy" / FILE)
+    grounder = Grounder.load(tmp_path / "copy")
+    tube = grounder.ground(*question, fps=10)
+    assert tube.confidence == pytest.approx(calibration.probability(plain.confidence), abs=1e-5)
+    assert (tube.calibrated, tube.found) == (True, False)
+    searched = grounder.ground(*question, fps=10, window="auto")
+    assert searched.moments[0].confidence == searched.confidence
+
+
+@pytest.mark.parametrize("name", [None, "builtin"])
+def test_the_built_in_checkpoint_says_what_it_knows(name):
+    assert Grounder.load(name).note == "the built-in checkpoint knows only generated videos of moving shapes"
 
 
 @pytest.mark.parametrize(

@@ -248,10 +248,19 @@ function showResult(answer, result) {
     downloads.append(link);
   }
   answer.status.replaceChildren(jump, ` (target: ${tube.subject})`);
-  answer.card.append(timeline(answer), downloads);
+  const worth = [sureness(tube), tube.note].filter(Boolean).map((line) => element("p", { class: "soft" }, line));
+  answer.card.append(...worth, timeline(answer), downloads);
   // Later answers leave the video where the user watches it.
   if (answers.filter((other) => other.result).length === 1) seek(tube.start_sec);
   else draw(video.currentTime);
+}
+
+// The confidence in an answer, in words; the same as of the command line.
+function sureness({ confidence, calibrated, found }) {
+  if (confidence === undefined) return "";
+  const text = `confidence ${confidence.toFixed(2)}`;
+  if (!calibrated) return `${text}, not calibrated for this checkpoint`;
+  return found ? text : `${text}: probably not in this video`;
 }
 
 // Search in an index

@@ -43,7 +43,7 @@ from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inference import Grounder, Moment, Tube
 
 _SPLIT = "long"
-_FRAMES, _FPS = 64, 16
+FRAMES, FPS = 64, 16
 # A sentence about a shape of one colour has answers in about one scene of fourteen, so there must be more than needed.
 _SPARE = 1.6
 _TOP = 5
@@ -109,19 +109,19 @@ class Pool:
 
 def make_video(path: Path, pool: Pool, minutes: float, questions: int, rng: np.random.Generator) -> list[Truth]:
     """Writes a video, and returns what its sentences mean."""
-    scenes, meant = pool.draw(round(minutes * 60 * _FPS / _FRAMES), questions, rng)
-    cut = int(rng.integers(8, _FRAMES - 8))
+    scenes, meant = pool.draw(round(minutes * 60 * FPS / FRAMES), questions, rng)
+    cut = int(rng.integers(8, FRAMES - 8))
 
     def frames() -> Iterator[np.ndarray]:
         for number, scene in enumerate(scenes):
             yield from pool.scenes[scene].frames()[0 if number else cut :]
 
-    write_video(path, frames(), _FPS)
+    write_video(path, frames(), FPS)
     truths = []
     for scene in meant:
-        first, answer = scenes.index(scene) * _FRAMES - cut, pool.scenes[scene].groundings[0]
+        first, answer = scenes.index(scene) * FRAMES - cut, pool.scenes[scene].groundings[0]
         tube = first + answer.start_frame, first + answer.end_frame
-        truths.append(Truth(answer.sentence, answer.subject, tube, answer.boxes_xyxy, (first, first + _FRAMES)))
+        truths.append(Truth(answer.sentence, answer.subject, tube, answer.boxes_xyxy, (first, first + FRAMES)))
     return truths
 
 
@@ -189,7 +189,7 @@ def _row(minutes: float, way: str, answered: Sequence[tuple[Found, list[Truth]]]
 
 def on_shapes(args: argparse.Namespace) -> None:
     """Prints the table for generated videos."""
-    most = round(max(args.minutes) * 60 * _FPS / _FRAMES)
+    most = round(max(args.minutes) * 60 * FPS / FRAMES)
     started = time.monotonic()
     pool = Pool(max(200, round(_SPARE * most)))
     print(f"{len(pool.scenes):,} scenes made in {time.monotonic() - started:.0f} s", flush=True)

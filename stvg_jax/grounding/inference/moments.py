@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stvg_jax.core.boxes import iou
+from stvg_jax.grounding.inference.confidence import among_windows
 from stvg_jax.grounding.inference.tube import FrameScores, Moment, Tube
 from stvg_jax.grounding.tubes import fill_boxes
 
@@ -55,9 +56,14 @@ class Collector:
         self._top = top
         self._answers: list[tuple[int, float, Tube]] = []
         self._number = 0
+        self._searched = (0, 0)
+        self._length = 1
 
     def add(self, answer: Tube, score: float) -> None:
         """Adds the answer of the next window."""
+        if not self._number:
+            self._searched, self._length = answer.clip, answer.clip[1] - answer.clip[0]
+        self._searched = self._searched[0], answer.clip[1]
         self._answers.append((self._number, score, answer))
         self._number += 1
         if len(self._answers) > 4 * max(_LEAST_KEPT, _KEPT * self._top):
@@ -74,9 +80,18 @@ class Collector:
         """The best moment as a tube, with all moments in `Tube.moments`: the best one first, and none shares a frame
         with a better one."""
         tubes = [(tube, value) for _, value, tube in self._answers]
-        found = best_tubes([tube for tube, _ in tubes], [value for _, value in tubes], self._top)
+        best = best_tubes([tube for tube, _ in tubes], [value for _, value in tubes], self._top)
+        found = [(self._judged(tube), value) for tube, value in best]
         moments = tuple(as_moment(tube, value) for tube, value in found)
         return dataclasses.replace(found[0][0], moments=moments)
+
+    def _judged(self, tube: Tube) -> Tube:
+        """A moment with the confidence of the best of several windows, which does not tell whether the video shows what
+        is meant."""
+        if self._number == 1 or not tube.calibrated or tube.confidence is None:
+            return tube
+        windows = (self._searched[1] - self._searched[0]) / self._length
+        return dataclasses.replace(tube, confidence=among_windows(tube.confidence, windows), found=None)
 
 
 def best_tubes(answers: Sequence[Tube], scores: Sequence[float], top: int) -> list[tuple[Tube, float]]:

@@ -127,8 +127,8 @@ def _confidence(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "confidence" not in values:
         return {}
     value, calibrated, found = _share(values, where), values.get("calibrated"), values.get("found")
-    if not isinstance(calibrated, bool) or not isinstance(found, bool if calibrated else type(None)):
-        raise InputError(f"{where}: 'calibrated' must be true or false, and 'found' too, or null if it is false")
+    if not isinstance(calibrated, bool) or not (found is None or (calibrated and isinstance(found, bool))):
+        raise InputError(f"{where}: 'calibrated' must be true or false, and 'found' too, or null")
     return {"confidence": value, "calibrated": calibrated, "found": found}
 
 

@@ -260,7 +260,7 @@ function sureness({ confidence, calibrated, found }) {
   if (confidence === undefined) return "";
   const text = `confidence ${confidence.toFixed(2)}`;
   if (!calibrated) return `${text}, not calibrated for this checkpoint`;
-  return found ? text : `${text}: probably not in this video`;
+  return found !== false ? text : `${text}: probably not in this video`;
 }
 
 // Search in an index

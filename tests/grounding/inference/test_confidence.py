@@ -16,13 +16,14 @@ from stvg_jax.grounding.inference.answer import describe
 from stvg_jax.grounding.inference.confidence import (
     FILE,
     Calibration,
+    among_windows,
     judge,
     parameters_digest,
     read_calibration,
     stated_calibration,
     tube_score,
 )
-from stvg_jax.grounding.inference.moments import best_tubes
+from stvg_jax.grounding.inference.moments import Collector, best_tubes
 from stvg_jax.grounding.inference.tube import FrameScores, Moment
 from stvg_jax.models.names import default_checkpoint
 from tests.grounding.inference.test_moments import window
@@ -112,8 +113,10 @@ def test_an_answer_has_the_confidence_of_its_checkpoint(checkpoint, tmp_path):
     tube = grounder.ground(*question, fps=10)
     assert tube.confidence == pytest.approx(calibration.probability(plain.confidence), abs=1e-5)
     assert (tube.calibrated, tube.found) == (True, False)
+    # In one window nothing is different.
     searched = grounder.ground(*question, fps=10, window="auto")
     assert searched.moments[0].confidence == searched.confidence
+    assert searched.found is False
 
 
 @pytest.mark.parametrize("name", [None, "builtin"])
@@ -128,6 +131,7 @@ def test_the_built_in_checkpoint_says_what_it_knows(name):
         {"confidence": 0.25, "calibrated": False},
         {"confidence": 1 / 3, "calibrated": True, "found": True, "note": "knows shapes only"},
         {"confidence": 0.0, "calibrated": True, "found": False},
+        {"confidence": 0.5, "calibrated": True},
     ],
 )
 def test_json_gives_the_confidence_back(fields):
@@ -153,7 +157,8 @@ def test_a_moment_keeps_its_confidence():
         ({"confidence": 1.1}, "'confidence' must be from 0 to 1"),
         ({"confidence": "high"}, "'confidence' must be a number"),
         ({"calibrated": None}, "'calibrated' must be true or false"),
-        ({"found": None}, "'found' too, or null"),
+        ({"found": 1}, "'found' too, or null"),
+        ({"calibrated": False}, "'found' too, or null"),
     ],
 )
 def test_what_is_no_confidence(change, message):
@@ -187,3 +192,21 @@ def test_a_joined_moment_is_as_sure_as_its_best_window():
     ((tube, _),) = best_tubes(answers, [0.1, 0.8, 0.7], top=1)
     assert (tube.start_frame, tube.end_frame) == (30, 70)
     assert (tube.confidence, tube.calibrated, tube.found) == (0.9, True, True)
+
+
+def test_the_best_of_many_windows_is_less_sure():
+    assert among_windows(0.8, 1) == pytest.approx(0.8)
+    assert among_windows(0.8, 16) == pytest.approx(0.5)
+    assert among_windows(1.0, 16) <= 1
+    collector = Collector(top=1)
+    for start in range(0, 160, 40):
+        answer = window(start, start + 5, start + 15)
+        collector.add(dataclasses.replace(answer, confidence=0.8, calibrated=True, found=True), float(start))
+    best = collector.best()
+    # Four windows.
+    assert best.confidence == best.moments[0].confidence == pytest.approx(2 / 3, abs=1e-6)
+    assert (best.calibrated, best.found) == (True, None)
+    plain = Collector(top=1)
+    for start in (0, 40):
+        plain.add(dataclasses.replace(window(start, start + 5, start + 15), confidence=0.8), 1.0)
+    assert plain.best().confidence == 0.8

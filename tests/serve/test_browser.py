@@ -147,7 +147,11 @@ def test_an_example_is_answered_and_its_box_is_drawn(open_page, size, tmp_path_f
     wait_for_answers(page, 1)
     with page.expect_download() as download:
         page.get_by_role("link", name="tube.json").click()
-    check_box(page, json.loads(download.value.path().read_text()))
+    tube = json.loads(download.value.path().read_text())
+    check_box(page, tube)
+    told = page.locator(".answer").inner_text()
+    assert f"confidence {tube['confidence']:.2f}" in told
+    assert tube["note"] in told
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     slider = page.get_by_role("slider")
     place = slider.bounding_box()

@@ -68,6 +68,20 @@ class Tokenizer:
         too_long = len(ids) > self.max_tokens
         return np.array([*ids[: self.max_tokens - 1], ids[-1]] if too_long else ids, np.int32)
 
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Words of a text that have no token, each once, in their order; none for a tokenizer of parts of words, and no
+        punctuation.
+
+        Raises:
+            InputError: the tokenizer is damaged.
+        """
+        missing = self._tokenizer.token_to_id("<unk>")
+        with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
+            encoding = self._tokenizer.encode(text)
+        places = zip(encoding.ids, encoding.offsets, strict=True)
+        words = (text[start:end] for token, (start, end) in places if token == missing)
+        return tuple(dict.fromkeys(word for word in words if any(map(str.isalnum, word))))
+
     def _encode(self, text: str) -> list[int]:
         with failures_told(f"{self._path} is a damaged tokenizer, which fails on {quoted(text)}"):
             ids = self._tokenizer.encode(text).ids

@@ -162,7 +162,7 @@ def _sureness(tube: Tube) -> str:
     if tube.confidence is None:
         return ""
     if not tube.calibrated:
-        return f"confidence {tube.confidence:.2f}, not calibrated for this checkpoint (docs/confidence.md)"
+        return f"confidence {tube.confidence:.2f}, not calibrated (docs/confidence.md)"
     return f"confidence {tube.confidence:.2f}" + (": probably not in this video" if tube.found is False else "")
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stvg_jax.core.errors import InputError
-from stvg_jax.grounding.inference.confidence import Calibration, judge, tube_score
+from stvg_jax.core.errors import InputError, quoted
+from stvg_jax.grounding.inference.confidence import Calibration, Confidence, judge, tube_score
 from stvg_jax.grounding.inference.tube import Tube
 from stvg_jax.grounding.tubes import read_passes
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stvg_jax.grounding.inference.clip import Clip
     from stvg_jax.grounding.protocol import Protocol
     from stvg_jax.grounding.types import GroundingOutput
+
+
+_MAX_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +29,13 @@ class Question:
         sentence: as given.
         subject: the words that name the target.
         ids: int32 [l], token ids of the text that the model reads.
+        unknown: words of the text that the model does not know.
     """
 
     sentence: str
     subject: str
     ids: np.ndarray
+    unknown: tuple[str, ...] = ()
 
 
 def make_tube(
@@ -49,7 +54,7 @@ def make_tube(
         question: the question.
         protocol: of the model's family.
         calibration: of the checkpoint; None for one that has none.
-        note: `Tube.note`.
+        note: line about the checkpoint for `Tube.note`.
 
     Raises:
         InputError: the output is not finite.
@@ -65,6 +70,11 @@ def make_tube(
     (start, end), box_frames, boxes = protocol.merge(passes, clip.height, clip.width)
     boxes = np.minimum(boxes, np.array([clip.width, clip.height] * 2, np.float32))
     sure = judge(tube_score((start, end), scores, boxes[scores.frames - box_frames[0]]), calibration)
+    if question.unknown:
+        # What the model reads is another sentence, and it was calibrated on sentences that it can read.
+        sure = Confidence(sure.value, False, None)
+        words = ", ".join(quoted(word, 20) for word in question.unknown[:_MAX_NAMED])
+        note = "; ".join(filter(None, (note, f"the model does not know the words {words}")))
     return Tube(
         video=clip.video,
         sentence=question.sentence,

@@ -256,8 +256,8 @@ class Grounder:
             subject = find_subject(sentence) if given is None else given
             # Models were trained with annotated subjects, which are in lower case.
             read = subject.lower() if given is None else given
-            ids = self.tokenizer(model_text(read if self._reads_subject else None, sentence, self.clip_config.sampling))
-            questions.append(Question(sentence, subject, ids))
+            text = model_text(read if self._reads_subject else None, sentence, self.clip_config.sampling)
+            questions.append(Question(sentence, subject, self.tokenizer(text), self.tokenizer.unknown(text)))
         return questions
 
     def read_clip(

@@ -123,10 +123,12 @@ class Tube(_Arrays):
             frame with a better one.
         confidence: probability in [0, 1] that the tube is right (docs/confidence.md); None in tubes of versions that
             did not give it.
-        calibrated: whether `confidence` was calibrated for the checkpoint. Otherwise it only ranks answers.
+        calibrated: whether `confidence` was calibrated, for the checkpoint and for sentences of words that it knows.
+            Otherwise it only ranks answers.
         found: False where the confidence is so low that the clip may not show what the sentence describes; None where
             this is not known: without a calibration, and after a search in several windows.
-        note: a line about the checkpoint, if it knows but one kind of videos; "" for others.
+        note: a line about the checkpoint, if it knows but one kind of videos or lacks words of the sentence; "" for
+            others.
     """
 
     video: str

@@ -259,7 +259,7 @@ function showResult(answer, result) {
 function sureness({ confidence, calibrated, found }) {
   if (confidence === undefined) return "";
   const text = `confidence ${confidence.toFixed(2)}`;
-  if (!calibrated) return `${text}, not calibrated for this checkpoint`;
+  if (!calibrated) return `${text}, not calibrated`;
   return found !== false ? text : `${text}: probably not in this video`;
 }
 

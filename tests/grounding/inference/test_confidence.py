@@ -6,13 +6,15 @@ import dataclasses
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from stvg_jax import InputError, Tube
 from stvg_jax.core.checkpoint import describe as describe_checkpoint
-from stvg_jax.grounding.inference import Grounder
+from stvg_jax.grounding.inference import Grounder, answering
 from stvg_jax.grounding.inference.answer import describe
+from stvg_jax.grounding.inference.clip import Clip
 from stvg_jax.grounding.inference.confidence import (
     FILE,
     Calibration,
@@ -25,6 +27,8 @@ from stvg_jax.grounding.inference.confidence import (
 )
 from stvg_jax.grounding.inference.moments import Collector, best_tubes
 from stvg_jax.grounding.inference.tube import FrameScores, Moment
+from stvg_jax.grounding.protocol import TWO_PASSES
+from stvg_jax.grounding.types import GroundingOutput
 from stvg_jax.models.names import default_checkpoint
 from tests.grounding.inference.test_moments import window
 from tests.grounding.inference.test_tube import make_tube
@@ -119,6 +123,30 @@ def test_an_answer_has_the_confidence_of_its_checkpoint(checkpoint, tmp_path):
     assert searched.found is False
 
 
+def test_words_that_the_model_does_not_know_are_named():
+    grounder = Grounder.load()
+    known, foreign = grounder.ask(["The red square spins.", "a man opens the \x1b[31m door door"])
+    assert known.unknown == ()
+    assert foreign.unknown[:2] == ("man", "opens")
+    assert foreign.unknown.count("door") == 1
+    passes = np.array([0, 2]), np.array([1, 3])
+    clip = Clip("a.mp4", 8, 8, 10.0, 0.4, 0, 4, np.arange(4) / 10, passes, np.zeros((2, 2, 8, 8, 3)))
+    output = GroundingOutput(
+        boxes_cxcywh=jnp.full((1, 2, 2, 4), 0.5),
+        start_end_logits=jnp.zeros((1, 2, 2, 2)),
+        actioness_logits=jnp.full((1, 2, 2), 9.0),
+        sampling_score=jnp.ones((2, 2)),
+    )
+    sure, unsure = (
+        answering.make_tube(clip, output, question, TWO_PASSES, grounder.calibration, "it knows shapes only")
+        for question in (known, foreign)
+    )
+    assert (sure.calibrated, sure.found, sure.note) == (True, True, "it knows shapes only")
+    assert (unsure.calibrated, unsure.found, unsure.confidence) == (False, None, sure.confidence)
+    assert unsure.note.startswith("it knows shapes only; the model does not know the words 'man', 'opens', ")
+    assert unsure.note.isprintable()
+
+
 @pytest.mark.parametrize("name", [None, "builtin"])
 def test_the_built_in_checkpoint_says_what_it_knows(name):
     assert Grounder.load(name).note == "the built-in checkpoint knows only generated videos of moving shapes"
@@ -172,7 +200,7 @@ def test_what_is_no_confidence(change, message):
     [
         ({"calibrated": True, "found": True}, "  confidence 0.12"),
         ({"calibrated": True, "found": False}, "  confidence 0.12: probably not in this video"),
-        ({"calibrated": False}, "  confidence 0.12, not calibrated for this checkpoint (docs/confidence.md)"),
+        ({"calibrated": False}, "  confidence 0.12, not calibrated (docs/confidence.md)"),
     ],
 )
 def test_the_answer_says_it(fields, line):

@@ -49,7 +49,7 @@ SCORES = {"frame": int, "pass": int, "sampling": float, "actioness": float, "sta
 SCHEMA = {
     "schema": str, "video": str, "sentence": str, "subject": str, "width": int, "height": int, "fps": float,
     "clip_start_frame": int, "clip_end_frame": int, "start_frame": int, "end_frame": int, "start_sec": float,
-    "end_sec": float, "boxes": list, "scores": list,
+    "end_sec": float, "confidence": float, "calibrated": bool, "found": type(None), "boxes": list, "scores": list,
 }  # fmt: skip
 
 
@@ -444,14 +444,12 @@ def test_what_is_no_checkpoint(checkpoint):
         Grounder.load(checkpoint)
 
 
-def test_the_built_in_checkpoint_has_a_name(tmp_path, monkeypatch):
+def test_the_built_in_checkpoint_has_a_name():
     assert find_checkpoint(None) == find_checkpoint("builtin") == default_checkpoint()
     assert find_checkpoint("./builtin") == Path("builtin")
-    monkeypatch.setattr("stvg_jax.grounding.inference.grounder.load_model", lambda folder, dtype: folder)
-    monkeypatch.setattr(
-        Grounder, "__init__", lambda self, folder, clip_sec: vars(self).update(loaded=(folder, clip_sec))
-    )
-    assert Grounder.load().loaded == Grounder.load("builtin").loaded == (default_checkpoint(), 4.0)
+    unnamed, named = Grounder.load(), Grounder.load("builtin")
+    assert unnamed.fingerprint == named.fingerprint
+    assert unnamed.trained_clip.sec == named.trained_clip.sec == 4.0
 
 
 FRAMES = np.zeros((1, 32, 32, 3), np.float32)

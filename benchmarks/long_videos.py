@@ -13,6 +13,9 @@ lies in the meant scene. Printed are
     m_vIoU       mean vIoU of the best moment
     inside       mean vIoU of the first right moment of the five, over sentences that have one
 
+for the scene alone, the whole video as one clip, windows (`ground --window auto`), and the five best windows of the
+built-in retrieval model (`index`, `search --ground`).
+
 Each row is measured in a process of its own, so that its peak of memory is its own. CPU time does not grow with what
 else the machine does. Of several videos the median is printed. With --video only time and memory are measured.
 """
@@ -41,12 +44,17 @@ from stvg_jax.data_pipeline.shapes.video import write_video
 from stvg_jax.grounding.evaluation.metrics import measure
 from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inference import Grounder, Moment, Tube
+from stvg_jax.models.names import BUILTIN_RETRIEVAL
+from stvg_jax.retrieval.inference.encoder import VideoTextEncoder
+from stvg_jax.retrieval.inference.index import Index, build_index
+from stvg_jax.retrieval.inference.windows import WindowConfig
 
 _SPLIT = "long"
 FRAMES, FPS = 64, 16
 # A sentence about a shape of one colour has answers in about one scene of fourteen, so there must be more than needed.
 _SPARE = 1.6
 _TOP = 5
+WAYS = ("the scene alone", "one clip", "windows", "search")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +148,8 @@ def _ask(way: str, path: Path, truths: Sequence[Truth], checkpoint: str | None, 
     questions = grounder.ask([t.sentence for t in truths], [t.subject for t in truths])
     grounder.parameters  # noqa: B018
     start, cpu = time.monotonic(), time.process_time()
+    if way == "search":
+        return _found(_search(grounder, path, truths, **options), start, cpu)
     if way == "windows":
         tubes = search(grounder, path, questions, top=_TOP, **options)
     elif way == "one clip":
@@ -150,9 +160,30 @@ def _ask(way: str, path: Path, truths: Sequence[Truth], checkpoint: str | None, 
         tubes = []
         for truth in truths:
             tubes.append(grounder.ground(path, truth.sentence, subject=truth.subject, frames=truth.scene, **options))
+    return _found([_moments(tube) for tube in tubes], start, cpu)
+
+
+def _found(moments: list[list[tuple[tuple[int, int], np.ndarray]]], start: float, cpu: float) -> Found:
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    seconds = time.monotonic() - start, time.process_time() - cpu
-    return Found([_moments(tube) for tube in tubes], *seconds, 1024 * int(peak.split()[1]))
+    return Found(moments, time.monotonic() - start, time.process_time() - cpu, 1024 * int(peak.split()[1]))
+
+
+def _search(
+    grounder: Grounder, path: Path, truths: Sequence[Truth], window_sec: float
+) -> list[list[tuple[tuple[int, int], np.ndarray]]]:
+    """The moments within the best windows of the built-in retrieval model, as of `index` and `search --ground`."""
+    encoder, windows = VideoTextEncoder.load(), WindowConfig(window_sec, window_sec / 2)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "index"
+        if failed := build_index([path], encoder, out, checkpoint=BUILTIN_RETRIEVAL, windows=windows):
+            raise SystemExit("\n".join(failed.values()))
+        index = Index.open(out)
+        for truth in truths:
+            bounds = [(hit.start_sec, hit.end_sec) for hit in index.search(truth.sentence, _TOP)]
+            tubes = [grounder.ground(path, truth.sentence, start=start, end=end) for start, end in bounds]
+            found.append([moment for tube in tubes for moment in _moments(tube)])
+    return found
 
 
 def ask(*args: Any) -> Found:
@@ -195,7 +226,8 @@ def on_shapes(args: argparse.Namespace) -> None:
     print(f"{len(pool.scenes):,} scenes made in {time.monotonic() - started:.0f} s", flush=True)
     head = ["minutes", "way", "sentences", "R@1", "R@5", "m_vIoU", "inside", "CPU s", "s", "GB"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head), flush=True)
-    ways = {"the scene alone": {}, "one clip": {}, "windows": {"window": "auto", "stride": args.stride}}
+    options = {"windows": {"window": "auto", "stride": args.stride}, "search": {"window_sec": FRAMES / FPS}}
+    ways: dict[str, dict[str, Any]] = {way: options.get(way, {}) for way in args.ways}
     for minutes in args.minutes:
         answered: dict[str, list[tuple[Found, list[Truth]]]] = {way: [] for way in ways}
         for number in range(args.videos):
@@ -230,6 +262,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0], help="lengths of the videos (%(default)s)")
     parser.add_argument("--videos", type=int, default=1, help="videos of each length (%(default)s)")
     parser.add_argument("--questions", type=int, default=3, help="sentences about each video (%(default)s)")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY", help="some of the four")
     parser.add_argument("--stride", type=float, help="seconds between two windows (half their length)")
     parser.add_argument("--video", type=Path, help="measure time and memory on this file instead")
     parser.add_argument("--checkpoint", default="builtin", help="model for --video (%(default)s)")

@@ -14,6 +14,8 @@ from stvg_jax.models.fetching import fetch
 from stvg_jax.models.shared import SCHEME, fetch_shared, parse_address
 
 BUILTIN = "builtin"
+# Names of the built-in checkpoints in the catalogue.
+BUILTIN_GROUNDING = "shapes"
 BUILTIN_RETRIEVAL = "shapes_retrieval"
 SCOPE = "the built-in checkpoint knows only generated videos of moving shapes"
 PURPOSE = (
@@ -46,7 +48,7 @@ def is_builtin(checkpoint: str | os.PathLike[str] | None, *, retrieval: bool = F
         return checkpoint is None and not retrieval
     if not retrieval and checkpoint == BUILTIN:
         return True
-    return checkpoint == (BUILTIN_RETRIEVAL if retrieval else "shapes") and not Path(checkpoint).exists()
+    return checkpoint == (BUILTIN_RETRIEVAL if retrieval else BUILTIN_GROUNDING) and not Path(checkpoint).exists()
 
 
 def find_checkpoint(

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from stvg_jax.core.checkpoint import CALIBRATION
 from stvg_jax.core.config import build, load_config_file
 from stvg_jax.core.progress import Terminal
 from stvg_jax.data_pipeline.annotations import Sample
@@ -30,7 +31,7 @@ from stvg_jax.eval.config import EvalConfig
 from stvg_jax.grounding.evaluation.calibrating import OTHERS, calibrate
 from stvg_jax.grounding.evaluation.calibration import score_of
 from stvg_jax.grounding.evaluation.records import Record, read_records
-from stvg_jax.grounding.inference.confidence import FILE, Calibration, read_calibration
+from stvg_jax.grounding.inference.confidence import Calibration, read_calibration
 from stvg_jax.models.loading import load_model
 from stvg_jax.models.names import default_checkpoint
 
@@ -39,7 +40,7 @@ _SPLITS = ("val", "test")
 
 @functools.cache
 def facts_of(video: str) -> Facts:
-    """What can be seen in a video of the dataset, such as val_000007.mp4."""
+    """All that can be seen in a video of the dataset, such as val_000007.mp4."""
     split, index = re.fullmatch(r"(\w+)_(\d+)\.mp4", Path(video).name).groups()  # pyright: ignore[reportOptionalMemberAccess]
     return observe(make_example(0, split=split, index=int(index)).scene)
 
@@ -50,8 +51,8 @@ def describes_nothing(sample: Sample, other: Sample) -> bool:
 
 
 def recalls(records: list[Record], calibration: Calibration) -> str:
-    """How often it is said that a sentence describes nothing in the clip: where a thing looks as the sentence says but
-    does something else, and where none looks like that."""
+    """Share of the sentences about nothing in the clip of which this is said: where a thing looks as the sentence says
+    but does something else, and where none looks like that."""
     low = calibration.probability(np.array([score_of(record) for record in records])) < calibration.threshold
     there = np.array([bool(mentioned(parse(r.sentence).noun, facts_of(r.video))) for r in records])
     return "\n".join(
@@ -78,7 +79,7 @@ def main() -> None:
         inputs = model.family.inputs(config, split)
         out = args.out / split
         print(calibrate(model, inputs, settings, out, given=given, allowed=describes_nothing, progress=progress))
-        given = given or read_calibration(out / FILE)
+        given = given or read_calibration(out / CALIBRATION)
         print(f"\n{recalls(read_records(out / OTHERS / 'records.jsonl'), given)}\n", flush=True)
 
 

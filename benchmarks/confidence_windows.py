@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.long_videos import FPS, FRAMES, Pool
+from benchmarks.long_videos import FRAMES, Pool
 from stvg_jax.data_pipeline.shapes.answers import answers
 from stvg_jax.data_pipeline.shapes.sentences import parse
-from stvg_jax.data_pipeline.shapes.video import write_video
 from stvg_jax.grounding.evaluation.metrics import measure
 from stvg_jax.grounding.evaluation.types import Prediction
 from stvg_jax.grounding.inference import Grounder, Tube
@@ -28,15 +26,6 @@ from stvg_jax.grounding.inference.confidence import RIGHT
 from stvg_jax.grounding.inference.searching import search
 
 _POOL = 160
-
-
-class Truth:
-    """The meant tube of a scene that begins at frame `first` of the video."""
-
-    def __init__(self, pool: Pool, scene: int, first: int):
-        answer = pool.scenes[scene].groundings[0]
-        self.tube = first + answer.start_frame, first + answer.end_frame
-        self.boxes_xyxy = answer.boxes_xyxy
 
 
 def ask(
@@ -52,19 +41,15 @@ def ask(
     asked = [*meant][:count] + [int(s) for s in rng.permutation(len(described)) if not alone[s]][:count]
     groundings = [pool.scenes[scene].groundings[0] for scene in asked]
 
-    def frames() -> Iterator[np.ndarray]:
-        for number, scene in enumerate(chosen):
-            yield from pool.scenes[scene].frames()[0 if number else cut :]
-
     questions = grounder.ask([g.sentence for g in groundings], [g.subject for g in groundings])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.mp4"
-        write_video(path, frames(), FPS)
+        pool.write(path, chosen.tolist(), cut)
         tubes = search(grounder, path, questions)
     found = []
     for tube, scene in zip(tubes, asked, strict=True):
         prediction = Prediction((tube.start_frame, tube.end_frame), *tube.answer_boxes())
-        right = scene in meant and measure(prediction, Truth(pool, scene, meant[scene])).viou > RIGHT
+        right = scene in meant and measure(prediction, pool.truth(scene, meant[scene])).viou > RIGHT
         found.append((tube, scene in meant, right))
     return found
 

@@ -59,7 +59,7 @@ WAYS = ("the scene alone", "one clip", "windows", "search")
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """The meant tube of a sentence, and its scene."""
+    """The meant tube of a sentence, and its scene, (start, end) frames."""
 
     sentence: str
     subject: str
@@ -96,6 +96,21 @@ class Pool:
                 self.facts.append(observe(self.scenes[-1].scene))
             index += 1
 
+    def write(self, path: Path, scenes: Sequence[int], cut: int) -> None:
+        """Writes a video of scenes, without the first `cut` frames of the first one."""
+
+        def frames() -> Iterator[np.ndarray]:
+            for number, scene in enumerate(scenes):
+                yield from self.scenes[scene].frames()[0 if number else cut :]
+
+        write_video(path, frames(), FPS)
+
+    def truth(self, scene: int, first: int) -> Truth:
+        """The truth about a scene that begins at frame `first`."""
+        answer = self.scenes[scene].groundings[0]
+        tube = first + answer.start_frame, first + answer.end_frame
+        return Truth(answer.sentence, answer.subject, tube, answer.boxes_xyxy, (first, first + FRAMES))
+
     def draw(self, count: int, questions: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
         """Scenes of a video, one more than `count`, and those of them that sentences mean."""
         meant: list[int] = []
@@ -119,18 +134,8 @@ def make_video(path: Path, pool: Pool, minutes: float, questions: int, rng: np.r
     """Writes a video, and returns what its sentences mean."""
     scenes, meant = pool.draw(round(minutes * 60 * FPS / FRAMES), questions, rng)
     cut = int(rng.integers(8, FRAMES - 8))
-
-    def frames() -> Iterator[np.ndarray]:
-        for number, scene in enumerate(scenes):
-            yield from pool.scenes[scene].frames()[0 if number else cut :]
-
-    write_video(path, frames(), FPS)
-    truths = []
-    for scene in meant:
-        first, answer = scenes.index(scene) * FRAMES - cut, pool.scenes[scene].groundings[0]
-        tube = first + answer.start_frame, first + answer.end_frame
-        truths.append(Truth(answer.sentence, answer.subject, tube, answer.boxes_xyxy, (first, first + FRAMES)))
-    return truths
+    pool.write(path, scenes, cut)
+    return [pool.truth(scene, scenes.index(scene) * FRAMES - cut) for scene in meant]
 
 
 def _moments(tube: Tube) -> list[tuple[tuple[int, int], np.ndarray]]:

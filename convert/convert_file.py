@@ -99,28 +99,25 @@ def convert_file(
         fmt = chosen.names.format
         files = [_File(opened, chosen, where), *_open_backbone(chosen, backbone, where, stack)]
         config, told = _config_of_file(chosen, opened.tree) if config is None else (config, {})
-        declared, clip = declared_parameters(config), _clip(config)
+        declared, sections = declared_parameters(config), {"model": config["model"], "clip": _clip(config)}
         check_model(fmt, config, where)
         if by_name:
             hub.check_text_encoder(source.parent, config["model"]["roberta"], where)
         made = make_unsaved(fmt, chosen.names.tensors, declared, values or {}, where)
-        origin = None  # first, because it may fail, and the tensors take a minute
-        if not fmt.is_partial or tokenizer is not None:
-            text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
-            origin = _TOKENIZERS[text.tokenizer](tokenizer, directory / checkpoint.TOKENIZER, text.vocab_size)
+        origin = None if fmt.is_partial and tokenizer is None else _save_tokenizer(tokenizer, directory, config)
         options = {"allow_nonfinite": allow_nonfinite, "may_hint": weights == "auto" and node is None}
         parameters, report = _convert_files(files, declared, made, progress, **options)
-        if storage == "bfloat16":
-            _round(parameters)
         report |= {"settings": told, "tokenizer": origin, "storage": storage}
-        description = checkpoint.Description(
-            model=config["name"],
-            config={"model": config["model"], "clip": clip},
-            kind="initialisation" if fmt.is_partial else "model",
-            note=f"converted from {short}, {chosen.label}",
-        )
+        kind, note = "initialisation" if fmt.is_partial else "model", f"converted from {short}, {chosen.label}"
+        description = checkpoint.Description(config["name"], sections, kind=kind, note=note)
         _write(directory, parameters, description, report, progress if verify else None)
     return report
+
+
+def _save_tokenizer(source: Path | None, directory: Path, config: Mapping[str, Any]) -> str:
+    """Writes a model's tokenizer into a checkpoint, before the tensors, which take a minute. Returns its origin."""
+    text = get_family(config["name"]).text(build_config(config["name"], config["model"]))
+    return _TOKENIZERS[text.tokenizer](source, directory / checkpoint.TOKENIZER, text.vocab_size)
 
 
 def _round(parameters: dict[str, np.ndarray]) -> None:
@@ -140,15 +137,18 @@ def _write(
 ) -> None:
     """Writes a checkpoint with its report; reads it back, unless `verifying` is None, and adds the result to it.
 
-    `parameters` is emptied, so that the memory of a large model is not needed twice.
+    Parameters are rounded first if the report's `storage` says so, and `parameters` is emptied, so that the memory of a
+    large model is not needed twice.
     """
+    if report["storage"] == "bfloat16":
+        _round(parameters)
     checkpoint.write(directory, parameters, description, one_file=sum(p.nbytes for p in parameters.values()) > _LARGE)
     count = len(parameters)
     parameters.clear()
     if verifying is not None:
         with verifying.bar("verifying", count, "parameter") as step:
             report["verified"] = checkpoint.verify(directory, progress=lambda _: step())
-    (directory / "conversion.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (directory / checkpoint.CONVERSION).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 class _File(NamedTuple):

@@ -10,17 +10,18 @@ import pytest
 
 from stvg_jax import Index
 from stvg_jax.cli import main
+from stvg_jax.core import checkpoint
 from stvg_jax.data_pipeline.shapes import make_example
 from stvg_jax.data_pipeline.shapes.captions import SENTENCES, caption_of
 from stvg_jax.data_pipeline.shapes.video import write_video
-from stvg_jax.experiment.exporting import CARD, sha256
+from stvg_jax.experiment.exporting import sha256
 from stvg_jax.models.names import default_retrieval_checkpoint
 
 
 def test_its_card_tells_of_this_file():
     directory = default_retrieval_checkpoint()
     (parameters,) = directory.glob("*.safetensors")
-    card = json.loads((directory / CARD).read_text())
+    card = json.loads((directory / checkpoint.TRAINING).read_text())
     assert card["sha256"] == sha256(parameters)
     assert card["sha256"] in (directory / "README.md").read_text()
     assert parameters.stat().st_size < 10e6

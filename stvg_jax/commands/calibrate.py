@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from stvg_jax.core.checkpoint import CALIBRATION
     from stvg_jax.core.config import build, load_config_file, overridden
     from stvg_jax.core.errors import InputError
     from stvg_jax.core.progress import Terminal
@@ -69,4 +70,4 @@ def run(args: argparse.Namespace) -> None:
     quality = calibrate(model, inputs, settings, args.out, given=given, progress=progress)
     print(quality)
     if given is None:
-        print(f"\nwritten to {args.out / 'calibration.json'}; copy it into the folder of the checkpoint")
+        print(f"\nwritten to {args.out / CALIBRATION}; copy it into the folder of the checkpoint")

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,38 +221,39 @@ def run(args: argparse.Namespace) -> None:
             f"the sentence {quoted(files[0])} is a file; give further videos by --video, and patterns in quotes"
         )
     check_addresses(args.video, args.videos, allowed=args.allow_network, record_sec=args.record)
-    if is_address(args.video):
-        _ground_address(args)
-        return
     several = args.queries is not None or args.videos or is_pattern(args.video)
     if several or (os.path.isdir(args.video) and not is_picture_folder(args.video)):
         ground_many.run(args)
-    else:
+        return
+
+    from stvg_jax.core.arguments import check_part
+    from stvg_jax.grounding.inference.answer import check_writable
+    from stvg_jax.grounding.inference.windows import check_windows
+
+    # They are checked again later; this is before slow imports, and before a video is fetched.
+    subjects_of(args)
+    check_part(args.start, args.end, args.frames)
+    check_windows(args.window, args.stride, args.top)
+    check_writable(args.out)
+    if not is_address(args.video):
         _ground_one(args)
+        return
 
-
-def _ground_address(args: argparse.Namespace) -> None:
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.video.network import fetched
 
     address = args.video
     with fetched(address, Terminal(), record_sec=args.record) as args.video:
-        _ground_one(args, name=address)
+        _ground_one(args, lambda text: text.replace(str(args.video), address))
 
 
-def _ground_one(args: argparse.Namespace, name: str | None = None) -> None:
-    """Grounds the sentences in one video, which answers call by another name if it is a copy."""
-    from stvg_jax.core.arguments import check_part
+def _ground_one(args: argparse.Namespace, told: Callable[[str], str] = str) -> None:
+    """Grounds the sentences in one video. `told` gives texts, in which its path may be, as they are shown."""
     from stvg_jax.core.progress import Terminal
     from stvg_jax.data_pipeline.language.identification import foreign_warning
     from stvg_jax.devices import tell_device
     from stvg_jax.grounding.inference.answer import Outputs, describe
-    from stvg_jax.grounding.inference.windows import check_windows
 
-    subjects = subjects_of(args)
-    # They are checked again later; this is before slow imports.
-    check_part(args.start, args.end, args.frames)
-    check_windows(args.window, args.stride, args.top)
     outputs = Outputs(args.out, args.sentences, args.video)
 
     # For a sentence with a rare word, lists of words take a second to load: as long as what is imported next.
@@ -262,17 +263,18 @@ def _ground_one(args: argparse.Namespace, name: str | None = None) -> None:
 
     progress = Terminal()
     grounder = load_grounder(args)
-    questions = grounder.ask(args.sentences, subjects)
+    questions = grounder.ask(args.sentences, subjects_of(args))
     tell_device()
     for warning in filter(None, warnings.result()):
         print(warning, file=sys.stderr)
     reading = {"fps": args.fps, "decoder": args.decoder, "allow_partial": args.allow_partial}
     tubes = []
-    for tube, folder in zip(_answers(args, grounder, questions, progress, reading), outputs.folders, strict=True):
+    answers = _answers(args, grounder, questions, progress, reading, told)
+    for tube, folder in zip(answers, outputs.folders, strict=True):
         tubes.append(tube)
-        told = tube if name is None else dataclasses.replace(tube, video=name)
-        outputs.write(folder, told, args.export)
-        print(describe(told))
+        shown = dataclasses.replace(tube, video=told(tube.video), warning=told(tube.warning))
+        outputs.write(folder, shown, args.export)
+        print(describe(shown))
         print(f"  written to {folder}")
     drawing = {"format": args.format, "cut": args.cut}
     # Drawing takes longest and decodes the video again, so all answers are written before.
@@ -286,8 +288,9 @@ def _answers(
     questions: Sequence[Question],
     progress: Progress,
     reading: dict[str, Any],
+    told: Callable[[str], str],
 ) -> Iterator[Tube]:
-    """The tube of each question, when it is known."""
+    """The tube of each question, when it is known; further arguments as in `_ground_one`."""
     from stvg_jax.grounding.inference.searching import search
 
     clip_options = {"start": args.start, "end": args.end, "frames": args.frames, "resolution": args.resolution}
@@ -298,7 +301,7 @@ def _answers(
         return
     clip = grounder.read_clip(args.video, questions, **options)
     if clip.warning:
-        print(clip.warning, file=sys.stderr)
+        print(told(clip.warning), file=sys.stderr)
     features = grounder.encode_clip(clip, progress=progress)
     for question in questions:
         yield grounder.answer(question, clip, features, progress=progress)

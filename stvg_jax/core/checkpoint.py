@@ -39,6 +39,7 @@ _DESCRIPTION = "checkpoint.json"
 _PARAMETERS = "parameters"
 PARAMETERS_FILE = "parameters.safetensors"
 TOKENIZER = "tokenizer"
+CONVERSION, TRAINING, CALIBRATION = "conversion.json", "training.json", "calibration.json"
 # A part of a parameter's path, or of a file's path below the folder. Paths are printed, and files are opened by them.
 _PART = re.compile(r"[\w.+-]+", re.ASCII)
 _MAX_PATH = 500

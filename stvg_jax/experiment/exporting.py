@@ -23,8 +23,6 @@ from stvg_jax.runtime.tokenizer import Tokenizer
 from stvg_jax.train.state import TrainState
 from stvg_jax.train.workdir import Workdir
 
-CARD = "training.json"
-
 
 class Exporter:
     """Writer of a run's checkpoints. All hosts make one and call its methods; the first host writes.
@@ -99,7 +97,7 @@ class Exporter:
             "starts": list(self._workdir.starts()),
             "config": self._experiment.config,
         }
-        (directory / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        (directory / checkpoint.TRAINING).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def sha256(file: Path) -> str:

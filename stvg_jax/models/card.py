@@ -16,8 +16,7 @@ from stvg_jax.core.json_files import read_json
 from stvg_jax.core.progress import Progress
 from stvg_jax.core.registry import get_family
 
-_TRAINING, _CONVERSION, _CARD = "training.json", "conversion.json", "README.md"
-_CALIBRATION = "calibration.json"
+_CARD = "README.md"
 _MAX_LINE = 300
 
 
@@ -44,10 +43,13 @@ def prepare_upload(directory: Path, out: Path, repository: str, *, licence: str 
     if (directory / checkpoint.TOKENIZER).is_dir():
         (out / checkpoint.TOKENIZER).mkdir()
         shutil.copy(directory / checkpoint.TOKENIZER / "tokenizer.json", out / checkpoint.TOKENIZER)
-    if (directory / _CALIBRATION).is_file():
-        shutil.copy(directory / _CALIBRATION, out)
-    training, conversion = _read(directory / _TRAINING), _read(directory / _CONVERSION)
-    for name, record in ((_TRAINING, _without_places(training)), (_CONVERSION, _without_paths(conversion))):
+    if (directory / checkpoint.CALIBRATION).is_file():
+        shutil.copy(directory / checkpoint.CALIBRATION, out)
+    training, conversion = _read(directory / checkpoint.TRAINING), _read(directory / checkpoint.CONVERSION)
+    for name, record in (
+        (checkpoint.TRAINING, _without_places(training)),
+        (checkpoint.CONVERSION, _without_paths(conversion)),
+    ):
         if record:
             (out / name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     card = make_card(checkpoint.describe(out), repository, training, conversion, licence)

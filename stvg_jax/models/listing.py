@@ -11,9 +11,6 @@ from stvg_jax.core.progress import size_text
 from stvg_jax.models.catalogue import Record
 from stvg_jax.models.keeping import folder_of, is_here, read_note
 
-_MEASURES = ("m_tIoU", "m_vIoU", "vIoU@0.3", "vIoU@0.5")
-_RETRIEVAL_MEASURES = ("R@1", "R@5", "R@10", "MedR")
-_TEXT_TO_VIDEO = "text to video"
 _DATASETS = {
     "hcstvg1": "HC-STVG v1",
     "hcstvg2": "HC-STVG v2",
@@ -83,13 +80,18 @@ def details(record: Record) -> str:
 
 
 def _measures(kind: str) -> tuple[str, ...]:
-    return _RETRIEVAL_MEASURES if kind == _TEXT_TO_VIDEO else _MEASURES
+    from stvg_jax.data_pipeline.datasets.caption_lists import RETRIEVAL_MEASURES, TEXT_TO_VIDEO
+    from stvg_jax.data_pipeline.datasets.dataset import MEASURES
+
+    return RETRIEVAL_MEASURES if kind == TEXT_TO_VIDEO else MEASURES
 
 
 def _cells(record: Record) -> tuple[str, ...]:
+    from stvg_jax.data_pipeline.datasets.caption_lists import TEXT_TO_VIDEO
+
     # Sentences that are questions are measured apart; the papers compare by the others.
     grounding = record.scores.get("declarative", (None, None))[:2]
-    retrieval = record.scores.get(_TEXT_TO_VIDEO, (None,))[:1]
+    retrieval = record.scores.get(TEXT_TO_VIDEO, (None,))[:1]
     return (
         record.name,
         record.system,

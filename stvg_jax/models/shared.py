@@ -18,9 +18,9 @@ _ADDRESS = re.compile(rf"(?P<repository>{_NAME}/{_NAME})(?:@(?P<revision>[\w./-]
 _DESCRIPTION = "checkpoint.json"
 _PATTERNS = (
     _DESCRIPTION,
-    "conversion.json",
-    "training.json",
-    "calibration.json",
+    checkpoint.CONVERSION,
+    checkpoint.TRAINING,
+    checkpoint.CALIBRATION,
     checkpoint.PARAMETERS_FILE,
     "parameters/*",
     f"{checkpoint.TOKENIZER}/tokenizer.json",

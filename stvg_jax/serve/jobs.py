@@ -52,7 +52,7 @@ class Job:
     stopped: bool = False
 
     def asked(self) -> dict[str, Any]:
-        """What was asked, in its JSON form."""
+        """The request in its JSON form."""
         raise NotImplementedError
 
     def uses(self, video_id: str) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stvg_jax.core.checkpoint import CALIBRATION
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.progress import Progress
@@ -13,7 +14,7 @@ from stvg_jax.eval.config import EvalConfig
 from stvg_jax.eval.runner import evaluate, make_evaluator, make_step
 from stvg_jax.grounding.evaluation.calibration import Cases, fit, measure_confidence
 from stvg_jax.grounding.evaluation.records import read_records
-from stvg_jax.grounding.inference.confidence import FILE, Calibration, parameters_digest
+from stvg_jax.grounding.inference.confidence import Calibration, parameters_digest
 from stvg_jax.grounding.inputs import GroundingInputs
 from stvg_jax.models.loading import LoadedModel
 from stvg_jax.parallel.mesh import make_mesh
@@ -71,5 +72,5 @@ def calibrate(
     with whole_file(out / "confidence.md") as file:
         file.write("\n".join(table.markdown() for table in tables))
     if given is None:
-        calibration.write(out / FILE)
+        calibration.write(out / CALIBRATION)
     return "\n\n".join(table.text() for table in tables)

@@ -120,8 +120,8 @@ class Quality:
     Attributes:
         ece: expected calibration error, in BINS bins of one width.
         ece_before: that of the score without a calibration.
-        right_auc: how often a right tube has a higher confidence than a wrong one.
-        described_auc: how often a sentence that describes something in the clip has a higher one than another.
+        right_auc: share of the pairs in which a right tube has a higher confidence than a wrong one.
+        described_auc: the same where a sentence that describes something in the clip has a higher one than another.
         recall: share of the sentences that describe nothing in the clip of which this is said.
         false_alarms: share of the others of which it is said.
         right_lost: share of the right tubes of which it is said.
@@ -190,8 +190,8 @@ def _bins(
 
 
 def auc(values: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
-    """How often a positive case has a higher value than a negative one, with weights; equal values count half. NaN if
-    there are none of a kind."""
+    """Share of the pairs in which a positive case has a higher value than a negative one, with weights; equal values
+    count half. NaN if there are none of a kind."""
     if positive.all() or not positive.any():
         return math.nan
     _, rank = np.unique(values, return_inverse=True)

@@ -35,6 +35,13 @@ def check_resolution(resolution: int) -> None:
         )
 
 
+def chosen_resolution(config: ClipConfig, resolution: int | None) -> int:
+    """The resolution that is asked for, or that of the configuration; raises InputError if no model can take it."""
+    chosen = config.resolution if resolution is None else check_whole("resolution", resolution)
+    check_resolution(chosen)
+    return chosen
+
+
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
     """Clips as a model needs them.
@@ -187,8 +194,7 @@ def read_clip(
             video, or a resolution that is out of range.
     """
     part = check_part(start, end, frames)
-    resolution = config.resolution if resolution is None else check_whole("resolution", resolution)
-    check_resolution(resolution)
+    resolution = chosen_resolution(config, resolution)
     from stvg_jax.data_pipeline.frame_rules import evaluation_frame_ids
     from stvg_jax.data_pipeline.frames import load_clip, model_size
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stvg_jax.core.boxes import iou
+from stvg_jax.core.checkpoint import CALIBRATION
 from stvg_jax.core.errors import InputError, quoted
 from stvg_jax.core.files import whole_file
 from stvg_jax.core.json_files import read_json
@@ -24,7 +25,6 @@ from stvg_jax.core.json_files import read_json
 if TYPE_CHECKING:
     from stvg_jax.grounding.inference.tube import FrameScores
 
-FILE = "calibration.json"
 RIGHT = 0.3
 _FORMAT = "stvg_jax.calibration/1"
 _NUMBERS = ("slope", "offset", "threshold")
@@ -99,17 +99,17 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(slope, offset, threshold, parameters, about)
 
 
-def stated_calibration(checkpoint: Path, parameters: Mapping[str, Any]) -> Calibration | None:
+def stated_calibration(folder: Path, parameters: Mapping[str, Any]) -> Calibration | None:
     """The calibration in the folder of a checkpoint; None if there is none.
 
     Args:
-        checkpoint: the folder.
+        folder: the folder.
         parameters: of its `stvg_jax.core.checkpoint.Description`.
 
     Raises:
         InputError: the file cannot be read, or was made for other parameters.
     """
-    path = checkpoint / FILE
+    path = folder / CALIBRATION
     if not path.exists():
         return None
     calibration = read_calibration(path)

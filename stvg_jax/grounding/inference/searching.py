@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from stvg_jax.core.arguments import check_part, check_whole
+from stvg_jax.core.arguments import check_part
 from stvg_jax.core.progress import Progress, Silent
 from stvg_jax.grounding.inference.clip import (
     Clip,
     Video,
-    check_resolution,
+    chosen_resolution,
     clip_bounds,
     make_clip,
     open_frames,
@@ -81,8 +81,7 @@ def search(
     windows = Windows.of(window, stride, grounder.trained_clip)
     check_windows(window, stride, top)
     bounds = check_part(start, end, frames)
-    resolution = grounder.clip_config.resolution if resolution is None else check_whole("resolution", resolution)
-    check_resolution(resolution)
+    resolution = chosen_resolution(grounder.clip_config, resolution)
     name, reader = open_frames(video, fps=fps, decoder=decoder, allow_partial=allow_partial)
     found = [Collector(top) for _ in questions]
     with reader:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stvg_jax.core import checkpoint
 from stvg_jax.core.errors import InputError
 from stvg_jax.core.json_files import read_json
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from stvg_jax.grounding.inference.clip import ClipConfig
     from stvg_jax.grounding.protocol import Protocol
 
-_CARD = "training.json"
 # Clips that are little longer than those of training are answered as well.
 _TOLERANCE = 1.25
 
@@ -73,13 +73,14 @@ class TrainedClip:
         )
 
 
-def stated_clip_sec(checkpoint: Path) -> float | None:
-    """Seconds of a training clip, as `clip_sec` in the training.json of a checkpoint states them; None if it does not.
+def stated_clip_sec(folder: Path) -> float | None:
+    """Seconds of a training clip, as `clip_sec` in the training.json of a checkpoint's folder states them; None if it
+    does not.
 
     Raises:
         InputError: the file cannot be read, or the value is not positive.
     """
-    file = checkpoint / _CARD
+    file = folder / checkpoint.TRAINING
     content = read_json(file) if file.exists() else {}
     value = content.get("clip_sec") if isinstance(content, dict) else None
     if value is None:

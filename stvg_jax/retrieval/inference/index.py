@@ -172,7 +172,7 @@ class Index:
 
     @property
     def records(self) -> Mapping[str, IndexedVideo]:
-        """What is known about the file of each of these videos, by path."""
+        """Records of the files of these videos, by path."""
         return {video: self._folder.videos[video] for video in self.videos}
 
     @functools.cached_property

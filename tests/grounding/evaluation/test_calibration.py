@@ -11,7 +11,7 @@ from stvg_jax import InputError
 from stvg_jax.cli import main
 from stvg_jax.grounding.evaluation import calibration as module
 from stvg_jax.grounding.evaluation.calibration import Cases, auc, fit, measure_confidence
-from stvg_jax.grounding.inference.confidence import FILE, Calibration, parameters_digest
+from stvg_jax.grounding.inference.confidence import Calibration, parameters_digest
 from tests.grounding.evaluation.cases import make_set
 
 TRUE = Calibration(1.5, 0.5, 0.0)
@@ -95,9 +95,9 @@ def test_what_cannot_be_calibrated():
 @pytest.mark.slow
 def test_the_command_evaluates_both_kinds_of_sentences(hcstvg, checkpoint, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(module, "_LEAST", 4)
-    from stvg_jax.core.checkpoint import describe
+    from stvg_jax.core.checkpoint import CALIBRATION, describe
 
-    given = tmp_path / FILE
+    given = tmp_path / CALIBRATION
     Calibration(1.0, 0.0, 0.5, parameters_digest(describe(checkpoint).parameters)).write(given)
     out = tmp_path / "out"
     arguments = [

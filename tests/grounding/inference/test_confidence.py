@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from stvg_jax import InputError, Tube
+from stvg_jax.core import checkpoint as checkpoint_files
 from stvg_jax.core.checkpoint import describe as describe_checkpoint
 from stvg_jax.grounding.inference import Grounder, answering
 from stvg_jax.grounding.inference.answer import describe
 from stvg_jax.grounding.inference.clip import Clip
 from stvg_jax.grounding.inference.confidence import (
-    FILE,
     Calibration,
     among_windows,
     judge,
@@ -69,8 +69,8 @@ def test_a_low_confidence_means_not_found():
 
 
 def test_the_file_gives_the_calibration_back(tmp_path):
-    CALIBRATION.write(tmp_path / FILE)
-    assert read_calibration(tmp_path / FILE) == CALIBRATION
+    CALIBRATION.write(tmp_path / checkpoint_files.CALIBRATION)
+    assert read_calibration(tmp_path / checkpoint_files.CALIBRATION) == CALIBRATION
     assert stated_calibration(tmp_path / "nothing", {}) is None
     with pytest.raises(InputError, match="made for other parameters; delete it, or calibrate"):
         stated_calibration(tmp_path, {})
@@ -89,11 +89,11 @@ def test_the_file_gives_the_calibration_back(tmp_path):
     ],
 )
 def test_what_is_no_calibration(tmp_path, change, message):
-    CALIBRATION.write(tmp_path / FILE)
-    content = json.loads((tmp_path / FILE).read_text()) | change
-    (tmp_path / FILE).write_text(json.dumps(content))
+    CALIBRATION.write(tmp_path / checkpoint_files.CALIBRATION)
+    content = json.loads((tmp_path / checkpoint_files.CALIBRATION).read_text()) | change
+    (tmp_path / checkpoint_files.CALIBRATION).write_text(json.dumps(content))
     with pytest.raises(InputError, match=message):
-        read_calibration(tmp_path / FILE)
+        read_calibration(tmp_path / checkpoint_files.CALIBRATION)
 
 
 def test_the_built_in_checkpoint_is_calibrated():
@@ -112,7 +112,7 @@ def test_an_answer_has_the_confidence_of_its_checkpoint(checkpoint, tmp_path):
     shutil.copytree(checkpoint, tmp_path / "copy")
     digest = parameters_digest(describe_checkpoint(checkpoint).parameters)
     calibration = dataclasses.replace(CALIBRATION, threshold=1.0, parameters=digest)
-    calibration.write(tmp_path / "copy" / FILE)
+    calibration.write(tmp_path / "copy" / checkpoint_files.CALIBRATION)
     grounder = Grounder.load(tmp_path / "copy")
     tube = grounder.ground(*question, fps=10)
     assert tube.confidence == pytest.approx(calibration.probability(plain.confidence), abs=1e-5)

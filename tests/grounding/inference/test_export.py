@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import sys
 import types
@@ -94,6 +95,13 @@ def test_xml_holds_every_sentence(tmp_path):
     assert root.find("track").get("label") == '"b" <c>'
     # The answer ends with the clip.
     assert {box.get("outside") for box in root.findall("track/box")} == {"0"}
+
+
+def test_via_plays_a_video_of_the_network_from_there(tube, tmp_path):
+    address = "https://example.org/a/party.mp4?token=1"
+    project = json.loads(written(dataclasses.replace(tube, video=address), "via", tmp_path).read_text())
+    file = project["file"]["1"]
+    assert (file["loc"], file["src"]) == (2, address)
 
 
 def test_via(tube, tmp_path):

@@ -92,6 +92,10 @@ def test_a_video_of_the_network(grounder, checkpoint, lossless, tmp_path, monkey
     with serving(lossless.parent) as address:
         assert main(["ground", f"{address}/clip.mkv", *ground]) == 2
         assert "--allow-network lets this command fetch it" in capsys.readouterr().err
+        # Other mistakes are told before anything is fetched.
+        wrong = ["--allow-network", "--start", "2", "--end", "1"]
+        assert main(["ground", f"{address}/none.mkv", *ground, *wrong]) == 2
+        assert "none.mkv" not in capsys.readouterr().err
         assert main(["ground", f"{address}/clip.mkv", *ground, "--allow-network"]) == 0
     expected = dataclasses.replace(grounder.ground(lossless, SENTENCE), video=f"{address}/clip.mkv")
     assert Tube.from_json(tmp_path / "tube.json") == expected

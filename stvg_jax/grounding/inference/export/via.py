@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ENDING = "via.json"
 # VIA's numbers of kinds.
-_VIDEO, _FILE_URI, _RECTANGLE, _TEXT = 4, 3, 2, 1
+_VIDEO, _FILE_URI, _HTTP_URI, _RECTANGLE, _TEXT = 4, 3, 2, 2, 1
 
 
 def write(tube: Tube, path: Path) -> None:
@@ -27,7 +27,7 @@ def write(tube: Tube, path: Path) -> None:
     each second, and for the first and the last frame.
     """
     frames, boxes = tube.answer_boxes()
-    video = Path(tube.video).absolute()
+    place = _place(tube.video)
     every = max(1, round(tube.fps))
     chosen = sorted({*range(0, len(frames), every), len(frames) - 1})
     metadata: dict[str, Any] = {
@@ -68,10 +68,9 @@ def write(tube: Tube, path: Path) -> None:
         "file": {
             "1": {
                 "fid": "1",
-                "fname": video.name,
+                "fname": Path(tube.video).name,
                 "type": _VIDEO,
-                "loc": _FILE_URI,
-                "src": video.as_uri(),
+                **place,
             }
         },
         "metadata": metadata,
@@ -80,3 +79,12 @@ def write(tube: Tube, path: Path) -> None:
     with whole_file(path) as file:
         json.dump(content, file)
         file.write("\n")
+
+
+def _place(video: str) -> dict[str, Any]:
+    """Place of the video for VIA: its address, or its path on this machine."""
+    from stvg_jax.data_pipeline.video.addresses import is_address
+
+    if is_address(video):
+        return {"loc": _HTTP_URI, "src": video}
+    return {"loc": _FILE_URI, "src": Path(video).absolute().as_uri()}
